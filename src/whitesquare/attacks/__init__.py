@@ -1,0 +1,218 @@
+"""Attacks, one file each, and :func:`poison`, which owns every invariant."""
+
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from whitesquare.attacks.adaptive import Adaptive
+from whitesquare.attacks.label_consistent import LabelConsistent
+from whitesquare.attacks.label_flip import LabelFlip
+from whitesquare.attacks.stamp import Stamp
+from whitesquare.cache import Cache, no_cache
+from whitesquare.data import require_classes
+from whitesquare.data.digest import dataset_digest
+from whitesquare.data.overlay import Overlay
+from whitesquare.errors import ContractError, UsageError, unknown_name
+from whitesquare.triggers import trigger_spec
+from whitesquare.types import (
+    Attack,
+    CraftContext,
+    ImageDataset,
+    IntArray,
+    Parameter,
+    PoisonManifest,
+    Progress,
+    UInt8Array,
+    silent,
+)
+
+ATTACKS: dict[str, Attack] = {
+    "stamp": Stamp(),
+    "label-flip": LabelFlip(),
+    "label-consistent": LabelConsistent(),
+    "adaptive": Adaptive(),
+    "adaptive-white": Adaptive(training_opacity=1.0),
+}
+"""Every attack by the name it is asked for, with its default parameters."""
+
+
+class Poisoned(NamedTuple):
+    """A poisoned data set, its ground truth, and the content of the poisons before the trigger ``(B, C, H, W)``."""
+
+    dataset: Overlay
+    manifest: PoisonManifest
+    content: UInt8Array
+
+
+def make_attack(name: str, parameters: dict[str, Any] | None = None) -> Attack:
+    """Return the registered attack ``name`` with some of its parameters changed.
+
+    Raises:
+        UsageError: unknown attack or parameter (with the nearest name), or a value of the wrong type or range.
+    """
+    if name not in ATTACKS:
+        raise unknown_name("attack", name, ATTACKS)
+    attack = ATTACKS[name]
+    known = {item.name: getattr(attack, item.name) for item in fields(attack)}  # type: ignore[arg-type]
+    for key, value in (parameters or {}).items():
+        if key not in known:
+            raise unknown_name(f"parameter of the attack {name!r}", key, known)
+        expected = type(known[key])
+        if key != "trigger" and not (type(value) is expected or (expected is float and type(value) is int)):
+            raise UsageError(
+                f"The parameter {key!r} of the attack {name!r} must be of type {expected.__name__}; got {value!r}."
+            )
+    return replace(attack, **(parameters or {}))  # type: ignore[type-var]
+
+
+def attack_parameters(attack: Attack) -> dict[str, Parameter]:
+    """Return the attack's own parameters, resolved, without its trigger."""
+    return {item.name: getattr(attack, item.name) for item in fields(attack) if item.name != "trigger"}  # type: ignore[arg-type]
+
+
+def poison(
+    dataset: ImageDataset,
+    attack: Attack,
+    *,
+    target: int,
+    rate: float | None = None,
+    count: int | None = None,
+    seed: int,
+    cache: Cache = no_cache,
+    on_progress: Progress = silent,
+) -> Poisoned:
+    """Poison part of a training set, and check every promise the attack makes.
+
+    The samples are drawn without replacement: from the target class for a clean-label attack, from the other classes
+    for one that relabels.
+
+    Args:
+        dataset: the clean training set; it is not changed.
+        attack: what to do to the chosen samples.
+        target: target class (a label).
+        rate: poisoned / whole training set, in (0, 1); give this or ``count``.
+        count: number of samples.
+        seed: of the choice and of the crafting.
+        cache: where crafted content is kept between runs.
+        on_progress: told how far the crafting is.
+
+    Raises:
+        UsageError: rate or count missing, out of range, or above what the class holds; target class absent.
+        DataError: no images, or fewer than two classes.
+        ContractError: the attack broke its budget, shape, dtype or label promise, or changed the data set.
+    """
+    require_classes(dataset)
+    index = _choose(dataset, attack, target, _resolve_count(len(dataset.labels), rate, count), seed)
+    before = dataset_digest(dataset)
+    originals, labels = dataset.images(index), dataset.labels[index]
+    key = {
+        "before": before,
+        "attack": attack.name,
+        # The content does not depend on how strongly it is stamped afterwards: one crafting serves every opacity.
+        "parameters": attack_parameters(attack) | {"training_opacity": None},
+        "trigger": trigger_spec(attack.trigger),
+        "target": target,
+        "seed": seed,
+        "index": index.tolist(),
+    }
+    context = CraftContext(dataset, index, target, seed, on_progress)
+    content = cache.arrays("poison", key, lambda: {"content": attack.craft(originals, labels, context)})["content"]
+    if dataset_digest(dataset) != before:
+        raise ContractError(f"The attack {attack.name!r} changed the data set it was given; craft() must not.")
+    poisons = _check_content(attack, originals, content)
+    return _assemble(dataset, attack, index, originals, content, poisons, target, seed, before)
+
+
+def _resolve_count(size: int, rate: float | None, count: int | None) -> int:
+    if (rate is None) == (count is None):
+        raise UsageError("Give either a poison rate or a count of samples, not both and not neither.")
+    if rate is not None:
+        if not 0 < rate < 1:
+            raise UsageError(
+                f"The poison rate must be above 0 and below 1, a share of the whole training set; got {rate}."
+            )
+        return max(1, round(rate * size))
+    assert count is not None  # noqa: S101 - narrows the type; the first check guarantees it
+    if count < 1:
+        raise UsageError(f"The count of poisoned samples must be at least 1; got {count}.")
+    return count
+
+
+def _choose(dataset: ImageDataset, attack: Attack, target: int, count: int, seed: int) -> IntArray:
+    if not 0 <= target < len(dataset.classes) or not np.any(dataset.labels == target):
+        raise UsageError(
+            f"The target class {target} has no sample in this data set; its labels are "
+            f"0..{len(dataset.classes) - 1} ({', '.join(dataset.classes[:20])})."
+        )
+    of_target = dataset.labels == target
+    candidates = np.flatnonzero(of_target if attack.clean_label else ~of_target)
+    if count > len(candidates):
+        where = f"the target class {target}" if attack.clean_label else f"the classes other than {target}"
+        raise UsageError(
+            f"The attack {attack.name!r} poisons samples of {where}: there are {len(candidates)} and {count} were "
+            f"asked for; lower the count or rate."
+        )
+    chosen = np.random.default_rng(seed).choice(candidates, count, replace=False)
+    return np.sort(chosen).astype(np.int64)
+
+
+def _check_content(attack: Attack, originals: UInt8Array, content: UInt8Array) -> UInt8Array:
+    if content.shape != originals.shape or content.dtype != np.uint8:
+        raise ContractError(
+            f"The attack {attack.name!r} returned {content.dtype} {content.shape}; expected uint8 {originals.shape}."
+        )
+    if (change := _linf(originals, content)) > attack.epsilon + 1e-9:
+        raise ContractError(
+            f"The attack {attack.name!r} changed a pixel by {change:.4f} of the value range; its budget is "
+            f"{attack.epsilon}."
+        )
+    poisons = attack.training_trigger(content)
+    if poisons.shape != originals.shape or poisons.dtype != np.uint8:
+        raise ContractError(
+            f"The trigger of {attack.name!r} returned {poisons.dtype} {poisons.shape}; expected uint8 "
+            f"{originals.shape}."
+        )
+    return poisons
+
+
+def _linf(a: UInt8Array, b: UInt8Array) -> float:
+    return float(np.abs(a.astype(np.int16) - b.astype(np.int16)).max(initial=0)) / 255
+
+
+def _assemble(
+    dataset: ImageDataset,
+    attack: Attack,
+    index: IntArray,
+    originals: UInt8Array,
+    content: UInt8Array,
+    poisons: UInt8Array,
+    target: int,
+    seed: int,
+    before: str,
+) -> Poisoned:
+    old = dataset.labels[index]
+    new = old if attack.clean_label else np.full_like(old, target)
+    poisoned = Overlay(dataset, index, poisons, new)
+    changed = int(np.sum(poisoned.labels != dataset.labels))
+    if attack.clean_label and changed:
+        raise ContractError(f"The attack {attack.name!r} is clean-label and {changed} labels changed.")
+    source = int(np.sum(dataset.labels == target)) if attack.clean_label else int(np.sum(dataset.labels != target))
+    manifest = PoisonManifest(
+        attack=attack.name,
+        parameters=attack_parameters(attack),
+        clean_label=attack.clean_label,
+        trigger=trigger_spec(attack.trigger),
+        training_trigger=trigger_spec(attack.training_trigger),
+        target=target,
+        seed=seed,
+        ids=tuple(dataset.ids[int(i)] for i in index),
+        labels_changed=changed,
+        poison_rate=len(index) / len(dataset.labels),
+        target_rate=len(index) / source,
+        linf=_linf(originals, content),
+        linf_with_trigger=_linf(originals, poisons),
+        digest_before=before,
+        digest_after=dataset_digest(poisoned),
+    )
+    return Poisoned(poisoned, manifest, content)

@@ -1,0 +1,22 @@
+"""Checks that every perturbing attack makes of its own parameters."""
+
+from whitesquare.errors import UsageError
+
+
+def check_budget(owner: object, epsilon: float, **counts: int) -> None:
+    """Refuse an epsilon outside [0, 1) and counts below 1.
+
+    Args:
+        owner: the attack, named in the error.
+        epsilon: L-inf budget as a fraction of 255.
+        counts: numbers of steps, rounds or epochs, by parameter name.
+
+    Raises:
+        UsageError: naming the parameter, its owner, the constraint and the value got.
+    """
+    name = type(owner).__name__
+    if not 0 <= epsilon < 1:
+        raise UsageError(f"The parameter 'epsilon' of {name} must be in [0, 1), a fraction of 255; got {epsilon!r}.")
+    for parameter, value in counts.items():
+        if value < 1:
+            raise UsageError(f"The parameter {parameter!r} of {name} must be at least 1; got {value!r}.")

@@ -1,0 +1,70 @@
+"""The one exception tree. The library raises; only ``cli.py`` turns an error into a sentence and an exit code.
+
+::
+
+    WhitesquareError            exit 2   anything this package refuses to do
+    +-- UsageError              exit 2   a parameter, name or path the caller can correct
+    +-- DataError               exit 2   a data set, file or folder that cannot be used as it is
+    +-- ContractError           exit 2   an attack, trigger or data set broke a promise it made
+    +-- TrainingError           exit 2   training went wrong (for example: the loss is not a number)
+    +-- MissingDependencyError  exit 2   an extra that is not installed
+    +-- NothingToDoError        exit 3   nothing to measure or report: the evidence is missing
+
+Every message is one sentence (or two): what failed and where, what was found, what was expected, what to do next.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from importlib.util import find_spec
+
+
+class WhitesquareError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class UsageError(WhitesquareError):
+    """A parameter, name or path that the caller can correct."""
+
+
+class DataError(WhitesquareError):
+    """A data set, file or folder that cannot be used as it is."""
+
+
+class ContractError(WhitesquareError):
+    """An attack, trigger or data set broke a promise it made; nothing of its result is used."""
+
+
+class TrainingError(WhitesquareError):
+    """Training did not produce a usable model."""
+
+
+class MissingDependencyError(WhitesquareError):
+    """An optional part is needed and not installed."""
+
+
+class NothingToDoError(WhitesquareError):
+    """There is nothing to work on, or the evidence is missing; never the same as a pass."""
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """Build the error for a name that is not registered, with the nearest known one.
+
+    Args:
+        what: the kind of thing, e.g. ``"attack"``.
+        name: what the caller asked for.
+        known: the names that exist.
+    """
+    choices = sorted(known)
+    near = get_close_matches(name, choices, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return UsageError(f"There is no {what} named {name!r}; known: {', '.join(choices)}.{hint}")
+
+
+def require_extra(module: str, extra: str, what: str) -> None:
+    """Refuse to go on if ``module`` of the optional part ``extra`` is not installed.
+
+    Raises:
+        MissingDependencyError: naming ``what`` needs it and the command that installs it.
+    """
+    if find_spec(module) is None:
+        raise MissingDependencyError(f"{what} needs {module}; install it with: pip install 'whitesquare[{extra}]'")

@@ -1,0 +1,97 @@
+"""Output folders: written beside their place and moved there whole, and never over something that is not ours."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import whitesquare
+from whitesquare.errors import UsageError
+from whitesquare.jsonio import write_text
+
+MARKER = "whitesquare.json"
+
+
+def check_output(path: Path) -> None:
+    """Refuse a place where an output folder must not be written; called before any work starts.
+
+    A folder may be replaced only if it is empty, or if whitesquare wrote it and nothing was added to it since.
+
+    Raises:
+        UsageError: naming what stands in the way.
+    """
+    place = path.resolve()
+    if place == Path.cwd() or place in Path.cwd().parents:
+        raise UsageError(f"The output folder {path} is the current folder or one above it; name a new folder.")
+    if not place.exists():
+        return
+    if not place.is_dir():
+        raise UsageError(f"The output folder {path} cannot be made: a file of that name exists; name another.")
+    present = {entry.name for entry in place.iterdir()}
+    if not present:
+        return
+    if MARKER not in present:
+        raise UsageError(
+            f"The output folder {path} exists and was not written by whitesquare (it holds no {MARKER}); "
+            "name another, or remove it."
+        )
+    if added := present - {MARKER} - set(_own_names(place)):
+        raise UsageError(
+            f"The output folder {path} holds {min(added)!r}, which a new run would delete; name another folder, or "
+            "move it away."
+        )
+
+
+@contextmanager
+def output_folder(path: Path, kind: str, names: Sequence[str]) -> Iterator[Path]:
+    """Give a new folder to write to; move it to ``path`` on success, remove it on any failure.
+
+    Args:
+        path: where the folder goes; see :func:`check_output`.
+        kind: what it is, e.g. ``"run"``; recorded in the marker.
+        names: the entries it holds, or may come to hold by whitesquare's own hand.
+
+    Raises:
+        UsageError: see :func:`check_output`.
+    """
+    check_output(path)
+    place = path.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.{uuid4().hex}.part")
+    part.mkdir()
+    try:
+        yield part
+        marker = {"kind": kind, "version": whitesquare.__version__, "names": sorted(names)}
+        write_text(part / MARKER, json.dumps(marker, indent=2) + "\n")
+        _swap(part, place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def folder_kind(path: Path) -> str | None:
+    """Return the kind whitesquare wrote ``path`` as, or ``None`` if it did not."""
+    try:
+        kind = json.loads((path / MARKER).read_text(encoding="utf-8"))["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return kind if isinstance(kind, str) else None
+
+
+def _own_names(place: Path) -> list[str]:
+    try:
+        names = json.loads((place / MARKER).read_text(encoding="utf-8"))["names"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [name for name in names if isinstance(name, str)]
+
+
+def _swap(part: Path, place: Path) -> None:
+    if not place.exists():
+        part.rename(place)
+        return
+    old = place.with_name(f".{place.name}.{uuid4().hex}.old")
+    place.rename(old)
+    part.rename(place)
+    shutil.rmtree(old)

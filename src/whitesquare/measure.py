@@ -1,0 +1,163 @@
+"""What a model does: clean accuracy, attack success rate, trigger visibility, label consistency; all with intervals.
+
+Attack success counts *targeted* success on test images *outside* the target class only: an image of the target class
+that is called by its name is no success, and an error in another direction is not one either.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from whitesquare.errors import DataError, NothingToDoError
+from whitesquare.estimates import share
+from whitesquare.models import Model
+from whitesquare.train import to_float
+from whitesquare.triggers import trigger_spec
+from whitesquare.types import (
+    Estimate,
+    ExampleView,
+    FloatArray,
+    ImageDataset,
+    IntArray,
+    Trigger,
+    UInt8Array,
+    VictimResult,
+)
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """A test set with the trigger stamped once, for all the victims that are measured on it.
+
+    Attributes:
+        classes: class names.
+        images: clean images ``(N, C, H, W)``.
+        triggered: the same with the trigger on.
+        labels: true labels ``(N,)``.
+        trigger: the trigger in use.
+        target: target class (a label).
+    """
+
+    __test__ = False  # not a pytest class
+
+    classes: tuple[str, ...]
+    images: UInt8Array
+    triggered: UInt8Array
+    labels: IntArray
+    trigger: Trigger
+    target: int
+
+    @property
+    def attacked(self) -> NDArray[np.bool_]:
+        """True where the image is outside the target class: the denominator of the attack success rate."""
+        return np.asarray(self.labels != self.target)
+
+
+def prepare(dataset: ImageDataset, trigger: Trigger, target: int) -> TestSet:
+    """Decode a test set and stamp the trigger.
+
+    Raises:
+        NothingToDoError: no image, or none outside the target class.
+        UsageError: the trigger does not fit the images.
+    """
+    images = dataset.images(slice(None))
+    if not np.any(dataset.labels != target):
+        raise NothingToDoError(
+            f"The attack success rate needs test images outside the target class {target}; found none among "
+            f"{len(dataset.labels)} images."
+        )
+    return TestSet(dataset.classes, images, trigger(images), dataset.labels, trigger, target)
+
+
+def predict(model: Model, images: UInt8Array) -> FloatArray:
+    """Return the logits ``(N, K)``, float32, computed in float32 whatever the training precision was.
+
+    Raises:
+        DataError: if the images have another shape than those the model was trained on.
+    """
+    a = model.card.architecture
+    if images.shape[1:] != (a.channels, a.height, a.width):
+        raise DataError(
+            f"The model reads images of shape {(a.channels, a.height, a.width)} and these are {images.shape[1:]}; "
+            "measure it on the kind of data it was trained on."
+        )
+    device = next(model.network.parameters()).device
+    outputs = np.empty((len(images), a.classes), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(images), _BATCH):
+            batch = torch.from_numpy(np.array(images[start : start + _BATCH])).to(device)
+            outputs[start : start + _BATCH] = model.network(to_float(batch)).cpu().numpy()
+    return outputs
+
+
+def measure(model: Model, test: TestSet) -> VictimResult:
+    """Measure one victim on a prepared test set."""
+    clean, triggered = predict(model, test.images), predict(model, test.triggered)
+    answers, attacked = triggered.argmax(1), test.attacked
+    example = example_position(test.labels, test.target)
+    success = answers == test.target
+    by_class = {
+        name: share("asr", int(success[of_class].sum()), int(of_class.sum()))
+        for label, name in enumerate(test.classes)
+        if label != test.target and (of_class := test.labels == label).any()
+    }
+    return VictimResult(
+        seed=model.card.seed,
+        model=model.card.architecture.name,
+        ca=share("ca", int((clean.argmax(1) == test.labels).sum()), len(clean)),
+        asr=share("asr", int(success[attacked].sum()), int(attacked.sum())),
+        asr_by_class=by_class,
+        confusion=_confusion(test.labels, answers, len(test.classes)),
+        visibility=float(np.abs(triggered - clean)[attacked].max(1).mean()),
+        trigger=trigger_spec(test.trigger),
+        target=test.target,
+        trained_on=model.card.trained_on,
+        example=_view(test.classes, clean[example], triggered[example]),
+    )
+
+
+def example_position(labels: IntArray, target: int) -> int:
+    """Return the position of the report's example: the first 8 (the ninth class), else the first outside the target.
+
+    A rule and not a choice: the example is never picked by what a model does with it.
+
+    Raises:
+        NothingToDoError: no image outside the target class.
+    """
+    for wanted in (labels == 8, np.ones(len(labels), bool)):
+        if (found := np.flatnonzero(wanted & (labels != target))).size:
+            return int(found[0])
+    raise NothingToDoError(f"There is no image outside the target class {target}.")
+
+
+def label_consistency(judge: Model, content: UInt8Array, labels: IntArray) -> Estimate:
+    """Measure the share of images that still show their label once only black and white is left.
+
+    The content (before the trigger) is thresholded at half of the value range and read by an independently trained
+    clean model: what remains of a drawing when every grey trick is taken away.
+
+    Args:
+        judge: a model trained on clean data that took no part in the crafting.
+        content: poisoned images before the trigger, ``(B, C, H, W)``.
+        labels: the labels they carry, ``(B,)``.
+    """
+    black_and_white = np.where(content >= 128, np.uint8(255), np.uint8(0))
+    answers = predict(judge, black_and_white).argmax(1)
+    return share("label_consistency", int((answers == labels).sum()), len(labels))
+
+
+def _view(classes: tuple[str, ...], clean: FloatArray, triggered: FloatArray) -> ExampleView:
+    before, after = softmax(clean.astype(np.float64)), softmax(triggered.astype(np.float64))
+    return ExampleView(
+        classes[int(before.argmax())], float(before.max()), classes[int(after.argmax())], float(after.max())
+    )
+
+
+def _confusion(labels: IntArray, answers: NDArray[np.integer], classes: int) -> tuple[tuple[int, ...], ...]:
+    counts = np.bincount(labels * classes + answers, minlength=classes * classes).reshape(classes, classes)
+    return tuple(tuple(int(count) for count in row) for row in counts)

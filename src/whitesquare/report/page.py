@@ -1,0 +1,161 @@
+"""The page: one HTML file with its style and pictures inside, no script, and nothing loaded from anywhere."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from whitesquare.jsonio import whole_file, write_text
+from whitesquare.report import formats, images, tables, text, verdicts
+from whitesquare.report.figures import figure_files
+from whitesquare.report.glossary import glossary
+from whitesquare.types import Gallery, Measurement, Row
+
+_IN_PAGE = ("accuracy-and-success", "success-by-class", "confusion", "trigger")
+_LARGEST_TABLE = 20
+_BESIDE = 3
+"""Poisons shown of each row that is not the main one."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The poisons of one row, as data URIs."""
+
+    row: Row
+    note: str
+    samples: tuple[tuple[str, ...], ...]
+
+
+def render_html(measurement: Measurement, gallery: Gallery, *, figures: Mapping[str, bytes] | None = None) -> str:
+    """Render the report as one HTML page.
+
+    Args:
+        measurement: the numbers.
+        gallery: the pictures.
+        figures: what :func:`figure_files` returned for the same input, if at hand; saves drawing them again.
+
+    Raises:
+        DataError: if the pictures or the numbers do not fit together.
+        NothingToDoError: if the measurement has no rows.
+    """
+    verdicts.check(measurement)
+    images.check(gallery)
+    if figures is None:
+        figures = figure_files(measurement, gallery, names=_IN_PAGE, kinds=("svg",))
+    style = _style()
+    page = _environment().get_template("report.html.j2")
+    context = {**_numbers(measurement), **_pictures(measurement, gallery, figures), **_words(measurement)}
+    html = page.render(style=style, style_hash=_hash(style), m=measurement, **context)
+    return html.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def write_report(
+    measurement: Measurement, gallery: Gallery, path: Path, figures_dir: Path | None = None
+) -> tuple[Path, ...]:
+    """Write the report, and with ``figures_dir`` also every figure as SVG and PNG.
+
+    Each file is written whole or not at all; folders are made where they are missing.
+
+    Returns:
+        The files written, the page first.
+
+    Raises:
+        DataError: if the pictures or the numbers do not fit together.
+        NothingToDoError: if the measurement has no rows.
+    """
+    figures = figure_files(measurement, gallery) if figures_dir is not None else None
+    write_text(path, render_html(measurement, gallery, figures=figures))
+    written = [path]
+    if figures is not None and figures_dir is not None:
+        for name, content in figures.items():
+            with whole_file(figures_dir / name) as part:
+                part.write_bytes(content)
+            written.append(figures_dir / name)
+    return tuple(written)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("whitesquare.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        short=formats.short, visible=formats.visible, percent=formats.percent, duration=formats.duration
+    )
+    environment.filters.update(count=formats.count, json=formats.as_json)
+    return environment
+
+
+@cache
+def _style() -> str:
+    """Read the style sheet; it is this package's own text and holds no markup."""
+    return resources.files("whitesquare.report").joinpath("report.css").read_text(encoding="utf-8")
+
+
+def _hash(style: str) -> str:
+    return base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _numbers(measurement: Measurement) -> dict[str, Any]:
+    row = verdicts.main_row(measurement)
+    small = len(measurement.classes) <= _LARGEST_TABLE
+    return {
+        "main": row,
+        "clean": verdicts.baseline(measurement),
+        "groups": tables.results(measurement),
+        "words": tables.words(measurement),
+        "victims": tables.victims(measurement),
+        "by_class": tables.by_class(measurement),
+        "confusion": tables.confusion(row, measurement.classes) if small else [],
+        "tiles": tables.tiles(measurement),
+    }
+
+
+def _pictures(measurement: Measurement, gallery: Gallery, figures: Mapping[str, bytes]) -> dict[str, Any]:
+    strips, main = [], verdicts.main_row(measurement)
+    for row in measurement.rows:
+        if found := images.samples(row, gallery):
+            found = found if row is main else found[:_BESIDE]
+            scale = images.limit(row, gallery.originals[row.name], gallery.poisons[row.name]) / 255
+            shown = tuple(
+                (
+                    one.id,
+                    *(_uri("image/png", images.png(p)) for p in (one.original, one.poison, one.difference)),
+                )
+                for one in found
+            )
+            strips.append(Strip(row, formats.decimal(scale), shown))
+    return {
+        "example": _uri("image/png", images.png(images.picture(gallery.example))),
+        "triggered": _uri("image/png", images.png(images.picture(gallery.triggered))),
+        "strips": strips,
+        "figures": {
+            name: _uri("image/svg+xml", figures[f"{name}.svg"]) for name in _IN_PAGE if f"{name}.svg" in figures
+        },
+    }
+
+
+def _words(measurement: Measurement) -> dict[str, Any]:
+    return {
+        "headline": text.headline(measurement),
+        "verdict": text.verdict(measurement),
+        "target": measurement.classes[measurement.target],
+        "stories": [(row, text.story(row, measurement)) for row in measurement.rows],
+        "conclusion": text.conclusion(measurement),
+        "limits": text.limits(measurement),
+        "glossary": glossary(measurement),
+    }

@@ -1,0 +1,15 @@
+import pytest
+
+from whitesquare.types import Gallery, Measurement
+
+from .sample import measurement, mnist_gallery
+
+
+@pytest.fixture(scope="session")
+def mnist_measurement() -> Measurement:
+    return measurement()
+
+
+@pytest.fixture(scope="session")
+def gallery() -> Gallery:
+    return mnist_gallery()
