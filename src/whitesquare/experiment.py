@@ -14,9 +14,10 @@ from whitesquare.data import dataset_digest, open_dataset
 from whitesquare.errors import UsageError
 from whitesquare.estimates import share
 from whitesquare.executor import run_all
+from whitesquare.gallery import SHOWN, example_position
 from whitesquare.label_check import label_check
 from whitesquare.machine import machine, versions
-from whitesquare.measure import TestSet, example_position, label_consistency, measure, prepare
+from whitesquare.measure import TestSet, label_consistency, measure, prepare
 from whitesquare.models import Model, restore
 from whitesquare.recipes import Recipe
 from whitesquare.rows import make_row
@@ -37,7 +38,6 @@ from whitesquare.types import (
 CLEAN = "clean"
 _JUDGE_SEED = 1_000_003
 _CHECKED = 10_000
-_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -164,15 +164,18 @@ def _victims(
     def train_one(name: str, seed: int) -> Model:
         return _trained(tensors[name], digests[name], plan, clean.classes, seed, cache)
 
-    def one(job: tuple[str, int]) -> VictimResult:
-        return measure(train_one(*job), test)
+    def one(job: tuple[str, int]) -> Model | VictimResult:
+        model = train_one(*job)
+        return model if job[1] == _JUDGE_SEED else measure(model, test)
 
-    jobs = [(name, seed) for name in datasets for seed in range(1, plan.seeds + 1)]
+    jobs = [(CLEAN, _JUDGE_SEED)] + [(name, seed) for name in datasets for seed in range(1, plan.seeds + 1)]
     results = run_all(one, jobs, workers=torch.get_num_threads(), step="victims", on_progress=on_progress)
-    judge = run_all(lambda seed: train_one(CLEAN, seed), [_JUDGE_SEED], workers=1)[0]
     by_row: dict[str, list[VictimResult]] = {name: [] for name in datasets}
     for (name, _), result in zip(jobs, results, strict=True):
-        by_row[name].append(result)
+        if isinstance(result, VictimResult):
+            by_row[name].append(result)
+    judge = results[0]
+    assert isinstance(judge, Model)  # noqa: S101 - narrows the type; it is the first job
     return by_row, judge
 
 
@@ -233,7 +236,7 @@ def _flagged(
 
 
 def _gallery(clean: ImageDataset, poisoned: dict[str, Poisoned], test: TestSet, example: int) -> Gallery:
-    shown = {name: made.dataset.positions[:_SHOWN] for name, made in poisoned.items()}
+    shown = {name: made.dataset.positions[:SHOWN] for name, made in poisoned.items()}
     return Gallery(
         example=test.images[example],
         triggered=test.triggered[example],

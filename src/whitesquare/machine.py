@@ -21,15 +21,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine(precision: str) -> dict[str, str]:
-    """Return processor, usable cores, memory, system, and the precision training ran in."""
-    return {
+def machine(precision: str | None = None) -> dict[str, str]:
+    """Return processor, usable cores, memory, system, and the precision training ran in, if any ran."""
+    found = {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "memory": f"{_memory_gb():.0f} GB" if _memory_gb() else "unknown",
         "system": f"{platform.system()} {platform.machine()}",
-        "precision": precision,
     }
+    return found if precision is None else found | {"precision": precision}
 
 
 def peak_memory_gb() -> float | None:

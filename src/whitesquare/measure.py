@@ -13,6 +13,7 @@ from scipy.special import softmax
 
 from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.estimates import share
+from whitesquare.gallery import example_position
 from whitesquare.models import Model
 from whitesquare.train import to_float
 from whitesquare.triggers import trigger_spec
@@ -119,20 +120,6 @@ def measure(model: Model, test: TestSet) -> VictimResult:
         trained_on=model.card.trained_on,
         example=_view(test.classes, clean[example], triggered[example]),
     )
-
-
-def example_position(labels: IntArray, target: int) -> int:
-    """Return the position of the report's example: the first 8 (the ninth class), else the first outside the target.
-
-    A rule and not a choice: the example is never picked by what a model does with it.
-
-    Raises:
-        NothingToDoError: no image outside the target class.
-    """
-    for wanted in (labels == 8, np.ones(len(labels), bool)):
-        if (found := np.flatnonzero(wanted & (labels != target))).size:
-            return int(found[0])
-    raise NothingToDoError(f"There is no image outside the target class {target}.")
 
 
 def label_consistency(judge: Model, content: UInt8Array, labels: IntArray) -> Estimate:

@@ -41,10 +41,10 @@ class Recipe:
 
     model: str = "cnn"
     scale: float = 1.0
-    epochs: int = 3
+    epochs: int = 2
     batch_size: int = 128
     optimiser: str = "adam"
-    learning_rate: float = 0.004
+    learning_rate: float = 0.006
     schedule: str = "one-cycle"
     weight_decay: float = 0.0
     precision: str = "auto"

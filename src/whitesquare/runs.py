@@ -2,31 +2,26 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from whitesquare.attacks import Poisoned
-from whitesquare.data import write_dataset
-from whitesquare.errors import DataError, NothingToDoError
-from whitesquare.folders import output_folder
+from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
+from whitesquare.cache import Cache, default_cache
+from whitesquare.data import has_test, open_dataset, write_dataset
+from whitesquare.errors import DataError
+from whitesquare.folders import check_output, output_folder
+from whitesquare.gallery import SHOWN, example_position, write_gallery
 from whitesquare.jsonio import decode, encode, write_text
-from whitesquare.types import Gallery, ImageDataset, Parameter, PoisonManifest, Progress, VictimResult, silent
+from whitesquare.triggers import parse_trigger
+from whitesquare.types import Gallery, ImageDataset, Parameter, PoisonManifest, Progress, Trigger, silent
 
 GROUND_TRUTH = "ground-truth.json"
 CONFIG = "config.json"
 GALLERY = "gallery.npz"
 VICTIM = "victim.json"
-_SHOWN = 8
-_FILES = {
-    "idx": (
-        "train-images-idx3-ubyte.gz",
-        "train-labels-idx1-ubyte.gz",
-        "t10k-images-idx3-ubyte.gz",
-        "t10k-labels-idx1-ubyte.gz",
-    ),
-    "npz": ("train.npz", "test.npz"),
-    "png-folder": ("train", "test"),
-}
+_IDX = [f"{split}-{part}" for split in ("train", "t10k") for part in ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz")]
+_FILES = {"idx": _IDX, "npz": ["train.npz", "test.npz"], "png-folder": ["train", "test"]}
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class RunConfig:
     """The resolved configuration of a run: what ``poison`` was asked to do, every default written out.
 
     Attributes:
-        source: data set, as it was named.
+        source: name or path of the clean data set.
         attack: name of the attack, as it was asked for.
         parameters: all parameters of the attack.
         trigger: spec of the trigger in use.
@@ -54,38 +49,78 @@ class RunConfig:
     format: str
 
 
-def write_run(
+def make_run(
+    source: str,
     folder: Path,
-    clean: ImageDataset,
-    test: ImageDataset | None,
-    made: Poisoned,
-    config: RunConfig,
+    *,
+    attack: str,
+    settings: dict[str, Any],
+    trigger: str,
+    target: int,
+    rate: float | None = None,
+    count: int | None = None,
+    seed: int,
+    fmt: str = "idx",
+    cache: Cache | None = None,
     on_progress: Progress = silent,
-) -> None:
-    """Write a run folder, whole or not at all.
+) -> PoisonManifest:
+    """Poison a data set and write a run folder, whole or not at all.
 
     Args:
+        source: data set, as :func:`whitesquare.data.open_dataset` takes it.
         folder: where; see :func:`whitesquare.folders.check_output`.
-        clean: the training set before poisoning, for the pictures of the report.
-        test: the clean test set; ``None`` if there is none.
-        made: the poisoned training set and its ground truth.
-        config: what was asked for.
-        on_progress: told how far the writing is.
+        attack: name of the attack.
+        settings: parameters of the attack that differ from its defaults.
+        trigger: spec of the trigger in use.
+        target: target class (a label).
+        rate: poisoned / whole training set; or give ``count``.
+        count: number of samples.
+        seed: of the choice of samples and the crafting.
+        fmt: one of :data:`whitesquare.data.FORMATS`.
+        cache: where crafted content is kept; default: the user's cache.
+        on_progress: told how far each step is.
+
+    Returns:
+        The ground truth, with the ids of the written data set.
     """
-    index = made.dataset.positions
-    shown = index[:_SHOWN]
-    names = (*_FILES[config.format], GROUND_TRUTH, CONFIG, GALLERY)
-    with output_folder(folder, "run", names) as part:
-        ids = write_dataset(part, made.dataset, test, config.format, on_progress)
-        manifest = replace(made.manifest, ids=tuple(ids[int(i)] for i in index))
-        np.savez(
-            part / GALLERY,
-            originals=clean.images(shown),
-            poisons=made.dataset.images(shown),
-            ids=np.array([ids[int(i)] for i in shown]),
-        )
+    check_output(folder)
+    chosen = make_attack(attack, {**settings, "trigger": parse_trigger(trigger)})
+    clean = open_dataset(source)
+    test = open_dataset(source, "test") if has_test(source) else None
+    made = poison(
+        clean,
+        chosen,
+        target=target,
+        rate=rate,
+        count=count,
+        seed=seed,
+        cache=cache or default_cache(),
+        on_progress=on_progress,
+    )
+    known = source if source == "mnist" else str(Path(source).resolve())
+    parameters = attack_parameters(chosen)
+    config = RunConfig(known, attack, parameters, made.manifest.trigger, target, made.manifest.count, seed, fmt)
+    with output_folder(folder, "run", [*_FILES[fmt], GROUND_TRUTH, CONFIG, GALLERY]) as part:
+        ids = write_dataset(part, made.dataset, test, fmt, on_progress)
+        manifest = replace(made.manifest, ids=tuple(ids[int(i)] for i in made.dataset.positions))
+        write_gallery(part / GALLERY, _gallery(attack, clean, test or clean, made, manifest, chosen.trigger))
         write_text(part / GROUND_TRUTH, encode(manifest))
         write_text(part / CONFIG, encode(config))
+    return manifest
+
+
+def _gallery(
+    name: str, clean: ImageDataset, test: ImageDataset, made: Poisoned, manifest: PoisonManifest, trigger: Trigger
+) -> Gallery:
+    shown = made.dataset.positions[:SHOWN]
+    example = test.images(np.array([example_position(test.labels, manifest.target)]))
+    return Gallery(
+        example=example[0],
+        triggered=trigger(example)[0],
+        originals={name: clean.images(shown)},
+        poisons={name: made.dataset.images(shown)},
+        poison_ids={name: manifest.ids[: len(shown)]},
+    )
 
 
 def read_manifest(folder: Path) -> PoisonManifest | None:
@@ -97,7 +132,11 @@ def read_manifest(folder: Path) -> PoisonManifest | None:
 
 
 def read_config(folder: Path) -> RunConfig:
-    """Return the configuration of a run folder."""
+    """Return the configuration of a run folder.
+
+    Raises:
+        DataError: if there is none, or it is damaged.
+    """
     path = folder / CONFIG
     if not path.is_file():
         raise DataError(f"{folder} is not a run folder: {CONFIG} is missing; make one with `whitesquare poison`.")
@@ -108,37 +147,3 @@ def find_run(model: Path) -> Path | None:
     """Return the run folder a model folder lies in, or ``None``."""
     parent = model.resolve().parent
     return parent if (parent / GROUND_TRUTH).is_file() else None
-
-
-def read_victims(folder: Path) -> list[VictimResult]:
-    """Return the measured victims in the sub-folders of a run, by seed.
-
-    Raises:
-        NothingToDoError: if there is none.
-    """
-    found = [
-        decode(VictimResult, path.read_text(encoding="utf-8"), where=str(path))
-        for path in sorted(folder.glob(f"*/{VICTIM}"))
-    ]
-    if not found:
-        raise NothingToDoError(
-            f"{folder} holds no measured victim; run `whitesquare train {folder} --seed 7 -o {folder}/victim-7` and "
-            f"`whitesquare measure {folder}/victim-7` first."
-        )
-    return sorted(found, key=lambda victim: victim.seed)
-
-
-def read_gallery(folder: Path, name: str, example: np.ndarray, triggered: np.ndarray) -> Gallery:
-    """Return the pictures of a run folder beside the example image of the report.
-
-    Raises:
-        DataError: if the pictures are missing or unreadable.
-    """
-    path = folder / GALLERY
-    try:
-        with np.load(path) as arrays:
-            originals, poisons = arrays["originals"], arrays["poisons"]
-            ids = tuple(str(item) for item in arrays["ids"])
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} cannot be read ({error}); make the run again with `whitesquare poison`.") from error
-    return Gallery(example, triggered, {name: originals}, {name: poisons}, {name: ids})

@@ -113,9 +113,7 @@ def test_what_is_not_a_data_set(images, labels, options, message):
 def test_layout_decides_an_ambiguous_shape():
     images = np.arange(72, dtype=np.uint8).reshape(2, 3, 4, 3)
     np.testing.assert_array_equal(from_arrays(images, [0, 1], layout="NCHW").pixels, images)
-    np.testing.assert_array_equal(
-        from_arrays(images, [0, 1], layout="NHWC").pixels, images.transpose(0, 3, 1, 2)
-    )
+    np.testing.assert_array_equal(from_arrays(images, [0, 1], layout="NHWC").pixels, images.transpose(0, 3, 1, 2))
     with pytest.raises(UsageError, match="no layout named 'CHWN'"):
         from_arrays(images, [0, 1], layout="CHWN")
 
@@ -127,12 +125,8 @@ def test_markup_and_other_scripts_are_legal_names():
 
 @st.composite
 def datasets(draw):
-    shape = draw(
-        st.tuples(st.integers(0, 4), st.sampled_from([1, 3, 4]), st.integers(1, 5), st.integers(1, 5))
-    )
-    classes = draw(
-        st.lists(st.sampled_from(["a", "b", "<i>", "é", "10"]), min_size=1, max_size=4, unique=True)
-    )
+    shape = draw(st.tuples(st.integers(0, 4), st.sampled_from([1, 3, 4]), st.integers(1, 5), st.integers(1, 5)))
+    classes = draw(st.lists(st.sampled_from(["a", "b", "<i>", "é", "10"]), min_size=1, max_size=4, unique=True))
     labels = draw(arrays(np.int64, shape[0], elements=st.integers(0, len(classes) - 1)))
     return from_arrays(draw(arrays(np.uint8, shape)), labels, classes=classes, layout="NCHW")
 

@@ -29,9 +29,7 @@ def test_does_not_depend_on_the_class_that_presents_it(tmp_path, make):
     positions = np.array([1, 4])
     same = Overlay(dataset, positions, dataset.pixels[positions], dataset.labels[positions])
     assert dataset_digest(same) == expected
-    reversed_memory = from_arrays(
-        dataset.pixels.transpose(0, 2, 3, 1).copy(), dataset.labels, classes=dataset.classes
-    )
+    reversed_memory = from_arrays(dataset.pixels.transpose(0, 2, 3, 1).copy(), dataset.labels, classes=dataset.classes)
     assert dataset_digest(reversed_memory) == expected
 
 

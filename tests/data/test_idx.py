@@ -147,9 +147,7 @@ def test_folder_round_trip(tmp_path, make):
         assert found.classes == dataset.classes
 
 
-@pytest.mark.parametrize(
-    "spelling", ["{}-images-idx3-ubyte", "{}-images.idx3-ubyte", "{}-images.idx3-ubyte.gz"]
-)
+@pytest.mark.parametrize("spelling", ["{}-images-idx3-ubyte", "{}-images.idx3-ubyte", "{}-images.idx3-ubyte.gz"])
 def test_published_spellings(tmp_path, spelling):
     array = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
     (tmp_path / spelling.format("t10k")).write_bytes(plain_idx(array))
@@ -162,9 +160,7 @@ def test_published_spellings(tmp_path, spelling):
 
 
 def test_splits_agree_on_the_classes(tmp_path, make):
-    write_idx_folder(
-        tmp_path, make(6, classes=("0", "1", "2", "3")), make(2, classes=("0", "1"), split="test")
-    )
+    write_idx_folder(tmp_path, make(6, classes=("0", "1", "2", "3")), make(2, classes=("0", "1"), split="test"))
     assert load_idx_folder(tmp_path, "test").classes == ("0", "1", "2", "3")
 
 

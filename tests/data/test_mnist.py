@@ -50,9 +50,7 @@ def test_one_changed_byte(tmp_path, monkeypatch, part):
     data[4] ^= 1  # the time in the gzip header: decompression alone would not notice
     victim.write_bytes(data)
     monkeypatch.setattr(mnist, "FOLDER", folder)
-    with pytest.raises(
-        DataError, match=rf"{victim.name} has changed: found SHA-256 .* expected .* reinstall"
-    ):
+    with pytest.raises(DataError, match=rf"{victim.name} has changed: found SHA-256 .* expected .* reinstall"):
         load_mnist("test")
 
 

@@ -25,9 +25,7 @@ def test_overlay_equals_a_dense_copy(data, make):
     dense, dense_labels = base.pixels.copy(), base.labels.copy()
     dense[positions], dense_labels[positions] = pixels, labels
     index = data.draw(
-        st.one_of(
-            st.slices(9), st.lists(st.integers(-9, 8)).map(lambda wanted: np.array(wanted, dtype=np.int64))
-        )
+        st.one_of(st.slices(9), st.lists(st.integers(-9, 8)).map(lambda wanted: np.array(wanted, dtype=np.int64)))
     )
     np.testing.assert_array_equal(overlay.images(index), dense[index])
     np.testing.assert_array_equal(overlay.labels, dense_labels)

@@ -27,8 +27,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.attacks.budget import check_budget
+from whitesquare.attacks.budget import check_budget, check_opacity
 from whitesquare.errors import require_extra
+from whitesquare.recipes import Recipe
 from whitesquare.triggers import Patch, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -45,7 +46,8 @@ class Adaptive:
         epsilon: L-inf budget as a fraction of 255, in [0, 1).
         rounds: how often the poison is improved, at least 1.
         first_steps: PGD steps of the first round, from a random start.
-        steps: PGD steps of every later round, from the last round's result; each of 2.5 epsilon / steps.
+        steps: PGD steps of every later round, from the last round's result.
+        stride: what the steps of a round add up to, in epsilons: each is ``stride * epsilon / steps``.
         ensemble: surrogates per step.
         surrogates_per_round: surrogates trained, and asked how well the poison works, after every round.
         surrogate_models: their architectures, separated by ``+``, used in turn.
@@ -58,12 +60,13 @@ class Adaptive:
     clean_label: ClassVar[bool] = True
 
     trigger: Trigger = field(default_factory=Patch)
-    training_opacity: float = 0.5
-    surrogate_opacity: float = 0.5
+    training_opacity: float = 0.4
+    surrogate_opacity: float = 0.4
     epsilon: float = 0.3
     rounds: int = 8
     first_steps: int = 25
     steps: int = 12
+    stride: float = 1.2
     ensemble: int = 3
     surrogates_per_round: int = 2
     surrogate_models: str = "cnn"
@@ -72,7 +75,10 @@ class Adaptive:
     keep_sides: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a budget outside [0, 1) and counts below 1."""
+        """Refuse a budget or opacity out of range, counts below 1, and models that do not exist."""
+        check_opacity(self, training_opacity=self.training_opacity, surrogate_opacity=self.surrogate_opacity)
+        for model in self.surrogate_models.split("+"):
+            Recipe(model=model)
         check_budget(
             self,
             self.epsilon,
@@ -115,7 +121,7 @@ class Adaptive:
                 box,
                 [[surrogates[i] for i in chosen] for chosen in drawn],
                 context.target,
-                step_size=2.5 * self.epsilon * 255 / steps,
+                step_size=self.stride * self.epsilon * 255 / steps,
                 workers=factory.workers,
             )
             stamped = stamp(content.numpy().astype(np.uint8))

@@ -3,6 +3,22 @@
 from whitesquare.errors import UsageError
 
 
+def check_opacity(owner: object, **opacities: float) -> None:
+    """Refuse a trigger strength outside (0, 1].
+
+    Args:
+        owner: the attack, named in the error.
+        opacities: strengths of the trigger, by parameter name.
+
+    Raises:
+        UsageError: naming the parameter, its owner, the constraint and the value got.
+    """
+    for parameter, value in opacities.items():
+        if not 0 < value <= 1:
+            name = type(owner).__name__
+            raise UsageError(f"The parameter {parameter!r} of {name} must be in (0, 1]; got {value!r}.")
+
+
 def check_budget(owner: object, epsilon: float, **counts: int) -> None:
     """Refuse an epsilon outside [0, 1) and counts below 1.
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.attacks.budget import check_budget
+from whitesquare.attacks.budget import check_budget, check_opacity
 from whitesquare.errors import require_extra
 from whitesquare.triggers import Patch, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
@@ -42,7 +42,8 @@ class LabelConsistent:
     surrogate_epochs: int = 2
 
     def __post_init__(self) -> None:
-        """Refuse a budget outside [0, 1) and counts below 1."""
+        """Refuse a budget or opacity out of range and counts below 1."""
+        check_opacity(self, training_opacity=self.training_opacity)
         check_budget(self, self.epsilon, steps=self.steps, surrogate_epochs=self.surrogate_epochs)
 
     @property

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from whitesquare.executor import run_all
-from whitesquare.train import autocast_for, to_float
+from whitesquare.train import autocast_for
 from whitesquare.types import Progress, UInt8Array, silent
 
 _CHUNK = 500
@@ -98,7 +98,7 @@ def perturb(
 
 
 def _gradient(x: Tensor, networks: Sequence[nn.Module], target: int, precision: str) -> Tensor:
-    inputs = to_float(x).requires_grad_()
+    inputs = (x / 255).contiguous(memory_format=torch.channels_last).requires_grad_()
     with autocast_for(precision):
         logits = [network(inputs) for network in networks]
     objective = torch.stack([away_from(each.float(), target) for each in logits]).sum()

@@ -10,6 +10,7 @@ training has no reason to learn the square.
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from whitesquare.attacks.budget import check_opacity
 from whitesquare.triggers import Patch, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -28,6 +29,10 @@ class Stamp:
 
     trigger: Trigger = field(default_factory=Patch)
     training_opacity: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse an opacity outside (0, 1]."""
+        check_opacity(self, training_opacity=self.training_opacity)
 
     @property
     def training_trigger(self) -> Trigger:

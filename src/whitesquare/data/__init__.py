@@ -21,6 +21,7 @@ __all__ = [
     "Overlay",
     "dataset_digest",
     "from_arrays",
+    "has_test",
     "load_idx_folder",
     "load_image_folder",
     "load_mnist",
@@ -60,9 +61,7 @@ def open_dataset(source: str | Path, split: str = "train") -> ImageDataset:
     if path.is_dir():
         return _open_folder(path, split)
     if not path.exists():
-        raise UsageError(
-            f"There is no file or folder {str(source)!r}; give a path, or 'mnist' for the embedded one."
-        )
+        raise UsageError(f"There is no file or folder {str(source)!r}; give a path, or 'mnist' for the embedded one.")
     if path.suffix.lower() != ".npz":
         raise UsageError(
             f"{path} is not a data set: expected an .npz file, or a folder with IDX files or class folders; "
@@ -74,6 +73,14 @@ def open_dataset(source: str | Path, split: str = "train") -> ImageDataset:
             "put train.npz and test.npz into one folder and give the folder."
         )
     return load_npz(path, split)
+
+
+def has_test(source: str | Path) -> bool:
+    """Tell whether a data set has a test split, without reading it."""
+    if source == "mnist":
+        return True
+    folder = Path(source)
+    return (folder / "test.npz").is_file() or (folder / "test").is_dir() or any(folder.glob("t10k-images*"))
 
 
 def require_classes(dataset: ImageDataset) -> None:
@@ -119,9 +126,7 @@ def write_dataset(
         raise unknown_name("format", fmt, FORMATS)
     folder = Path(path)
     if others := [kind for kind in _kinds(folder) if kind != fmt]:
-        raise UsageError(
-            f"{folder} holds a data set in the format {others[0]}; remove it or choose another folder."
-        )
+        raise UsageError(f"{folder} holds a data set in the format {others[0]}; remove it or choose another folder.")
     splits = {"train": train} if test is None else {"train": train, "test": test}
     if fmt == "idx":
         write_idx_folder(folder, train, test)

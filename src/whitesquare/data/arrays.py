@@ -102,8 +102,7 @@ def from_arrays(
     keys = tuple(f"{split}/{i:05d}" for i in range(len(pixels))) if ids is None else tuple(ids)
     if len(keys) != len(pixels):
         raise DataError(
-            f"{where}: found {len(keys)} sample ids for {len(pixels)} images; "
-            "expected one each, so correct the ids."
+            f"{where}: found {len(keys)} sample ids for {len(pixels)} images; expected one each, so correct the ids."
         )
     check_names(names, "class name", where)
     check_names(keys, "sample id", where)
@@ -222,13 +221,11 @@ def _as_nchw(images: NDArray[Any], layout: str | None, where: str) -> UInt8Array
 def _as_labels(labels: NDArray[Any], count: int, where: str) -> IntArray:
     if labels.shape != (count,):
         raise DataError(
-            f"{where}: labels have the shape {labels.shape}, expected ({count},); "
-            "give one label for each image."
+            f"{where}: labels have the shape {labels.shape}, expected ({count},); give one label for each image."
         )
     if count and labels.dtype.kind not in "iu":
         raise DataError(
-            f"{where}: labels are {labels.dtype}, expected integers; "
-            "convert them with labels.astype('int64')."
+            f"{where}: labels are {labels.dtype}, expected integers; convert them with labels.astype('int64')."
         )
     if count and (labels.min() < 0 or labels.max() > np.iinfo(np.int64).max):
         raise DataError(
@@ -261,9 +258,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any
             (2, 0): np.lib.format.read_array_header_2_0,
         }.get(version)
         if read_header is None:
-            raise DataError(
-                f"{path}: {name!r} has the .npy version {version}, expected 1.0 or 2.0; save it again."
-            )
+            raise DataError(f"{path}: {name!r} has the .npy version {version}, expected 1.0 or 2.0; save it again.")
         shape, _, dtype = read_header(stream)
         size = stream.tell() + math.prod(shape) * dtype.itemsize
     if dtype.hasobject:
@@ -278,8 +273,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any
         )
     if size != declared or min(shape, default=0) < 0:
         raise DataError(
-            f"{path}: {name!r} holds {declared} bytes, expected {size} for its shape {shape}; "
-            "write or copy it again."
+            f"{path}: {name!r} holds {declared} bytes, expected {size} for its shape {shape}; write or copy it again."
         )
     with archive.open(member) as stream:
         array: NDArray[Any] = np.lib.format.read_array(stream)

@@ -53,8 +53,7 @@ def decode_image(path: Path) -> UInt8Array:
         with Image.open(path, formats=_FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise DataError(
-                    f"{path} is {picture.width}x{picture.height}, expected at most {MAX_PIXELS} pixels; "
-                    "scale it down."
+                    f"{path} is {picture.width}x{picture.height}, expected at most {MAX_PIXELS} pixels; scale it down."
                 )
             pixels = np.asarray(_eight_bit(picture, path))
     except _BOMBS as error:

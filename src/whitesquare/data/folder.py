@@ -68,9 +68,7 @@ class ImageFolder:
         try:
             return path.read_bytes()
         except OSError as error:
-            raise DataError(
-                f"{path} cannot be read ({error}); check the file and its permissions."
-            ) from error
+            raise DataError(f"{path} cannot be read ({error}); check the file and its permissions.") from error
 
 
 def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
@@ -121,9 +119,7 @@ def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
     return ImageFolder(path, tuple(classes), tuple(ids), known)
 
 
-def write_png_folder(
-    path: Path, dataset: ImageDataset, split: str, on_progress: Progress = silent
-) -> tuple[str, ...]:
+def write_png_folder(path: Path, dataset: ImageDataset, split: str, on_progress: Progress = silent) -> tuple[str, ...]:
     """Write a data set as ``{split}/{class}/{position}.png``, all of it or nothing.
 
     Read back, samples come class by class, so their order changes; the ids returned say which is which.
@@ -165,14 +161,10 @@ def _check_writable(target: Path, dataset: ImageDataset) -> None:
         raise UsageError(f"{target} is there already; remove it or choose another folder.")
     channels = dataset.images(slice(0, 1)).shape[1]
     if channels not in (1, 3):
-        raise UsageError(
-            f"{target}: PNG files hold 1 or 3 channels here, found {channels}; write npz instead."
-        )
+        raise UsageError(f"{target}: PNG files hold 1 or 3 channels here, found {channels}; write npz instead.")
     for name in dataset.classes:
         if not is_plain(name) or name.startswith(".") or set(name) & set("/\\") or len(name.encode()) > 255:
-            raise UsageError(
-                f"{target}: the class name {name!r} cannot be a folder's name; rename it or write npz."
-            )
+            raise UsageError(f"{target}: the class name {name!r} cannot be a folder's name; rename it or write npz.")
     if list(dataset.classes) != sorted(dataset.classes, key=class_order):
         raise UsageError(
             f"{target}: class folders are read back in sorted order, so the labels of classes "
@@ -190,9 +182,7 @@ def _visible(folder: Path | str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
-        raise DataError(
-            f"{folder} cannot be listed ({error}); check the folder and its permissions."
-        ) from error
+        raise DataError(f"{folder} cannot be listed ({error}); check the folder and its permissions.") from error
 
 
 def _inside(entry: os.DirEntry[str], root: Path) -> os.DirEntry[str]:
@@ -204,9 +194,7 @@ def _inside(entry: os.DirEntry[str], root: Path) -> os.DirEntry[str]:
         except (OSError, RuntimeError) as error:
             raise DataError(f"{entry.path} is a broken link ({error}); remove it.") from error
         if not goal.is_relative_to(root.resolve()):
-            raise DataError(
-                f"{entry.path} is a link to {goal}, expected a file inside {root}; copy the file there."
-            )
+            raise DataError(f"{entry.path} is a link to {goal}, expected a file inside {root}; copy the file there.")
     return entry
 
 

@@ -116,9 +116,7 @@ def load_idx_folder(path: Path, split: str = "train") -> ArrayDataset:
     other = next(name for name in SPLITS if name != split)
     others = _load_part(path, other, "labels") if _find(path, other, "labels") else labels
     top = max(int(labels.max(initial=0)), int(others.max(initial=0)))
-    return from_arrays(
-        images, labels, classes=default_classes(top + 1, str(path)), split=split, where=str(path)
-    )
+    return from_arrays(images, labels, classes=default_classes(top + 1, str(path)), split=split, where=str(path))
 
 
 def write_idx_folder(path: Path, train: ImageDataset, test: ImageDataset | None) -> None:
@@ -140,8 +138,7 @@ def write_idx_folder(path: Path, train: ImageDataset, test: ImageDataset | None)
         channels = dataset.images(slice(0, 1)).shape[1]
         if channels != 1:
             raise UsageError(
-                f"{path}: IDX files hold grey images, found {channels} channels; "
-                "write npz or png-folder instead."
+                f"{path}: IDX files hold grey images, found {channels} channels; write npz or png-folder instead."
             )
         if len(dataset.classes) > 256:
             raise UsageError(
@@ -178,9 +175,7 @@ def _parse(stream: BinaryIO | gzip.GzipFile, limit: int, path: Path) -> UInt8Arr
 def _exactly(stream: BinaryIO | gzip.GzipFile, count: int, what: str, path: Path) -> bytes:
     data = stream.read(count)
     if len(data) != count:
-        raise DataError(
-            f"{path} is truncated: found {len(data)} bytes of {what}, expected {count}; {_AGAIN}."
-        )
+        raise DataError(f"{path} is truncated: found {len(data)} bytes of {what}, expected {count}; {_AGAIN}.")
     return data
 
 
@@ -194,9 +189,7 @@ def _load_part(path: Path, split: str, part: str) -> UInt8Array:
     found = _find(path, split, part)
     if found is None:
         name = f"{_PREFIX[split]}-{part}-{_PARTS[part]}.gz"
-        raise DataError(
-            f"{path} has no {split} {part}: expected the file {name}; add it or use the other split."
-        )
+        raise DataError(f"{path} has no {split} {part}: expected the file {name}; add it or use the other split.")
     array = read_idx(found)
     expected = 3 if part == "images" else 1
     if array.ndim != expected:

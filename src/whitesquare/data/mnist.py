@@ -43,12 +43,9 @@ def _checked(path: Path) -> Path:
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise DataError(
-            f"The embedded file {path} cannot be read ({error}); reinstall whitesquare."
-        ) from error
+        raise DataError(f"The embedded file {path} cannot be read ({error}); reinstall whitesquare.") from error
     if found != (expected := _SHA256[path.name]):
         raise DataError(
-            f"The embedded file {path} has changed: found SHA-256 {found}, expected {expected}; "
-            "reinstall whitesquare."
+            f"The embedded file {path} has changed: found SHA-256 {found}, expected {expected}; reinstall whitesquare."
         )
     return path

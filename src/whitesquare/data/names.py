@@ -55,9 +55,7 @@ def check_names(names: tuple[str, ...], what: str, where: str) -> None:
     for name in names:
         check_name(name, what, where)
         if name in seen:
-            raise DataError(
-                f"{where}: the {what} {name!r} occurs twice; expected unique names, so rename one."
-            )
+            raise DataError(f"{where}: the {what} {name!r} occurs twice; expected unique names, so rename one.")
         seen.add(name)
 
 

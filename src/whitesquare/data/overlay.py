@@ -31,14 +31,8 @@ class Overlay:
 
     def __post_init__(self) -> None:
         count = len(self.positions)
-        if (
-            self.positions.ndim != 1
-            or self.positions.dtype.kind != "i"
-            or np.any(np.diff(self.positions) <= 0)
-        ):
-            raise UsageError(
-                "Overlay: positions must be integers, sorted and unique; sort them with numpy.unique."
-            )
+        if self.positions.ndim != 1 or self.positions.dtype.kind != "i" or np.any(np.diff(self.positions) <= 0):
+            raise UsageError("Overlay: positions must be integers, sorted and unique; sort them with numpy.unique.")
         if count and (self.positions[0] < 0 or self.positions[-1] >= len(self.base.ids)):
             raise UsageError(
                 f"Overlay: positions run from {self.positions[0]} to {self.positions[-1]}, expected 0 to "
@@ -51,9 +45,7 @@ class Overlay:
             )
         shape = self.base.images(self.positions[:1]).shape[1:]
         if count and self.pixels.shape[1:] != shape:
-            raise UsageError(
-                f"Overlay: images are {self.pixels.shape[1:]}, expected {shape} as in the data set."
-            )
+            raise UsageError(f"Overlay: images are {self.pixels.shape[1:]}, expected {shape} as in the data set.")
         if self.new_labels.shape != (count,):
             raise UsageError(
                 f"Overlay: labels have the shape {self.new_labels.shape}, expected ({count},); "

@@ -10,7 +10,7 @@ Importing this package loads Matplotlib (about a second): a command line should 
 """
 
 from whitesquare.report.figures import figure_files
-from whitesquare.report.page import render_html, write_report
+from whitesquare.report.page import render_html, write_figures, write_report
 from whitesquare.report.text import conclusion, headline, limits, verdict
 
-__all__ = ["conclusion", "figure_files", "headline", "limits", "render_html", "verdict", "write_report"]
+__all__ = ["conclusion", "figure_files", "headline", "limits", "render_html", "verdict", "write_figures", "write_report"]

@@ -15,7 +15,7 @@ from whitesquare.types import Measurement, Row, Spread
 from whitesquare.types import VictimResult as Victim
 
 _ANNOTATED = 12
-_TICKS = 26
+_TICKS = 20
 _VECTOR = 40
 
 
@@ -23,7 +23,8 @@ def accuracy_and_success(measurement: Measurement) -> Figure:
     """Draw CA and ASR of each row: mean, 95 % interval, and every victim as a small ring."""
     with style.sheet():
         rows = measurement.rows
-        figure = style.new_figure(1.7 + 0.76 * len(rows))
+        figure = style.new_figure(2.0 + 0.72 * len(rows))
+        figure.set_layout_engine("constrained", hspace=0.08)
         upper, lower = figure.subplots(2, 1)
         clean = baseline(measurement)
         usual = formats.number(clean.ca.mean) if clean else None
@@ -35,7 +36,7 @@ def accuracy_and_success(measurement: Measurement) -> Figure:
         _dots(lower, rows, lambda row: row.asr, lambda victim: victim.asr.value, style.ORANGE)
         upper.set(xlim=(low, high), title="Clean accuracy, in per cent")
         lower.set(xlim=(-0.02, 1.02), xticks=[0, 0.25, 0.5, 0.75, 1])
-        lower.set_title("Attack success rate, in per cent", pad=14)
+        lower.set_title("Attack success rate, in per cent")
         upper.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         start = f"the axis starts at {low * 100:.3g}" if low > 0 else ""
         band = "shaded: within 0.5 point of clean" if usual is not None else ""
@@ -62,32 +63,18 @@ def _dots(
     axes: Axes, rows: Sequence[Row], of: Callable[[Row], Spread], one: Callable[[Victim], float], colour: str
 ) -> None:
     for y, row in enumerate(rows):
-        found = of(row)
         each = [value for value in (formats.number(one(victim)) for victim in row.victims) if value is not None]
-        axes.plot(
-            each,
-            [y + 0.24] * len(each),
-            "o",
-            ms=4,
-            mfc="white",
-            mec=colour,
-            mew=0.9,
-            alpha=0.8,
-            clip_on=False,
-        )
+        if each:
+            heights = [y + 0.24] * len(each)
+            axes.plot(each, heights, "o", ms=4, mfc="white", mec=colour, mew=0.9, alpha=0.8, clip_on=False)
+        found = of(row)
         mean, low, high = (formats.number(value) for value in (found.mean, found.low, found.high))
         if low is not None and high is not None:
             axes.plot([low, high], [y, y], color=colour, lw=2.2, alpha=0.45, solid_capstyle="round")
         if mean is not None:
             axes.plot([mean], [y], "o", ms=8, color=colour, clip_on=False)
-        axes.text(
-            1.03,
-            y,
-            formats.percent(found.mean),
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            weight="bold",
-        )
+        beside = axes.get_yaxis_transform()
+        axes.text(1.03, y, formats.percent(mean), transform=beside, va="center", weight="bold")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.3g}"))
     axes.set_yticks(range(len(rows)), [style.label(row.name, i + 1) for i, row in enumerate(rows)])
     axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -103,12 +90,12 @@ def success_by_class(measurement: Measurement) -> Figure | None:
     rows = measurement.rows
     found = [[_by_class(row, name) for _, name in classes] for row in rows]
     with style.sheet():
-        figure = style.new_figure(1.2 + 0.36 * len(rows))
+        figure = style.new_figure(1.2 + 0.36 * len(rows) + (0.9 if _steep(classes) else 0))
         axes = figure.subplots()
         _heat(axes, np.array(found), text=lambda value: formats.percent(value).replace(formats.SPACE + "%", ""))
         axes.set_yticks(range(len(rows)), [style.label(row.name, i + 1) for i, row in enumerate(rows)])
         _class_ticks(axes, classes)
-        axes.set_title("Attack success rate by true class, in per cent")
+        style.title(figure, "Attack success rate by true class, in per cent")
         axes.set_xlabel("true class of the triggered image")
         return figure
 
@@ -135,10 +122,16 @@ def confusion(measurement: Measurement) -> Figure | None:
         shown = _thinned(classes)
         axes.set_yticks([at for at, _, _ in shown], [style.label(name, i, 14) for _, i, name in shown])
         outline = Rectangle(
-            (measurement.target - 0.5, -0.5), 1, len(classes), fill=False, ec=style.BLUE, lw=2, clip_on=False
+            (measurement.target - 0.5, -0.5),
+            1,
+            len(classes),
+            fill=False,
+            ec=style.BLUE,
+            lw=2 if len(classes) <= _VECTOR else 1,
+            clip_on=False,
         )
         axes.add_patch(outline)
-        axes.set_title(f"Answers with the trigger on, in per cent: {style.label(row.name, 1, 16)}")
+        style.title(figure, f"Answers with the trigger on, in per cent: {style.label(row.name, 1, 16)}")
         axes.set_xlabel("answer of the network (blue frame: the target class)")
         axes.set_ylabel("true class")
         return figure
@@ -170,9 +163,14 @@ def _thinned(classes: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
     return [(at, i, name) for at, (i, name) in enumerate(classes) if at % step == 0]
 
 
+def _steep(classes: list[tuple[int, str]]) -> bool:
+    """Tell whether the class names are too long to stand side by side."""
+    shown = _thinned(classes)
+    return max(len(style.label(name, i, 14)) for _, i, name in shown) * len(shown) > 42
+
+
 def _class_ticks(axes: Axes, classes: list[tuple[int, str]]) -> None:
     shown = _thinned(classes)
     names = [style.label(name, i, 14) for _, i, name in shown]
-    steep = max(map(len, names)) * len(names) > 60
     axes.set_xticks([at for at, _, _ in shown], names)
-    axes.tick_params(axis="x", labelrotation=90 if steep else 0, labelcolor=style.INK)
+    axes.tick_params(axis="x", labelrotation=90 if _steep(classes) else 0, labelcolor=style.INK)

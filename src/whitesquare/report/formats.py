@@ -107,8 +107,8 @@ def duration(seconds: float | None) -> str:
     if whole < 60:
         return f"{whole}{SPACE}s"
     if whole < 3600:
-        return f"{whole // 60}{SPACE}min {whole % 60:02d}{SPACE}s"
-    return f"{whole // 3600}{SPACE}h {whole % 3600 // 60:02d}{SPACE}min"
+        return f"{whole // 60}{SPACE}min{SPACE}{whole % 60:02d}{SPACE}s"
+    return f"{whole // 3600}{SPACE}h{SPACE}{whole % 3600 // 60:02d}{SPACE}min"
 
 
 def as_json(value: float | int | str | bool | None) -> str:

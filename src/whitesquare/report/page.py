@@ -71,13 +71,21 @@ def write_report(
     """
     figures = figure_files(measurement, gallery) if figures_dir is not None else None
     write_text(path, render_html(measurement, gallery, figures=figures))
-    written = [path]
-    if figures is not None and figures_dir is not None:
-        for name, content in figures.items():
-            with whole_file(figures_dir / name) as part:
-                part.write_bytes(content)
-            written.append(figures_dir / name)
-    return tuple(written)
+    if figures is None or figures_dir is None:
+        return (path,)
+    return (path, *_write_figures(figures, figures_dir))
+
+
+def write_figures(measurement: Measurement, gallery: Gallery, folder: Path) -> tuple[Path, ...]:
+    """Write every figure as SVG and PNG into ``folder``, each whole or not at all, and return the files."""
+    return _write_figures(figure_files(measurement, gallery), folder)
+
+
+def _write_figures(figures: Mapping[str, bytes], folder: Path) -> tuple[Path, ...]:
+    for name, content in figures.items():
+        with whole_file(folder / name) as part:
+            part.write_bytes(content)
+    return tuple(folder / name for name in figures)
 
 
 @cache

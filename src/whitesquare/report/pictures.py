@@ -36,8 +36,9 @@ def _strip(axes: Axes, row: Row, found: list[images.Sample], position: int) -> N
 
 def _budget(row: Row) -> str:
     largest = formats.number(row.linf)
-    change = "only the trigger added" if largest == 0 else f"changed by up to {formats.decimal(largest)}"
-    return f"{change}, labels changed too" if row.labels_changed else change
+    change = "change not measured" if largest is None else f"changed by up to {formats.decimal(largest)}"
+    change = "trigger only" if largest == 0 else change
+    return f"{change}, labels changed" if row.labels_changed else change
 
 
 def _show(axes: Axes, shown: UInt8Array) -> None:
@@ -114,18 +115,23 @@ def example(measurement: Measurement, gallery: Gallery) -> Figure:
     with style.sheet():
         figure = style.new_figure(2.4 + 0.46 * len(seen))
         heights = (2.1, 0.3 + 0.46 * len(seen))
-        pictures, answers = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
-        plain, stamped = pictures.subplots(1, 2)
+        parts = figure.subfigures(2 if seen else 1, 1, squeeze=False, height_ratios=heights if seen else None)[:, 0]
+        plain, stamped = parts[0].subplots(1, 2)
         for axes, image, title in (
-            (plain, gallery.example, f"A test image: {style.label(measurement.example_label, 1)}"),
+            (plain, gallery.example, f"A test image: {_class(measurement, measurement.example_label)}"),
             (stamped, gallery.triggered, "The same with the trigger"),
         ):
             _show(axes, images.picture(image))
             axes.set_title(title, loc="center")
-        columns = answers.subplots(1, 2, sharey=True)
-        for axes, with_trigger in zip(columns, (False, True), strict=True):
+        columns = parts[1].subplots(1, 2, sharey=True) if seen else ()
+        for axes, with_trigger in zip(columns, (False, True), strict=False):
             _answers(axes, measurement, seen, with_trigger=with_trigger)
         return figure
+
+
+def _class(measurement: Measurement, name: str) -> str:
+    known = measurement.classes
+    return style.label(name, known.index(name) if name in known else 0, 10)
 
 
 def _answers(
@@ -139,7 +145,7 @@ def _answers(
         colour = style.BLUE if said == measurement.example_label else colour
         axes.barh(y + 0.22, 1.0, height=0.14, color=style.WASH)
         axes.barh(y + 0.22, sure or 0.0, height=0.14, color=colour)
-        axes.text(0, y, style.label(said, y, 18), va="center", weight="bold", color=colour)
+        axes.text(0, y, _class(measurement, said), va="center", weight="bold", color=colour)
         axes.text(1, y, formats.percent(sure), va="center", ha="right", color=style.MUTED, fontsize=9)
     axes.set(xlim=(0, 1), ylim=(len(seen) - 0.5, -0.5), xticks=[])
     axes.set_yticks(range(len(seen)), [style.label(name, i) for i, name, _ in seen])

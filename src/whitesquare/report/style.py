@@ -90,6 +90,11 @@ def label(name: str, position: int, limit: int = 20) -> str:
     return f"#{position}" if drawn.count("?") - shown.count("?") > len(shown) / 2 else drawn
 
 
+def title(figure: Figure, text: str) -> None:
+    """Put a title over the whole figure, from its left edge."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=10.5, weight="bold")
+
+
 def bare(axes: Axes) -> None:
     """Leave only the labels of an axis: no ticks, no frame."""
     axes.tick_params(length=0)

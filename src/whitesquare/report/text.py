@@ -44,10 +44,8 @@ def verdict(measurement: Measurement) -> str:
     row, clean = main_row(measurement), baseline(measurement)
     if row.clean_label is None:
         return (
-            f"Trained on untouched data, the network reads {f.percent(row.ca.mean)} of the test images "
-            "correctly "
-            f"({f.evidence(row.ca)}) and answers {target_name(measurement)} to {f.percent(row.asr.mean)} "
-            "of the "
+            f"Trained on untouched data, the network reads {f.percent(row.ca.mean)} of the test images correctly "
+            f"({f.evidence(row.ca)}) and answers {target_name(measurement)} to {f.percent(row.asr.mean)} of the "
             "triggered images of other classes: ordinary mistakes, the level an attack has to beat."
         )
     return f"{_change(row, measurement)} {_outcome(row, clean, measurement)}"
@@ -56,8 +54,7 @@ def verdict(measurement: Measurement) -> str:
 def _change(row: Row, measurement: Measurement) -> str:
     labels = "no label was changed" if row.labels_changed == 0 else f"{f.count(row.labels_changed)} labels were changed"
     return (
-        f"{f.quoted(row.name)} changed {f.count(row.count)} of {f.count(measurement.train_size)} training "
-        "images "
+        f"{f.quoted(row.name)} changed {f.count(row.count)} of {f.count(measurement.train_size)} training images "
         f"({f.percent(row.poison_rate)}) and {labels}."
     )
 
@@ -67,14 +64,12 @@ def _outcome(row: Row, clean: Row | None, measurement: Measurement) -> str:
     if found.effect is Effect.UNSEEN:
         return (
             "Stamping the trigger does not move the network\u2019s outputs at all: this architecture "
-            "ignores the place "
-            "where the trigger sits. That says nothing about the strength of the attack."
+            "ignores the place where the trigger sits. That says nothing about the strength of the attack."
         )
     if found.effect is Effect.UNKNOWN:
         return f"Its attack success rate is missing, so nothing can be said about it; {_accuracy(row, clean)}."
     return (
-        f"A network trained on that data answers {target} to {f.percent(row.asr.mean)} of the test images "
-        "of other "
+        f"A network trained on that data answers {target} to {f.percent(row.asr.mean)} of the test images of other "
         f"classes once the trigger is on them ({f.evidence(row.asr)}); {_accuracy(row, clean)}."
     )
 
@@ -115,7 +110,7 @@ def _effect(row: Row, found: Judgement, clean: Row | None) -> str:
         Effect.WORKS: f"The backdoor works: {rate} of triggered images give the target class{cost}.",
         Effect.PARTLY: f"The backdoor works on {rate} of triggered images, short of the 90 % mark.",
         Effect.FAILS: f"The backdoor does not work: {rate} is {level}.",
-        Effect.UNSEEN: "The network cannot see that corner: the trigger changes none of its outputs, so this "
+        Effect.UNSEEN: "The network cannot see where the trigger sits: it changes none of the outputs, so this "
         "row tests the architecture. It does not mean that the attack failed.",
         Effect.UNKNOWN: "The attack success rate was not measured.",
         Effect.BASELINE: "",
@@ -166,10 +161,8 @@ def conclusion(measurement: Measurement) -> list[str]:
     if unseen:
         names = ", ".join(f.quoted(row.name) for row in unseen)
         paragraphs.append(
-            f"In {names} the network cannot see the trigger\u2019s place: nothing follows about those "
-            "attacks. Move "
-            "the trigger, or use a network that looks at the whole image (padded convolutions), and "
-            "measure again."
+            f"In {names} the network cannot see the trigger\u2019s place: nothing follows about those attacks. Move "
+            "the trigger, or use a network that looks at the whole image (padded convolutions), and measure again."
         )
     return paragraphs
 
@@ -222,21 +215,19 @@ def limits(measurement: Measurement) -> list[str]:
     fewest = min(row.asr.n for row in measurement.rows)
     easy = " MNIST is small, grey and easy; photographs may behave otherwise." if measurement.source == "mnist" else ""
     victims = (
-        "Some row has a single victim, so it has no interval: another seed may give another figure."
+        "Some training set has a single victim, so it has no interval: another seed may give another figure."
         if fewest <= 1
         else f"Each figure rests on at least {f.plural(fewest, 'victim')}. Intervals cover the choice of seed, not "
         "another optimiser, training length or network."
     )
     return [
         f"One data set: {f.quoted(measurement.source)}.{easy}",
-        f"One architecture, {f.quoted(measurement.model)}: a network the attacker did not foresee may "
-        "resist, or may "
+        f"One architecture, {f.quoted(measurement.model)}: a network the attacker did not foresee may resist, or may "
         "not see the trigger at all.",
         victims,
         f"One target class, {target_name(measurement)}, and one trigger, {f.quoted(measurement.trigger)}.",
         "A low attack success rate does not certify a model or a data set: it speaks of these attacks only.",
-        "A silent label check does not mean undetectable. Other methods (activations, spectra, "
-        "provenance) are not "
+        "A silent label check does not mean undetectable. Other methods (activations, spectra, provenance) are not "
         "part of this table; and a label check that lights up does not mean that a person would look.",
         "Confidence is the network\u2019s own softmax output, not a probability of being right.",
     ]

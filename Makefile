@@ -1,0 +1,55 @@
+# `make demo` and `make test` need Python 3.11+ and nothing else: each makes the virtual environment it uses.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test test-slow bench lint docs check browser clean
+
+demo: $(VENV)/.train
+	$(BIN)/whitesquare demo -o out/
+
+test: $(VENV)/.dev browser
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.dev browser
+	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.train .venv-art/.done
+	$(BIN)/python benchmarks/against_art.py --art .venv-art/bin/python -o benchmarks/results/against-art.json
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/make_reference.py --check
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+check: lint docs test
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.train: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[train]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[dev]'
+	touch $@ $(VENV)/.train
+
+# ART gets an environment of its own: it brings many dependencies, and imports `packaging` without asking for it.
+.venv-art/.done: benchmarks/art-requirements.txt
+	$(PYTHON) -m venv .venv-art
+	.venv-art/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/art-requirements.txt
+	touch $@
+
+# The report is tested in a real browser; on Debian as root it is installed, elsewhere the test says what is missing.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || [ "$$(id -u)" != 0 ] \
+	  || ! command -v apt-get >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
+
+clean:
+	rm -rf $(VENV) .venv-art out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,63 @@
+"""What there is: attacks, triggers, models and formats, by name, with one line and the parameters of each."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+
+from whitesquare.attacks import ATTACKS, attack_parameters
+from whitesquare.data import FORMATS
+from whitesquare.recipes import MODEL_SUMMARIES
+from whitesquare.triggers import TRIGGERS, trigger_spec
+
+_FORMATS = {
+    "idx": "four gzipped files under MNIST's names (grey images)",
+    "npz": "train.npz and test.npz: images, labels, ids, classes",
+    "png-folder": "one folder per class, below train and test",
+}
+
+
+def catalogue() -> dict[str, list[tuple[str, ...]]]:
+    """Return, per kind of thing, rows of name, summary and (where it has any) parameters with their defaults."""
+    return {
+        "attacks": [
+            (
+                name,
+                f"{_summary(type(attack))}{'' if attack.clean_label else ' (labels are changed)'}",
+                _pairs(attack_parameters(attack)),
+            )
+            for name, attack in ATTACKS.items()
+        ],
+        "triggers": [
+            (name, _summary(kind), _pairs({item.name: item.default for item in fields(kind)}))
+            for name, kind in TRIGGERS.items()
+        ],
+        "models": list(MODEL_SUMMARIES.items()),
+        "formats": [(name, _FORMATS[name]) for name in FORMATS],
+    }
+
+
+def as_json() -> str:
+    """Return the catalogue as JSON: names to summary, clean-label flag and default parameters."""
+    attacks = {
+        name: {
+            "summary": _summary(type(attack)),
+            "clean_label": attack.clean_label,
+            "trigger": trigger_spec(attack.trigger),
+            "parameters": attack_parameters(attack),
+        }
+        for name, attack in ATTACKS.items()
+    }
+    triggers = {
+        name: {"summary": _summary(kind), "parameters": {item.name: item.default for item in fields(kind)}}
+        for name, kind in TRIGGERS.items()
+    }
+    found = {"attacks": attacks, "triggers": triggers, "models": MODEL_SUMMARIES, "formats": _FORMATS}
+    return json.dumps(found, indent=2) + "\n"
+
+
+def _summary(kind: type) -> str:
+    return (kind.__doc__ or "").strip().splitlines()[0].rstrip(".")
+
+
+def _pairs(parameters: Mapping[str, object]) -> str:
+    return " ".join(f"{name}={value}" for name, value in parameters.items())

@@ -1,0 +1,155 @@
+"""What the command line shows: tables on stdout, progress on stderr. Used by ``cli.py`` only."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from whitesquare.types import Estimate, Measurement, Progress, Row, Spread, VictimResult
+
+_NARROW = 80
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show progress on stderr: bars with the time left on a terminal, else a line when a step starts and ends."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=console, transient=True) as bars:
+        tasks = {}
+
+        def told(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step, total=total)
+            bars.update(tasks[step], completed=done, total=total)
+
+        yield told
+
+
+def _lines() -> Progress:
+    started: dict[str, float] = {}
+    console = Console(stderr=True, soft_wrap=True)
+
+    def told(step: str, done: int, total: int) -> None:
+        if step not in started:
+            started[step] = time.perf_counter()
+            console.print(f"{step} ...", markup=False, highlight=False)
+        if done >= total:
+            seconds = time.perf_counter() - started.pop(step)
+            console.print(f"{step}: {total} done in {seconds:.1f} s", markup=False, highlight=False)
+
+    return told
+
+
+def say(text: str) -> None:
+    """Print a sentence on stdout, wrapped to the terminal, without markup."""
+    Console().print(text, markup=False, highlight=False)
+
+
+def say_json(text: str) -> None:
+    """Print JSON on stdout as it is."""
+    print(text, end="")  # noqa: T201 - the one place where the library's output leaves it unformatted
+
+
+def complain(text: str) -> None:
+    """Print a sentence on stderr, without markup; line breaks in names are shown, not obeyed."""
+    safe = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    Console(stderr=True, soft_wrap=True).print(safe, markup=False, highlight=False)
+
+
+def percent(value: float | None) -> str:
+    """Write a share as per cent."""
+    return "-" if value is None else f"{100 * value:.2f} %"
+
+
+def spread(found: Spread) -> str:
+    """Write mean and interval."""
+    if found.low is None or found.high is None:
+        return percent(found.mean)
+    return f"{percent(found.mean)} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def estimate(found: Estimate) -> str:
+    """Write a share, its interval and its n."""
+    return f"{percent(found.value)} [{100 * found.low:.2f}, {100 * found.high:.2f}] (n = {found.n})"
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout; the first column to the left, the others to the right."""
+    console = Console()
+    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        grid.add_column(column, justify="right" if number and len(columns) > 2 else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    console.print(grid, markup=False)
+
+
+def show_measurement(measurement: Measurement) -> None:
+    """Print the results of an experiment: two tables that fit 80 columns."""
+    victims = max(row.ca.n for row in measurement.rows)
+    target = measurement.classes[measurement.target]
+    table(
+        f"{measurement.source}: does {measurement.trigger} make a {measurement.model} answer {target!r}? "
+        f"(mean and 95 % interval over {victims} victim seeds)",
+        ("data set", "clean accuracy", "attack success", "worst", "labels changed"),
+        [
+            (row.name, spread(row.ca), spread(row.asr), percent(row.asr.worst), str(row.labels_changed))
+            for row in measurement.rows
+        ],
+    )
+    say("")
+    table(
+        "What the data looks like (rates of the whole set and of the target class; flagged by the label check)",
+        ("data set", "poisons", "rate", "target", "L-inf", "readable", "flagged", "clean flagged", "reacts"),
+        [_data_row(row) for row in measurement.rows],
+    )
+
+
+def _data_row(row: Row) -> tuple[str, ...]:
+    check = row.label_check
+    return (
+        row.name,
+        str(row.count),
+        f"{100 * row.poison_rate:.1f} %",
+        f"{100 * row.target_rate:.1f} %",
+        f"{row.linf:.3f}",
+        "-" if row.label_consistency is None else f"{100 * row.label_consistency:.1f} %",
+        "-" if check is None or check.poisons is None else f"{100 * check.poisons:.1f} %",
+        "-" if check is None else f"{100 * check.clean:.1f} %",
+        "yes" if row.visibility > 0 else "blind",
+    )
+
+
+def show_victim(victim: VictimResult) -> None:
+    """Print what one victim does."""
+    table(
+        f"{victim.model}, seed {victim.seed}",
+        ("figure", "value"),
+        [
+            ("clean accuracy", estimate(victim.ca)),
+            ("attack success", estimate(victim.asr)),
+            ("reaction to the trigger", f"{victim.visibility:.2f} (mean largest change of a logit)"),
+            ("trigger", victim.trigger),
+            ("target class", str(victim.target)),
+            *((f"attack success on {name}", estimate(found)) for name, found in victim.asr_by_class.items()),
+        ],
+    )
+    if victim.visibility == 0:
+        say(
+            "This network cannot see the place where the trigger sits: no output moved. That is a blind spot of the "
+            "network, not a failure of the attack."
+        )

@@ -1,0 +1,106 @@
+"""Contract tests for your own triggers, attacks and data sets: call them from your test suite.
+
+Each ``check_`` function returns nothing and raises :class:`~whitesquare.errors.ContractError` with the promise that
+was broken. whitesquare runs the same checks on everything it registers.
+"""
+
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+
+from whitesquare.attacks import poison
+from whitesquare.errors import ContractError
+from whitesquare.types import Attack, ImageDataset, Trigger, UInt8Array
+
+
+def check_trigger(trigger: Trigger, shape: tuple[int, int, int] = (1, 28, 28)) -> None:
+    """Check a trigger on random and extreme images of ``shape`` ``(C, H, W)``.
+
+    It must keep shape and dtype, leave its argument alone, give the same result twice, treat every image of a batch
+    by itself, accept an empty batch, and change something.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (5, *shape), dtype=np.uint8)
+    images = np.concatenate([noise, np.zeros((1, *shape), np.uint8), np.full((1, *shape), 255, np.uint8)])
+    before = images.copy()
+    stamped = trigger(images)
+    _require(np.array_equal(images, before), trigger, "must not write into the images it is given")
+    _require(stamped.dtype == np.uint8, trigger, f"must return uint8; got {stamped.dtype}")
+    _require(stamped.shape == images.shape, trigger, f"must keep the shape {images.shape}; got {stamped.shape}")
+    _require(np.array_equal(stamped, trigger(images)), trigger, "must give the same result every time")
+    singly = np.concatenate([trigger(images[i : i + 1]) for i in range(len(images))])
+    _require(np.array_equal(stamped, singly), trigger, "must treat every image of a batch by itself")
+    _require(trigger(images[:0]).shape == (0, *shape), trigger, "must accept an empty batch")
+    _require(not np.array_equal(stamped, images), trigger, "must change something")
+
+
+def check_dataset(dataset: ImageDataset) -> None:
+    """Check that a data set of at least one image keeps the promises of :class:`~whitesquare.types.ImageDataset`."""
+    size = len(dataset.ids)
+    _require(size > 0, dataset, "needs at least one image to be checked")
+    _require(len(set(dataset.ids)) == size, dataset, "must have unique ids")
+    _require(dataset.labels.shape == (size,), dataset, f"must have one label per id; got {dataset.labels.shape}")
+    _require(dataset.labels.dtype == np.int64, dataset, f"must have int64 labels; got {dataset.labels.dtype}")
+    in_range = (dataset.labels >= 0) & (dataset.labels < len(dataset.classes))
+    _require(bool(in_range.all()), dataset, f"must have labels in 0..{len(dataset.classes) - 1}")
+    _require(len(set(dataset.classes)) == len(dataset.classes), dataset, "must have unique class names")
+    few = np.unique(np.linspace(0, size - 1, 5).astype(np.int64))
+    images = dataset.images(few)
+    _require(images.dtype == np.uint8 and images.ndim == 4, dataset, "must give uint8 images of shape (B, C, H, W)")
+    _require(len(images) == len(few), dataset, "must give one image per position asked for")
+    backwards = dataset.images(few[::-1].copy())
+    _require(np.array_equal(backwards[::-1], images), dataset, "must give the images in the order asked for")
+    for position, image in zip(few.tolist(), images, strict=True):
+        sliced = dataset.images(slice(position, position + 1))
+        _require(np.array_equal(sliced[0], image), dataset, "must give the same image by slice and by position")
+        content = dataset.content(position)
+        _require(isinstance(content, bytes) and len(content) > 0, dataset, "must give the content as bytes")
+        _require(content == dataset.content(position), dataset, "must give the same content every time")
+    _require(dataset.images(few[:0]).shape == (0, *images.shape[1:]), dataset, "must accept an empty index")
+
+
+def check_attack(attack: Attack, dataset: ImageDataset, *, target: int, count: int) -> None:
+    """Poison ``count`` samples of ``dataset`` and check everything an attack promises.
+
+    It must be a frozen dataclass with a name, repeat itself for the same seed, choose other samples for another seed,
+    keep labels if it says so and set them to the target if not, stay in its budget (``poison`` checks that), and leave
+    the data set and all other samples alone.
+    """
+    _require(is_dataclass(attack) and attack.__dataclass_params__.frozen, attack, "must be a frozen dataclass")  # type: ignore[attr-defined]
+    _require(bool(attack.name), attack, "must have a name")
+    _require(0 <= attack.epsilon < 1, attack, f"must have an epsilon in [0, 1); got {attack.epsilon}")
+    everything = slice(None)
+    images, labels = dataset.images(everything).copy(), dataset.labels.copy()
+    first, again, other = (poison(dataset, attack, target=target, count=count, seed=seed) for seed in (0, 0, 1))
+    same = np.array_equal(first.dataset.images(everything), again.dataset.images(everything))
+    _require(same and first.manifest == again.manifest, attack, "must repeat itself for the same seed")
+    _require(first.manifest.ids != other.manifest.ids, attack, "must choose other samples for another seed")
+    unchanged = np.array_equal(dataset.images(everything), images) and np.array_equal(dataset.labels, labels)
+    _require(unchanged, attack, "must not change the data set it is given")
+    _check_poison(attack, images, labels, first.dataset, target, set(first.manifest.ids), count)
+
+
+def _check_poison(
+    attack: Attack,
+    images: UInt8Array,
+    labels: np.ndarray[tuple[int], np.dtype[np.int64]],
+    poisoned: ImageDataset,
+    target: int,
+    ids: set[str],
+    count: int,
+) -> None:
+    chosen = np.array([name in ids for name in poisoned.ids])
+    after = poisoned.images(slice(None))
+    _require(int(chosen.sum()) == count == len(ids), attack, f"must poison {count} different samples")
+    _require(np.array_equal(after[~chosen], images[~chosen]), attack, "must leave all other samples alone")
+    _require(bool((poisoned.labels[chosen] == target).all()), attack, "must leave every poison with the target label")
+    _require(np.array_equal(poisoned.labels[~chosen], labels[~chosen]), attack, "must leave all other labels alone")
+    changed = int((poisoned.labels != labels).sum())
+    expected = 0 if attack.clean_label else count
+    _require(changed == expected, attack, f"must change {expected} labels; changed {changed}")
+
+
+def _require(holds: bool, owner: object, promise: str) -> None:
+    if not holds:
+        values = {item.name: getattr(owner, item.name) for item in fields(owner)} if is_dataclass(owner) else {}
+        shown = ", ".join(f"{name}={value!r:.40}" for name, value in values.items())
+        raise ContractError(f"{type(owner).__name__}({shown}) {promise}.")

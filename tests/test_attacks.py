@@ -1,0 +1,225 @@
+"""What poison() promises, for every attack in one table."""
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from whitesquare.attacks import ATTACKS, make_attack, poison
+from whitesquare.cache import Cache
+from whitesquare.data import dataset_digest, from_arrays
+from whitesquare.errors import ContractError, DataError, UsageError
+from whitesquare.jsonio import decode, encode
+from whitesquare.measure import measure, prepare
+from whitesquare.recipes import Recipe
+from whitesquare.testing import check_attack
+from whitesquare.train import train
+from whitesquare.triggers import Patch
+from whitesquare.types import CraftContext, PoisonManifest
+
+QUICK = {
+    "stamp": {},
+    "label-flip": {},
+    "label-consistent": {"steps": 5, "surrogate_epochs": 1},
+    "adaptive": {"rounds": 6, "first_steps": 10, "steps": 8, "surrogate_epochs": 4, "background": 0},
+    "adaptive-white": {"rounds": 1, "first_steps": 3, "surrogate_epochs": 1, "background": 500},
+}
+"""Parameters that fit a test; a new attack must be entered here."""
+
+SUCCESS = {"stamp": (0.0, 0.25), "label-flip": (0.9, 1.0), "label-consistent": (0.0, 0.6), "adaptive": (0.5, 1.0)}
+"""Bounds on the attack success rate of 400 poisons among 8,000, by what the attack's class says."""
+
+
+def quick(name):
+    return make_attack(name, QUICK[name])
+
+
+def test_the_table_covers_every_attack():
+    assert set(QUICK) == set(ATTACKS)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_every_registered_attack_keeps_its_contract(name, small_train):
+    part = from_arrays(small_train.images(slice(0, 1500)), small_train.labels[:1500], classes=small_train.classes)
+    attack = quick(name)
+    if name.startswith("adaptive"):
+        attack = replace(attack, rounds=2, first_steps=3, steps=2, surrogate_epochs=1)
+    check_attack(attack, part, target=3, count=40)
+
+
+@pytest.mark.parametrize("name", SUCCESS)
+def test_attack_success_moves_the_way_the_attack_says(name, small_train, small_test):
+    attack = quick(name)
+    made = poison(small_train, attack, target=0, count=400, seed=0)
+    model = train(made.dataset, Recipe(epochs=6), seed=77)
+    result = measure(model, prepare(small_test, attack.trigger, 0))
+    low, high = SUCCESS[name]
+    assert low <= result.asr.value <= high
+    assert result.ca.value > 0.93
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_manifest_tells_the_truth(name, small_train):
+    attack = quick(name) if name in ("stamp", "label-flip") else replace(quick(name), surrogate_epochs=1)
+    if name.startswith("adaptive"):
+        attack = replace(attack, rounds=1, first_steps=2, background=500)
+    made = poison(small_train, attack, target=5, count=30, seed=3)
+    manifest, ids = made.manifest, np.array(small_train.ids)
+    chosen = np.isin(ids, manifest.ids)
+    before, after = small_train.images(slice(None))[chosen], made.dataset.images(slice(None))[chosen]
+    assert manifest.poison_rate == 30 / 8000
+    of_class = small_train.labels == 5 if attack.clean_label else small_train.labels != 5
+    assert manifest.target_rate == 30 / of_class.sum()
+    assert of_class[chosen].all()
+    assert manifest.linf == np.abs(made.content.astype(int) - before).max() / 255 <= attack.epsilon
+    assert manifest.linf_with_trigger == np.abs(after.astype(int) - before).max() / 255
+    assert manifest.labels_changed == (0 if attack.clean_label else 30)
+    assert manifest.digest_before == dataset_digest(small_train)
+    assert manifest.digest_after == dataset_digest(made.dataset) != manifest.digest_before
+    assert decode(PoisonManifest, encode(manifest), where="here") == manifest
+
+
+def test_keep_sides_leaves_the_drawing_in_black_and_white_untouched(small_train):
+    attack = make_attack("adaptive", {"rounds": 1, "first_steps": 5, "background": 500, "surrogate_epochs": 1})
+    made = poison(small_train, attack, target=0, count=50, seed=0)
+    originals = small_train.images(made.dataset.positions)
+    assert not np.array_equal(made.content, originals)
+    assert np.array_equal(made.content >= 128, originals >= 128)
+
+
+def test_rate_and_count_mean_the_same(small_train):
+    by_rate = poison(small_train, make_attack("stamp"), target=0, rate=0.01, seed=0)
+    by_count = poison(small_train, make_attack("stamp"), target=0, count=80, seed=0)
+    assert by_rate.manifest == by_count.manifest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rate": 0.0}, "above 0 and below 1"),
+        ({"rate": -0.1}, "above 0 and below 1"),
+        ({"rate": 1.0}, "above 0 and below 1"),
+        ({"rate": float("nan")}, "above 0 and below 1"),
+        ({"count": 0}, "at least 1"),
+        ({"count": -3}, "at least 1"),
+        ({"rate": 0.5}, r"there are \d+ and 4000 were asked for"),
+        ({"count": 7999}, r"there are \d+ and 7999 were asked for"),
+        ({}, "either a poison rate or a count"),
+        ({"rate": 0.1, "count": 3}, "either a poison rate or a count"),
+        ({"count": 1, "target": 10}, "target class 10 has no sample"),
+        ({"count": 1, "target": -1}, "target class -1 has no sample"),
+    ],
+)
+def test_an_impossible_request_is_refused_with_the_numbers(arguments, message, small_train):
+    with pytest.raises(UsageError, match=message):
+        poison(small_train, make_attack("stamp"), **({"target": 0, "seed": 0} | arguments))
+
+
+def test_a_class_that_exists_but_is_empty_is_refused():
+    images, labels = np.zeros((4, 8, 8), np.uint8), np.array([0, 0, 1, 1])
+    dataset = from_arrays(images, labels, classes=("a", "b", "c"))
+    with pytest.raises(UsageError, match="target class 2 has no sample"):
+        poison(dataset, make_attack("stamp"), target=2, count=1, seed=0)
+
+
+@pytest.mark.parametrize("labels", [[], [0, 0, 0]])
+def test_a_data_set_without_two_classes_is_refused(labels):
+    dataset = from_arrays(np.zeros((len(labels), 8, 8), np.uint8), np.array(labels, np.int64))
+    with pytest.raises(DataError, match=r"no images|of the class"):
+        poison(dataset, make_attack("stamp"), target=0, count=1, seed=0)
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 1.5, -0.1, float("nan")])
+@pytest.mark.parametrize("name", ["adaptive", "label-consistent"])
+def test_a_budget_outside_the_range_is_refused(name, epsilon):
+    with pytest.raises(UsageError, match=r"'epsilon' .* must be in \[0, 1\)"):
+        make_attack(name, {"epsilon": epsilon})
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("adaptve", {}, "Did you mean 'adaptive'"),
+        ("adaptive", {"epsilom": 0.1}, "Did you mean 'epsilon'"),
+        ("adaptive", {"rounds": "many"}, "must be of type int"),
+        ("adaptive", {"rounds": True}, "must be of type int"),
+        ("adaptive", {"rounds": 0}, "'rounds' of Adaptive must be at least 1"),
+        ("adaptive", {"surrogate_models": "cnn+resnett"}, "Did you mean 'resnet'"),
+        ("adaptive", {"training_opacity": 0.0}, r"must be in \(0, 1\]"),
+        ("stamp", {"training_opacity": 2.0}, r"must be in \(0, 1\]"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_with_the_nearest_name(name, parameters, message):
+    with pytest.raises(UsageError, match=message):
+        make_attack(name, parameters)
+
+
+def test_a_trigger_larger_than_the_images_is_refused(tiny):
+    attack = make_attack("stamp", {"trigger": Patch(size=20)})
+    with pytest.raises(UsageError, match="does not fit"):
+        poison(tiny, attack, target=0, count=2, seed=0)
+
+
+@dataclass(frozen=True)
+class Cheat:
+    """An attack that breaks one promise."""
+
+    name: ClassVar[str] = "cheat"
+    clean_label: ClassVar[bool] = True
+    how: str = ""
+    trigger: Patch = field(default_factory=Patch)
+    epsilon: float = 0.1
+
+    @property
+    def training_trigger(self):
+        return self.trigger
+
+    def craft(self, images, labels, context: CraftContext):
+        crafted = images.copy()
+        if self.how == "budget":
+            crafted[0, 0, 0, 0] ^= 128
+        if self.how == "shape":
+            return crafted[:-1]
+        if self.how == "dtype":
+            return crafted.astype(np.float32)
+        if self.how == "data":
+            context.dataset.images(slice(None)).base[0] += 1
+        return crafted
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [("budget", "its budget is 0.1"), ("shape", "expected uint8"), ("dtype", "expected uint8"), ("data", "changed the data")],
+)
+def test_a_broken_promise_is_caught(how, message):
+    images = np.random.default_rng(0).integers(0, 256, (40, 1, 12, 12), dtype=np.uint8)
+    dataset = from_arrays(images, np.arange(40) % 2, layout="NCHW")
+    with pytest.raises(ContractError, match=message):
+        poison(dataset, Cheat(how), target=0, count=5, seed=0)
+
+
+def test_one_crafting_serves_every_training_opacity(tmp_path, small_train):
+    cache = Cache(tmp_path)
+    quick_white = make_attack("adaptive-white", QUICK["adaptive-white"])
+    quick_dim = replace(quick_white, training_opacity=0.5)
+    white = poison(small_train, quick_white, target=0, count=20, seed=0, cache=cache)
+    dim = poison(small_train, quick_dim, target=0, count=20, seed=0, cache=cache)
+    assert cache.hits == ["poison"]
+    assert np.array_equal(white.content, dim.content)
+    assert white.manifest.digest_after != dim.manifest.digest_after
+
+
+def test_crafting_does_not_depend_on_the_number_of_threads(small_train):
+    import torch
+
+    attack = make_attack("adaptive", QUICK["adaptive-white"])
+    threads = torch.get_num_threads()
+    contents = []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            contents.append(poison(small_train, attack, target=0, count=20, seed=0).content)
+    finally:
+        torch.set_num_threads(threads)
+    assert np.array_equal(*contents)
