@@ -190,7 +190,12 @@ class Cheat:
 
 @pytest.mark.parametrize(
     ("how", "message"),
-    [("budget", "its budget is 0.1"), ("shape", "expected uint8"), ("dtype", "expected uint8"), ("data", "changed the data")],
+    [
+        ("budget", "its budget is 0.1"),
+        ("shape", "expected uint8"),
+        ("dtype", "expected uint8"),
+        ("data", "changed the data"),
+    ],
 )
 def test_a_broken_promise_is_caught(how, message):
     images = np.random.default_rng(0).integers(0, 256, (40, 1, 12, 12), dtype=np.uint8)

@@ -26,7 +26,9 @@ triggers = st.one_of(
     st.builds(Blend, opacity=opacities, seed=st.integers(0, 9)),
     st.builds(Sinusoid, delta=st.floats(1, 255), frequency=st.floats(0.5, 12)),
 )
-images = arrays(np.uint8, st.tuples(st.integers(0, 3), st.sampled_from((1, 3)), st.integers(10, 14), st.integers(10, 14)))
+images = arrays(
+    np.uint8, st.tuples(st.integers(0, 3), st.sampled_from((1, 3)), st.integers(10, 14), st.integers(10, 14))
+)
 
 
 @pytest.mark.parametrize("kind", TRIGGERS.values())

@@ -65,6 +65,8 @@ def _exit_codes() -> Iterator[None]:
     except typer.Exit:
         finished = True
         raise
+    except SystemExit:  # Rich's answer to a closed pipe, with a code that would mean findings
+        message = "The output was closed before it was complete."
     finally:
         if not finished:
             terminal.complain(message or f"Error: whitesquare crashed; please report this.\n{traceback.format_exc()}")
@@ -238,7 +240,7 @@ def list_(output: Outputs = None) -> None:
 
         def tables() -> None:
             for kind, entries in catalogue().items():
-                columns = ("name", "what it is", "parameters")
+                columns = ("name", "what it is", "parameters and their defaults")
                 terminal.table(f"\n{kind}", columns[: len(entries[0])], entries)
 
         _emit(outputs, {"table": tables, "json": as_json})

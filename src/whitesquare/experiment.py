@@ -202,7 +202,7 @@ def _row(
 ) -> Row:
     dataset: ImageDataset = made.dataset if made else clean
     positions = made.dataset.positions if made else np.empty(0, np.int64)
-    flagged_poisons, flagged_clean = _flagged(dataset, positions, plan.seed, cache, on_progress)
+    flagged_poisons, flagged_clean = _flagged(dataset, positions, name, plan.seed, cache, on_progress)
     if made is None:
         return make_row(name, None, victims, flagged_clean=flagged_clean)
     originals, labels = clean.images(positions), clean.labels[positions]
@@ -218,7 +218,7 @@ def _row(
 
 
 def _flagged(
-    dataset: ImageDataset, positions: IntArray, seed: int, cache: Cache, on_progress: Progress
+    dataset: ImageDataset, positions: IntArray, name: str, seed: int, cache: Cache, on_progress: Progress
 ) -> tuple[Estimate | None, Estimate]:
     """Run the label check on all poisons and on a random sample of the clean images."""
     clean = np.setdiff1d(np.arange(len(dataset.labels)), positions)
@@ -227,7 +227,7 @@ def _flagged(
     key = {"data": dataset_digest(dataset), "index": index.tolist(), "seed": seed}
 
     def compute() -> Arrays:
-        return {"flagged": label_check(dataset, index, seed=seed, on_progress=on_progress)}
+        return {"flagged": label_check(dataset, index, seed=seed, on_progress=_named(on_progress, name))}
 
     flagged = cache.arrays("label-check", key, compute)["flagged"]
     of_poisons, of_clean = flagged[: len(positions)], flagged[len(positions) :]

@@ -8,10 +8,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 from whitesquare.types import Estimate, Measurement, Progress, Row, Spread, VictimResult
 
-_NARROW = 80
+_BLIND = (
+    "The network cannot see the place where the trigger sits: no output moved. That is a blind spot of the network, "
+    "not a failure of the attack."
+)
 
 
 @contextmanager
@@ -71,12 +75,12 @@ def complain(text: str) -> None:
 
 
 def percent(value: float | None) -> str:
-    """Write a share as per cent."""
-    return "-" if value is None else f"{100 * value:.2f} %"
+    """Write a share in per cent, without the sign."""
+    return "-" if value is None else f"{100 * value:.2f}"
 
 
 def spread(found: Spread) -> str:
-    """Write mean and interval."""
+    """Write mean and interval in per cent."""
     if found.low is None or found.high is None:
         return percent(found.mean)
     return f"{percent(found.mean)} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
@@ -84,18 +88,20 @@ def spread(found: Spread) -> str:
 
 def estimate(found: Estimate) -> str:
     """Write a share, its interval and its n."""
-    return f"{percent(found.value)} [{100 * found.low:.2f}, {100 * found.high:.2f}] (n = {found.n})"
+    return f"{percent(found.value)} % [{100 * found.low:.2f}, {100 * found.high:.2f}] (n = {found.n})"
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout; the first column to the left, the others to the right."""
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> None:
+    """Print a table on stdout; with ``numbers`` all columns but the first are aligned to the right."""
     console = Console()
-    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for number, column in enumerate(columns):
-        grid.add_column(column, justify="right" if number and len(columns) > 2 else "left", overflow="fold")
+    grid = Table(header_style="bold", box=None, pad_edge=False)
+    for position, column in enumerate(columns):
+        right = numbers and position > 0
+        grid.add_column(column, justify="right" if right else "left", no_wrap=position == 0, overflow="fold")
     for row in rows:
-        grid.add_row(*row)
-    console.print(grid, markup=False)
+        grid.add_row(*(Text(cell) for cell in row))
+    console.print(title, style="bold", markup=False, highlight=False)
+    console.print(grid)
 
 
 def show_measurement(measurement: Measurement) -> None:
@@ -103,20 +109,26 @@ def show_measurement(measurement: Measurement) -> None:
     victims = max(row.ca.n for row in measurement.rows)
     target = measurement.classes[measurement.target]
     table(
-        f"{measurement.source}: does {measurement.trigger} make a {measurement.model} answer {target!r}? "
-        f"(mean and 95 % interval over {victims} victim seeds)",
+        f"{measurement.source}: does the trigger make a {measurement.model} answer {target!r}?\n"
+        f"In per cent: mean over {victims} victim seeds, 95 % interval",
         ("data set", "clean accuracy", "attack success", "worst", "labels changed"),
         [
             (row.name, spread(row.ca), spread(row.asr), percent(row.asr.worst), str(row.labels_changed))
             for row in measurement.rows
         ],
+        numbers=True,
     )
     say("")
     table(
-        "What the data looks like (rates of the whole set and of the target class; flagged by the label check)",
-        ("data set", "poisons", "rate", "target", "L-inf", "readable", "flagged", "clean flagged", "reacts"),
+        "In per cent: poisons among all images and in their class; poisons still readable;\n"
+        "poisons and clean images that a label check flags",
+        ("data set", "poisons", "all", "class", "L-inf", "readable", "flagged", "clean"),
         [_data_row(row) for row in measurement.rows],
+        numbers=True,
     )
+    for row in measurement.rows:
+        if row.visibility == 0:
+            say(f"{row.name}: {_BLIND}")
 
 
 def _data_row(row: Row) -> tuple[str, ...]:
@@ -124,13 +136,12 @@ def _data_row(row: Row) -> tuple[str, ...]:
     return (
         row.name,
         str(row.count),
-        f"{100 * row.poison_rate:.1f} %",
-        f"{100 * row.target_rate:.1f} %",
-        f"{row.linf:.3f}",
-        "-" if row.label_consistency is None else f"{100 * row.label_consistency:.1f} %",
-        "-" if check is None or check.poisons is None else f"{100 * check.poisons:.1f} %",
-        "-" if check is None else f"{100 * check.clean:.1f} %",
-        "yes" if row.visibility > 0 else "blind",
+        f"{100 * row.poison_rate:.1f}",
+        f"{100 * row.target_rate:.1f}",
+        f"{100 * row.linf:.1f}",
+        percent(row.label_consistency),
+        percent(check.poisons if check else None),
+        percent(check.clean if check else None),
     )
 
 
@@ -149,7 +160,4 @@ def show_victim(victim: VictimResult) -> None:
         ],
     )
     if victim.visibility == 0:
-        say(
-            "This network cannot see the place where the trigger sits: no output moved. That is a blind spot of the "
-            "network, not a failure of the attack."
-        )
+        say(_BLIND)

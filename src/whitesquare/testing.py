@@ -65,7 +65,8 @@ def check_attack(attack: Attack, dataset: ImageDataset, *, target: int, count: i
     keep labels if it says so and set them to the target if not, stay in its budget (``poison`` checks that), and leave
     the data set and all other samples alone.
     """
-    _require(is_dataclass(attack) and attack.__dataclass_params__.frozen, attack, "must be a frozen dataclass")  # type: ignore[attr-defined]
+    parameters = getattr(type(attack), "__dataclass_params__", None)
+    _require(parameters is not None and parameters.frozen, attack, "must be a frozen dataclass")
     _require(bool(attack.name), attack, "must have a name")
     _require(0 <= attack.epsilon < 1, attack, f"must have an epsilon in [0, 1); got {attack.epsilon}")
     everything = slice(None)

@@ -64,7 +64,8 @@ def effective_precision(precision: str, device: str = "cpu") -> str:
 def autocast_for(precision: str, device: str = "cpu") -> torch.autocast:
     """Return the context in which a forward pass runs at ``precision`` (see :class:`Recipe`)."""
     half = effective_precision(precision, device) == "bfloat16"
-    return torch.autocast(device, torch.bfloat16, enabled=half)
+    # The cache of casts is shared by all threads: with it, one training would change the rounding of another.
+    return torch.autocast(device, torch.bfloat16, enabled=half, cache_enabled=False)
 
 
 def train(

@@ -13,4 +13,13 @@ from whitesquare.report.figures import figure_files
 from whitesquare.report.page import render_html, write_figures, write_report
 from whitesquare.report.text import conclusion, headline, limits, verdict
 
-__all__ = ["conclusion", "figure_files", "headline", "limits", "render_html", "verdict", "write_figures", "write_report"]
+__all__ = [
+    "conclusion",
+    "figure_files",
+    "headline",
+    "limits",
+    "render_html",
+    "verdict",
+    "write_figures",
+    "write_report",
+]
