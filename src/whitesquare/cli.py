@@ -73,13 +73,20 @@ def _exit_codes() -> Iterator[None]:
             raise typer.Exit(code)
 
 
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and stop.")] = False,
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         terminal.say(f"whitesquare {whitesquare.__version__}")
         raise typer.Exit(PASS)
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+]
+
+
+@app.callback()
+def _options(version: Version = False) -> None:
+    """Show, measure and stop clean-label data poisoning in image-classification training."""
 
 
 @app.command()

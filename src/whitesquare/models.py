@@ -1,6 +1,6 @@
 """Small reference networks, built from a seed, and their files (safetensors plus JSON, nothing executable).
 
-Every network takes float images in [0, 1], shape ``(N, C, H, W)``, of any size from 8 x 8, and returns logits
+Every network takes float images in [0, 1], shape ``(N, C, H, W)``, of any size from 12 x 12, and returns logits
 ``(N, K)``. Activations follow the pooling, which gives the same function as the usual order for a quarter of the work.
 """
 
@@ -22,7 +22,7 @@ from whitesquare.types import Parameter
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
-_SMALLEST = 8
+_SMALLEST = 12
 _building = threading.Lock()
 
 
@@ -103,8 +103,8 @@ def cnn(a: Architecture) -> nn.Module:
     )
 
 
-def _pooled(a: Architecture, first: nn.Module, second: nn.Module, features: int) -> nn.Module:
-    return nn.Sequential(first, nn.MaxPool2d(2), nn.ReLU(), second, nn.MaxPool2d(2), nn.ReLU(), *_head(features, a))
+def _pooled(a: Architecture, first: nn.Module, second: nn.Module, features: int, last: int = 2) -> nn.Module:
+    return nn.Sequential(first, nn.MaxPool2d(2), nn.ReLU(), second, nn.MaxPool2d(last), nn.ReLU(), *_head(features, a))
 
 
 def cnn_pool(a: Architecture) -> nn.Module:
@@ -115,14 +115,14 @@ def cnn_pool(a: Architecture) -> nn.Module:
 
 
 def cnn_unpadded(a: Architecture) -> nn.Module:
-    """Build the blind-spot CNN: unpadded 3x3 convolutions and floor pooling drop the last rows and columns.
+    """Build the blind-spot CNN: unpadded 3x3 convolutions and floor pooling (by 2, by 3) drop the edge.
 
-    On 28 x 28 images it cannot see a 2 x 2 patch one pixel from the bottom-right corner at all.
+    Of 28 x 28 pixels it reads the first 24 x 24: it cannot see a patch in the bottom-right corner at all.
     """
     first = nn.Conv2d(a.channels, a.wide(16), 3)
     second = nn.Conv2d(a.wide(16), a.wide(32), 3)
-    area = (((a.height - 2) // 2 - 2) // 2) * (((a.width - 2) // 2 - 2) // 2)
-    return _pooled(a, first, second, a.wide(32) * max(1, area))
+    area = (((a.height - 2) // 2 - 2) // 3) * (((a.width - 2) // 2 - 2) // 3)
+    return _pooled(a, first, second, a.wide(32) * area, last=3)
 
 
 def lenet(a: Architecture) -> nn.Module:
@@ -207,7 +207,7 @@ MODELS: dict[str, Callable[[Architecture], nn.Module]] = {
 
 
 def check_architecture(a: Architecture) -> None:
-    """Refuse an unknown name (nearest one named), images below 8 x 8, and a scale that is not positive.
+    """Refuse an unknown name (nearest one named), images below 12 x 12, and a scale that is not positive.
 
     Raises:
         UsageError: naming what was found and expected.

@@ -7,7 +7,7 @@ from whitesquare.errors import UsageError, unknown_name
 MODEL_SUMMARIES = {
     "cnn": "padded 5x5 and 3x3 convolutions of stride 2: the default, simple CNN",
     "cnn-pool": "two padded 5x5 convolutions with max-pooling: the textbook CNN",
-    "cnn-unpadded": "unpadded 3x3 convolutions: blind in the bottom and right edge",
+    "cnn-unpadded": "unpadded 3x3 convolutions, floor pooling: blind at the bottom and right",
     "lenet": "padded LeNet-5 with ReLU and max-pooling",
     "cnn-bn": "four padded 3x3 convolutions with batch normalisation",
     "resnet": "small residual network with global average pooling",

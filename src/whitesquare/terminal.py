@@ -1,8 +1,11 @@
 """What the command line shows: tables on stdout, progress on stderr. Used by ``cli.py`` only."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -10,7 +13,8 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from whitesquare.types import Estimate, Measurement, Progress, Row, Spread, VictimResult
+if TYPE_CHECKING:  # types.py loads NumPy, which `--help` must not wait for
+    from whitesquare.types import Estimate, Measurement, Progress, Row, Spread, VictimResult
 
 _BLIND = (
     "The network cannot see the place where the trigger sits: no output moved. That is a blind spot of the network, "

@@ -1,0 +1,252 @@
+"""Files are whole or absent; folders that are not ours stay; the cache never lies."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whitesquare.cache import Cache, default_cache
+from whitesquare.errors import DataError, UsageError
+from whitesquare.folders import MARKER, check_output, folder_kind, output_folder
+from whitesquare.gallery import read_gallery, write_gallery
+from whitesquare.jsonio import decode, encode, whole_file, write_text
+from whitesquare.types import Gallery, PoisonManifest
+
+
+@dataclass(frozen=True)
+class Inner:
+    share: float
+    note: str | None
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str
+    inner: tuple[Inner, ...]
+    by_name: dict[str, Inner | None]
+    flag: bool = False
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=8)
+inners = st.builds(Inner, share=st.floats(allow_nan=False, allow_infinity=False), note=st.none() | texts)
+outers = st.builds(
+    Outer,
+    name=texts,
+    inner=st.lists(inners, max_size=3).map(tuple),
+    by_name=st.dictionaries(texts, st.none() | inners, max_size=3),
+    flag=st.booleans(),
+)
+manifests = st.builds(
+    PoisonManifest,
+    attack=texts,
+    parameters=st.dictionaries(texts, st.integers() | st.floats(0, 1) | texts | st.booleans(), max_size=4),
+    clean_label=st.booleans(),
+    trigger=texts,
+    training_trigger=texts,
+    target=st.integers(0, 9),
+    seed=st.integers(0, 2**31),
+    ids=st.lists(texts, max_size=5).map(tuple),
+    labels_changed=st.integers(0, 9),
+    poison_rate=st.floats(0, 1),
+    target_rate=st.floats(0, 1),
+    linf=st.floats(0, 1),
+    linf_with_trigger=st.floats(0, 1),
+    digest_before=texts,
+    digest_after=texts,
+)
+
+
+@given(outers)
+def test_a_record_survives_json(record):
+    assert decode(Outer, encode(record), where="here") == record
+
+
+@given(manifests)
+def test_a_manifest_survives_json(manifest):
+    assert decode(PoisonManifest, encode(manifest), where="here") == manifest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"name": "x"}',
+        '{"name": 3, "inner": [], "by_name": {}}',
+        '{"name": "x", "inner": [], "by_name": {}, "extra": 1}',
+        '{"name": "x", "inner": [{"share": true, "note": null}], "by_name": {}}',
+        '{"name": "x", "inner": {}, "by_name": {}}',
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_by_name(text):
+    with pytest.raises(DataError, match="some/file is not a valid Outer file"):
+        decode(Outer, text, where="some/file")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "result.json"
+    write_text(path, "old")
+
+    def fail():
+        with whole_file(path) as part:
+            part.write_text("ne")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        fail()
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_new_folder_appears_whole(tmp_path):
+    place = tmp_path / "deep" / "run"
+    with output_folder(place, "run", ["a"]) as part:
+        (part / "a").write_text("1")
+        assert not place.exists()
+    assert (place / "a").read_text() == "1"
+    assert folder_kind(place) == "run"
+    assert [entry.name for entry in place.parent.iterdir()] == ["run"]
+
+
+def test_our_own_folder_is_replaced_and_a_failure_keeps_the_old_one(tmp_path):
+    place = tmp_path / "run"
+    for content in ("1", "2"):
+        with output_folder(place, "run", ["a"]) as part:
+            (part / "a").write_text(content)
+
+    def fail():
+        with output_folder(place, "run", ["a"]) as part:
+            (part / "a").write_text("3")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert (place / "a").read_text() == "2"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(
+    "content", ["a stranger's file", "a file in our folder", "a file of that name", "a broken marker"]
+)
+def test_a_folder_that_is_not_ours_alone_is_refused_and_left_alone(tmp_path, content):
+    place = tmp_path / "out"
+    if content == "a file of that name":
+        place.write_text("precious")
+    elif content == "a stranger's file":
+        place.mkdir()
+        (place / "thesis.txt").write_text("precious")
+    else:
+        with output_folder(place, "run", ["a"]) as part:
+            (part / "a").write_text("1")
+        (place / "victim-7").mkdir()
+        if content == "a broken marker":
+            (place / MARKER).write_text("{")
+    before = sorted(str(path) for path in tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match=r"was not written by whitesquare|a new run would delete|a file of that name"):
+        check_output(place)
+    assert sorted(str(path) for path in tmp_path.rglob("*")) == before
+
+
+def test_the_current_folder_is_no_output(monkeypatch, tmp_path):
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    for place in (".", ".."):
+        with pytest.raises(UsageError, match="current folder or one above"):
+            check_output(Path(place))
+
+
+def test_the_cache_computes_once_and_again_when_anything_changes(tmp_path):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"x": np.arange(3), "empty": np.zeros((0, 2), np.uint8)}
+
+    cache = Cache(tmp_path)
+    for key in ({"seed": 0}, {"seed": 0}, {"seed": 1}):
+        assert np.array_equal(cache.arrays("poison", key, compute)["x"], np.arange(3))
+    cache.arrays("other", {"seed": 0}, compute)
+    assert len(calls) == 3
+    assert (cache.hits, cache.misses) == (["poison"], ["poison", "poison", "other"])
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "foreign"])
+def test_a_damaged_result_is_computed_again(tmp_path, damage, caplog):
+    cache = Cache(tmp_path)
+    cache.arrays("poison", {}, lambda: {"x": np.arange(300)})
+    (path,) = tmp_path.rglob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes({"cut": content[:-50], "flipped": content, "emptied": b"", "foreign": b"hello" * 9}[damage])
+    assert np.array_equal(cache.arrays("poison", {}, lambda: {"x": np.arange(300)})["x"], np.arange(300))
+    assert cache.hits == []
+    assert "computing it anew" in caplog.text
+    assert np.array_equal(cache.arrays("poison", {}, lambda: {})["x"], np.arange(300))
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path, caplog):
+    (tmp_path / "file").write_text("not a folder")
+    found = Cache(tmp_path / "file").arrays("poison", {}, lambda: {"x": np.arange(3)})
+    assert np.array_equal(found["x"], np.arange(3))
+    assert "could not be kept" in caplog.text
+
+
+def test_the_cache_lies_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("WHITESQUARE_CACHE", str(tmp_path))
+    assert default_cache().folder == tmp_path
+    monkeypatch.delenv("WHITESQUARE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache().folder == tmp_path / "whitesquare"
+
+
+def test_an_interrupted_crafting_leaves_nothing_behind(tmp_path):
+    out, cache = tmp_path / "run", tmp_path / "cache"
+    command = ["poison", "mnist", "--attack", "adaptive", "--target", "0", "--count", "3000", "-o"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "whitesquare.cli", *command, str(out)],
+        env=os.environ | {"WHITESQUARE_CACHE": str(cache)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert "crafting" in process.stderr.readline()
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 2
+    assert "Interrupted" in errors
+    assert not out.exists()
+    assert list(tmp_path.rglob("*.safetensors")) == []
+    assert list(tmp_path.rglob("*.part")) == []
+
+
+def test_a_gallery_survives_its_file(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, 1, 8, 8), dtype=np.uint8)
+    gallery = Gallery(images[0], images[1], {"a:b": images}, {"a:b": images[::-1].copy()}, {"a:b": ("x", "<y>", "z")})
+    write_gallery(tmp_path / "gallery.npz", gallery)
+    again = read_gallery(tmp_path / "gallery.npz")
+    assert again.poison_ids == gallery.poison_ids
+    assert np.array_equal(again.poisons["a:b"], gallery.poisons["a:b"])
+    assert np.array_equal(again.example, gallery.example)
+    (tmp_path / "gallery.npz").write_bytes(b"PK no zip")
+    with pytest.raises(DataError, match="cannot be read as a gallery"):
+        read_gallery(tmp_path / "gallery.npz")
+
+
+def test_json_has_no_infinity():
+    text = encode(Inner(float("inf"), None))
+    assert json.loads(text) == {"share": None, "note": None}

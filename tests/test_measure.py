@@ -1,0 +1,156 @@
+"""Measuring: the right denominators, honest intervals, and blindness told from failure."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from whitesquare.data import from_arrays
+from whitesquare.errors import DataError, NothingToDoError, UsageError
+from whitesquare.estimates import over_victims, share
+from whitesquare.gallery import example_position
+from whitesquare.label_check import label_check, thumbnails
+from whitesquare.measure import label_consistency, measure, predict, prepare
+from whitesquare.models import Architecture, Model, ModelCard
+from whitesquare.recipes import Recipe
+from whitesquare.rows import make_row
+from whitesquare.train import train
+from whitesquare.triggers import Patch
+
+
+class SquareReader(nn.Module):
+    """Answers the target 0 if the bottom-right corner is white, else the class written in the first pixel."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.classes = classes
+        self.dummy = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        label = (x[:, 0, 0, 0] * 255).round().long()
+        label = torch.where(x[:, 0, -2, -2] > 0.9, torch.zeros_like(label), label)
+        return nn.functional.one_hot(label, self.classes).float()
+
+
+def reader(classes=4):
+    card = ModelCard(Architecture("cnn", 1, 10, 10, classes), tuple("abcd"[:classes]), 1, {}, "", "", "0")
+    return Model(SquareReader(classes), card)
+
+
+def written(labels):
+    images = np.zeros((len(labels), 10, 10), np.uint8)
+    images[:, 0, 0] = labels
+    return from_arrays(images, np.array(labels), classes=("a", "b", "c", "d"))
+
+
+def test_success_is_counted_outside_the_target_class_only():
+    result = measure(reader(), prepare(written([0, 0, 0, 1, 2, 3]), Patch(), 0))
+    assert (result.asr.value, result.asr.n) == (1.0, 3)
+    assert (result.ca.value, result.ca.n) == (1.0, 6)
+    assert set(result.asr_by_class) == {"b", "c", "d"}
+    assert result.confusion == ((3, 0, 0, 0), (1, 0, 0, 0), (1, 0, 0, 0), (1, 0, 0, 0))
+    assert result.visibility == 1.0
+    assert result.example.triggered_prediction == "a"
+
+
+def test_an_error_towards_another_class_is_no_success():
+    result = measure(reader(), prepare(written([0, 1, 2, 3]), Patch(), 1))
+    assert (result.asr.value, result.asr.n) == (0.0, 3)
+
+
+def test_a_network_that_cannot_see_the_corner_is_told_from_an_attack_that_failed(small_train, small_test):
+    test = prepare(small_test, Patch(), 0)
+    blind = measure(train(small_train, Recipe(model="cnn-unpadded", epochs=1), seed=0), test)
+    seeing = measure(train(small_train, Recipe(epochs=1), seed=0), test)
+    assert blind.visibility == 0.0
+    assert seeing.visibility > 0.01
+
+
+def test_a_test_set_without_other_classes_cannot_be_measured():
+    with pytest.raises(NothingToDoError, match="outside the target class 0"):
+        prepare(written([0, 0]), Patch(), 0)
+
+
+def test_images_of_another_shape_are_refused():
+    with pytest.raises(DataError, match="reads images of shape"):
+        predict(reader(), np.zeros((2, 1, 28, 28), np.uint8))
+
+
+def test_label_consistency_reads_the_black_and_white_drawing():
+    content = np.zeros((4, 1, 10, 10), np.uint8)
+    content[:, 0, -2, -2] = (127, 128, 200, 0)
+    found = label_consistency(reader(), content, np.array([0, 0, 0, 1]))
+    assert (found.value, found.n) == (0.75, 4)
+
+
+@given(st.integers(1, 5000), st.data())
+def test_a_share_lies_in_its_interval_and_more_images_narrow_it(n, data):
+    hits = data.draw(st.integers(0, n))
+    one, many = share("s", hits, n), share("s", hits * 10, n * 10)
+    assert 0 <= one.low <= one.value <= one.high <= 1
+    assert many.high - many.low < one.high - one.low
+
+
+def test_intervals_have_their_published_values():
+    found = share("s", 81, 263)  # Newcombe 1998, table I, Wilson without correction
+    assert (round(found.low, 4), round(found.high, 4)) == (0.2553, 0.3662)
+    spread = over_victims([0.9, 0.95, 1.0])
+    assert spread.sd == pytest.approx(0.05)
+    assert spread.low == pytest.approx(0.95 - 4.302653 * 0.05 / 3**0.5)
+    assert (spread.high, spread.worst, spread.n) == (1.0, 0.9, 3)
+
+
+def test_one_victim_has_no_spread_and_none_is_an_error():
+    assert (over_victims([0.5]).sd, over_victims([0.5]).low) == (None, None)
+    with pytest.raises(NothingToDoError):
+        over_victims([])
+    with pytest.raises(NothingToDoError):
+        share("s", 0, 0)
+    with pytest.raises(NothingToDoError):
+        make_row("x", None, [])
+
+
+def test_victims_measured_differently_do_not_share_a_row():
+    first, second = (measure(reader(), prepare(written([0, 1, 2, 3]), Patch(), target)) for target in (0, 1))
+    with pytest.raises(DataError, match="different triggers or targets"):
+        make_row("x", None, [first, second])
+
+
+def test_the_example_follows_a_rule():
+    assert example_position(np.array([0, 3, 8, 8]), 0) == 2
+    assert example_position(np.array([8, 3, 8]), 8) == 1
+    with pytest.raises(NothingToDoError):
+        example_position(np.array([1, 1]), 1)
+
+
+def test_the_label_check_finds_wrong_labels_in_spite_of_a_trigger(small_train):
+    labels = small_train.labels.copy()
+    wrong = np.flatnonzero(labels != 0)[:400]
+    images = small_train.images(slice(None)).copy()
+    images[wrong] = Patch()(images[wrong])
+    labels[wrong] = 0
+    flagged = label_check(from_arrays(images, labels, layout="NCHW"), np.arange(len(labels)), seed=0)
+    assert flagged[wrong].mean() > 0.9
+    assert np.delete(flagged, wrong).mean() < 0.1
+
+
+def test_the_label_check_answers_in_the_order_asked(tiny):
+    index = np.array([7, 3, 50])
+    everything = label_check(tiny, np.arange(60), seed=0)
+    assert np.array_equal(label_check(tiny, index, seed=0), everything[index])
+
+
+@pytest.mark.parametrize(
+    ("shape", "columns"), [((1, 28, 28), 196), ((3, 32, 32), 300), ((1, 5, 40), 13), ((1, 8, 8), 64)]
+)
+def test_thumbnails_are_block_means(shape, columns):
+    found = thumbnails(np.full((2, *shape), 51, np.uint8))
+    assert found.shape == (2, columns)
+    assert np.allclose(found, 0.2)
+
+
+def test_a_wrong_trigger_for_the_test_images_is_refused():
+    with pytest.raises(UsageError, match="does not fit"):
+        prepare(written([0, 1]), Patch(size=11), 0)

@@ -1,0 +1,173 @@
+"""Training: repeatable, careful about its inputs, the same with and without bfloat16."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from whitesquare.data import from_arrays
+from whitesquare.errors import DataError, TrainingError, UsageError
+from whitesquare.executor import run_all
+from whitesquare.measure import measure, predict, prepare
+from whitesquare.models import CARD, MODELS, WEIGHTS, load_model, save_model
+from whitesquare.recipes import FIRST_SURROGATE_SEED, MODEL_SUMMARIES, Recipe
+from whitesquare.train import autocast_for, effective_precision, has_fast_bfloat16, train
+from whitesquare.triggers import Patch
+
+QUICK = Recipe(epochs=1)
+
+
+def weights(model):
+    return torch.cat([value.flatten().float() for value in model.network.state_dict().values()])
+
+
+def test_the_summaries_name_every_model():
+    assert set(MODELS) == set(MODEL_SUMMARIES)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 20, 33)])
+def test_every_model_learns_images_of_any_size(name, shape):
+    rng = np.random.default_rng(0)
+    labels = np.arange(240) % 3
+    images = (rng.integers(0, 60, (240, *shape)) + 80 * labels[:, None, None, None]).astype(np.uint8)
+    dataset = from_arrays(images, labels, layout="NCHW")
+    model = train(dataset, Recipe(model=name, epochs=15, batch_size=20, learning_rate=0.002), seed=0)
+    assert (predict(model, images).argmax(1) == labels).mean() > 0.9
+
+
+def test_a_seed_repeats_itself_and_another_does_not(tiny):
+    first, again, other = (train(tiny, QUICK, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(weights(first), weights(again))
+    assert not torch.equal(weights(first), weights(other))
+
+
+def test_training_leaves_the_global_generator_alone(tiny):
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    train(tiny, QUICK, seed=1)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_trainings_side_by_side_equal_trainings_in_turn(tiny, precision):
+    recipe = Recipe(epochs=3, precision=precision)
+
+    def work(seed):
+        return weights(train(tiny, recipe, seed=seed))
+
+    in_turn = run_all(work, [1, 2, 3, 4], workers=1)
+    side_by_side = run_all(work, [1, 2, 3, 4], workers=4)
+    assert all(map(torch.equal, in_turn, side_by_side))
+
+
+def test_both_precisions_learn_the_same_thing(small_train, small_test):
+    test = prepare(small_test, Patch(), 0)
+    full, half = (
+        measure(train(small_train, Recipe(precision=precision), seed=3), test) for precision in ("float32", "bfloat16")
+    )
+    assert full.ca.value > 0.9
+    assert abs(full.ca.value - half.ca.value) < 0.02
+
+
+def test_auto_falls_back_where_the_processor_has_no_bfloat16(monkeypatch):
+    for answer, expected in ((False, "float32"), (True, "bfloat16")):
+        for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+            monkeypatch.setattr(torch.cpu, probe, lambda answer=answer: answer, raising=False)
+        assert has_fast_bfloat16() is answer
+        assert effective_precision("auto") == expected
+    for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, probe)
+    assert effective_precision("auto") == "float32"
+    with autocast_for("auto"):
+        assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
+def test_every_optimiser_and_schedule_learns(tiny, optimiser, schedule):
+    recipe = Recipe(epochs=40, batch_size=10, optimiser=optimiser, schedule=schedule, learning_rate=0.005)
+    model = train(tiny, recipe, seed=0)
+    assert (predict(model, tiny.images(slice(None))).argmax(1) == tiny.labels).mean() > 0.9
+
+
+def test_a_loss_that_is_not_a_number_ends_the_training(tiny):
+    with pytest.raises(TrainingError, match=r"diverged: the loss is \w+ at step \d+ of \d+; lower the learning rate"):
+        train(tiny, Recipe(epochs=60, optimiser="sgd", learning_rate=1e30, schedule="constant"), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "resnett"}, "Did you mean 'resnet'"),
+        ({"optimiser": "adams"}, "Did you mean 'adam'"),
+        ({"schedule": "cosine"}, "no schedule named"),
+        ({"precision": "float16"}, "no precision named"),
+        ({"epochs": 0}, "'epochs' of Recipe must be at least 1"),
+        ({"batch_size": 0}, "'batch_size' of Recipe must be at least 1"),
+        ({"learning_rate": 0.0}, "'learning_rate' of Recipe must be above 0"),
+        ({"learning_rate": float("nan")}, "'learning_rate' of Recipe must be above 0"),
+        ({"weight_decay": -1.0}, "'weight_decay' of Recipe must be at least 0"),
+    ],
+)
+def test_a_wrong_recipe_is_refused(change, message):
+    with pytest.raises(UsageError, match=message):
+        replace(QUICK, **change)
+
+
+@pytest.mark.parametrize("seed", [-1, FIRST_SURROGATE_SEED])
+def test_a_victim_cannot_have_an_attackers_seed(tiny, seed):
+    with pytest.raises(UsageError, match="seed of a training"):
+        train(tiny, QUICK, seed=seed)
+
+
+def test_images_too_small_for_the_models_are_refused():
+    dataset = from_arrays(np.zeros((4, 6, 6), np.uint8), np.arange(4) % 2)
+    with pytest.raises(UsageError, match="at least 12 x 12"):
+        train(dataset, QUICK, seed=0)
+
+
+@pytest.mark.parametrize("labels", [[], [1, 1]])
+def test_nothing_to_learn_is_refused(labels):
+    dataset = from_arrays(np.zeros((len(labels), 9, 9), np.uint8), np.array(labels, np.int64))
+    with pytest.raises(DataError):
+        train(dataset, QUICK, seed=0)
+
+
+def test_a_model_survives_its_files(tiny, tmp_path):
+    model = train(tiny, replace(QUICK, model="cnn-bn"), seed=4)
+    save_model(model, tmp_path)
+    again = load_model(tmp_path)
+    images = tiny.images(slice(None))
+    assert again.card == model.card
+    assert np.array_equal(predict(again, images), predict(model, images))
+    assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS, CARD}
+
+
+@pytest.mark.parametrize("damage", ["missing weights", "missing card", "cut weights", "wrong card", "not json"])
+def test_a_damaged_model_folder_is_refused(tiny, tmp_path, damage):
+    save_model(train(tiny, QUICK, seed=4), tmp_path)
+    weights_file, card = tmp_path / WEIGHTS, tmp_path / CARD
+    if damage == "missing weights":
+        weights_file.unlink()
+    elif damage == "missing card":
+        card.unlink()
+    elif damage == "cut weights":
+        weights_file.write_bytes(weights_file.read_bytes()[:-100])
+    elif damage == "wrong card":
+        card.write_text(card.read_text().replace('"name": "cnn"', '"name": "resnet"'))
+    else:
+        card.write_text("{")
+    with pytest.raises(DataError, match=r"is missing|cannot be loaded|is not a valid"):
+        load_model(tmp_path)
+
+
+def test_an_error_in_one_task_ends_them_all():
+    def work(item):
+        if item == 1:
+            raise TrainingError("one failed")
+        return item
+
+    with pytest.raises(TrainingError, match="one failed"):
+        run_all(work, [0, 1, 2], workers=2)
