@@ -236,7 +236,13 @@ def test_nothing_is_coloured_off_a_terminal(story):
 def core_only(tmp_path_factory):
     """An environment in which the extra [train] is missing: torch cannot be found."""
     folder = tmp_path_factory.mktemp("core")
-    hidden = "import sys\nsys.modules['torch'] = None\n"
+    hidden = (
+        "from importlib.machinery import PathFinder\n"
+        "real = PathFinder.find_spec\n"
+        "def find_spec(name, path=None, target=None):\n"
+        "    return None if name.split('.')[0] == 'torch' else real(name, path, target)\n"
+        "PathFinder.find_spec = staticmethod(find_spec)\n"
+    )
     (folder / "sitecustomize.py").write_text(hidden)
     return {"PYTHONPATH": str(folder)}
 
