@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow bench lint docs check browser clean
+.PHONY: demo test test-slow lint docs check browser clean
 
 demo: $(VENV)/.train
 	$(BIN)/whitesquare demo -o out/
@@ -14,9 +14,6 @@ test: $(VENV)/.dev browser
 
 test-slow: $(VENV)/.dev browser
 	$(BIN)/python -m pytest -m slow
-
-bench: $(VENV)/.train .venv-art/.done
-	$(BIN)/python benchmarks/against_art.py --art .venv-art/bin/python -o benchmarks/results/against-art.json
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -40,16 +37,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[dev]'
 	touch $@ $(VENV)/.train
 
-# ART gets an environment of its own: it brings many dependencies, and imports `packaging` without asking for it.
-.venv-art/.done: benchmarks/art-requirements.txt
-	$(PYTHON) -m venv .venv-art
-	.venv-art/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/art-requirements.txt
-	touch $@
-
 # The report is tested in a real browser; on Debian as root it is installed, elsewhere the test says what is missing.
 browser:
 	@command -v chromium chromium-browser google-chrome >/dev/null || [ "$$(id -u)" != 0 ] \
 	  || ! command -v apt-get >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
 
 clean:
-	rm -rf $(VENV) .venv-art out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
