@@ -39,8 +39,8 @@ def table(measurement: dict[str, Any]) -> str:
     n, machine, versions = measurement["rows"][0]["ca"]["n"], measurement["machine"], measurement["versions"]
     lines += [
         "",
-        f"Mean and 95 % interval (Student's t) over n = {n} victim seeds the attacker never saw; 3,000 of 60,000 training "
-        f"images poisoned; success counted on the 9,020 test images outside class 0. {machine['processor']}, "
+        f"Mean and 95 % interval (Student's t) over n = {n} victim seeds the attacker never saw; 3,000 of 60,000 "
+        f"training images poisoned; success counted on the 9,020 test images outside class 0. {machine['processor']}, "
         f"{machine['cores']} cores, {machine['precision']}, torch {versions['torch']}; "
         f"{measurement['seconds']['total']:.0f} s in all, {machine['peak memory']} at the peak.",
     ]
