@@ -16,6 +16,7 @@ import typer
 import whitesquare
 from whitesquare import terminal
 from whitesquare.errors import NothingToDoError, UsageError, WhitesquareError, require_extra, unknown_name
+from whitesquare.recipes import Recipe
 
 PASS, FINDINGS, UNDECIDED, NOTHING = 0, 1, 2, 3
 
@@ -162,28 +163,33 @@ def train(
     data: Annotated[str, typer.Argument(help="'mnist', a run folder, or any data set `poison` takes.")],
     output: OutputFolder,
     seed: Seed = 0,
-    model: Annotated[str, typer.Option(help="Name of the model; see `whitesquare list`.")] = "cnn",
-    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 2,
-    batch_size: Annotated[int, typer.Option(help="Images per step.")] = 128,
-    optimiser: Annotated[str, typer.Option(help="adam or sgd.")] = "adam",
-    learning_rate: Annotated[float, typer.Option(help="Peak of the one-cycle schedule.")] = 0.006,
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    model: Annotated[str, typer.Option(help="Name of the model; see `whitesquare list`.")] = Recipe.model,
+    scale: Annotated[float, typer.Option(help="Multiplies the model's channels.")] = Recipe.scale,
+    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = Recipe.epochs,
+    batch_size: Annotated[int, typer.Option(help="Images per step.")] = Recipe.batch_size,
+    optimiser: Annotated[str, typer.Option(help="adam or sgd.")] = Recipe.optimiser,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = Recipe.learning_rate,
+    schedule: Annotated[str, typer.Option(help="one-cycle or constant.")] = Recipe.schedule,
+    weight_decay: Annotated[float, typer.Option(help="L2 penalty.")] = Recipe.weight_decay,
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = Recipe.precision,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train a model on a data set, poisoned or not, and write it as safetensors and JSON."""
     with _exit_codes():
         require_extra("torch", "train", "`whitesquare train`")
         from whitesquare.folders import check_output
-        from whitesquare.recipes import Recipe
         from whitesquare.victims import make_victim
 
         check_output(output)
         recipe = Recipe(
             model=model,
+            scale=scale,
             epochs=epochs,
             batch_size=batch_size,
             optimiser=optimiser,
             learning_rate=learning_rate,
+            schedule=schedule,
+            weight_decay=weight_decay,
             precision=precision,
         )
         with terminal.progress() as on_progress:

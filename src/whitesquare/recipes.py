@@ -42,9 +42,9 @@ class Recipe:
     model: str = "cnn"
     scale: float = 1.0
     epochs: int = 2
-    batch_size: int = 128
+    batch_size: int = 256
     optimiser: str = "adam"
-    learning_rate: float = 0.006
+    learning_rate: float = 0.012
     schedule: str = "one-cycle"
     weight_decay: float = 0.0
     precision: str = "auto"
