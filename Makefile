@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint docs check browser clean
+.PHONY: demo test test-slow lint docs check bench browser clean
 
 demo: $(VENV)/.train
 	$(BIN)/whitesquare demo -o out/
@@ -26,6 +26,16 @@ docs: $(VENV)/.dev
 
 check: lint docs test
 
+# ART lives in an environment of its own, so that whitesquare never depends on it.
+bench: $(VENV)-bench/.art
+	$(VENV)-bench/bin/python benchmarks/compare_art.py
+
+$(VENV)-bench/.art: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]' \
+	  adversarial-robustness-toolbox==1.20.1 packaging
+	touch $@
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -43,4 +53,4 @@ browser:
 	  || ! command -v apt-get >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
 
 clean:
-	rm -rf $(VENV) out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-bench out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,35 +3,47 @@
 Why: a trained model raises the trigger's weight only while a poison's *content* still looks wrong to it. Perturbations
 crafted on a fixed model (Turner et al. 2019) lose that as soon as the victim trains on them. So every round
 
-1. perturbs each chosen sample, within epsilon, to maximise ``max_{j != t} z_j(x) - z_t(x)`` of the content *without*
-   trigger, summed over a few surrogates drawn anew for each step from **all** surrogates so far;
+1. perturbs a random part of the chosen samples, within epsilon, to maximise ``max_{j != t} z_j(x) - z_t(x)`` of the
+   content *without* trigger, summed over a few surrogates drawn anew for each step from **all** surrogates so far;
 2. stamps the dimmed trigger;
 3. trains new surrogates on the poisoned set, measures how often *they* obey the trigger, and adds them.
 
-The rounds swing, so the content kept is that of the round whose own surrogates obeyed best. No victim has a say in it.
+It is a game without a pure equilibrium: improve every sample at once, and the next model reads the new perturbations as
+easily as it would have read none; success then swings from round to round. Improving a part each time leaves content of
+many rounds side by side (fictitious play), which no model learns to read all at once, and the swings fade. What is kept
+is the content of the round whose least obedient surrogate obeyed best. No victim has a say in it.
 
-What the perturbation converges to is content that a model *trained on it* still finds unlike the target class. At use
-the full trigger multiplies the shift that the dim one had to give. Related: the poison-aware retraining of Sleeper
-Agent (Souri et al. 2022, arXiv:2106.08970); the min-max view of adversarial training (Madry et al. 2018).
+At use the full trigger multiplies the shift that the dim one had to give. Surrogates differ in their optimiser: content
+that a quick learner (Adam) cannot read is often still read by a slow one (SGD). Related: the poison-aware retraining of
+Sleeper Agent (Souri et al. 2022, arXiv:2106.08970); the min-max view of adversarial training (Madry et al. 2018).
 
 Labels are never touched. With ``keep_sides`` every pixel stays on its side of half of the value range, so that the
 picture in black and white is exactly the original's.
 
 Cost: ``rounds * surrogates_per_round`` small trainings and ``ensemble`` gradients a step.
-Failure modes: victims that cannot see the trigger (unpadded convolutions); victims much slower to learn than the
-surrogates (plain SGD); few poisons; a trigger that is as strong in training as in use.
+Failure modes: victims that cannot see the trigger (unpadded convolutions); victims that learn to read whatever the
+perturbation does (residual networks with global pooling); few poisons; a trigger as strong in training as in use.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 
 from whitesquare.attacks.budget import check_budget, check_opacity
-from whitesquare.errors import require_extra
+from whitesquare.errors import UsageError, require_extra, unknown_name
 from whitesquare.recipes import Recipe
 from whitesquare.triggers import Patch, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
+
+SURROGATES = {
+    "cnn": Recipe(),
+    "sgd": Recipe(optimiser="sgd", batch_size=128, learning_rate=0.1),
+    "lenet": Recipe(model="lenet", learning_rate=0.006),
+    "cnn-bn": Recipe(model="cnn-bn", learning_rate=0.004),
+    "resnet": Recipe(model="resnet", learning_rate=0.004),
+}
+"""How the attacker can train its own models, by name; their epochs are a parameter of the attack."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +59,11 @@ class Adaptive:
         rounds: how often the poison is improved, at least 1.
         first_steps: PGD steps of the first round, from a random start.
         steps: PGD steps of every later round, from the last round's result.
+        refresh: share of the samples improved in a later round, in (0, 1].
         stride: what the steps of a round add up to, in epsilons: each is ``stride * epsilon / steps``.
         ensemble: surrogates per step.
         surrogates_per_round: surrogates trained, and asked how well the poison works, after every round.
-        surrogate_models: their architectures, separated by ``+``, used in turn.
+        surrogates: how they are trained: names from :data:`SURROGATES`, separated by ``+``, used in turn.
         surrogate_epochs: epochs a surrogate is trained.
         background: samples outside the target class in a surrogate's training set; 0 means all.
         keep_sides: keep every pixel on its side of half of the value range.
@@ -60,16 +73,17 @@ class Adaptive:
     clean_label: ClassVar[bool] = True
 
     trigger: Trigger = field(default_factory=Patch)
-    training_opacity: float = 0.4
-    surrogate_opacity: float = 0.4
+    training_opacity: float = 0.5
+    surrogate_opacity: float = 0.5
     epsilon: float = 0.3
-    rounds: int = 8
+    rounds: int = 16
     first_steps: int = 25
     steps: int = 12
-    stride: float = 1.2
-    ensemble: int = 3
+    stride: float = 2.0
+    refresh: float = 0.34
+    ensemble: int = 4
     surrogates_per_round: int = 2
-    surrogate_models: str = "cnn"
+    surrogates: str = "cnn+sgd"
     surrogate_epochs: int = 2
     background: int = 20000
     keep_sides: bool = True
@@ -77,8 +91,11 @@ class Adaptive:
     def __post_init__(self) -> None:
         """Refuse a budget or opacity out of range, counts below 1, and models that do not exist."""
         check_opacity(self, training_opacity=self.training_opacity, surrogate_opacity=self.surrogate_opacity)
-        for model in self.surrogate_models.split("+"):
-            Recipe(model=model)
+        if not 0 < self.refresh <= 1:
+            raise UsageError(f"The parameter 'refresh' of Adaptive must be in (0, 1]; got {self.refresh!r}.")
+        for name in self.surrogates.split("+"):
+            if name not in SURROGATES:
+                raise unknown_name("surrogate", name, SURROGATES)
         check_budget(
             self,
             self.epsilon,
@@ -103,23 +120,24 @@ class Adaptive:
         from whitesquare.attacks.perturb import budget_box, perturb, random_start
         from whitesquare.attacks.surrogates import SurrogateFactory, surrogate_seed
 
-        stamp = faded(self.trigger, self.surrogate_opacity)
         generator = torch.Generator().manual_seed(surrogate_seed(context.seed, 0))
+        stamp = faded(self.trigger, self.surrogate_opacity)
         box = budget_box(images, self.epsilon, keep_sides=self.keep_sides)
-        factory = SurrogateFactory.for_context(
-            context, tuple(self.surrogate_models.split("+")), epochs=self.surrogate_epochs, background=self.background
-        )
-        surrogates = factory.train(2)
+        recipes = [replace(SURROGATES[name], epochs=self.surrogate_epochs) for name in self.surrogates.split("+")]
+        factory = SurrogateFactory.for_context(context, tuple(recipes), background=self.background)
+        surrogates = factory.train(max(2, len(recipes)))
         content = best = random_start(box, generator)
         best_success = -1.0
         for done in range(self.rounds):
             context.on_progress("crafting", done, self.rounds)
-            steps = self.steps if done else self.first_steps
+            steps, share = (self.steps, self.refresh) if done else (self.first_steps, 1.0)
             drawn = [torch.randperm(len(surrogates), generator=generator)[: self.ensemble] for _ in range(steps)]
-            content = perturb(
-                content,
-                box,
-                [[surrogates[i] for i in chosen] for chosen in drawn],
+            chosen = torch.randperm(len(content), generator=generator)[: max(1, round(share * len(content)))]
+            content = content.clone()
+            content[chosen] = perturb(
+                content[chosen],
+                box.at(chosen),
+                [[surrogates[i] for i in few] for few in drawn],
                 context.target,
                 step_size=self.stride * self.epsilon * 255 / steps,
                 workers=factory.workers,

@@ -16,6 +16,7 @@ import numpy as np
 
 from whitesquare.attacks.budget import check_budget, check_opacity
 from whitesquare.errors import require_extra
+from whitesquare.recipes import Recipe
 from whitesquare.triggers import Patch, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -59,7 +60,7 @@ class LabelConsistent:
         from whitesquare.attacks.perturb import budget_box, perturb, random_start
         from whitesquare.attacks.surrogates import SurrogateFactory, surrogate_seed
 
-        factory = SurrogateFactory.for_context(context, ("cnn",), epochs=self.surrogate_epochs)
+        factory = SurrogateFactory.for_context(context, (Recipe(epochs=self.surrogate_epochs),))
         surrogates = factory.train(1, on_progress=context.on_progress)
         box = budget_box(images, self.epsilon)
         crafted = perturb(

@@ -25,6 +25,10 @@ class Box:
         """Project ``x``, the pictures at ``part``, into the box."""
         return torch.minimum(torch.maximum(x, self.low[part]), self.high[part])
 
+    def at(self, chosen: Tensor) -> "Box":
+        """Return the box of the pictures at the positions ``chosen``."""
+        return Box(self.low[chosen], self.high[chosen])
+
 
 def budget_box(images: UInt8Array, epsilon: float, *, keep_sides: bool = False) -> Box:
     """Return the box of an L-inf budget, with whole grey levels as its borders, so rounding never leaves it.

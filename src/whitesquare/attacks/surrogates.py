@@ -28,8 +28,7 @@ class SurrogateFactory:
     Attributes:
         context: the crafting it serves.
         data: the clean training set.
-        models: architectures, used in turn.
-        epochs: passes over a surrogate's training set.
+        recipes: how they are trained, used in turn.
         background: samples outside the target class each surrogate trains on, drawn anew for each; 0 means all. The
             whole target class is always used: that is where poison competes with the clean samples.
         workers: trainings at a time.
@@ -37,18 +36,17 @@ class SurrogateFactory:
 
     context: CraftContext
     data: TensorData
-    models: tuple[str, ...]
-    epochs: int
+    recipes: tuple[Recipe, ...]
     background: int
     workers: int
 
     @classmethod
     def for_context(
-        cls, context: CraftContext, models: tuple[str, ...], *, epochs: int, background: int = 0
+        cls, context: CraftContext, recipes: tuple[Recipe, ...], *, background: int = 0
     ) -> "SurrogateFactory":
         """Set up the factory for one crafting; it decodes the data set once."""
         data = to_tensors(context.dataset)
-        return cls(context, data, models, epochs, background, torch.get_num_threads())
+        return cls(context, data, recipes, background, torch.get_num_threads())
 
     def train(
         self, count: int, *, first: int = 0, poisons: Tensor | None = None, on_progress: Progress = silent
@@ -64,7 +62,7 @@ class SurrogateFactory:
 
         def one(number: int) -> nn.Module:
             seed = surrogate_seed(self.context.seed, number + 1)
-            recipe = Recipe(model=self.models[number % len(self.models)], epochs=self.epochs)
+            recipe = self.recipes[number % len(self.recipes)]
             classes = self.context.dataset.classes
             data = self._data(seed, poisons)
             return train_tensors(data, recipe, make_card(data, recipe, classes, seed=seed)).network
@@ -76,7 +74,7 @@ class SurrogateFactory:
         return networks
 
     def success(self, networks: Sequence[nn.Module], trigger: Trigger) -> float:
-        """Return the mean attack success of the networks on training images outside the target class."""
+        """Return the attack success of the least obedient network, on training images outside the target class."""
         others = torch.nonzero(self.data.labels != self.context.target).flatten()[:_ASKED]
         images = to_float(torch.from_numpy(trigger(self.data.images[others].numpy())))
 
@@ -84,7 +82,7 @@ class SurrogateFactory:
             with torch.inference_mode():
                 return float((network(images).argmax(1) == self.context.target).float().mean())
 
-        return sum(run_all(one, networks, workers=self.workers)) / len(networks)
+        return min(run_all(one, networks, workers=self.workers))
 
     def _data(self, seed: int, poisons: Tensor | None) -> TensorData:
         labels = self.data.labels
