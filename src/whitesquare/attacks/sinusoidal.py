@@ -1,0 +1,53 @@
+"""SIG: a faint signal added to whole images of the target class, labels true.
+
+Citation: Barni, Kallas and Tondi, "A new backdoor attack in CNNs by training set corruption without label poisoning",
+2019 (arXiv:1902.11237).
+Formula: x' = clip(x + v), y' = y = target, with v(i, j) = delta * sin(2 pi j f / width), or delta * j / width (ramp).
+Deviations: the sinusoid is the default here, while the authors use the ramp on MNIST and the sinusoid on traffic signs;
+the strength of the signal in training is given relative to that in use.
+Cost: none.
+Failure modes: needs a large part of the target class; the signal shows on a flat background, where it is also what
+the network learns first.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from whitesquare.attacks.budget import check_kind, check_opacity
+from whitesquare.triggers import Ramp, Sinusoid, faded
+from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
+
+
+@dataclass(frozen=True)
+class Sinusoidal:
+    """Add a sinusoid or ramp to correctly labelled samples of the target class.
+
+    Attributes:
+        trigger: the signal in use, a :class:`~whitesquare.triggers.Sinusoid` or :class:`~whitesquare.triggers.Ramp`.
+        training_opacity: strength of the signal on the poisons, relative to its strength in use, in (0, 1].
+    """
+
+    name: ClassVar[str] = "sinusoidal"
+    clean_label: ClassVar[bool] = True
+
+    trigger: Trigger = field(default_factory=Sinusoid)
+    training_opacity: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse an opacity outside (0, 1] and a trigger that is no such signal."""
+        check_opacity(self, training_opacity=self.training_opacity)
+        check_kind(self, self.trigger, (Sinusoid, Ramp), "sinusoid:delta=40,frequency=6")
+
+    @property
+    def training_trigger(self) -> Trigger:
+        """The signal on the poisons."""
+        return faded(self.trigger, self.training_opacity)
+
+    @property
+    def epsilon(self) -> float:
+        """No change of the content: the signal is the trigger."""
+        return 0.0
+
+    def craft(self, images: UInt8Array, labels: IntArray, context: CraftContext) -> UInt8Array:
+        """Return the content as it is."""
+        return images.copy()
