@@ -30,6 +30,7 @@ from whitesquare.types import (
     Parameter,
     PoisonManifest,
     Progress,
+    Trigger,
     UInt8Array,
     silent,
 )
@@ -56,6 +57,11 @@ class Poisoned(NamedTuple):
     dataset: Overlay
     manifest: PoisonManifest
     content: UInt8Array
+
+    @property
+    def trigger(self) -> Trigger:
+        """The trigger in use, to measure with: the attack's own, or the one that it learned."""
+        return parse_trigger(self.manifest.trigger)
 
 
 def make_attack(name: str, parameters: dict[str, Any] | None = None) -> Attack:

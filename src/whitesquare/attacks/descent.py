@@ -83,7 +83,7 @@ def features_of(network: nn.Module, images: UInt8Array, *, workers: int) -> Tens
 
     def one(part: slice) -> Tensor:
         with torch.inference_mode():
-            return features(network, to_float(torch.from_numpy(images[part])))
+            return features(network, to_float(torch.tensor(images[part])))
 
     found = run_all(one, parts(len(images)), workers=workers)
     # An inference tensor cannot take part in a later gradient; its clone can.
@@ -123,7 +123,7 @@ def misalignment(network: nn.Module, sources: UInt8Array, target: int) -> Object
     def of_sources(chunks: list[slice]) -> tuple[list[Tensor], Tensor]:
         total = [torch.zeros_like(each) for each in weights]
         for part in chunks:
-            found = gradient(to_float(torch.from_numpy(sources[part])), False)
+            found = gradient(to_float(torch.tensor(sources[part])), False)
             share = (part.stop - part.start) / len(sources)
             total = [sum_ + share * each for sum_, each in zip(total, found, strict=True)]
         return total, torch.stack([layer.square().sum() for layer in total]).sum().sqrt()
