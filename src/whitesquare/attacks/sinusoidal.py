@@ -30,13 +30,13 @@ class Sinusoidal:
     name: ClassVar[str] = "sinusoidal"
     clean_label: ClassVar[bool] = True
 
-    trigger: Trigger = field(default_factory=Sinusoid)
-    training_opacity: float = 1.0
+    trigger: Trigger = field(default_factory=lambda: Sinusoid(delta=80.0))
+    training_opacity: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse an opacity outside (0, 1] and a trigger that is no such signal."""
         check_opacity(self, training_opacity=self.training_opacity)
-        check_kind(self, self.trigger, (Sinusoid, Ramp), "sinusoid:delta=40,frequency=6")
+        check_kind(self, self.trigger, (Sinusoid, Ramp), "sinusoid:delta=80,frequency=6")
 
     @property
     def training_trigger(self) -> Trigger:
