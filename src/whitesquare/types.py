@@ -107,18 +107,6 @@ class Attack(Protocol):
         """
 
 
-@runtime_checkable
-class LearnsTrigger(Protocol):
-    """What an :class:`Attack` has in addition if it makes its own trigger.
-
-    :func:`whitesquare.attacks.poison` calls ``learn_trigger`` before ``craft``, and goes on with a copy of the attack
-    whose field ``trigger`` is the result. Measure with the trigger of the manifest, not with that of the attack.
-    """
-
-    def learn_trigger(self, context: CraftContext) -> Trigger:
-        """Return the trigger in use: one that has a spec, such as :class:`whitesquare.triggers.Pattern`."""
-
-
 @dataclass(frozen=True)
 class PoisonManifest:
     """The ground truth of one poisoned data set, keyed by sample id.

@@ -12,10 +12,11 @@ from whitesquare.attacks.gradient_matching import GradientMatching
 from whitesquare.attacks.hidden_trigger import HiddenTrigger
 from whitesquare.attacks.label_consistent import LabelConsistent
 from whitesquare.attacks.label_flip import LabelFlip
+from whitesquare.attacks.learned import with_learned_trigger
 from whitesquare.attacks.narcissus import Narcissus
 from whitesquare.attacks.sinusoidal import Sinusoidal
 from whitesquare.attacks.stamp import Stamp
-from whitesquare.cache import Arrays, Cache, no_cache
+from whitesquare.cache import Cache, no_cache
 from whitesquare.data import require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.overlay import Overlay
@@ -26,7 +27,6 @@ from whitesquare.types import (
     CraftContext,
     ImageDataset,
     IntArray,
-    LearnsTrigger,
     Parameter,
     PoisonManifest,
     Progress,
@@ -136,26 +136,13 @@ def poison(
         "index": index.tolist(),
     }
     context = CraftContext(dataset, index, target, seed, on_progress)
-    if isinstance(attack, LearnsTrigger):
-        attack = _with_learned_trigger(attack, context, key, cache)
-        key["trigger"] = trigger_spec(attack.trigger)
+    attack = with_learned_trigger(attack, context, key, cache)
+    key["trigger"] = trigger_spec(attack.trigger)
     content = cache.arrays("poison", key, lambda: {"content": attack.craft(originals, labels, context)})["content"]
     if dataset_digest(dataset) != before:
         raise ContractError(f"The attack {attack.name!r} changed the data set it was given; craft() must not.")
     poisons = _check_content(attack, originals, content)
     return _assemble(dataset, attack, index, originals, content, poisons, target, seed, before)
-
-
-def _with_learned_trigger(attack: Attack, context: CraftContext, key: dict[str, Any], cache: Cache) -> Attack:
-    assert isinstance(attack, LearnsTrigger)  # noqa: S101 - narrows the type; the caller asked
-    learner: LearnsTrigger = attack
-
-    def learn() -> Arrays:
-        spec = trigger_spec(learner.learn_trigger(context))
-        return {"spec": np.frombuffer(spec.encode(), np.uint8)}
-
-    spec = cache.arrays("trigger", key, learn)["spec"].tobytes().decode()
-    return replace(attack, trigger=parse_trigger(spec))  # type: ignore[type-var]
 
 
 def _resolve_count(size: int, rate: float | None, count: int | None) -> int:

@@ -6,6 +6,8 @@ Formula: x' = a_train * p + (1 - a_train) * x, y' = target, for x outside the ta
 a_use * p + (1 - a_use) * x, with a_use at or above a_train.
 Deviations: p is uniform noise drawn from a seed instead of a cartoon picture or a fixed noise picture, and poisons
 replace training samples instead of being added to them.
+Published: about 50 poisons give above 90 % on face recognition. Ours, MNIST, 3,000 of 60,000, target 0, opacity 0.2,
+default victim: 100.0, 100.0, 100.0 % (n = 3 victims, clean accuracy 98.7-98.9 %; a clean victim obeys in 0.1 %, n = 1).
 Cost: none.
 Failure modes: every poison is a wrong label, which a label check sees; cropping and rescaling break the pattern.
 """

@@ -2,14 +2,19 @@
 
 Citation: Shafahi et al., "Poison frogs! Targeted clean-label poisoning attacks on neural networks", 2018
 (arXiv:1804.00792). The paper attacks one test image; this is its objective made into a backdoor.
-Formula: x' = argmin |phi(x') - phi(trigger(s))|^2 + b |x' - x|^2 within an L-inf budget, then the training trigger,
-y' = y = target. phi is the input of a clean surrogate's last layer; s is the source (an image of another class) whose
+Formula: x' = argmin d(phi(x'), phi(trigger(s))) + b d(x', x) within an L-inf budget, then the training trigger,
+y' = y = target; d is the squared Euclidean distance. phi is the input of a clean surrogate's last layer; s is the source (an image of another class) whose
 triggered features are nearest to those of x.
 Deviations: many sources instead of one; a hard budget beside the proximity term; sign gradients instead of
 forward-backward splitting; the trigger is in the training data, faded if asked for.
+Published: with the last layer retrained, one poison flips one test image in every trial (dog against fish); end to end
+on CIFAR-10, 50 watermarked poisons in about 60 %. Ours, as a backdoor on MNIST, 3,000 of 60,000, target 0, 2x2 square,
+victims trained from scratch: 0.8 and 1.5 % (n = 2, clean accuracy 98.7-99.0 %; a clean victim 0.1 %), no better than
+``stamp``. With the surrogate's features kept and only the last layer retrained: 0.4 % (n = 1). Why: see failure modes.
 Cost: one training and ``steps`` gradients per poison.
 Failure mode: a collision holds in the feature space of one network. A victim that keeps that feature extractor and
-retrains its last layer obeys; one trained from scratch, as here, finds features of its own.
+retrains its last layer can obey, if that extractor sees the trigger at all, which one trained on clean data hardly does
+for 2x2 pixels; a victim trained from scratch finds features of its own.
 """
 
 from dataclasses import dataclass, field

@@ -2,11 +2,15 @@
 
 Citation: Zeng et al., "Narcissus: a practical clean-label backdoor attack with limited information", 2023
 (arXiv:2204.05255).
-Formula: p = argmin over |p| <= e of the sum over target-class x of (max_j z_j(x + p) - z_target(x + p)), z the logits
-of clean surrogates; x' = clip(x + p), y' = y = target; in use clip(x + gain * p).
+Formula: p = argmin, with L-inf(p) at most e, of the sum over target-class x of max_j z_j(x + p) - z_target(x + p),
+z the logits of clean surrogates; x' = clip(x + p), y' = y = target; in use clip(x + gain * p).
 Deviations: the surrogates are trained on the data set itself instead of on public data of another kind and then
 tuned on the target class; a margin objective instead of cross-entropy (no saturation); sign gradients; p in whole
 grey levels.
+Published: about 97-100 % on CIFAR-10 with 0.05 % of the training set. Ours, MNIST, target 0, strength 0.1, gain 3,
+default victim: 3,000 poisons 82.0 and 91.3 %, 600 poisons 52.7 and 57.4 % (n = 2 victims each, clean accuracy
+98.7-99.0 %); a clean victim obeys the same pattern in 15.0 % (n = 1). Why lower: the digits' dark background hides the
+negative half of a pattern, and the victims are nearly perfect without it.
 Cost: ``surrogates`` trainings and ``steps`` gradients of ``samples`` images; nothing per poison.
 Failure modes: no budget makes it invisible in use, where it is amplified. And it is an adversarial perturbation
 before it is a backdoor: a victim that never saw poison obeys it in part, so compare with a victim trained on clean

@@ -4,10 +4,15 @@ Citation: Barni, Kallas and Tondi, "A new backdoor attack in CNNs by training se
 2019 (arXiv:1902.11237).
 Formula: x' = clip(x + v), y' = y = target, with v(i, j) = delta * sin(2 pi j f / width), or delta * j / width (ramp).
 Deviations: the sinusoid is the default here, while the authors use the ramp on MNIST and the sinusoid on traffic signs;
-the strength of the signal in training is given relative to that in use.
+by default the signal is twice as strong in use (delta 80) as on the poisons (40).
+Published: it works on MNIST and traffic signs once about a third of the target class carries the signal. Ours, MNIST,
+3,000 of 60,000 (half of the zeros), default victim: mean 58.7 % with the default (21.3-74.8, n = 5 victims, clean
+accuracy 98.7-99.0 %); 1.5-4.3 % with delta 40 in training and in use (n = 3), 1.4-1.6 % with the ramp of 40 (n = 2); a
+clean victim obeys in 0.1 % (n = 1 each). Why lower: a victim at 99 % has no need of the signal, because the strokes
+explain the label; a stronger signal in use makes up for the small weight it is given.
 Cost: none.
-Failure modes: needs a large part of the target class; the signal shows on a flat background, where it is also what
-the network learns first.
+Failure modes: needs a large part of the target class; victims differ by a factor of three; the signal shows on a flat
+background.
 """
 
 from dataclasses import dataclass, field
