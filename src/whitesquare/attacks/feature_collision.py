@@ -3,8 +3,8 @@
 Citation: Shafahi et al., "Poison frogs! Targeted clean-label poisoning attacks on neural networks", 2018
 (arXiv:1804.00792). The paper attacks one test image; this is its objective made into a backdoor.
 Formula: x' = argmin d(phi(x'), phi(trigger(s))) + b d(x', x) within an L-inf budget, then the training trigger,
-y' = y = target; d is the squared Euclidean distance. phi is the input of a clean surrogate's last layer; s is the source (an image of another class) whose
-triggered features are nearest to those of x.
+y' = y = target; d is the squared Euclidean distance. phi is the input of a clean surrogate's last layer; s is the
+source (an image of another class) whose triggered features are nearest to those of x.
 Deviations: many sources instead of one; a hard budget beside the proximity term; sign gradients instead of
 forward-backward splitting; the trigger is in the training data, faded if asked for.
 Published: with the last layer retrained, one poison flips one test image in every trial (dog against fish); end to end

@@ -2,8 +2,8 @@
 
 Citation: Saha, Subramanya and Pirsiavash, "Hidden trigger backdoor attacks", 2020 (arXiv:1910.00033).
 Formula: x' = argmin sum_k d(phi(x'_k), phi(trigger(s_a(k)))) within an L-inf budget, y' = y = target. d is the squared
-Euclidean distance, phi the input of a clean surrogate's last layer; every round draws new sources s from the other classes and pairs them with the
-poisons one to one (assignment a). Nothing is stamped on the training data.
+Euclidean distance, phi the input of a clean surrogate's last layer; every round draws new sources s from the other
+classes and pairs them with the poisons one to one (assignment a). Nothing is stamped on the training data.
 Deviations: all other classes as sources instead of one; pairs are optimal (linear assignment within a chunk) instead
 of greedy and held for a few steps; sign gradients. The authors place the trigger at random: give ``random-patch``.
 Published: on pairs of ImageNet classes, with the last layer retrained, the accuracy on triggered sources falls from
