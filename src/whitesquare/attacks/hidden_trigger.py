@@ -7,9 +7,10 @@ classes and pairs them with the poisons one to one (assignment a). Nothing is st
 Deviations: all other classes as sources instead of one; pairs are optimal (linear assignment within a chunk) instead
 of greedy and held for a few steps; sign gradients. The authors place the trigger at random: give ``random-patch``.
 Published: on pairs of ImageNet classes, with the last layer retrained, the accuracy on triggered sources falls from
-about 99 to about 44 %; an independent benchmark finds 0-4 % from scratch (CIFAR-10, 1 %). Ours, MNIST, 3,000 of 60,000,
-target 0, victims trained from scratch: 0.1 and 0.2 % with the 2x2 square, 0.7 and 1.0 % with a 7x7 one (n = 2 each,
-clean accuracy 98.7-99.0 %; a clean victim 0.1 % with 2x2). Why: see the failure mode.
+nearly all to less than half; an independent benchmark (Schwarzschild et al. 2021, arXiv:2006.12557) finds 10 % with
+the last layer retrained and 0-4 % from scratch (CIFAR-10, 1 %). Ours, MNIST, 3,000 of 60,000, target 0, victims
+trained from scratch: 0.1 and 0.2 % with the 2x2 square, 0.7 and 1.0 % with a 7x7 one (n = 2 each, clean accuracy
+98.7-99.0 %; a clean victim 0.1 % with 2x2). Why: see the failure mode.
 Cost: one training and ``rounds * steps`` gradients per poison.
 Failure mode: as for ``feature-collision``: made for a victim that keeps the feature extractor and retrains its last
 layer, and weak against one trained from scratch.
