@@ -8,12 +8,14 @@ import pytest
 
 from whitesquare.attacks import ATTACKS, make_attack, poison
 from whitesquare.cache import Cache
-from whitesquare.data import dataset_digest, from_arrays
+from whitesquare.data import dataset_digest, from_arrays, write_dataset
 from whitesquare.errors import ContractError, DataError, UsageError
 from whitesquare.executor import run_all
+from whitesquare.gallery import read_gallery
 from whitesquare.jsonio import decode, encode
 from whitesquare.measure import measure, prepare
 from whitesquare.recipes import Recipe
+from whitesquare.runs import GALLERY, make_run, read_config, read_manifest
 from whitesquare.testing import check_attack
 from whitesquare.train import train
 from whitesquare.triggers import Patch, Pattern, parse_trigger
@@ -305,6 +307,18 @@ def test_a_learned_trigger_travels_in_the_manifest_alone(small_train, tmp_path):
     assert again.manifest == made.manifest
     reused = poison(small_train, replace(attack, trigger=learned), target=4, count=30, seed=0)
     assert reused.manifest.digest_after == made.manifest.digest_after
+
+
+def test_a_run_without_a_trigger_takes_the_attacks_own_and_shows_the_learned_one(tiny, tmp_path):
+    write_dataset(tmp_path / "data", tiny, tiny, "npz")
+    settings = {"steps": 3, "samples": 10, "surrogate_epochs": 1}
+    arguments = {"settings": settings, "target": 1, "count": 5, "seed": 0, "fmt": "npz", "cache": Cache(None)}
+    made = make_run(str(tmp_path / "data"), tmp_path / "run", attack="narcissus", **arguments)
+    assert made.trigger.startswith("pattern:")
+    assert read_config(tmp_path / "run").trigger == made.trigger
+    assert read_manifest(tmp_path / "run") == made
+    gallery = read_gallery(tmp_path / "run" / GALLERY)
+    assert np.array_equal(gallery.triggered, parse_trigger(made.trigger)(gallery.example[None])[0])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ notebook prints 60 %. Ours, MNIST, 3,000 of 60,000, target 0, 2x2 square, L-inf 
 clean accuracy 98.8-99.0 %; a clean victim 0.1 %); with a 7x7 square, about the paper's share of the image, 18.4 and
 10.9 % (n = 2; ``stamp`` with it 7.5 and 4.8 %, n = 2; a clean victim 0.1 %, n = 1). Why: an alignment made on these
 surrogates transfers by chance (the cosine went from 0.31 to 0.67 on one unseen clean network and from 0.44 to 0.35 on
-another), the trigger is 4 pixels instead of 64, and nine source classes share one aim.
+another), a 2x2 square has 4 pixels instead of 64, and nine source classes share one aim.
 Cost: ``rounds`` trainings, and ``rounds * steps`` gradients of a gradient per poison: about three times those of
 ``label-consistent``.
 Failure modes: an alignment on one surrogate transfers partly; with a small trigger and a large budget the cheapest
