@@ -33,7 +33,7 @@ _CODE = (
     "models.py",
     "recipes.py",
     "train.py",
-    "triggers.py",
+    "triggers",
 )
 
 

@@ -14,7 +14,7 @@ from whitesquare.folders import check_output, output_folder
 from whitesquare.gallery import SHOWN, example_position, write_gallery
 from whitesquare.jsonio import decode, encode, write_text
 from whitesquare.triggers import parse_trigger
-from whitesquare.types import Gallery, ImageDataset, Parameter, PoisonManifest, Progress, Trigger, silent
+from whitesquare.types import Gallery, ImageDataset, Parameter, PoisonManifest, Progress, silent
 
 GROUND_TRUTH = "ground-truth.json"
 CONFIG = "config.json"
@@ -55,7 +55,7 @@ def make_run(
     *,
     attack: str,
     settings: dict[str, Any],
-    trigger: str,
+    trigger: str | None = None,
     target: int,
     rate: float | None = None,
     count: int | None = None,
@@ -71,7 +71,7 @@ def make_run(
         folder: where; see :func:`whitesquare.folders.check_output`.
         attack: name of the attack.
         settings: parameters of the attack that differ from its defaults.
-        trigger: spec of the trigger in use.
+        trigger: spec of the trigger in use; ``None`` is the attack's own.
         target: target class (a label).
         rate: poisoned / whole training set; or give ``count``.
         count: number of samples.
@@ -84,7 +84,8 @@ def make_run(
         The ground truth, with the ids of the written data set.
     """
     check_output(folder)
-    chosen = make_attack(attack, {**settings, "trigger": parse_trigger(trigger)})
+    given = {} if trigger is None else {"trigger": parse_trigger(trigger)}
+    chosen = make_attack(attack, settings | given)
     clean = open_dataset(source)
     test = open_dataset(source, "test") if has_test(source) else None
     made = poison(
@@ -103,20 +104,18 @@ def make_run(
     with output_folder(folder, "run", [*_FILES[fmt], GROUND_TRUTH, CONFIG, GALLERY]) as part:
         ids = write_dataset(part, made.dataset, test, fmt, on_progress)
         manifest = replace(made.manifest, ids=tuple(ids[int(i)] for i in made.dataset.positions))
-        write_gallery(part / GALLERY, _gallery(attack, clean, test or clean, made, manifest, chosen.trigger))
+        write_gallery(part / GALLERY, _gallery(attack, clean, test or clean, made, manifest))
         write_text(part / GROUND_TRUTH, encode(manifest))
         write_text(part / CONFIG, encode(config))
     return manifest
 
 
-def _gallery(
-    name: str, clean: ImageDataset, test: ImageDataset, made: Poisoned, manifest: PoisonManifest, trigger: Trigger
-) -> Gallery:
+def _gallery(name: str, clean: ImageDataset, test: ImageDataset, made: Poisoned, manifest: PoisonManifest) -> Gallery:
     shown = made.dataset.positions[:SHOWN]
     example = test.images(np.array([example_position(test.labels, manifest.target)]))
     return Gallery(
         example=example[0],
-        triggered=trigger(example)[0],
+        triggered=parse_trigger(manifest.trigger)(example)[0],
         originals={name: clean.images(shown)},
         poisons={name: made.dataset.images(shown)},
         poison_ids={name: manifest.ids[: len(shown)]},

@@ -10,6 +10,7 @@ import numpy as np
 
 from whitesquare.attacks import poison
 from whitesquare.errors import ContractError
+from whitesquare.triggers import parse_trigger
 from whitesquare.types import Attack, ImageDataset, Trigger, UInt8Array
 
 
@@ -62,8 +63,8 @@ def check_attack(attack: Attack, dataset: ImageDataset, *, target: int, count: i
     """Poison ``count`` samples of ``dataset`` and check everything an attack promises.
 
     It must be a frozen dataclass with a name, repeat itself for the same seed, choose other samples for another seed,
-    keep labels if it says so and set them to the target if not, stay in its budget (``poison`` checks that), and leave
-    the data set and all other samples alone.
+    keep labels if it says so and set them to the target if not, stay in its budget (``poison`` checks that), leave
+    the data set and all other samples alone, and name, in its manifest, triggers that keep their own contract.
     """
     parameters = getattr(type(attack), "__dataclass_params__", None)
     _require(parameters is not None and parameters.frozen, attack, "must be a frozen dataclass")
@@ -77,6 +78,10 @@ def check_attack(attack: Attack, dataset: ImageDataset, *, target: int, count: i
     _require(first.manifest.ids != other.manifest.ids, attack, "must choose other samples for another seed")
     unchanged = np.array_equal(dataset.images(everything), images) and np.array_equal(dataset.labels, labels)
     _require(unchanged, attack, "must not change the data set it is given")
+    check_trigger(parse_trigger(first.manifest.trigger), images.shape[1:])
+    stamped = parse_trigger(first.manifest.training_trigger)(first.content)
+    poisons = first.dataset.images(first.dataset.positions)
+    _require(np.array_equal(stamped, poisons), attack, "must stamp the training trigger its manifest names")
     _check_poison(attack, images, labels, first.dataset, target, set(first.manifest.ids), count)
 
 

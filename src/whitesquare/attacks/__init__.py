@@ -6,15 +6,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from whitesquare.attacks.adaptive import Adaptive
+from whitesquare.attacks.blend import Blended
+from whitesquare.attacks.feature_collision import FeatureCollision
+from whitesquare.attacks.gradient_matching import GradientMatching
+from whitesquare.attacks.hidden_trigger import HiddenTrigger
 from whitesquare.attacks.label_consistent import LabelConsistent
 from whitesquare.attacks.label_flip import LabelFlip
+from whitesquare.attacks.learned import with_learned_trigger
+from whitesquare.attacks.narcissus import Narcissus
+from whitesquare.attacks.sinusoidal import Sinusoidal
 from whitesquare.attacks.stamp import Stamp
 from whitesquare.cache import Cache, no_cache
 from whitesquare.data import require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.overlay import Overlay
 from whitesquare.errors import ContractError, UsageError, unknown_name
-from whitesquare.triggers import trigger_spec
+from whitesquare.triggers import parse_trigger, trigger_spec
 from whitesquare.types import (
     Attack,
     CraftContext,
@@ -23,6 +30,7 @@ from whitesquare.types import (
     Parameter,
     PoisonManifest,
     Progress,
+    Trigger,
     UInt8Array,
     silent,
 )
@@ -30,7 +38,13 @@ from whitesquare.types import (
 ATTACKS: dict[str, Attack] = {
     "stamp": Stamp(),
     "label-flip": LabelFlip(),
+    "blend": Blended(),
+    "sinusoidal": Sinusoidal(),
     "label-consistent": LabelConsistent(),
+    "feature-collision": FeatureCollision(),
+    "hidden-trigger": HiddenTrigger(),
+    "gradient-matching": GradientMatching(),
+    "narcissus": Narcissus(),
     "adaptive": Adaptive(),
     "adaptive-white": Adaptive(training_opacity=1.0),
 }
@@ -43,6 +57,11 @@ class Poisoned(NamedTuple):
     dataset: Overlay
     manifest: PoisonManifest
     content: UInt8Array
+
+    @property
+    def trigger(self) -> Trigger:
+        """The trigger in use, to measure with: the attack's own, or the one that it learned."""
+        return parse_trigger(self.manifest.trigger)
 
 
 def make_attack(name: str, parameters: dict[str, Any] | None = None) -> Attack:
@@ -85,7 +104,7 @@ def poison(
     """Poison part of a training set, and check every promise the attack makes.
 
     The samples are drawn without replacement: from the target class for a clean-label attack, from the other classes
-    for one that relabels.
+    for one that relabels. An attack that learns its trigger does so first; the manifest holds the learned one.
 
     Args:
         dataset: the clean training set; it is not changed.
@@ -117,6 +136,8 @@ def poison(
         "index": index.tolist(),
     }
     context = CraftContext(dataset, index, target, seed, on_progress)
+    attack = with_learned_trigger(attack, context, key, cache)
+    key["trigger"] = trigger_spec(attack.trigger)
     content = cache.arrays("poison", key, lambda: {"content": attack.craft(originals, labels, context)})["content"]
     if dataset_digest(dataset) != before:
         raise ContractError(f"The attack {attack.name!r} changed the data set it was given; craft() must not.")

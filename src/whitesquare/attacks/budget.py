@@ -1,6 +1,8 @@
 """Checks that every perturbing attack makes of its own parameters."""
 
 from whitesquare.errors import UsageError
+from whitesquare.triggers import trigger_spec
+from whitesquare.types import Trigger
 
 
 def check_opacity(owner: object, **opacities: float) -> None:
@@ -36,3 +38,22 @@ def check_budget(owner: object, epsilon: float, **counts: int) -> None:
     for parameter, value in counts.items():
         if value < 1:
             raise UsageError(f"The parameter {parameter!r} of {name} must be at least 1; got {value!r}.")
+
+
+def check_kind(owner: object, trigger: Trigger, kinds: tuple[type, ...], example: str) -> None:
+    """Refuse a trigger with which the attack would be another attack.
+
+    Args:
+        owner: the attack, named in the error.
+        trigger: what it was given.
+        kinds: the triggers it is made for.
+        example: spec of one of them.
+
+    Raises:
+        UsageError: naming the attack, the trigger got, and one that fits.
+    """
+    if not isinstance(trigger, kinds):
+        raise UsageError(
+            f"The attack {type(owner).__name__} has a trigger of its own kind; got {trigger_spec(trigger)!r:.80}, "
+            f"expected for example {example!r}: give that, or no trigger for the attack's default."
+        )

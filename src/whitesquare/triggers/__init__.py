@@ -1,0 +1,24 @@
+"""Triggers: pure functions on uint8 image batches, and the specs they are written as."""
+
+from whitesquare.triggers.fields import Blend, Ramp, Sinusoid, Warp
+from whitesquare.triggers.patches import CORNERS, Checkerboard, Patch, RandomPatch
+from whitesquare.triggers.pattern import NoTrigger, Pattern
+from whitesquare.triggers.spec import TRIGGERS, Faded, faded, parse_trigger, trigger_spec
+
+__all__ = [
+    "CORNERS",
+    "TRIGGERS",
+    "Blend",
+    "Checkerboard",
+    "Faded",
+    "NoTrigger",
+    "Patch",
+    "Pattern",
+    "Ramp",
+    "RandomPatch",
+    "Sinusoid",
+    "Warp",
+    "faded",
+    "parse_trigger",
+    "trigger_spec",
+]
