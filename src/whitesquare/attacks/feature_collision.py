@@ -26,6 +26,7 @@ import numpy as np
 
 from whitesquare.attacks.budget import check_budget, check_opacity
 from whitesquare.errors import UsageError, require_extra
+from whitesquare.recipes import Recipe
 from whitesquare.triggers import Patch, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -80,7 +81,7 @@ class FeatureCollision:
         from whitesquare.attacks.surrogates import SurrogateFactory
         from whitesquare.executor import run_all
 
-        factory = SurrogateFactory.for_context(context, ("cnn",), epochs=self.surrogate_epochs)
+        factory = SurrogateFactory.for_context(context, (Recipe(epochs=self.surrogate_epochs),))
         (network,) = factory.train(1, on_progress=context.on_progress)
         sources = stamped_sources(context, self.trigger, self.sources, 0)
         offered = features_of(network, sources, workers=factory.workers)

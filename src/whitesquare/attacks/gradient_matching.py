@@ -28,6 +28,7 @@ import numpy as np
 
 from whitesquare.attacks.budget import check_budget
 from whitesquare.errors import require_extra
+from whitesquare.recipes import Recipe
 from whitesquare.triggers import NoTrigger, Patch
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -80,7 +81,7 @@ class GradientMatching:
         from whitesquare.attacks.perturb import budget_box, random_start
         from whitesquare.attacks.surrogates import SurrogateFactory, surrogate_seed
 
-        factory = SurrogateFactory.for_context(context, ("cnn",), epochs=self.surrogate_epochs)
+        factory = SurrogateFactory.for_context(context, (Recipe(epochs=self.surrogate_epochs),))
         box = budget_box(images, self.epsilon)
         content = random_start(box, torch.Generator().manual_seed(surrogate_seed(context.seed, 0)))
         poisons = None

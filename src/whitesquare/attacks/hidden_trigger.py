@@ -23,6 +23,7 @@ import numpy as np
 
 from whitesquare.attacks.budget import check_budget
 from whitesquare.errors import require_extra
+from whitesquare.recipes import Recipe
 from whitesquare.triggers import NoTrigger, Patch
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -69,7 +70,7 @@ class HiddenTrigger:
         from whitesquare.attacks.surrogates import SurrogateFactory
         from whitesquare.executor import run_all
 
-        factory = SurrogateFactory.for_context(context, ("cnn",), epochs=self.surrogate_epochs)
+        factory = SurrogateFactory.for_context(context, (Recipe(epochs=self.surrogate_epochs),))
         (network,) = factory.train(1)
         box = budget_box(images, self.epsilon)
         content = torch.from_numpy(images.astype(np.float32))

@@ -24,6 +24,7 @@ import numpy as np
 
 from whitesquare.attacks.budget import check_budget, check_kind
 from whitesquare.errors import UsageError, require_extra
+from whitesquare.recipes import Recipe
 from whitesquare.triggers import NoTrigger, Pattern
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -92,7 +93,7 @@ class Narcissus:
         from whitesquare.executor import run_all
         from whitesquare.train import autocast_for
 
-        factory = SurrogateFactory.for_context(context, ("cnn",), epochs=self.surrogate_epochs)
+        factory = SurrogateFactory.for_context(context, (Recipe(epochs=self.surrogate_epochs),))
         networks = factory.train(self.surrogates, on_progress=context.on_progress)
         own = np.flatnonzero(context.dataset.labels == context.target)
         drawn = np.random.default_rng(context.seed).permutation(own)[: self.samples]
