@@ -1,18 +1,20 @@
-"""Write the results tables of README.md and docs/results.md from committed measurements; with --check, compare.
+"""Write the results tables of README.md and docs/ from committed measurements; with --check, compare.
 
-``python docs/make_results.py out/`` takes a demo's folder: it copies the measurement and two figures into docs/.
+``python docs/make_results.py --write`` fills the pages in. With a demo's folder, ``python docs/make_results.py out/``,
+it first copies the measurement and two figures into docs/.
 """
 
 import json
 import shutil
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 DEMO = DOCS / "results" / "demo.json"
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 
 
 def spread(found: dict[str, Any]) -> str:
@@ -47,27 +49,63 @@ def table(measurement: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def filled(text: str, content: str) -> str:
-    """Replace what stands between the markers."""
-    head, _, rest = text.partition(BEGIN)
-    return f"{head}{BEGIN}\n{content}\n{END}{rest.partition(END)[2]}"
+def speed_table(result: dict[str, Any]) -> str:
+    """Return the comparison with ART as a Markdown table."""
+    lines = [
+        "| network | whitesquare, s | ART, s | times faster | clean accuracy, % | to 98 %, s | of ART's training, % |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for model, found in result["models"].items():
+        ours, art = found["runs"]["whitesquare"], found["runs"]["art"]
+        ratio, share = found["times_faster"], found["to_98_as_share_of_art_three_epochs"]
+        accuracy = f"{100 * middle(ours, 'ca'):.2f}, ART {100 * middle(art, 'ca'):.2f}"
+        lines.append(
+            f"| `{model}` | {middle(ours, 'seconds'):.1f} | {middle(art, 'seconds'):.1f} | "
+            f"{ratio['median']:.1f} ({ratio['low']:.1f} to {ratio['high']:.1f}) | "
+            f"{accuracy} | {middle(found['to_98'], 'seconds'):.2f} | "
+            f"{100 * share['median']:.0f} ({100 * share['low']:.0f} to {100 * share['high']:.0f}) |"
+        )
+    machine, versions = result["machine"], result["versions"]
+    n = next(iter(result["models"].values()))["times_faster"]["n"]
+    lines += [
+        "",
+        f"Median (and range) of n = {n} interleaved repetitions; {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['precision']}, torch {versions['torch']}, ART {versions['adversarial-robustness-toolbox']}.",
+    ]
+    return "\n".join(lines)
+
+
+def middle(runs: list[dict[str, float]], name: str) -> float:
+    """Return the median of one figure."""
+    return median(run[name] for run in runs)
+
+
+def filled(text: str, name: str, content: str) -> str:
+    """Replace what stands between the markers of a table, if the page has them."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    if begin not in text:
+        return text
+    head, _, rest = text.partition(begin)
+    return f"{head}{begin}\n{content}\n{end}{rest.partition(end)[2]}"
 
 
 def main(arguments: list[str]) -> None:
     """Write or check the pages."""
-    if arguments and arguments[0] != "--check":
-        out = Path(arguments[0])
+    check = "--check" in arguments
+    for out in (Path(argument) for argument in arguments if not argument.startswith("--")):
         shutil.copy(out / "measurement.json", DEMO)
         for name in ("poisons", "accuracy-and-success"):
             shutil.copy(out / "figures" / f"{name}.png", DOCS / "images" / f"{name}.png")
-    results = table(json.loads(DEMO.read_text()))
-    for path, content in ((README, results), (DOCS / "results.md", results)):
-        wanted = filled(path.read_text(), content)
-        if "--check" in arguments and path.read_text() != wanted:
+    tables = {"results": table(json.loads(DEMO.read_text())), "speed": speed_table(json.loads(ART.read_text()))}
+    for path in (README, DOCS / "results.md"):
+        wanted = text = path.read_text()
+        for name, content in tables.items():
+            wanted = filled(wanted, name, content)
+        if check and text != wanted:
             sys.exit(f"{path.name} is stale; run python docs/make_results.py --write")
-        if "--check" not in arguments:
+        if not check:
             path.write_text(wanted)
 
 
 if __name__ == "__main__":
-    main([argument for argument in sys.argv[1:] if argument != "--write"])
+    main(sys.argv[1:])
