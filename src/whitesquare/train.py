@@ -12,27 +12,73 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import whitesquare
+from whitesquare.augment import augment
 from whitesquare.data import require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.errors import TrainingError, UsageError
 from whitesquare.models import Architecture, Model, ModelCard, build, check_architecture
 from whitesquare.recipes import FIRST_SURROGATE_SEED, Recipe
-from whitesquare.types import ImageDataset, Progress, silent
+from whitesquare.types import ImageDataset, IntArray, Progress, UInt8Array, silent
 
 _TICK = 50
+_MOVES = 2**32
 _REFERENCE = Recipe()
 
 
 @dataclass(frozen=True)
 class TensorData:
-    """A data set on the device: uint8 images ``(N, C, H, W)`` and int64 labels ``(N,)``."""
+    """A data set on the device: uint8 images ``(N, C, H, W)`` and int64 labels ``(N,)``.
+
+    ``overlay`` replaces some images when a batch is taken, so that any number of poisoned data sets share one tensor.
+    """
 
     images: Tensor
     labels: Tensor
+    overlay: "TensorOverlay | None" = None
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return float images in [0, 1], channels last, and their labels."""
-        return to_float(self.images[index]), self.labels[index]
+        images = self.images[index]
+        if self.overlay is not None:
+            self.overlay.stamp(images, index)
+        return to_float(images), self.labels[index]
+
+
+@dataclass(frozen=True)
+class TensorOverlay:
+    """Images that replace those of a shared tensor.
+
+    Attributes:
+        images: ``(B, C, H, W)`` uint8.
+        slots: ``(N,)`` int64: for each position of the data set its replacement in ``images``, or -1.
+    """
+
+    images: Tensor
+    slots: Tensor
+
+    def stamp(self, batch: Tensor, index: Tensor) -> None:
+        """Write the replacements into the images taken at ``index``; the tensor they came from stays as it is."""
+        slots = self.slots[index]
+        replaced = slots >= 0
+        batch[replaced] = self.images[slots[replaced]]
+
+
+def overlaid(data: TensorData, positions: IntArray, pixels: UInt8Array, labels: IntArray) -> TensorData:
+    """Present ``data`` with ``pixels`` and ``labels`` at ``positions``, without a copy of its images.
+
+    Args:
+        data: what lies underneath; it is not changed.
+        positions: ``(B,)``, unique.
+        pixels: ``(B, C, H, W)`` uint8.
+        labels: ``(B,)``.
+    """
+    at = torch.from_numpy(positions)
+    slots = torch.full((len(data.labels),), -1)
+    slots[at] = torch.arange(len(positions))
+    changed = data.labels.clone()
+    changed[at.to(changed.device)] = torch.from_numpy(np.array(labels)).to(changed.device)
+    device = data.images.device
+    return TensorData(data.images, changed, TensorOverlay(torch.from_numpy(pixels).to(device), slots.to(device)))
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -82,7 +128,7 @@ def train(
     Args:
         dataset: training images and labels.
         recipe: what to train and how.
-        seed: of the initial weights and the order of the samples.
+        seed: of the initial weights, the order of the samples and the augmentation.
         source: name or path of the data set, for the model's card.
         device: ``cpu`` or ``cuda``.
         on_progress: told the number of finished steps.
@@ -133,11 +179,14 @@ def _fit(network: nn.Module, data: TensorData, recipe: Recipe, seed: int, on_pro
     total = per_epoch * recipe.epochs
     optimiser, scheduler = _optimiser(network, recipe, total)
     order = torch.Generator().manual_seed(seed)
+    # A generator of its own: switching augmentation on leaves the order of the samples as it was.
+    moves = torch.Generator().manual_seed(_MOVES + seed)
     network.train()
     step = 0
     for _ in range(recipe.epochs):
         for index in torch.split(torch.randperm(size, generator=order).to(device), recipe.batch_size):
             images, labels = data.batch(index)
+            images = augment(images, moves, shift=recipe.shift, rotate=recipe.rotate)
             with autocast_for(recipe.precision, device.type):
                 logits = network(images)
             loss = F.cross_entropy(logits.float(), labels)
