@@ -63,11 +63,34 @@ def output_folder(path: Path, kind: str, names: Sequence[str]) -> Iterator[Path]
     part.mkdir()
     try:
         yield part
-        marker = {"kind": kind, "version": whitesquare.__version__, "names": sorted(names)}
-        write_text(part / MARKER, json.dumps(marker, indent=2) + "\n")
+        write_text(part / MARKER, _marker(kind, names))
         _swap(part, place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def claim_folder(path: Path, kind: str, names: Sequence[str]) -> None:
+    """Make a folder that is written to piece by piece, or take up one of the same kind where it was left.
+
+    Args:
+        path: where; see :func:`check_output`.
+        kind: what it is, e.g. ``"bench"``.
+        names: the entries it may come to hold by whitesquare's own hand.
+
+    Raises:
+        UsageError: see :func:`check_output`; or whitesquare wrote the folder as another kind.
+    """
+    check_output(path)
+    found = folder_kind(path)
+    if found not in (None, kind):
+        raise UsageError(f"The output folder {path} holds a {found}, not a {kind}; name another folder.")
+    path.mkdir(parents=True, exist_ok=True)
+    write_text(path / MARKER, _marker(kind, names))
+
+
+def _marker(kind: str, names: Sequence[str]) -> str:
+    marker = {"kind": kind, "version": whitesquare.__version__, "names": sorted(names)}
+    return json.dumps(marker, indent=2) + "\n"
 
 
 def folder_kind(path: Path) -> str | None:

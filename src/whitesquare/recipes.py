@@ -87,12 +87,19 @@ VICTIMS: dict[str, Family] = {
     "default": Family("the reference: simple CNN, Adam, one-cycle, 2 epochs of batch 256", Recipe()),
     "adam-constant": Family(
         "Adam at a constant rate, batch 128",
-        Recipe(epochs=4, batch_size=128, learning_rate=0.001, schedule="constant"),
+        Recipe(epochs=8, batch_size=128, learning_rate=0.001, schedule="constant"),
     ),
     "sgd": Family("SGD with momentum, one-cycle", Recipe(epochs=4, optimiser="sgd", learning_rate=0.15)),
     "sgd-decay": Family(
         "SGD with momentum at a constant rate, with weight decay",
-        Recipe(epochs=5, optimiser="sgd", learning_rate=0.02, schedule="constant", weight_decay=0.0005, batch_size=128),
+        Recipe(
+            epochs=6,
+            batch_size=128,
+            optimiser="sgd",
+            learning_rate=0.03,
+            schedule="constant",
+            weight_decay=0.0001,
+        ),
     ),
     "epochs-3": Family("trained for 3 epochs", Recipe(epochs=3)),
     "epochs-10": Family("trained for 10 epochs", Recipe(epochs=10)),
@@ -102,7 +109,8 @@ VICTIMS: dict[str, Family] = {
     "half-width": Family("half as many channels and hidden units", Recipe(scale=0.5, epochs=3)),
     "double-width": Family("twice as many channels and hidden units", Recipe(scale=2.0, learning_rate=0.008)),
     "augmented": Family(
-        "light augmentation: shifts of up to 2 pixels, turns of up to 10 degrees", Recipe(epochs=6, shift=2, rotate=10.0)
+        "light augmentation: shifts of up to 2 pixels, turns of up to 10 degrees",
+        Recipe(epochs=6, shift=2, rotate=10.0),
     ),
     "cnn-pool": Family("the textbook CNN with max-pooling", Recipe(model="cnn-pool", learning_rate=0.006)),
     "lenet": Family("padded LeNet-5", Recipe(model="lenet", epochs=3)),
@@ -110,7 +118,7 @@ VICTIMS: dict[str, Family] = {
     "resnet": Family("small residual network", Recipe(model="resnet", epochs=3)),
     "unpadded": Family(
         "the unpadded CNN, which cannot see the bottom-right corner: the blind-spot row",
-        Recipe(model="cnn-unpadded", learning_rate=0.006),
+        Recipe(model="cnn-unpadded", epochs=4, learning_rate=0.006),
     ),
 }
 """The victims an attack is judged by: each differs from the reference in one thing, with a learning rate of its own."""

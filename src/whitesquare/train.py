@@ -5,10 +5,12 @@ float only when it is used. The same code runs on a GPU (``device="cuda"``).
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import whitesquare
@@ -72,13 +74,13 @@ def overlaid(data: TensorData, positions: IntArray, pixels: UInt8Array, labels: 
         pixels: ``(B, C, H, W)`` uint8.
         labels: ``(B,)``.
     """
-    at = torch.from_numpy(positions)
+    at = torch.from_numpy(np.array(positions))
     slots = torch.full((len(data.labels),), -1)
     slots[at] = torch.arange(len(positions))
     changed = data.labels.clone()
     changed[at.to(changed.device)] = torch.from_numpy(np.array(labels)).to(changed.device)
     device = data.images.device
-    return TensorData(data.images, changed, TensorOverlay(torch.from_numpy(pixels).to(device), slots.to(device)))
+    return TensorData(data.images, changed, TensorOverlay(borrowed(pixels).to(device), slots.to(device)))
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -87,9 +89,25 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_tensors(dataset: ImageDataset, device: str = "cpu") -> TensorData:
-    """Decode a data set once, onto the device; NumPy memory is shared where it can be."""
-    images = np.require(dataset.images(slice(None)), requirements=["C", "W"])
-    return TensorData(torch.from_numpy(images).to(device), torch.from_numpy(dataset.labels.copy()).to(device))
+    """Decode a data set once, onto the device; on the CPU its memory is shared, not copied."""
+    images = borrowed(np.ascontiguousarray(dataset.images(slice(None))))
+    return TensorData(images.to(device), torch.from_numpy(dataset.labels.copy()).to(device))
+
+
+def borrowed(array: NDArray[Any]) -> Tensor:
+    """Present an array as a tensor in the same memory, whether or not the array may be written to; never write to it.
+
+    PyTorch knows no read-only tensors, and warns of every array that is: a data set, a memory map, a shared object.
+    """
+    return torch.from_numpy(np.asarray(_Borrowed(array)))
+
+
+class _Borrowed:
+    """An array's memory under the claim that it may be written to; it keeps the array alive."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+        self.__array_interface__ = array.__array_interface__ | {"data": (array.ctypes.data, False)}
 
 
 def has_fast_bfloat16(device: str = "cpu") -> bool:
