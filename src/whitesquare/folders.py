@@ -69,21 +69,33 @@ def output_folder(path: Path, kind: str, names: Sequence[str]) -> Iterator[Path]
         shutil.rmtree(part, ignore_errors=True)
 
 
+def check_claim(path: Path, kind: str) -> None:
+    """Refuse a place that :func:`claim_folder` must not take; called before any work starts.
+
+    Raises:
+        UsageError: a file of that name, or a folder with content that whitesquare did not write as this kind.
+    """
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"The output folder {path} cannot be made: a file of that name exists; name another.")
+    if path.is_dir() and any(path.iterdir()) and (found := folder_kind(path)) != kind:
+        what = f"holds a {found}, not a {kind}" if found else "exists and was not written by whitesquare"
+        raise UsageError(f"The output folder {path} {what}; name another folder.")
+
+
 def claim_folder(path: Path, kind: str, names: Sequence[str]) -> None:
     """Make a folder that is written to piece by piece, or take up one of the same kind where it was left.
 
+    Nothing in it is deleted, so it may hold the user's own files as well.
+
     Args:
-        path: where; see :func:`check_output`.
+        path: where.
         kind: what it is, e.g. ``"bench"``.
         names: the entries it may come to hold by whitesquare's own hand.
 
     Raises:
-        UsageError: see :func:`check_output`; or whitesquare wrote the folder as another kind.
+        UsageError: see :func:`check_claim`.
     """
-    check_output(path)
-    found = folder_kind(path)
-    if found not in (None, kind):
-        raise UsageError(f"The output folder {path} holds a {found}, not a {kind}; name another folder.")
+    check_claim(path, kind)
     path.mkdir(parents=True, exist_ok=True)
     write_text(path / MARKER, _marker(kind, names))
 

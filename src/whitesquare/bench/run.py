@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from whitesquare.bench.cells import Source, make_cells, open_source
 from whitesquare.bench.plan import Plan
-from whitesquare.bench.store import Store
+from whitesquare.bench.store import KIND, Store
 from whitesquare.bench.summary import summarise
 from whitesquare.bench.types import BASELINE, OPACITY, BenchResult, Cell, Failure, PoisonFacts, Record
 from whitesquare.bench.work import Crafted, CraftJob, TrainJob, craft, data_name, poison_name, train_cell
 from whitesquare.cache import Cache, code_digest
 from whitesquare.data import dataset_digest
 from whitesquare.executor import Executor
-from whitesquare.folders import check_output
+from whitesquare.folders import check_claim
 from whitesquare.recipes import PRECISIONS
 from whitesquare.train import effective_precision
-from whitesquare.types import ImageDataset, Progress, silent
+from whitesquare.types import Progress, silent
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -57,23 +57,27 @@ def run_bench(
         DataError: a data set of the plan cannot be used.
         OSError: the results cannot be written.
     """
-    check_output(folder)
+    check_claim(folder, KIND)
     sources = {name: open_source(name) for name in dict.fromkeys(name for grid in plan.grids for name in grid.data)}
     cells = make_cells(plan, sources, {name: effective_precision(name) for name in PRECISIONS})
-    store = Store(folder)
-    store.claim(text)
-    bench = _Bench(cells, sources, store, executor, cache, on_progress)
-    records = store.finished(cells)
-    missing = [cell for cell in cells if cell.key not in records]
-    failures: dict[str, Failure] = {}
+    bench = _Bench(cells, sources, Store(folder), executor, cache, on_progress)
+    with bench.store.claimed(text):
+        records, failures = _run(bench)
+        done = [records[cell.key] for cell in cells if cell.key in records]
+        result = summarise(plan.title, cells, done, [failures[cell.key] for cell in cells if cell.key in failures])
+        bench.store.write(result, done)
+    return result
+
+
+def _run(bench: _Bench) -> tuple[dict[str, Record], dict[str, Failure]]:
+    """Read what is finished and run the rest."""
+    records, failures = bench.store.finished(bench.cells), dict[str, Failure]()
+    missing = [cell for cell in bench.cells if cell.key not in records]
     if missing:
-        shared = _data(sources[name] for name in {cell.data for cell in missing})
+        shared = _data(bench.sources[name] for name in {cell.data for cell in missing})
         facts = _craft(bench, missing, shared, failures)
         _train(bench, [cell for cell in missing if cell.key not in failures], facts, shared, records, failures)
-    done = [records[cell.key] for cell in cells if cell.key in records]
-    result = summarise(plan.title, cells, done, [failures[cell.key] for cell in cells if cell.key in failures])
-    store.write(result, done)
-    return result
+    return records, failures
 
 
 def _data(sources: Iterable[Source]) -> Arrays:
@@ -157,8 +161,7 @@ def _train(
 
 
 def _classes(bench: _Bench, cell: Cell) -> tuple[str, ...]:
-    train: ImageDataset = bench.sources[cell.data].train
-    return train.classes
+    return bench.sources[cell.data].train.classes
 
 
 def _fail(bench: _Bench, cell: Cell, why: str, failures: dict[str, Failure]) -> None:

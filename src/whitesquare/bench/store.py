@@ -12,12 +12,13 @@
 import json
 import logging
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from whitesquare.bench.types import BenchResult, Cell, Failure, Record
-from whitesquare.errors import DataError, NothingToDoError
+from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.folders import claim_folder
 from whitesquare.jsonio import decode, encode, whole_file, write_text
 from whitesquare.types import Estimate
@@ -26,7 +27,9 @@ RESULTS = "results.json"
 TABLE = "results.parquet"
 REPORT = "report.html"
 FIGURES = "figures"
+KIND = "bench"
 _PLAN = "plan.toml"
+_LOCK = ".lock"
 _CELLS = "cells"
 _FAILED = "failed"
 _SQL: dict[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR"}
@@ -43,14 +46,20 @@ class Store:
 
     folder: Path
 
-    def claim(self, plan: str) -> None:
-        """Make the folder or take up one that a bench wrote, and keep the plan's text in it.
+    @contextmanager
+    def claimed(self, plan: str) -> Iterator[None]:
+        """Hold the folder, a new one or one that a bench wrote, and keep the plan's text in it.
 
         Raises:
-            UsageError: what is there was not written by a bench, or something was added to it.
+            UsageError: what is there was not written by a bench, or another bench is running in it.
         """
-        claim_folder(self.folder, "bench", (_PLAN, _CELLS, _FAILED, RESULTS, TABLE, REPORT, FIGURES))
-        write_text(self.folder / _PLAN, plan)
+        claim_folder(self.folder, KIND, (_PLAN, _CELLS, _FAILED, RESULTS, TABLE, REPORT, FIGURES, _LOCK))
+        with (self.folder / _LOCK).open("w") as lock:
+            _lock(lock.fileno(), self.folder)
+            for left in self.folder.rglob(".*.part"):  # what a killed run was writing
+                left.unlink(missing_ok=True)
+            write_text(self.folder / _PLAN, plan)
+            yield
 
     def finished(self, cells: Iterable[Cell]) -> dict[str, Record]:
         """Read the results of those cells that have one, by key; a damaged file counts as none."""
@@ -85,6 +94,18 @@ class Store:
 
     def _path(self, kind: str, cell: Cell) -> Path:
         return self.folder / kind / f"{cell.key}.json"
+
+
+def _lock(file: int, folder: Path) -> None:
+    """Lock an open file for as long as this process has it open; the system lets go of it even after a kill."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: two benches in one folder then compute some cells twice, and lose none
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"Another bench is running in {folder}; wait for it, or name another folder.") from None
 
 
 def read_result(folder: Path) -> BenchResult:
