@@ -58,8 +58,7 @@ def run_bench(
         OSError: the results cannot be written.
     """
     check_claim(folder, KIND)
-    sources = {name: open_source(name) for name in dict.fromkeys(name for grid in plan.grids for name in grid.data)}
-    cells = make_cells(plan, sources, {name: effective_precision(name) for name in PRECISIONS})
+    cells, sources = _plan_cells(plan)
     bench = _Bench(cells, sources, Store(folder), executor, cache, on_progress)
     with bench.store.claimed(text):
         records, failures = _run(bench)
@@ -67,6 +66,20 @@ def run_bench(
         result = summarise(plan.title, cells, done, [failures[cell.key] for cell in cells if cell.key in failures])
         bench.store.write(result, done)
     return result
+
+
+def _plan_cells(plan: Plan) -> tuple[tuple[Cell, ...], dict[str, Source]]:
+    sources = {name: open_source(name) for name in dict.fromkeys(name for grid in plan.grids for name in grid.data)}
+    return make_cells(plan, sources, {name: effective_precision(name) for name in PRECISIONS}), sources
+
+
+def count_cells(plan: Plan, folder: Path) -> str:
+    """Check a plan as :func:`run_bench` does, and say what it would do."""
+    check_claim(folder, KIND)
+    cells, _ = _plan_cells(plan)
+    poisons = len({cell.poison_key for cell in cells if cell.attack != BASELINE})
+    done = len(Store(folder).finished(cells))
+    return f"{len(cells)} cells, of which {done} are finished; {poisons} poisons to craft for all of them."
 
 
 def _run(bench: _Bench) -> tuple[dict[str, Record], dict[str, Failure]]:
