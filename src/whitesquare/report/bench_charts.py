@@ -46,8 +46,9 @@ def curves(result: BenchResult, axis: str) -> Figure | None:
         axes.set(ylim=(-0.03, 1.03), xlabel=AXES[axis])
         if axis == "poison_rate":
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+            ticks = sorted({point.x * scale for curve in shown for point in curve.points})
+            axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+            axes.set_xticks([], minor=True)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.3g}"))
         axes.grid(color=style.LINE, lw=0.6)
         title = f"Attack success rate, in per cent{'' if shown == found else f' ({len(shown)} of {len(found)} curves)'}"
