@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from whitesquare.attacks import ATTACKS
 from whitesquare.bench.cells import make_cells, open_source
-from whitesquare.bench.plan import parse_plan
-from whitesquare.bench.run import run_bench
+from whitesquare.bench.plan import parse_plan, read_plan
+from whitesquare.bench.run import count_cells, run_bench
 from whitesquare.bench.store import RESULTS, TABLE, read_result
 from whitesquare.bench.types import BASELINE
-from whitesquare.cache import Cache
+from whitesquare.cache import Cache, default_cache
 from whitesquare.data import from_arrays, write_dataset
 from whitesquare.errors import DataError, UsageError, WhitesquareError
 from whitesquare.executor import make_executor
@@ -81,6 +81,13 @@ def bench(plan, out, *more, env=None):
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+def run(plan, out, executor="local", workers=2, cache=None):
+    """What the verb does, in this process and without the report."""
+    place = make_executor(executor, workers=workers)
+    kept = default_cache() if cache is None else cache
+    return run_bench(read_plan(plan), plan.read_text(), out, place, cache=kept)
 
 
 @pytest.fixture(scope="module")
@@ -232,10 +239,9 @@ def test_results_in_every_form_agree(finished):
 def test_a_finished_bench_is_not_run_again(finished):
     plan, out = finished
     before = {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
-    done = bench(plan, out)
-    assert done.returncode == 0
+    assert run(plan, out).finished == 8
     assert {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()} == before
-    assert "8 cells, of which 8 are finished; 2 poisons" in bench(plan, out, "--dry-run").stdout
+    assert count_cells(read_plan(plan), out).startswith("8 cells, of which 8 are finished; 2 poisons")
 
 
 def test_a_damaged_cell_is_run_again(finished):
@@ -243,24 +249,23 @@ def test_a_damaged_cell_is_run_again(finished):
     path = sorted((out / "cells").iterdir())[0]
     good = path.read_text()
     path.write_text(good[:-100])
-    assert bench(plan, out).returncode == 0
-    again, first = json.loads(path.read_text()), json.loads(good)
-    assert again["victim"] == first["victim"]
+    assert run(plan, out).finished == 8
+    assert json.loads(path.read_text())["victim"] == json.loads(good)["victim"]
 
 
 def test_a_killed_bench_goes_on_where_it_was(finished, tmp_path):
     plan, whole = finished
     out, env = tmp_path / "out", os.environ | {"WHITESQUARE_CACHE": str(tmp_path / "cache")}
-    run = subprocess.Popen(command(plan, out, "--workers", 1), env=env, stderr=subprocess.DEVNULL)
+    killed = subprocess.Popen(command(plan, out, "--workers", 1), env=env, stderr=subprocess.DEVNULL)
     for _ in range(600):
         if len(list(out.glob("cells/*.json"))) >= 2:
             break
         time.sleep(0.05)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
     kept = {path: path.stat().st_mtime_ns for path in out.glob("cells/*.json")}
     assert 2 <= len(kept) < 8
-    assert bench(plan, out, env=dict(env)).returncode == 0
+    assert run(plan, out, cache=Cache(tmp_path / "cache")).finished == 8
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert numbers(out) == numbers(whole)
     assert not list(out.rglob("*.part"))
@@ -268,8 +273,7 @@ def test_a_killed_bench_goes_on_where_it_was(finished, tmp_path):
 
 def test_processes_give_the_same_numbers(finished, tmp_path):
     plan, out = finished
-    done = bench(plan, tmp_path / "out", "--executor", "processes", "--workers", 2)
-    assert done.returncode == 0, done.stderr
+    assert run(plan, tmp_path / "out", "processes", workers=1).finished == 8
     assert numbers(tmp_path / "out") == numbers(out)
 
 
@@ -278,9 +282,8 @@ def test_two_runs_in_one_folder_do_not_meet(finished):
     plan, out = finished
     with (out / ".lock").open("w") as lock:
         fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
-        done = bench(plan, out)
-    assert done.returncode == 2
-    assert "Another bench is running" in done.stderr
+        with pytest.raises(UsageError, match="Another bench is running"):
+            run(plan, out)
 
 
 def test_a_cell_that_fails_is_told_and_the_rest_goes_on(data, tmp_path):
@@ -297,7 +300,7 @@ def test_a_cell_that_fails_is_told_and_the_rest_goes_on(data, tmp_path):
     assert len(list((tmp_path / "out" / "failed").iterdir())) == 2
     assert "diverged" in (tmp_path / "out" / "report.html").read_text()
     plan.write_text(plan.read_text().replace("1e30", "0.01"))
-    assert bench(plan, tmp_path / "out").returncode == 0
+    assert run(plan, tmp_path / "out").failures == ()
 
 
 def test_a_poison_that_fails_takes_only_its_own_cells(data, tmp_path, monkeypatch):
@@ -336,22 +339,35 @@ def test_a_strangers_folder_is_left_alone(finished, tmp_path):
     plan, _ = finished
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("precious")
-    done = bench(plan, tmp_path / "out")
-    assert done.returncode == 2
-    assert "was not written by whitesquare" in done.stderr
+    with pytest.raises(UsageError, match="was not written by whitesquare"):
+        run(plan, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 
+def test_a_users_own_file_in_a_bench_folder_stays(finished):
+    plan, out = finished
+    (out / "notes.txt").write_text("mine")
+    run(plan, out)
+    assert (out / "notes.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("name", "workers", "address", "message"),
     [
-        (("--executor", "procesess"), "Did you mean 'processes'"),
-        (("--workers", 0), "at least 1"),
-        (("--address", "127.0.0.1:1"), "is for the executor 'ray'"),
+        ("procesess", 1, None, "Did you mean 'processes'"),
+        ("local", 0, None, "at least 1"),
+        ("local", 1, "127.0.0.1:1", "is for the executor 'ray'"),
     ],
 )
-def test_a_wrong_executor_is_refused(more, message, finished, tmp_path):
-    done = bench(finished[0], tmp_path / "out", *more)
+def test_a_wrong_executor_is_refused(name, workers, address, message):
+    with pytest.raises(UsageError, match=message):
+        make_executor(name, workers=workers, address=address)
+
+
+def test_the_verb_refuses_in_one_sentence_and_leaves_nothing(data, tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(GRID.replace("5", "201") + f"data = '{data}'\n")
+    done = bench(plan, tmp_path / "out")
     assert done.returncode == 2
-    assert message in " ".join(done.stderr.split())
+    assert "there are 200 and 201 were asked for" in " ".join(done.stderr.split())
     assert not (tmp_path / "out").exists()

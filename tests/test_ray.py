@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_bench import numbers, small_plan
+from tests.test_bench import command, numbers, run, small_plan
 from whitesquare.data import write_dataset
 
 pytestmark = pytest.mark.ray
@@ -119,26 +119,22 @@ def alive(address):
 def test_a_grid_survives_the_loss_of_a_node_with_the_same_numbers(cluster, tmp_path, small_train, small_test):
     address, worker = cluster
     write_dataset(tmp_path / "data", small_train, small_test, "npz")
-    plan = small_plan(tmp_path / "data", tmp_path / "plan.toml", seeds=6, epochs=1)
-    bench = [sys.executable, "-m", "whitesquare.cli", "bench", str(plan)]
-    local = subprocess.run(
-        [*bench, "-o", str(tmp_path / "local")], env=ENV, capture_output=True, text=True, check=False
-    )
-    assert local.returncode == 0, local.stderr
+    plan = small_plan(tmp_path / "data", tmp_path / "plan.toml", seeds=3, epochs=1)
+    assert run(plan, tmp_path / "local").finished == 12
 
     out = tmp_path / "ray"
-    asked = [*bench, "-o", str(out), "--executor", "ray", "--address", address, "--workers", "4"]
-    run = subprocess.Popen(asked, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    asked = command(plan, out, "--executor", "ray", "--address", address, "--workers", 3)
+    grid = subprocess.Popen(asked, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        until(lambda: run.poll() is not None or len(list(out.glob("cells/*.json"))) >= 2, 60, "finished cell")
-        assert run.poll() is None, run.communicate()
+        until(lambda: grid.poll() is not None or len(list(out.glob("cells/*.json"))) >= 2, 60, "finished cell")
+        assert grid.poll() is None, grid.communicate()
         os.kill(raylet_below(worker.pid), signal.SIGKILL)
-        _, errors = run.communicate(timeout=120)
+        _, errors = grid.communicate(timeout=120)
     finally:
-        run.kill()
-        run.wait()
-    assert run.returncode == 0, errors
+        grid.kill()
+        grid.wait()
+    assert grid.returncode == 0, errors
     assert alive(address) == 1
     result = json.loads((out / "results.json").read_text())
-    assert result["finished"] == result["cells"] == 24
+    assert result["finished"] == result["cells"] == 12
     assert numbers(out) == numbers(tmp_path / "local")
