@@ -177,7 +177,7 @@ VARIANTS: dict[str, Callable[[TensorData, list[int]], list[float]]] = {
 
 
 def main() -> None:
-    """Measure every variant in every round and write what was found."""
+    """Measure every variant in every round; after each round write what was found so far."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--rounds", type=int, default=5)
@@ -196,14 +196,15 @@ def main() -> None:
             losses[name] = VARIANTS[name](data, list(range(1, asked.networks + 1)))
             seconds[name].append(time.perf_counter() - start)
             print(f"round {number + 1} of {asked.rounds}: {name}: {seconds[name][-1]:.2f} s", flush=True)
-    found = {
-        "what": f"{asked.networks} networks 'cnn', {RECIPE.epochs} epoch of {asked.images} images, {asked.rounds} rounds",
-        "variants": {name: describe(name, seconds[name], asked.networks, losses[name]) for name in chosen},
-        "precision": RECIPE.precision,
-        "versions": versions(),
-        "machine": machine(effective_precision("auto")),
-    }
-    write_text(asked.output, json.dumps(found, indent=2) + "\n")
+        variants = {name: describe(name, seconds[name], asked.networks, losses[name]) for name in chosen}
+        found = {
+            "what": f"{asked.networks} networks, {RECIPE.epochs} epoch of {asked.images} images; {number + 1} rounds",
+            "variants": variants,
+            "precision": RECIPE.precision,
+            "versions": versions(),
+            "machine": machine(effective_precision("auto")),
+        }
+        write_text(asked.output, json.dumps(found, indent=2) + "\n")
 
 
 def describe(name: str, seconds: list[float], networks: int, losses: list[float]) -> dict[str, object]:

@@ -92,14 +92,7 @@ VICTIMS: dict[str, Family] = {
     "sgd": Family("SGD with momentum, one-cycle", Recipe(epochs=4, optimiser="sgd", learning_rate=0.15)),
     "sgd-decay": Family(
         "SGD with momentum at a constant rate, with weight decay",
-        Recipe(
-            epochs=6,
-            batch_size=128,
-            optimiser="sgd",
-            learning_rate=0.03,
-            schedule="constant",
-            weight_decay=0.0001,
-        ),
+        Recipe(epochs=8, optimiser="sgd", learning_rate=0.1, schedule="constant", weight_decay=0.0005),
     ),
     "epochs-3": Family("trained for 3 epochs", Recipe(epochs=3)),
     "epochs-10": Family("trained for 10 epochs", Recipe(epochs=10)),
