@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -159,6 +160,7 @@ BAD_CELLS = [
     (GRID + "victim_seeds = [1, 1]", "same cell twice"),
     (GRID + "opacity = [0.5, 0.5]", "same cell twice"),
     (GRID.replace("count = 5", "rate = [0.1, 0.1001]"), "same cell twice"),
+    (GRID.replace('"stamp"', '"adaptive-white"') + GRID.replace('"stamp"', '"adaptive"') + "opacity = 1", "same cell"),
 ]
 
 
@@ -175,6 +177,13 @@ def test_a_plan_that_cannot_be_met_is_refused_before_anything_runs(text, message
     with pytest.raises(UsageError) as error:
         make_cells(parse_plan(text, where="plan.toml"), source, PRECISION)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["reference.toml", "cost.toml"])
+def test_the_committed_plans_can_be_run(name):
+    plan = read_plan(Path(__file__).parent.parent / "benchmarks" / name)
+    cells = make_cells(plan, {"mnist": open_source("mnist")}, PRECISION)
+    assert {cell.victim for cell in cells} == set(VICTIMS)
 
 
 names = st.lists(st.sampled_from(["stamp", "label-flip"]), min_size=1, max_size=2, unique=True)

@@ -6,7 +6,7 @@ from whitesquare.cli.options import Outputs
 
 
 def list_(output: Outputs = None) -> None:
-    """List the attacks, triggers, models and formats, with their parameters."""
+    """List the attacks, triggers, models, victim families and formats, with their parameters."""
     with exit_codes():
         from whitesquare.catalogue import as_json, catalogue
 
