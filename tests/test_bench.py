@@ -159,6 +159,7 @@ BAD_CELLS = [
     (GRID + GRID, "same cell twice, in grid 1 and in grid 2"),
     (GRID + "victim_seeds = [1, 1]", "same cell twice"),
     (GRID + "opacity = [0.5, 0.5]", "same cell twice"),
+    (GRID + "opacity = 1.0\n" + GRID + "[grid.parameters]\ntraining_opacity = 1", "same cell twice"),
     (GRID.replace("count = 5", "rate = [0.1, 0.1001]"), "same cell twice"),
     (GRID.replace('"stamp"', '"adaptive-white"') + GRID.replace('"stamp"', '"adaptive"') + "opacity = 1", "same cell"),
 ]
@@ -251,6 +252,13 @@ def test_a_finished_bench_is_not_run_again(finished):
     assert run(plan, out).finished == 8
     assert {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()} == before
     assert count_cells(read_plan(plan), out).startswith("8 cells, of which 8 are finished; 2 poisons")
+
+
+def test_a_family_that_is_renamed_keeps_its_results(finished, tmp_path):
+    plan, out = finished
+    renamed = tmp_path / "plan.toml"
+    renamed.write_text(plan.read_text().replace("quick", "rapid"))
+    assert {line.victim for line in run(renamed, out).lines} == {"rapid"}
 
 
 def test_a_damaged_cell_is_run_again(finished):

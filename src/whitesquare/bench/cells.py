@@ -99,7 +99,7 @@ def _cells(grid: Grid, sources: Mapping[str, Source], recipes: Mapping[str, Reci
                     data=data,
                     digest=source.digest,
                     attack=_own_name(attack, name),
-                    parameters=attack_parameters(attack),
+                    parameters=_resolved(attack, name),
                     trigger=trigger_spec(trigger),
                     target=target,
                     count=count,
@@ -113,6 +113,15 @@ def _cells(grid: Grid, sources: Mapping[str, Source], recipes: Mapping[str, Reci
 def _own_name(attack: Attack, asked: str) -> str:
     """Name an attack by its kind: one registered twice, with other defaults, must not give two cells that are one."""
     return attack.name if type(ATTACKS.get(attack.name)) is type(attack) else asked
+
+
+def _resolved(attack: Attack, name: str) -> dict[str, Parameter]:
+    """Return all parameters, whole numbers as floats where floats are meant: 1 and 1.0 must not give two cells."""
+    usual = attack_parameters(ATTACKS[name])
+    return {
+        key: float(value) if type(usual[key]) is float and isinstance(value, int) else value
+        for key, value in attack_parameters(attack).items()
+    }
 
 
 def _parameters(grid: Grid) -> Iterator[dict[str, Parameter]]:

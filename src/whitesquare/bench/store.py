@@ -14,11 +14,11 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from whitesquare.bench.types import BenchResult, Cell, Failure, Record
-from whitesquare.errors import DataError, NothingToDoError, UsageError
+from whitesquare.errors import NothingToDoError, UsageError, WhitesquareError
 from whitesquare.folders import claim_folder
 from whitesquare.jsonio import decode, encode, whole_file, write_text
 from whitesquare.types import Estimate
@@ -69,8 +69,10 @@ class Store:
             if not path.is_file():
                 continue
             try:
-                found[cell.key] = decode(Record, path.read_text(encoding="utf-8"), where=str(path))
-            except (DataError, OSError, UnicodeDecodeError) as error:
+                record = decode(Record, path.read_text(encoding="utf-8"), where=str(path))
+                # The names of data set and victim are not in the key: today's plan decides what they are called.
+                found[cell.key] = replace(record, cell=cell)
+            except (WhitesquareError, OSError, UnicodeDecodeError) as error:
                 _log.warning("The result %s cannot be read (%s); the cell is run again.", path, error)
         return found
 

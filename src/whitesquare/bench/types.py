@@ -85,7 +85,7 @@ class PoisonFacts:
         training_trigger: spec of the trigger on the poisons.
         digest_after: SHA-256 of the poisoned training set.
         label_consistency: see :func:`whitesquare.measure.label_consistency`.
-        seconds: crafting time on one thread; ``None`` if the content came from the cache.
+        seconds: wall-clock time of the crafting, on one thread; ``None`` if the content came from the cache.
     """
 
     clean_label: bool
@@ -107,7 +107,7 @@ class Record:
         cell: what was asked.
         poison: ``None`` for the baseline.
         victim: what was measured.
-        seconds: training and measuring time on one thread.
+        seconds: processor time of training and measuring, on one thread.
         code: digest of the code that computed it.
     """
 
@@ -144,7 +144,7 @@ class Line:
         ca: clean accuracy over the victims.
         asr: attack success rate over the victims.
         visibility: mean of :attr:`~whitesquare.types.VictimResult.visibility`; 0 means they cannot see the trigger.
-        seconds: mean time per cell.
+        seconds: mean processor time per cell.
     """
 
     setting: str
