@@ -13,6 +13,8 @@ import pytest
 
 from tests.test_bench import command, numbers, run, small_plan
 from whitesquare.data import write_dataset
+from whitesquare.errors import UsageError
+from whitesquare.executor import make_executor
 
 pytestmark = pytest.mark.ray
 RAY = [str(Path(sys.executable).parent / "ray")]
@@ -114,6 +116,13 @@ def alive(address):
     )
     done = subprocess.run([sys.executable, "-c", code, address], env=ENV, capture_output=True, text=True, check=False)
     return int(done.stdout.strip().splitlines()[-1]) if done.returncode == 0 else 0
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port"])
+def test_an_address_where_nobody_answers_is_refused_at_once(address):
+    pytest.importorskip("ray")
+    with pytest.raises(UsageError, match=f"no Ray cluster to be reached at {address}"):
+        list(make_executor("ray", workers=1, address=address).run(len, [1], {}))
 
 
 def test_a_grid_survives_the_loss_of_a_node_with_the_same_numbers(cluster, tmp_path, small_train, small_test):

@@ -4,6 +4,8 @@ Where the driver runs is where the shared arrays live first; a node fetches one 
 """
 
 import logging
+import os
+import socket
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,12 @@ from numpy.typing import NDArray
 
 from whitesquare.errors import UsageError, require_extra
 from whitesquare.executor.types import Item, Outcome, Result, Shared, Work, reason
+
+_KNOCK = 5.0
+"""Seconds to wait for somebody to answer at an address."""
+
+_SPARE = 2**28
+"""Bytes of a started cluster's object store beside the shared arrays; what exceeds it goes to disk."""
 
 _RETRIES = 5
 """How often Ray runs a task again after it lost the machine or process that ran it; an error is never retried."""
@@ -38,7 +46,7 @@ class RayExecutor:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
         import ray
 
-        _connect(self.address, self.workers)
+        _connect(self.address, self.workers, sum(array.nbytes for array in shared.values()))
         held = {name: ray.put(array) for name, array in shared.items()}
         task: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(_task)
         waiting = deque(enumerate(items))
@@ -52,22 +60,44 @@ class RayExecutor:
             yield _outcome(flying.pop(done), done)
 
 
-def _connect(address: str | None, workers: int) -> None:
-    """Join the cluster, unless this process is in one; Ray leaves it when the process ends."""
+def _connect(address: str | None, workers: int, shared: int) -> None:
+    """Join the cluster, unless this process is in one; Ray leaves it when the process ends.
+
+    Without an address one is started here, on the loopback interface, with memory for twice the ``shared`` bytes.
+    """
     import ray
 
     if ray.is_initialized():
         return
-    own: dict[str, Any] = (
-        {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"} if address is None else {}
-    )
+    own: dict[str, Any] = {}
+    if address is None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a security tool does not tell anybody where it runs
+        own = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        own["object_store_memory"] = _SPARE + 2 * shared
+    else:
+        _knock(address)
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f"There is no Ray cluster to be reached at {address or 'this machine'} ({reason(error)}); start one with "
-            "`ray start --head` and give the address it prints."
-        ) from error
+        raise _unreachable(address, error) from error
+
+
+def _knock(address: str) -> None:
+    """Refuse an address where nobody answers: Ray itself would try for minutes and then end the process."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # a word such as "auto", which Ray looks up
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK).close()
+    except (OSError, ValueError) as error:
+        raise _unreachable(address, error) from error
+
+
+def _unreachable(address: str | None, error: Exception) -> UsageError:
+    return UsageError(
+        f"There is no Ray cluster to be reached at {address or 'this machine'} ({reason(error)}); start one with "
+        "`ray start --head` and give the address it prints."
+    )
 
 
 @dataclass(frozen=True)
