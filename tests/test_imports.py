@@ -16,9 +16,10 @@ LAYERS = [
     {"jsonio", "estimates", "machine", "recipes"},
     {"folders", "gallery", "cache", "rows", "data", "triggers"},
     {"models", "label_check"},
-    {"train", "executor"},
+    {"augment", "executor"},
+    {"train"},
     {"attacks", "measure"},
-    {"runs", "experiment", "testing"},
+    {"runs", "experiment", "testing", "bench"},
     {"results", "victims"},
     {"report"},
     {"demo", "catalogue", "terminal"},
@@ -29,6 +30,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 TORCH_FREE = (
     *("types", "errors", "data", "triggers", "attacks", "recipes", "estimates", "cache", "folders", "gallery"),
     *("runs", "results", "rows", "report", "label_check", "catalogue", "terminal", "cli", "testing"),
+    *("bench.plan", "bench.cells", "bench.store", "bench.summary", "report.bench"),
 )
 
 

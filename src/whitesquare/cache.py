@@ -27,8 +27,9 @@ Arrays = dict[str, NDArray[Any]]
 _log = logging.getLogger(__name__)
 _CODE = (
     "attacks",
+    "augment.py",
     "data",
-    "executor.py",
+    "executor",
     "label_check.py",
     "models.py",
     "recipes.py",

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 from whitesquare.attacks import ATTACKS, attack_parameters
 from whitesquare.data import FORMATS
-from whitesquare.recipes import MODEL_SUMMARIES
+from whitesquare.recipes import MODEL_SUMMARIES, VICTIMS, Recipe
 from whitesquare.triggers import TRIGGERS, trigger_spec
 
 _FORMATS = {
@@ -32,6 +32,7 @@ def catalogue() -> dict[str, list[tuple[str, ...]]]:
             for name, kind in TRIGGERS.items()
         ],
         "models": list(MODEL_SUMMARIES.items()),
+        "victims": [(name, family.summary, _pairs(_changes(family.recipe))) for name, family in VICTIMS.items()],
         "formats": [(name, _FORMATS[name]) for name in FORMATS],
     }
 
@@ -51,12 +52,25 @@ def as_json() -> str:
         name: {"summary": _summary(kind), "parameters": {item.name: item.default for item in fields(kind)}}
         for name, kind in TRIGGERS.items()
     }
-    found = {"attacks": attacks, "triggers": triggers, "models": MODEL_SUMMARIES, "formats": _FORMATS}
+    victims = {name: {"summary": one.summary, "recipe": asdict(one.recipe)} for name, one in VICTIMS.items()}
+    found = {
+        "attacks": attacks,
+        "triggers": triggers,
+        "models": MODEL_SUMMARIES,
+        "victims": victims,
+        "formats": _FORMATS,
+    }
     return json.dumps(found, indent=2) + "\n"
 
 
 def _summary(kind: type) -> str:
     return (kind.__doc__ or "").strip().splitlines()[0].rstrip(".")
+
+
+def _changes(recipe: Recipe) -> dict[str, object]:
+    """Return what a recipe does otherwise than the reference."""
+    usual = asdict(Recipe())
+    return {name: value for name, value in asdict(recipe).items() if value != usual[name]}
 
 
 def _pairs(parameters: Mapping[str, object]) -> str:

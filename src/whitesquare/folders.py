@@ -63,11 +63,46 @@ def output_folder(path: Path, kind: str, names: Sequence[str]) -> Iterator[Path]
     part.mkdir()
     try:
         yield part
-        marker = {"kind": kind, "version": whitesquare.__version__, "names": sorted(names)}
-        write_text(part / MARKER, json.dumps(marker, indent=2) + "\n")
+        write_text(part / MARKER, _marker(kind, names))
         _swap(part, place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def check_claim(path: Path, kind: str) -> None:
+    """Refuse a place that :func:`claim_folder` must not take; called before any work starts.
+
+    Raises:
+        UsageError: a file of that name, or a folder with content that whitesquare did not write as this kind.
+    """
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"The output folder {path} cannot be made: a file of that name exists; name another.")
+    if path.is_dir() and any(path.iterdir()) and (found := folder_kind(path)) != kind:
+        what = f"holds a {found}, not a {kind}" if found else "exists and was not written by whitesquare"
+        raise UsageError(f"The output folder {path} {what}; name another folder.")
+
+
+def claim_folder(path: Path, kind: str, names: Sequence[str]) -> None:
+    """Make a folder that is written to piece by piece, or take up one of the same kind where it was left.
+
+    Nothing in it is deleted, so it may hold the user's own files as well.
+
+    Args:
+        path: where.
+        kind: what it is, e.g. ``"bench"``.
+        names: the entries it may come to hold by whitesquare's own hand.
+
+    Raises:
+        UsageError: see :func:`check_claim`.
+    """
+    check_claim(path, kind)
+    path.mkdir(parents=True, exist_ok=True)
+    write_text(path / MARKER, _marker(kind, names))
+
+
+def _marker(kind: str, names: Sequence[str]) -> str:
+    marker = {"kind": kind, "version": whitesquare.__version__, "names": sorted(names)}
+    return json.dumps(marker, indent=2) + "\n"
 
 
 def folder_kind(path: Path) -> str | None:

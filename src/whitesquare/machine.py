@@ -25,11 +25,16 @@ def machine(precision: str | None = None) -> dict[str, str]:
     """Return processor, usable cores, memory, system, and the precision training ran in, if any ran."""
     found = {
         "processor": _processor(),
-        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "cores": str(usable_cores()),
         "memory": f"{_memory_gb():.0f} GB" if _memory_gb() else "unknown",
         "system": f"{platform.system()} {platform.machine()}",
     }
     return found if precision is None else found | {"precision": precision}
+
+
+def usable_cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_memory_gb() -> float | None:

@@ -14,7 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:  # types.py loads NumPy, which `--help` must not wait for
+    from whitesquare.bench.types import BenchResult
     from whitesquare.types import Estimate, Measurement, Progress, Row, Spread, VictimResult
+
+_EVERY = 30.0
+"""Seconds between two lines about one step, where there is no terminal to draw bars on."""
 
 _BLIND = (
     "The network cannot see the place where the trigger sits: no output moved. That is a blind spot of the network, "
@@ -49,15 +53,22 @@ def progress() -> Iterator[Progress]:
 
 def _lines() -> Progress:
     started: dict[str, float] = {}
+    told_last: dict[str, float] = {}
+    before: dict[str, int] = {}
     console = Console(stderr=True, soft_wrap=True)
 
     def told(step: str, done: int, total: int) -> None:
+        now = time.perf_counter()
         if step not in started:
-            started[step] = time.perf_counter()
+            started[step] = told_last[step] = now
+            before[step] = done
             console.print(f"{step} ...", markup=False, highlight=False)
         if done >= total:
-            seconds = time.perf_counter() - started.pop(step)
-            console.print(f"{step}: {total} done in {seconds:.1f} s", markup=False, highlight=False)
+            console.print(f"{step}: {total} done in {now - started.pop(step):.1f} s", markup=False, highlight=False)
+        elif now - told_last[step] >= _EVERY and done > before[step]:
+            told_last[step] = now
+            left = (now - started[step]) / (done - before[step]) * (total - done)
+            console.print(f"{step}: {done} of {total}, about {left:.0f} s left", markup=False, highlight=False)
 
     return told
 
@@ -165,3 +176,25 @@ def show_victim(victim: VictimResult) -> None:
     )
     if victim.visibility == 0:
         say(_BLIND)
+
+
+def show_bench(result: BenchResult) -> None:
+    """Print the lines of a bench: for every attack setting a table of its victim families."""
+    say(f"{result.title}\nIn per cent: mean over victim seeds, 95 % interval")
+    for setting in dict.fromkeys(line.setting for line in result.lines):
+        say("")
+        table(
+            setting,
+            ("victim", "clean accuracy", "attack success", "worst", "n"),
+            [
+                (line.victim, spread(line.ca), spread(line.asr), percent(line.asr.worst), str(line.asr.n))
+                for line in result.lines
+                if line.setting == setting
+            ],
+            numbers=True,
+        )
+    blind = list(dict.fromkeys(line.victim for line in result.lines if line.visibility == 0))
+    if blind:
+        say(f"{', '.join(blind)}: {_BLIND}")
+    if len(result.codes) > 1:
+        say(f"These cells were computed by {len(result.codes)} versions of the code; a new folder computes them anew.")

@@ -5,34 +5,82 @@ float only when it is used. The same code runs on a GPU (``device="cuda"``).
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import whitesquare
+from whitesquare.augment import augment
 from whitesquare.data import require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.errors import TrainingError, UsageError
 from whitesquare.models import Architecture, Model, ModelCard, build, check_architecture
 from whitesquare.recipes import FIRST_SURROGATE_SEED, Recipe
-from whitesquare.types import ImageDataset, Progress, silent
+from whitesquare.types import ImageDataset, IntArray, Progress, UInt8Array, silent
 
 _TICK = 50
+_MOVES = 2**32
 _REFERENCE = Recipe()
 
 
 @dataclass(frozen=True)
 class TensorData:
-    """A data set on the device: uint8 images ``(N, C, H, W)`` and int64 labels ``(N,)``."""
+    """A data set on the device: uint8 images ``(N, C, H, W)`` and int64 labels ``(N,)``.
+
+    ``overlay`` replaces some images when a batch is taken, so that any number of poisoned data sets share one tensor.
+    """
 
     images: Tensor
     labels: Tensor
+    overlay: "TensorOverlay | None" = None
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return float images in [0, 1], channels last, and their labels."""
-        return to_float(self.images[index]), self.labels[index]
+        images = self.images[index]
+        if self.overlay is not None:
+            self.overlay.stamp(images, index)
+        return to_float(images), self.labels[index]
+
+
+@dataclass(frozen=True)
+class TensorOverlay:
+    """Images that replace those of a shared tensor.
+
+    Attributes:
+        images: ``(B, C, H, W)`` uint8.
+        slots: ``(N,)`` int64: for each position of the data set its replacement in ``images``, or -1.
+    """
+
+    images: Tensor
+    slots: Tensor
+
+    def stamp(self, batch: Tensor, index: Tensor) -> None:
+        """Write the replacements into the images taken at ``index``; the tensor they came from stays as it is."""
+        slots = self.slots[index]
+        replaced = slots >= 0
+        batch[replaced] = self.images[slots[replaced]]
+
+
+def overlaid(data: TensorData, positions: IntArray, pixels: UInt8Array, labels: IntArray) -> TensorData:
+    """Present ``data`` with ``pixels`` and ``labels`` at ``positions``, without a copy of its images.
+
+    Args:
+        data: what lies underneath; it is not changed.
+        positions: ``(B,)``, unique.
+        pixels: ``(B, C, H, W)`` uint8.
+        labels: ``(B,)``.
+    """
+    at = torch.from_numpy(np.array(positions))
+    slots = torch.full((len(data.labels),), -1)
+    slots[at] = torch.arange(len(positions))
+    changed = data.labels.clone()
+    changed[at.to(changed.device)] = torch.from_numpy(np.array(labels)).to(changed.device)
+    device = data.images.device
+    return TensorData(data.images, changed, TensorOverlay(borrowed(pixels).to(device), slots.to(device)))
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -41,9 +89,25 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_tensors(dataset: ImageDataset, device: str = "cpu") -> TensorData:
-    """Decode a data set once, onto the device; NumPy memory is shared where it can be."""
-    images = np.require(dataset.images(slice(None)), requirements=["C", "W"])
-    return TensorData(torch.from_numpy(images).to(device), torch.from_numpy(dataset.labels.copy()).to(device))
+    """Decode a data set once, onto the device; on the CPU its memory is shared, not copied."""
+    images = borrowed(np.ascontiguousarray(dataset.images(slice(None))))
+    return TensorData(images.to(device), torch.from_numpy(dataset.labels.copy()).to(device))
+
+
+def borrowed(array: NDArray[Any]) -> Tensor:
+    """Present an array as a tensor in the same memory, whether or not the array may be written to; never write to it.
+
+    PyTorch knows no read-only tensors, and warns of every array that is: a data set, a memory map, a shared object.
+    """
+    return torch.from_numpy(np.asarray(_Borrowed(array)))
+
+
+class _Borrowed:
+    """An array's memory under the claim that it may be written to; it keeps the array alive."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+        self.__array_interface__ = array.__array_interface__ | {"data": (array.ctypes.data, False)}
 
 
 def has_fast_bfloat16(device: str = "cpu") -> bool:
@@ -82,7 +146,7 @@ def train(
     Args:
         dataset: training images and labels.
         recipe: what to train and how.
-        seed: of the initial weights and the order of the samples.
+        seed: of the initial weights, the order of the samples and the augmentation.
         source: name or path of the data set, for the model's card.
         device: ``cpu`` or ``cuda``.
         on_progress: told the number of finished steps.
@@ -133,11 +197,14 @@ def _fit(network: nn.Module, data: TensorData, recipe: Recipe, seed: int, on_pro
     total = per_epoch * recipe.epochs
     optimiser, scheduler = _optimiser(network, recipe, total)
     order = torch.Generator().manual_seed(seed)
+    # A generator of its own: switching augmentation on leaves the order of the samples as it was.
+    moves = torch.Generator().manual_seed(_MOVES + seed)
     network.train()
     step = 0
     for _ in range(recipe.epochs):
         for index in torch.split(torch.randperm(size, generator=order).to(device), recipe.batch_size):
             images, labels = data.batch(index)
+            images = augment(images, moves, shift=recipe.shift, rotate=recipe.rotate)
             with autocast_for(recipe.precision, device.type):
                 logits = network(images)
             loss = F.cross_entropy(logits.float(), labels)

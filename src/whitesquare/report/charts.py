@@ -92,7 +92,7 @@ def success_by_class(measurement: Measurement) -> Figure | None:
     with style.sheet():
         figure = style.new_figure(1.2 + 0.36 * len(rows) + (0.9 if _steep(classes) else 0))
         axes = figure.subplots()
-        _heat(axes, np.array(found), text=lambda value: formats.percent(value).replace(formats.SPACE + "%", ""))
+        heat(axes, np.array(found), text=lambda value: formats.percent(value).replace(formats.SPACE + "%", ""))
         axes.set_yticks(range(len(rows)), [style.label(row.name, i + 1) for i, row in enumerate(rows)])
         _class_ticks(axes, classes)
         style.title(figure, "Attack success rate by true class, in per cent")
@@ -116,7 +116,7 @@ def confusion(measurement: Measurement) -> Figure | None:
     with style.sheet():
         figure = style.new_figure(4.6)
         axes = figure.subplots()
-        _heat(axes, shares, text=lambda value: f"{value * 100:.0f}" if value >= 0.005 else "")
+        heat(axes, shares, text=lambda value: f"{value * 100:.0f}" if value >= 0.005 else "")
         classes = list(enumerate(measurement.classes))
         _class_ticks(axes, classes)
         shown = _thinned(classes)
@@ -137,9 +137,14 @@ def confusion(measurement: Measurement) -> Figure | None:
         return figure
 
 
-def _heat(
-    axes: Axes, shares: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]", text: Callable[[float], str]
+def heat(
+    axes: Axes,
+    shares: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]",
+    text: Callable[[float], str],
+    *,
+    annotated: int = _ANNOTATED,
 ) -> None:
+    """Draw shares as colours, 0 pale and 1 dark, with their numbers where there are at most ``annotated`` columns."""
     rows, columns = shares.shape
     edges = (np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5)
     many = max(rows, columns) > _VECTOR
@@ -149,7 +154,7 @@ def _heat(
     )  # fmt: skip
     axes.set_ylim(rows - 0.5, -0.5)
     style.bare(axes)
-    if columns > _ANNOTATED:
+    if columns > annotated:
         return
     for (y, x), value in np.ndenumerate(shares):
         colour = "white" if value > 0.8 else style.INK

@@ -1,18 +1,12 @@
 """The page: one HTML file with its style and pictures inside, no script, and nothing loaded from anywhere."""
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from whitesquare.jsonio import whole_file, write_text
-from whitesquare.report import formats, images, tables, text, verdicts
+from whitesquare.report import formats, html, images, tables, text, verdicts
 from whitesquare.report.figures import figure_files
 from whitesquare.report.glossary import glossary
 from whitesquare.types import Gallery, Measurement, Row
@@ -48,11 +42,10 @@ def render_html(measurement: Measurement, gallery: Gallery, *, figures: Mapping[
     images.check(gallery)
     if figures is None:
         figures = figure_files(measurement, gallery, names=_IN_PAGE, kinds=("svg",))
-    style = _style()
-    page = _environment().get_template("report.html.j2")
+    page = html.environment().get_template("report.html.j2")
     context = {**_numbers(measurement), **_pictures(measurement, gallery, figures), **_words(measurement)}
-    html = page.render(style=style, style_hash=_hash(style), m=measurement, **context)
-    return html.encode("utf-8", "backslashreplace").decode("utf-8")
+    text_of_page = page.render(**html.style(), m=measurement, **context)
+    return html.clean(text_of_page)
 
 
 def write_report(
@@ -88,36 +81,6 @@ def _write_figures(figures: Mapping[str, bytes], folder: Path) -> tuple[Path, ..
     return tuple(folder / name for name in figures)
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("whitesquare.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        short=formats.short, visible=formats.visible, percent=formats.percent, duration=formats.duration
-    )
-    environment.filters.update(count=formats.count, json=formats.as_json)
-    return environment
-
-
-@cache
-def _style() -> str:
-    """Read the style sheet; it is this package's own text and holds no markup."""
-    return resources.files("whitesquare.report").joinpath("report.css").read_text(encoding="utf-8")
-
-
-def _hash(style: str) -> str:
-    return base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
 def _numbers(measurement: Measurement) -> dict[str, Any]:
     row = verdicts.main_row(measurement)
     small = len(measurement.classes) <= _LARGEST_TABLE
@@ -142,17 +105,17 @@ def _pictures(measurement: Measurement, gallery: Gallery, figures: Mapping[str, 
             shown = tuple(
                 (
                     one.id,
-                    *(_uri("image/png", images.png(p)) for p in (one.original, one.poison, one.difference)),
+                    *(html.uri("image/png", images.png(p)) for p in (one.original, one.poison, one.difference)),
                 )
                 for one in found
             )
             strips.append(Strip(row, formats.decimal(scale), shown))
     return {
-        "example": _uri("image/png", images.png(images.picture(gallery.example))),
-        "triggered": _uri("image/png", images.png(images.picture(gallery.triggered))),
+        "example": html.uri("image/png", images.png(images.picture(gallery.example))),
+        "triggered": html.uri("image/png", images.png(images.picture(gallery.triggered))),
         "strips": strips,
         "figures": {
-            name: _uri("image/svg+xml", figures[f"{name}.svg"]) for name in _IN_PAGE if f"{name}.svg" in figures
+            name: html.uri("image/svg+xml", figures[f"{name}.svg"]) for name in _IN_PAGE if f"{name}.svg" in figures
         },
     }
 

@@ -21,6 +21,9 @@ BLUE = "#0072b2"
 ORANGE = "#d55e00"
 GREY = "#9aa4b1"
 
+SERIES = (BLUE, ORANGE, "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", INK, GREY)
+"""Colours of curves, told apart by readers who confuse red and green as well (after Okabe and Ito 2008)."""
+
 HEAT = LinearSegmentedColormap.from_list(
     "whitesquare-heat", ["#f7f8fa", "#fbd9bd", "#ee9a5c", ORANGE, "#9c4300"]
 ).with_extremes(bad="#e3e7ec")
@@ -68,9 +71,9 @@ def sheet() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float) -> Figure:
+def new_figure(height: float, width: float = WIDTH) -> Figure:
     """Make a figure that many inches high that arranges its own parts."""
-    return Figure(figsize=(WIDTH, height), layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, kind: str) -> bytes:

@@ -1,0 +1,182 @@
+"""The bench itself: what is missing is crafted, trained and measured; every result is kept as soon as it is there."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whitesquare.bench.cells import Source, make_cells, open_source
+from whitesquare.bench.plan import Plan
+from whitesquare.bench.store import KIND, Store
+from whitesquare.bench.summary import summarise
+from whitesquare.bench.types import BASELINE, OPACITY, BenchResult, Cell, Failure, PoisonFacts, Record
+from whitesquare.bench.work import Crafted, CraftJob, TrainJob, craft, data_name, poison_name, train_cell
+from whitesquare.cache import Cache, code_digest
+from whitesquare.data import dataset_digest
+from whitesquare.executor import Executor
+from whitesquare.folders import check_claim
+from whitesquare.recipes import PRECISIONS
+from whitesquare.train import effective_precision
+from whitesquare.types import Progress, silent
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """One run: its cells, its data, and where results go."""
+
+    cells: tuple[Cell, ...]
+    sources: dict[str, Source]
+    store: Store
+    executor: Executor
+    cache: Cache
+    on_progress: Progress
+
+
+def run_bench(
+    plan: Plan, text: str, folder: Path, executor: Executor, *, cache: Cache, on_progress: Progress = silent
+) -> BenchResult:
+    """Run what is not finished of a plan, and write its results.
+
+    A cell that fails does not stop the others; see :attr:`~whitesquare.bench.types.BenchResult.failures`.
+
+    Args:
+        plan: what to do.
+        text: the plan as it was written, kept beside the results.
+        folder: where; one that holds results of this or another plan is taken up where it was left.
+        executor: where the work runs.
+        cache: where crafted content is kept between runs.
+        on_progress: told the number of finished cells.
+
+    Raises:
+        UsageError: the plan cannot be run as a whole, or the folder is not ours.
+        DataError: a data set of the plan cannot be used.
+        OSError: the results cannot be written.
+    """
+    check_claim(folder, KIND)
+    cells, sources = _plan_cells(plan)
+    bench = _Bench(cells, sources, Store(folder), executor, cache, on_progress)
+    with bench.store.claimed(text):
+        records, failures = _run(bench)
+        done = [records[cell.key] for cell in cells if cell.key in records]
+        result = summarise(plan.title, cells, done, [failures[cell.key] for cell in cells if cell.key in failures])
+        bench.store.write(result, done)
+    return result
+
+
+def _plan_cells(plan: Plan) -> tuple[tuple[Cell, ...], dict[str, Source]]:
+    sources = {name: open_source(name) for name in dict.fromkeys(name for grid in plan.grids for name in grid.data)}
+    return make_cells(plan, sources, {name: effective_precision(name) for name in PRECISIONS}), sources
+
+
+def count_cells(plan: Plan, folder: Path) -> str:
+    """Check a plan as :func:`run_bench` does, and say what it would do."""
+    check_claim(folder, KIND)
+    cells, _ = _plan_cells(plan)
+    poisons = len({cell.poison_key for cell in cells if cell.attack != BASELINE})
+    done = len(Store(folder).finished(cells))
+    return f"{len(cells)} cells, of which {done} are finished; {poisons} poisons to craft for all of them."
+
+
+def _run(bench: _Bench) -> tuple[dict[str, Record], dict[str, Failure]]:
+    """Read what is finished and run the rest."""
+    records, failures = bench.store.finished(bench.cells), dict[str, Failure]()
+    missing = [cell for cell in bench.cells if cell.key not in records]
+    if missing:
+        shared = _data(bench.sources[name] for name in {cell.data for cell in missing})
+        facts = _craft(bench, missing, shared, failures)
+        _train(bench, [cell for cell in missing if cell.key not in failures], facts, shared, records, failures)
+    return records, failures
+
+
+def _data(sources: Iterable[Source]) -> Arrays:
+    """Name the arrays that every task may read."""
+    shared: Arrays = {}
+    for source in sources:
+        for split, dataset in (("train", source.train), ("test", source.test)):
+            shared[data_name(source.digest, split)] = np.ascontiguousarray(dataset.images(slice(None)))
+            shared[data_name(source.digest, f"{split}.labels")] = dataset.labels
+            shared[data_name(source.digest, f"{split}.ids")] = np.array(dataset.ids)
+    return shared
+
+
+def _craft(
+    bench: _Bench, missing: Sequence[Cell], shared: Arrays, failures: dict[str, Failure]
+) -> dict[tuple[str, object], PoisonFacts]:
+    """Craft every poison that a missing cell needs, once; add its arrays to ``shared``."""
+    by_poison: dict[str, list[Cell]] = {}
+    for cell in missing:
+        if cell.attack != BASELINE:
+            by_poison.setdefault(cell.poison_key, []).append(cell)
+    groups = list(by_poison.items())
+    jobs = [_craft_job(bench, group) for _, group in groups]
+    facts: dict[tuple[str, object], PoisonFacts] = {}
+    bench.on_progress("poisons", 0, len(jobs))
+    for done, outcome in enumerate(bench.executor.run(craft, jobs, dict(shared)), start=1):
+        key, group = groups[outcome.index]
+        if isinstance(outcome.value, Crafted):
+            made = outcome.value
+            parts = (("positions", made.positions), ("content", made.content), ("labels", made.labels))
+            shared.update({poison_name(key, part): array for part, array in parts})
+            opacities = jobs[outcome.index].opacities
+            facts.update({(key, opacity): fact for opacity, fact in zip(opacities, made.facts, strict=True)})
+        else:
+            for cell in group:
+                _fail(bench, cell, f"Its poison could not be crafted: {outcome.failure}", failures)
+        bench.on_progress("poisons", done, len(jobs))
+    return facts
+
+
+def _craft_job(bench: _Bench, group: Sequence[Cell]) -> CraftJob:
+    opacities = tuple(dict.fromkeys(_opacity(cell) for cell in group))
+    return CraftJob(group[0], opacities, bench.sources[group[0].data].train.classes, bench.cache.folder)
+
+
+def _opacity(cell: Cell) -> float | None:
+    value = cell.parameters.get(OPACITY)
+    return value if isinstance(value, float) else None
+
+
+def _train(
+    bench: _Bench,
+    cells: Sequence[Cell],
+    facts: Mapping[tuple[str, object], PoisonFacts],
+    shared: Arrays,
+    records: dict[str, Record],
+    failures: dict[str, Failure],
+) -> None:
+    """Train and measure the victim of every cell; keep each result the moment it is there."""
+    poisons = [facts.get((cell.poison_key, _opacity(cell))) for cell in cells]
+    clean = {name: dataset_digest(source.train) for name, source in bench.sources.items()}
+    jobs = [
+        TrainJob(cell, _classes(bench, cell), poison.digest_after if poison else clean[cell.data])
+        for cell, poison in zip(cells, poisons, strict=True)
+    ]
+    total, before = len(bench.cells), len(records) + len(failures)
+    bench.on_progress("cells", before, total)
+    for done, outcome in enumerate(bench.executor.run(train_cell, jobs, shared), start=before + 1):
+        cell = cells[outcome.index]
+        if outcome.value is None:
+            _fail(bench, cell, outcome.failure or "It gave no result.", failures)
+        else:
+            found = outcome.value
+            record = Record(cell, poisons[outcome.index], found.victim, found.seconds, code_digest())
+            try:
+                bench.store.finish(record)
+                records[cell.key] = record
+            except OSError as error:
+                _fail(bench, cell, f"Its result could not be written: {error}", failures)
+        bench.on_progress("cells", done, total)
+
+
+def _classes(bench: _Bench, cell: Cell) -> tuple[str, ...]:
+    return bench.sources[cell.data].train.classes
+
+
+def _fail(bench: _Bench, cell: Cell, why: str, failures: dict[str, Failure]) -> None:
+    failures[cell.key] = Failure(cell, why)
+    bench.store.fail(failures[cell.key])

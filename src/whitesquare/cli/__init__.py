@@ -1,0 +1,54 @@
+"""The command line: parse, call one function, print. One module per verb; heavy parts are imported when it runs.
+
+:mod:`whitesquare.cli.exits` owns the exit codes and the outputs of all of them.
+"""
+
+from typing import Annotated
+
+import typer
+
+import whitesquare
+from whitesquare import terminal
+from whitesquare.cli.bench import bench
+from whitesquare.cli.demo import demo
+from whitesquare.cli.exits import PASS
+from whitesquare.cli.list import list_
+from whitesquare.cli.measure import measure
+from whitesquare.cli.poison import poison
+from whitesquare.cli.report import report
+from whitesquare.cli.train import train
+
+app = typer.Typer(
+    name="whitesquare",
+    help="Show, measure and stop clean-label data poisoning in image-classification training.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        terminal.say(f"whitesquare {whitesquare.__version__}")
+        raise typer.Exit(PASS)
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+]
+
+
+@app.callback()
+def _options(version: Version = False) -> None:
+    """Show, measure and stop clean-label data poisoning in image-classification training."""
+
+
+for verb in (demo, poison, train, measure, report, bench):
+    app.command()(verb)
+app.command("list")(list_)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

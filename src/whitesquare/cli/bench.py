@@ -1,0 +1,53 @@
+"""``whitesquare bench``: a grid of attacks, rates and victims."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import UNDECIDED, exit_codes
+from whitesquare.errors import require_extra
+
+_SHOWN = 5
+
+
+def bench(
+    plan: Annotated[Path, typer.Argument(help="Plan in TOML; docs/bench.md shows how to write one.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for the results; one that a bench left is taken up there.")
+    ],
+    workers: Annotated[int | None, typer.Option(help="Cells at a time; default: one per usable core.")] = None,
+    executor: Annotated[str, typer.Option(help="local (threads), processes, or ray.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; default: start one here.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the plan, count its cells, and stop.")] = False,
+) -> None:
+    """Run a plan: every attack against every victim; a table, JSON, Parquet and one HTML page."""
+    with exit_codes():
+        require_extra("torch", "train", "`whitesquare bench`")
+        require_extra("duckdb", "bench", "`whitesquare bench`")
+        from whitesquare.bench.plan import read_plan
+        from whitesquare.bench.run import count_cells, run_bench
+        from whitesquare.bench.store import REPORT
+        from whitesquare.cache import default_cache
+        from whitesquare.executor import make_executor
+        from whitesquare.machine import usable_cores
+        from whitesquare.report.bench import write_bench_report
+
+        asked = read_plan(plan)
+        place = make_executor(executor, workers=usable_cores() if workers is None else workers, address=address)
+        if dry_run:
+            terminal.say(count_cells(asked, output))
+            return
+        with terminal.progress() as on_progress:
+            result = run_bench(
+                asked, plan.read_text(encoding="utf-8"), output, place, cache=default_cache(), on_progress=on_progress
+            )
+            write_bench_report(result, output)
+        terminal.show_bench(result)
+        terminal.say(f"\n{result.finished} of {result.cells} cells finished. Open {output / REPORT} in a browser.")
+        if result.failures:
+            for failure in result.failures[:_SHOWN]:
+                terminal.complain(f"Failed: {failure.cell.label}: {failure.reason}")
+            terminal.complain(f"{len(result.failures)} cells failed; run the same command again to try only those.")
+            raise typer.Exit(UNDECIDED)

@@ -1,0 +1,30 @@
+"""``whitesquare demo``: the whole line on MNIST."""
+
+from typing import Annotated
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import exit_codes
+from whitesquare.cli.options import OutputFolder
+from whitesquare.errors import require_extra
+
+
+def demo(
+    output: OutputFolder,
+    seeds: Annotated[int, typer.Option(help="Victims per data set.")] = 3,
+) -> None:
+    """Plant, measure and show the backdoor on MNIST: four data sets, their victims, one report."""
+    with exit_codes():
+        require_extra("torch", "train", "`whitesquare demo`")
+        from whitesquare.demo import run_demo
+        from whitesquare.folders import check_output
+
+        check_output(output)
+        with terminal.progress() as on_progress:
+            measurement = run_demo(output, seeds=seeds, on_progress=on_progress)
+        terminal.show_measurement(measurement)
+        terminal.say("")
+        if measurement.cached:
+            terminal.say(f"Re-used from the cache: {', '.join(measurement.cached)}.")
+        terminal.say(f"{measurement.seconds['total']:.0f} s in all. Open {output / 'report.html'} in a browser.")

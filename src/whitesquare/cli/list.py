@@ -1,0 +1,20 @@
+"""``whitesquare list``: what there is."""
+
+from whitesquare import terminal
+from whitesquare.cli.exits import emit, exit_codes, read_outputs
+from whitesquare.cli.options import Outputs
+
+
+def list_(output: Outputs = None) -> None:
+    """List the attacks, triggers, models, victim families and formats, with their parameters."""
+    with exit_codes():
+        from whitesquare.catalogue import as_json, catalogue
+
+        outputs = read_outputs(output, "table", "json")
+
+        def tables() -> None:
+            for kind, entries in catalogue().items():
+                columns = ("name", "what it is", "parameters and their defaults")
+                terminal.table(f"\n{kind}", columns[: len(entries[0])], entries)
+
+        emit(outputs, {"table": tables, "json": as_json})

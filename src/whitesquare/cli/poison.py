@@ -1,0 +1,81 @@
+"""``whitesquare poison``: a poisoned data set and its ground truth."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import exit_codes
+from whitesquare.cli.options import DEFAULT_TRIGGER, OutputFolder, Seed, TriggerSpec
+from whitesquare.errors import UsageError
+
+
+class Format(StrEnum):
+    """How ``poison`` writes a data set."""
+
+    IDX = "idx"
+    NPZ = "npz"
+    PNG_FOLDER = "png-folder"
+
+
+def poison(
+    source: Annotated[str, typer.Argument(help="'mnist', a folder (IDX, npz, class folders) or an .npz file.")],
+    output: OutputFolder,
+    attack: Annotated[str, typer.Option(help="Name of the attack; see `whitesquare list`.")],
+    target: Annotated[int, typer.Option(help="Target class: a label, 0 and up.")],
+    count: Annotated[int | None, typer.Option(help="Number of samples to poison; or give --rate.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Share of the whole training set to poison.")] = None,
+    seed: Seed = 0,
+    trigger: TriggerSpec = DEFAULT_TRIGGER,
+    epsilon: Annotated[float | None, typer.Option(help="L-inf budget of the content, in [0, 1).")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="parameter=value of the attack; repeatable.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="How the data set is written.")] = Format.IDX,
+) -> None:
+    """Poison a training set and write it with its ground truth."""
+    with exit_codes():
+        from whitesquare.folders import check_output
+        from whitesquare.runs import make_run
+
+        check_output(output)
+        settings = _settings(setting or [])
+        if epsilon is not None:
+            settings["epsilon"] = epsilon
+        with terminal.progress() as on_progress:
+            manifest = make_run(
+                source,
+                output,
+                attack=attack,
+                settings=settings,
+                trigger=trigger,
+                target=target,
+                rate=rate,
+                count=count,
+                seed=seed,
+                fmt=format.value,
+                on_progress=on_progress,
+            )
+        terminal.say(
+            f"{manifest.count} of the training images are poisoned ({100 * manifest.poison_rate:.1f} % of the set, "
+            f"{100 * manifest.target_rate:.1f} % of the class they came from); {manifest.labels_changed} labels "
+            f"changed; largest change of the content {manifest.linf:.3f}. Next: whitesquare train {output} --seed 7 "
+            f"-o {output / 'victim-7'}"
+        )
+
+
+def _settings(items: list[str]) -> dict[str, Any]:
+    """Read ``parameter=value`` pairs; a value is a TOML value, or else text."""
+    import tomllib
+
+    settings: dict[str, Any] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(f"--set {item!r} is not of the form parameter=value.")
+        try:
+            settings[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            settings[key] = value
+    return settings

@@ -1,0 +1,53 @@
+"""``whitesquare train``: a victim."""
+
+from typing import Annotated
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import exit_codes
+from whitesquare.cli.options import OutputFolder, Seed
+from whitesquare.errors import require_extra
+from whitesquare.recipes import Recipe
+
+
+def train(
+    data: Annotated[str, typer.Argument(help="'mnist', a run folder, or any data set `poison` takes.")],
+    output: OutputFolder,
+    seed: Seed = 0,
+    model: Annotated[str, typer.Option(help="Name of the model; see `whitesquare list`.")] = Recipe.model,
+    scale: Annotated[float, typer.Option(help="Multiplies the model's channels.")] = Recipe.scale,
+    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = Recipe.epochs,
+    batch_size: Annotated[int, typer.Option(help="Images per step.")] = Recipe.batch_size,
+    optimiser: Annotated[str, typer.Option(help="adam or sgd.")] = Recipe.optimiser,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = Recipe.learning_rate,
+    schedule: Annotated[str, typer.Option(help="one-cycle or constant.")] = Recipe.schedule,
+    weight_decay: Annotated[float, typer.Option(help="L2 penalty.")] = Recipe.weight_decay,
+    shift: Annotated[int, typer.Option(help="Augmentation: shift by up to that many pixels.")] = Recipe.shift,
+    rotate: Annotated[float, typer.Option(help="Augmentation: turn by up to that many degrees.")] = Recipe.rotate,
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = Recipe.precision,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train a model on a data set, poisoned or not, and write it as safetensors and JSON."""
+    with exit_codes():
+        require_extra("torch", "train", "`whitesquare train`")
+        from whitesquare.folders import check_output
+        from whitesquare.victims import make_victim
+
+        check_output(output)
+        recipe = Recipe(
+            model=model,
+            scale=scale,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimiser=optimiser,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            weight_decay=weight_decay,
+            shift=shift,
+            rotate=rotate,
+            precision=precision,
+        )
+        with terminal.progress() as on_progress:
+            make_victim(data, output, recipe, seed=seed, device=device, on_progress=on_progress)
+        terminal.say(f"Trained {model}, seed {seed}. Next: whitesquare measure {output}")

@@ -1,0 +1,140 @@
+"""A Ray cluster: many machines, tasks tried again when a machine is lost, arrays held once per machine.
+
+Where the driver runs is where the shared arrays live first; a node fetches one when its first task asks for it.
+"""
+
+import logging
+import os
+import socket
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from whitesquare.errors import UsageError, require_extra
+from whitesquare.executor.types import Item, Outcome, Result, Shared, Work, reason
+
+_KNOCK = 5.0
+"""Seconds to wait for somebody to answer at an address."""
+
+_SPARE = 2**28
+"""Bytes of a started cluster's object store beside the shared arrays; what exceeds it goes to disk."""
+
+_RETRIES = 5
+"""How often Ray runs a task again after it lost the machine or process that ran it; an error is never retried."""
+
+
+@dataclass(frozen=True)
+class RayExecutor:
+    """Run tasks on a Ray cluster, one CPU each.
+
+    Attributes:
+        workers: tasks in flight at most; more than the cluster has CPUs keeps them fed.
+        address: of the cluster; ``None`` starts one on this machine with ``workers`` CPUs.
+    """
+
+    workers: int
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse to be made without Ray."""
+        require_extra("ray", "ray", "The executor 'ray'")
+
+    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Iterator[Outcome[Result]]:
+        """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
+        import ray
+
+        _connect(self.address, self.workers, sum(array.nbytes for array in shared.values()))
+        held = {name: ray.put(array) for name, array in shared.items()}
+        task: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(_task)
+        waiting = deque(enumerate(items))
+        flying: dict[Any, int] = {}
+        while waiting or flying:
+            while waiting and len(flying) < self.workers:
+                index, item = waiting.popleft()
+                # The references travel inside a list: Ray would fetch bare ones whether or not they are read.
+                flying[task.remote(work, item, [held])] = index
+            (done,), _ = ray.wait(list(flying), num_returns=1)
+            yield _outcome(flying.pop(done), done)
+
+
+def _connect(address: str | None, workers: int, shared: int) -> None:
+    """Join the cluster, unless this process is in one; Ray leaves it when the process ends.
+
+    Without an address one is started here, on the loopback interface, with memory for twice the ``shared`` bytes.
+    """
+    import ray
+
+    if ray.is_initialized():
+        return
+    own: dict[str, Any] = {}
+    if address is None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a security tool does not tell anybody where it runs
+        own = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        own["object_store_memory"] = _SPARE + 2 * shared
+    else:
+        _knock(address)
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise _unreachable(address, error) from error
+
+
+def _knock(address: str) -> None:
+    """Refuse an address where nobody answers: Ray itself would try for minutes and then end the process."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # a word such as "auto", which Ray looks up
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK).close()
+    except (OSError, ValueError) as error:
+        raise _unreachable(address, error) from error
+
+
+def _unreachable(address: str | None, error: Exception) -> UsageError:
+    return UsageError(
+        f"There is no Ray cluster to be reached at {address or 'this machine'} ({reason(error)}); start one with "
+        "`ray start --head` and give the address it prints."
+    )
+
+
+@dataclass(frozen=True)
+class _Held(Mapping[str, NDArray[Any]]):
+    """Shared arrays in the object store, fetched when they are read, seen without a copy."""
+
+    references: dict[str, Any]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        import ray
+
+        array: NDArray[Any] = ray.get(self.references[name])
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.references)
+
+    def __len__(self) -> int:
+        return len(self.references)
+
+
+def _task(work: Work[Item, Result], item: Item, held: list[dict[str, Any]]) -> tuple[Result | None, str | None]:
+    """Run one task on the cluster; its own errors come back as values, so that Ray retries only lost machines."""
+    import torch
+
+    torch.set_num_threads(1)
+    try:
+        return work(item, _Held(held[0])), None
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this task's failure and not the grid's
+        return None, reason(error)
+
+
+def _outcome(index: int, reference: Any) -> Outcome[Any]:
+    import ray
+
+    try:
+        value, failure = ray.get(reference)
+    except ray.exceptions.RayError as error:
+        return Outcome(index, None, f"Ray lost the task: {reason(error)}")
+    return Outcome(index, value, failure)
