@@ -13,7 +13,7 @@ from whitesquare.bench.types import BASELINE, OPACITY, Cell
 from whitesquare.data import dataset_digest, open_dataset, require_classes
 from whitesquare.errors import DataError, UsageError, WhitesquareError
 from whitesquare.recipes import Recipe
-from whitesquare.triggers import parse_trigger, trigger_spec
+from whitesquare.triggers import NoTrigger, parse_trigger, trigger_spec
 from whitesquare.types import Attack, ImageDataset, Parameter
 
 
@@ -75,8 +75,10 @@ def make_cells(plan: Plan, sources: Mapping[str, Source], precision: Mapping[str
                     "remove one of them."
                 )
             found[cell.key] = cell, where
-            untouched = _baseline(cell)
-            clean.setdefault(untouched.key, untouched)
+            # A trigger that is yet to be learned cannot be tried on a clean victim.
+            if not isinstance(parse_trigger(cell.trigger), NoTrigger):
+                untouched = _baseline(cell)
+                clean.setdefault(untouched.key, untouched)
     return (*(clean.values() if plan.baseline else ()), *(cell for cell, _ in found.values()))
 
 
@@ -85,11 +87,11 @@ def _baseline(cell: Cell) -> Cell:
 
 
 def _cells(grid: Grid, sources: Mapping[str, Source], recipes: Mapping[str, Recipe], where: str) -> Iterator[Cell]:
-    for data, spec, target, name in product(grid.data, grid.trigger, grid.target, grid.attack):
-        source, trigger = sources[data], parse_trigger(spec)
+    for data, spec, target, name in product(grid.data, grid.trigger or (None,), grid.target, grid.attack):
+        source, given = sources[data], {} if spec is None else {"trigger": parse_trigger(spec)}
         try:
-            trigger(source.train.images(slice(0, 1)))
-            attacks = [make_attack(name, {**chosen, "trigger": trigger}) for chosen in _parameters(grid)]
+            attacks = [make_attack(name, {**chosen, **given}) for chosen in _parameters(grid)]
+            attacks[0].trigger(source.train.images(slice(0, 1)))
             counts = _counts(grid, source.train, target, attacks[0], name)
         except WhitesquareError as error:
             raise UsageError(f"{where}: {error}") from error
@@ -100,7 +102,7 @@ def _cells(grid: Grid, sources: Mapping[str, Source], recipes: Mapping[str, Reci
                     digest=source.digest,
                     attack=_own_name(attack, name),
                     parameters=_resolved(attack, name),
-                    trigger=trigger_spec(trigger),
+                    trigger=trigger_spec(attack.trigger),
                     target=target,
                     count=count,
                     attack_seed=seed,

@@ -26,7 +26,7 @@ class Grid:
         rate: shares of the whole training set to poison.
         epsilon: budgets of the attack; empty leaves its default.
         opacity: strengths of the trigger on the poisons, the attack's ``training_opacity``; empty leaves its default.
-        trigger: specs of triggers in use.
+        trigger: specs of triggers in use; empty leaves each attack its own.
         victim: names of victim families.
         victim_seeds: seeds of victims; in the file a number ``n`` stands for 1 to n.
         attack_seeds: seeds of the choice of samples and the crafting.
@@ -40,7 +40,7 @@ class Grid:
     rate: tuple[float, ...] = ()
     epsilon: tuple[float, ...] = ()
     opacity: tuple[float, ...] = ()
-    trigger: tuple[str, ...] = ("patch:size=2,corner=br,margin=1",)
+    trigger: tuple[str, ...] = ()
     victim: tuple[str, ...] = ("default",)
     victim_seeds: tuple[int, ...] = (1, 2, 3)
     attack_seeds: tuple[int, ...] = (0,)

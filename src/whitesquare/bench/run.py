@@ -153,7 +153,9 @@ def _train(
     poisons = [facts.get((cell.poison_key, _opacity(cell))) for cell in cells]
     clean = {name: dataset_digest(source.train) for name, source in bench.sources.items()}
     jobs = [
-        TrainJob(cell, _classes(bench, cell), poison.digest_after if poison else clean[cell.data])
+        TrainJob(cell, _classes(bench, cell), poison.digest_after, poison.trigger, poison.training_trigger)
+        if poison
+        else TrainJob(cell, _classes(bench, cell), clean[cell.data], cell.trigger, "")
         for cell, poison in zip(cells, poisons, strict=True)
     ]
     total, before = len(bench.cells), len(records) + len(failures)

@@ -82,6 +82,7 @@ class PoisonFacts:
         target_rate: poisoned / size of the class they were taken from.
         labels_changed: how many carry another label than before.
         linf: largest change of the content before the trigger, as a fraction of 255.
+        trigger: spec of the trigger in use; the one the attack learned, if it learns one.
         training_trigger: spec of the trigger on the poisons.
         digest_after: SHA-256 of the poisoned training set.
         label_consistency: see :func:`whitesquare.measure.label_consistency`.
@@ -93,6 +94,7 @@ class PoisonFacts:
     target_rate: float
     labels_changed: int
     linf: float
+    trigger: str
     training_trigger: str
     digest_after: str
     label_consistency: Estimate

@@ -72,11 +72,15 @@ class TrainJob:
         cell: what.
         classes: class names of the data set.
         trained_on: digest of the victim's training set.
+        trigger: spec of the trigger in use.
+        training_trigger: spec of the trigger on the poisons; empty for the baseline.
     """
 
     cell: Cell
     classes: tuple[str, ...]
     trained_on: str
+    trigger: str
+    training_trigger: str
 
 
 @dataclass(frozen=True)
@@ -124,11 +128,11 @@ def train_cell(job: TrainJob, shared: Shared) -> Trained:
         positions, content, labels = (
             shared[poison_name(cell.poison_key, part)] for part in ("positions", "content", "labels")
         )
-        data = overlaid(data, positions, _attack(cell).training_trigger(content), labels)
+        data = overlaid(data, positions, parse_trigger(job.training_trigger)(content), labels)
     card = make_card(data, cell.recipe, job.classes, seed=cell.victim_seed, digest=job.trained_on, source=cell.data)
     model = train_tensors(data, cell.recipe, card)
     test = _dataset(shared, cell.digest, "test", job.classes)
-    victim = measure(model, prepare(test, parse_trigger(cell.trigger), cell.target))
+    victim = measure(model, prepare(test, parse_trigger(job.trigger), cell.target))
     return Trained(victim, round(time.thread_time() - start, 3))
 
 
@@ -175,6 +179,7 @@ def _facts(manifest: PoisonManifest, readable: Estimate, seconds: float | None) 
         target_rate=manifest.target_rate,
         labels_changed=manifest.labels_changed,
         linf=manifest.linf,
+        trigger=manifest.trigger,
         training_trigger=manifest.training_trigger,
         digest_after=manifest.digest_after,
         label_consistency=readable,

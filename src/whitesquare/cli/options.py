@@ -10,5 +10,7 @@ Outputs = Annotated[
     list[str] | None, typer.Option("-o", "--output", help="table, json, or KIND=FILE (json=, html=); repeatable.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-TriggerSpec = Annotated[str, typer.Option(help="For example patch:size=2,corner=br,margin=1; see `whitesquare list`.")]
-DEFAULT_TRIGGER = "patch:size=2,corner=br,margin=1"
+TriggerSpec = Annotated[
+    str | None,
+    typer.Option(help="For example patch:size=2,corner=br,margin=1; default: the attack's own."),
+]

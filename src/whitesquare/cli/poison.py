@@ -7,7 +7,7 @@ import typer
 
 from whitesquare import terminal
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import DEFAULT_TRIGGER, OutputFolder, Seed, TriggerSpec
+from whitesquare.cli.options import OutputFolder, Seed, TriggerSpec
 from whitesquare.errors import UsageError
 
 
@@ -27,7 +27,7 @@ def poison(
     count: Annotated[int | None, typer.Option(help="Number of samples to poison; or give --rate.")] = None,
     rate: Annotated[float | None, typer.Option(help="Share of the whole training set to poison.")] = None,
     seed: Seed = 0,
-    trigger: TriggerSpec = DEFAULT_TRIGGER,
+    trigger: TriggerSpec = None,
     epsilon: Annotated[float | None, typer.Option(help="L-inf budget of the content, in [0, 1).")] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="parameter=value of the attack; repeatable.")
