@@ -2,6 +2,8 @@
 
 import json
 import os
+import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,24 +21,29 @@ from whitesquare.executor import make_executor
 pytestmark = pytest.mark.ray
 RAY = [str(Path(sys.executable).parent / "ray")]
 ENV = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "COLUMNS": "80"}
+LOOPBACK = "127.0.0.2"
+"""Ray replaces 127.0.0.1 by an address other machines can reach; of this one, as much of the loopback, it does not."""
+
 BOUNDS = ("--num-cpus=1", f"--object-store-memory={100 * 2**20}", "--disable-usage-stats", "--block")
 
 
 def free_port():
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((LOOPBACK, 0))
         return probe.getsockname()[1]
 
 
-def start(*arguments):
-    """Start a node in a session of its own: everything it starts can be ended by its group."""
-    return subprocess.Popen(
-        [*RAY, "start", *arguments, *BOUNDS],
-        env=ENV,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def start(env, log, *arguments):
+    """Start a node; what it says goes to a file."""
+    with log.open("wb") as file:
+        return subprocess.Popen([*RAY, "start", *arguments, *BOUNDS], env=env, stdout=file, stderr=file)
+
+
+def raylet_of(node, log):
+    """Wait for a node to be up, and return the process id of its raylet."""
+    found = until(lambda: node.poll() is not None or raylet_below(node.pid), 60, f"raylet: {log.read_text()}")
+    assert node.poll() is None, log.read_text()
+    return found
 
 
 def family(pid):
@@ -77,7 +84,8 @@ def end(node):
 
 
 def until(true, seconds, what):
-    for _ in range(int(seconds / 0.1)):
+    last = time.monotonic() + seconds
+    while time.monotonic() < last:
         if found := true():
             return found
         time.sleep(0.1)
@@ -85,36 +93,50 @@ def until(true, seconds, what):
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    """Head and worker node of one CPU each; yields the address and the worker's process."""
+def env(tmp_path):
+    """An environment with a token made for this cluster alone.
+
+    Ray listens on every interface whatever address it is given, so nobody else must be able to send it work; and what
+    it keeps in the user's home must not decide whether the test passes.
+    """
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
+    return ENV | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+
+
+@pytest.fixture
+def cluster(tmp_path, env):
+    """Head and worker node of one CPU each; yields the address and the process id of the worker's raylet."""
     pytest.importorskip("ray")
     port = free_port()
-    address = f"127.0.0.1:{port}"
+    address = f"{LOOPBACK}:{port}"
     # A short folder: the paths of Ray's sockets must not exceed what the system allows.
     temporary = Path("/tmp") / f"ws-ray-{os.getpid()}"
-    nodes = [
-        start("--head", "--node-ip-address=127.0.0.1", f"--port={port}", "--include-dashboard=false",
-              f"--temp-dir={temporary}"),
-    ]  # fmt: skip
+    head = ("--head", f"--node-ip-address={LOOPBACK}", f"--port={port}", "--include-dashboard=false")
+    logs = tmp_path / "head.log", tmp_path / "worker.log"
+    nodes = [start(env, logs[0], *head, f"--temp-dir={temporary}")]
     try:
-        until(lambda: raylet_below(nodes[0].pid), 40, "head")
-        nodes.append(start(f"--address={address}", "--node-ip-address=127.0.0.1"))
-        until(lambda: raylet_below(nodes[1].pid), 40, "worker node")
-        until(lambda: alive(address) == 2, 40, "cluster of two nodes")
-        yield address, nodes[1]
+        raylet_of(nodes[0], logs[0])
+        until(lambda: alive(env, address) == 1, 60, "cluster of one node")
+        nodes.append(start(env, logs[1], f"--address={address}", f"--node-ip-address={LOOPBACK}"))
+        raylet = raylet_of(nodes[1], logs[1])
+        until(lambda: alive(env, address) == 2, 60, "cluster of two nodes")
+        yield address, raylet
     finally:
         for node in nodes[::-1]:
             end(node)
-        subprocess.run(["rm", "-rf", str(temporary)], check=False)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def alive(address):
+def alive(env, address):
     """The number of nodes alive, asked by a process of its own: this one must not be tied to a cluster that ends."""
     code = (
         "import logging, ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR); "
         "print(sum(node['Alive'] for node in ray.nodes()))"
     )
-    done = subprocess.run([sys.executable, "-c", code, address], env=ENV, capture_output=True, text=True, check=False)
+    asked = [sys.executable, "-c", code, address]
+    done = subprocess.run(asked, env=env, capture_output=True, text=True, check=False, timeout=60)
     return int(done.stdout.strip().splitlines()[-1]) if done.returncode == 0 else 0
 
 
@@ -125,25 +147,44 @@ def test_an_address_where_nobody_answers_is_refused_at_once(address):
         list(make_executor("ray", workers=1, address=address).run(len, [1], {}))
 
 
-def test_a_grid_survives_the_loss_of_a_node_with_the_same_numbers(cluster, tmp_path, small_train, small_test):
-    address, worker = cluster
+def test_a_cluster_of_our_own_asks_for_a_token_and_leaves_nothing_in_the_home(tmp_path):
+    pytest.importorskip("ray")
+    code = (
+        "import os\n"
+        "from whitesquare.executor import make_executor\n"
+        "outcome, = make_executor('ray', workers=1).run(divmod, [7], {'shared': __import__('numpy').zeros(1)})\n"
+        "assert 'unsupported operand' in outcome.failure, outcome\n"
+        "assert os.environ['RAY_AUTH_MODE'] == 'token'\n"
+    )
+    own = {name: value for name, value in ENV.items() if not name.startswith("RAY_AUTH")} | {"HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=own, capture_output=True, text=True, check=False, timeout=90
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / ".ray").exists()
+
+
+def test_a_grid_survives_the_loss_of_a_node_with_the_same_numbers(cluster, env, tmp_path, small_train, small_test):
+    address, raylet = cluster
     write_dataset(tmp_path / "data", small_train, small_test, "npz")
     plan = small_plan(tmp_path / "data", tmp_path / "plan.toml", seeds=3, epochs=1)
     assert run(plan, tmp_path / "local").finished == 12
 
     out = tmp_path / "ray"
     asked = command(plan, out, "--executor", "ray", "--address", address, "--workers", 3)
-    grid = subprocess.Popen(asked, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    grid = subprocess.Popen(asked, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         until(lambda: grid.poll() is not None or len(list(out.glob("cells/*.json"))) >= 2, 60, "finished cell")
         assert grid.poll() is None, grid.communicate()
-        os.kill(raylet_below(worker.pid), signal.SIGKILL)
+        assert len(list(out.glob("cells/*.json"))) < 12
+        os.kill(raylet, signal.SIGKILL)
         _, errors = grid.communicate(timeout=120)
     finally:
         grid.kill()
         grid.wait()
     assert grid.returncode == 0, errors
-    assert alive(address) == 1
+    # The grid can be done before the head has missed the node for long enough to call it dead.
+    until(lambda: alive(env, address) == 1, 60, "loss of a node noticed")
     result = json.loads((out / "results.json").read_text())
     assert result["finished"] == result["cells"] == 12
     assert numbers(out) == numbers(tmp_path / "local")

@@ -5,6 +5,7 @@ Where the driver runs is where the shared arrays live first; a node fetches one 
 
 import logging
 import os
+import secrets
 import socket
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,9 +45,9 @@ class RayExecutor:
 
     def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Iterator[Outcome[Result]]:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
+        _connect(self.address, self.workers, sum(array.nbytes for array in shared.values()))
         import ray
 
-        _connect(self.address, self.workers, sum(array.nbytes for array in shared.values()))
         held = {name: ray.put(array) for name, array in shared.items()}
         task: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(_task)
         waiting = deque(enumerate(items))
@@ -65,21 +66,32 @@ def _connect(address: str | None, workers: int, shared: int) -> None:
 
     Without an address one is started here, on the loopback interface, with memory for twice the ``shared`` bytes.
     """
-    import ray
-
-    if ray.is_initialized():
-        return
     own: dict[str, Any] = {}
     if address is None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a security tool does not tell anybody where it runs
+        _set_own_environment()
         own = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         own["object_store_memory"] = _SPARE + 2 * shared
     else:
         _knock(address)
+    import ray
+
+    if ray.is_initialized():
+        return
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _unreachable(address, error) from error
+
+
+def _set_own_environment() -> None:
+    """Set what a cluster started here reads, before Ray is loaded and reads it.
+
+    Ray listens on every interface, so it must ask for a token; left to itself it would keep one in the user's home,
+    where every later cluster of that user would find it.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a security tool does not tell anybody where it runs
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def _knock(address: str) -> None:
@@ -96,7 +108,7 @@ def _knock(address: str) -> None:
 def _unreachable(address: str | None, error: Exception) -> UsageError:
     return UsageError(
         f"There is no Ray cluster to be reached at {address or 'this machine'} ({reason(error)}); start one with "
-        "`ray start --head` and give the address it prints."
+        "`ray start --head` and give the address it prints; where it asks for a token, set RAY_AUTH_MODE=token."
     )
 
 
