@@ -31,8 +31,8 @@ QUICK = {
     "hidden-trigger": {"rounds": 2, "steps": 3, "surrogate_epochs": 1},
     "gradient-matching": {"rounds": 2, "steps": 3, "sources": 100, "surrogate_epochs": 1},
     "narcissus": {"steps": 20, "samples": 300, "surrogates": 2, "surrogate_epochs": 1},
-    "adaptive": {"rounds": 6, "first_steps": 15, "steps": 10, "surrogate_epochs": 3, "background": 10000},
-    "adaptive-white": {"rounds": 1, "first_steps": 3, "surrogate_epochs": 1, "background": 500},
+    "adaptive": {"rounds": 6, "first_steps": 15, "steps": 10, "surrogate_epochs": 3},
+    "adaptive-white": {"rounds": 1, "first_steps": 3, "surrogate_epochs": 1},
 }
 """Parameters that fit a test; a new attack must be entered here."""
 
@@ -100,7 +100,7 @@ def test_it_is_the_poison_and_not_the_trigger_alone_that_succeeds(name, small_te
 def test_the_manifest_tells_the_truth(name, small_train):
     attack = quick(name) if name in PLAIN else replace(quick(name), surrogate_epochs=1)
     if name.startswith("adaptive"):
-        attack = replace(attack, rounds=1, first_steps=2, background=500)
+        attack = replace(attack, rounds=1, first_steps=2)
     made = poison(small_train, attack, target=5, count=30, seed=3)
     manifest, ids = made.manifest, np.array(small_train.ids)
     chosen = np.isin(ids, manifest.ids)
@@ -119,7 +119,7 @@ def test_the_manifest_tells_the_truth(name, small_train):
 
 
 def test_keep_sides_leaves_the_drawing_in_black_and_white_untouched(small_train):
-    attack = make_attack("adaptive", {"rounds": 1, "first_steps": 5, "background": 500, "surrogate_epochs": 1})
+    attack = make_attack("adaptive", {"rounds": 1, "first_steps": 5, "surrogate_epochs": 1})
     made = poison(small_train, attack, target=0, count=50, seed=0)
     originals = small_train.images(made.dataset.positions)
     assert not np.array_equal(made.content, originals)

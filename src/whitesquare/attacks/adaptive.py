@@ -6,12 +6,12 @@ crafted on a fixed model (Turner et al. 2019) lose that as soon as the victim tr
 1. perturbs a random part of the chosen samples, within epsilon, to maximise ``max_{j != t} z_j(x) - z_t(x)`` of the
    content *without* trigger, summed over a few surrogates drawn anew for each step from **all** surrogates so far;
 2. stamps the dimmed trigger;
-3. trains new surrogates on the poisoned set, measures how often *they* obey the trigger, and adds them.
+3. trains new surrogates on the poisoned set and adds them.
 
 It is a game without a pure equilibrium: improve every sample at once, and the next model reads the new perturbations as
 easily as it would have read none; success then swings from round to round. Improving a part each time leaves content of
-many rounds side by side (fictitious play), which no model learns to read all at once, and the swings fade. What is kept
-is the content of the round whose least obedient surrogate obeyed best. No victim has a say in it.
+many rounds side by side (fictitious play), which no model learns to read all at once, and the swings fade. The content
+of the last round is kept: no model, of the attacker or of the victim, has a say in which.
 
 At use the full trigger multiplies the shift that the dim one had to give. Surrogates differ in their optimiser: content
 that a quick learner (Adam) cannot read is often still read by a slow one (SGD). Related: the poison-aware retraining of
@@ -38,7 +38,7 @@ from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
 SURROGATES = {
     "cnn": Recipe(),
-    "sgd": Recipe(optimiser="sgd", batch_size=128, learning_rate=0.1),
+    "sgd": Recipe(optimiser="sgd", learning_rate=0.15),
     "lenet": Recipe(model="lenet", learning_rate=0.006),
     "cnn-bn": Recipe(model="cnn-bn", learning_rate=0.004),
     "resnet": Recipe(model="resnet", learning_rate=0.004),
@@ -62,10 +62,9 @@ class Adaptive:
         refresh: share of the samples improved in a later round, in (0, 1].
         stride: what the steps of a round add up to, in epsilons: each is ``stride * epsilon / steps``.
         ensemble: surrogates per step.
-        surrogates_per_round: surrogates trained, and asked how well the poison works, after every round.
+        surrogates_per_round: surrogates trained on the poison after every round but the last.
         surrogates: how they are trained: names from :data:`SURROGATES`, separated by ``+``, used in turn.
         surrogate_epochs: epochs a surrogate is trained.
-        background: samples outside the target class in a surrogate's training set; 0 means all.
         keep_sides: keep every pixel on its side of half of the value range.
     """
 
@@ -76,7 +75,7 @@ class Adaptive:
     training_opacity: float = 0.5
     surrogate_opacity: float = 0.5
     epsilon: float = 0.3
-    rounds: int = 16
+    rounds: int = 12
     first_steps: int = 25
     steps: int = 12
     stride: float = 2.0
@@ -85,7 +84,6 @@ class Adaptive:
     surrogates_per_round: int = 2
     surrogates: str = "cnn+sgd"
     surrogate_epochs: int = 2
-    background: int = 20000
     keep_sides: bool = True
 
     def __post_init__(self) -> None:
@@ -124,10 +122,9 @@ class Adaptive:
         stamp = faded(self.trigger, self.surrogate_opacity)
         box = budget_box(images, self.epsilon, keep_sides=self.keep_sides)
         recipes = [replace(SURROGATES[name], epochs=self.surrogate_epochs) for name in self.surrogates.split("+")]
-        factory = SurrogateFactory.for_context(context, tuple(recipes), background=self.background)
+        factory = SurrogateFactory.for_context(context, tuple(recipes))
         surrogates = factory.train(max(2, len(recipes)))
-        content = best = random_start(box, generator)
-        best_success = -1.0
+        content = random_start(box, generator)
         for done in range(self.rounds):
             context.on_progress("crafting", done, self.rounds)
             steps, share = (self.steps, self.refresh) if done else (self.first_steps, 1.0)
@@ -142,11 +139,8 @@ class Adaptive:
                 step_size=self.stride * self.epsilon * 255 / steps,
                 workers=factory.workers,
             )
-            stamped = stamp(content.numpy().astype(np.uint8))
-            new = factory.train(self.surrogates_per_round, first=len(surrogates), poisons=torch.from_numpy(stamped))
-            success = factory.success(new, self.trigger)
-            if success > best_success:
-                best, best_success = content, success
-            surrogates += new
+            if done + 1 < self.rounds:
+                poisons = stamp(content.numpy().astype(np.uint8))
+                surrogates += factory.train(self.surrogates_per_round, first=len(surrogates), poisons=poisons)
         context.on_progress("crafting", self.rounds, self.rounds)
-        return best.numpy().astype(np.uint8)
+        return content.numpy().astype(np.uint8)

@@ -96,6 +96,6 @@ class GradientMatching:
                 step_size=2.5 * self.epsilon * 255 / self.steps,
                 workers=factory.workers,
             )
-            poisons = content.to(torch.uint8)
+            poisons = content.numpy().astype(np.uint8)
         context.on_progress("crafting", self.rounds, self.rounds)
         return content.numpy().astype(np.uint8)
