@@ -14,6 +14,7 @@ from typing import Any
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 DEMO = DOCS / "results" / "demo.json"
+REFERENCE = DOCS.parent / "benchmarks" / "results" / "reference.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 
 
@@ -75,6 +76,24 @@ def speed_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def leaderboard(result: dict[str, Any]) -> str:
+    """Return the reference grid as a Markdown table, the strongest attack first within a victim family."""
+    lines = [
+        "| attack | victim | success, % | worst, % | n | clean accuracy, % | labels | readable, % | largest change |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for line in sorted(result["lines"], key=lambda line: (line["victim"] != "default", -line["asr"]["mean"])):
+        asr, poison = line["asr"], line["poison"]
+        lines.append(
+            f"| `{line['setting']}` | {line['victim']} | {spread(asr)} | {100 * asr['worst']:.2f} | {asr['n']} | "
+            f"{100 * line['ca']['mean']:.2f} | {'true' if poison['clean_label'] else 'false'} | "
+            f"{100 * poison['label_consistency']['value']:.1f} | {poison['linf']:.3f} |"
+        )
+    machine = result["machine"]
+    lines += ["", f"{machine['processor']}, {machine['cores']} cores, torch {result['versions']['torch']}."]
+    return "\n".join(lines)
+
+
 def middle(runs: list[dict[str, float]], name: str) -> float:
     """Return the median of one figure."""
     return median(run[name] for run in runs)
@@ -97,7 +116,8 @@ def main(arguments: list[str]) -> None:
         for name in ("poisons", "accuracy-and-success"):
             shutil.copy(out / "figures" / f"{name}.png", DOCS / "images" / f"{name}.png")
     tables = {"results": table(json.loads(DEMO.read_text())), "speed": speed_table(json.loads(ART.read_text()))}
-    for path in (README, DOCS / "results.md"):
+    tables["leaderboard"] = leaderboard(json.loads(REFERENCE.read_text()))
+    for path in (README, DOCS / "results.md", DOCS / "leaderboard.md"):
         wanted = text = path.read_text()
         for name, content in tables.items():
             wanted = filled(wanted, name, content)

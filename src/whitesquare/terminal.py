@@ -162,6 +162,8 @@ def _data_row(row: Row) -> tuple[str, ...]:
 
 def show_victim(victim: VictimResult) -> None:
     """Print what one victim does."""
+    from whitesquare.report.formats import short
+
     table(
         f"{victim.model}, seed {victim.seed}",
         ("figure", "value"),
@@ -169,7 +171,7 @@ def show_victim(victim: VictimResult) -> None:
             ("clean accuracy", estimate(victim.ca)),
             ("attack success", estimate(victim.asr)),
             ("reaction to the trigger", f"{victim.visibility:.2f} (mean largest change of a logit)"),
-            ("trigger", victim.trigger),
+            ("trigger", short(victim.trigger, 120)),
             ("target class", str(victim.target)),
             *((f"attack success on {name}", estimate(found)) for name, found in victim.asr_by_class.items()),
         ],
