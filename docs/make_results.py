@@ -79,13 +79,15 @@ def speed_table(result: dict[str, Any]) -> str:
 def leaderboard(result: dict[str, Any]) -> str:
     """Return the reference grid as a Markdown table, the strongest attack first within a victim family."""
     lines = [
-        "| attack | victim | success, % | worst, % | n | clean accuracy, % | labels | readable, % | largest change |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| attack | poisons | opacity | victim | success, % | worst, % | n | clean accuracy, % | labels | readable, % "
+        "| largest change |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for line in sorted(result["lines"], key=lambda line: (line["victim"] != "default", -line["asr"]["mean"])):
         asr, poison = line["asr"], line["poison"]
         lines.append(
-            f"| `{line['setting']}` | {line['victim']} | {spread(asr)} | {100 * asr['worst']:.2f} | {asr['n']} | "
+            f"| `{line['attack']}` | {line['count']} | {line['parameters'].get('training_opacity', '-')} | "
+            f"{line['victim']} | {spread(asr)} | {100 * asr['worst']:.2f} | {asr['n']} | "
             f"{100 * line['ca']['mean']:.2f} | {'true' if poison['clean_label'] else 'false'} | "
             f"{100 * poison['label_consistency']['value']:.1f} | {poison['linf']:.3f} |"
         )

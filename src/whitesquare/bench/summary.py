@@ -8,6 +8,7 @@ from whitesquare.attacks import ATTACKS, attack_parameters
 from whitesquare.bench.types import BASELINE, OPACITY, BenchResult, Cell, Curve, Failure, Line, Point, Record
 from whitesquare.estimates import over_victims
 from whitesquare.machine import machine, versions
+from whitesquare.triggers import trigger_spec
 from whitesquare.types import Parameter
 
 AXES: dict[str, Callable[[Line], Parameter]] = {
@@ -78,11 +79,18 @@ def _settings(cells: Sequence[Cell]) -> dict[tuple[str, str], str]:
     """Name every setting once; what all of them share is not told."""
     first = {(cell.poison_key, str(cell.parameters.get(OPACITY))): cell for cell in cells}
     told = {key: setting_of(cell, first.values()) for key, cell in first.items()}
-    for part in ("data", "trigger", "target", "attack_seed"):
+    for part in ("data", "target", "attack_seed"):
         values = {vars(cell)[part] for cell in first.values() if cell.attack != BASELINE}
         if len(values) > 1:
             told = {key: f"{name} {part}={vars(first[key])[part]}" for key, name in told.items()}
-    return told
+    return {
+        key: name if _own_trigger(first[key]) else f"{name} trigger={first[key].trigger}" for key, name in told.items()
+    }
+
+
+def _own_trigger(cell: Cell) -> bool:
+    """Tell whether the trigger is the one the attack (for clean data, ``stamp``) has by itself: it goes unsaid."""
+    return cell.trigger == trigger_spec(ATTACKS.get(cell.attack, ATTACKS["stamp"]).trigger)
 
 
 def _line(group: Sequence[Record], names: dict[tuple[str, str], str]) -> Line:
