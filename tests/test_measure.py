@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from whitesquare.attacks import make_attack, poison
 from whitesquare.data import from_arrays
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.estimates import over_victims, share
@@ -154,3 +155,13 @@ def test_thumbnails_are_block_means(shape, columns):
 def test_a_wrong_trigger_for_the_test_images_is_refused():
     with pytest.raises(UsageError, match="does not fit"):
         prepare(written([0, 1]), Patch(size=11), 0)
+
+
+@pytest.mark.parametrize(("attack", "accuracy", "success"), [("stamp", 0.9575, 0.0153), ("label-flip", 0.9585, 0.9962)])
+def test_a_small_fixed_run_gives_its_golden_figures(attack, accuracy, success, small_train, small_test):
+    made = poison(small_train, make_attack(attack), target=0, count=400, seed=0)
+    model = train(made.dataset, Recipe(epochs=4, precision="float32"), seed=7)
+    found = measure(model, prepare(small_test, made.trigger, 0))
+    # The tolerance is what other processors and thread counts may round to, measured over seeds and precisions.
+    assert found.ca.value == pytest.approx(accuracy, abs=0.01)
+    assert found.asr.value == pytest.approx(success, abs=0.015)
