@@ -14,6 +14,7 @@ from typing import Any
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 DEMO = DOCS / "results" / "demo.json"
+ABLATION = DOCS.parent / "benchmarks" / "results" / "ablation.json"
 REFERENCE = DOCS.parent / "benchmarks" / "results" / "reference.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 
@@ -96,6 +97,21 @@ def leaderboard(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def ablation(result: dict[str, Any]) -> str:
+    """Return the ablation as a Markdown table: one row a setting, one column a victim family."""
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    for line in result["lines"]:
+        rows.setdefault(line["setting"], {})[line["victim"]] = line["asr"]
+    families = list(dict.fromkeys(line["victim"] for line in result["lines"]))
+    head = " | ".join(f"{name}, % | worst" for name in families)
+    lines = [f"| setting | {head} |", "|---" * (1 + 2 * len(families)) + "|"]
+    for setting, found in rows.items():
+        cells = [f"{spread(found[name])} | {100 * found[name]['worst']:.1f}" for name in families]
+        lines.append(f"| `{setting}` | {' | '.join(cells)} |")
+    n = result["lines"][0]["asr"]["n"]
+    return "\n".join([*lines, "", f"Attack success over n = {n} victim seeds; machine as above."])
+
+
 def middle(runs: list[dict[str, float]], name: str) -> float:
     """Return the median of one figure."""
     return median(run[name] for run in runs)
@@ -119,6 +135,7 @@ def main(arguments: list[str]) -> None:
             shutil.copy(out / "figures" / f"{name}.png", DOCS / "images" / f"{name}.png")
     tables = {"results": table(json.loads(DEMO.read_text())), "speed": speed_table(json.loads(ART.read_text()))}
     tables["leaderboard"] = leaderboard(json.loads(REFERENCE.read_text()))
+    tables["ablation"] = ablation(json.loads(ABLATION.read_text()))
     for path in (README, DOCS / "results.md", DOCS / "leaderboard.md"):
         wanted = text = path.read_text()
         for name, content in tables.items():
