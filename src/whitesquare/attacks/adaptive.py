@@ -11,7 +11,7 @@ crafted on a fixed model (Turner et al. 2019) lose that as soon as the victim tr
 It is a game, and can swing: improve every sample at once, and the next model may read the new perturbations as easily
 as it would have read none. Improving a part each time leaves content of many rounds side by side (fictitious play): it
 stopped the swings of surrogates trained on part of the set. With surrogates trained on the whole set, as now, the
-ablation in docs/leaderboard.md finds no difference but the cost, which is a third. The content of the last round is
+ablation in docs/leaderboard.md finds no difference; it takes a third of the gradients. The content of the last round is
 kept: no model, of the attacker or of the victim, has a say in which.
 
 At use the full trigger multiplies the shift that the dim one had to give. Surrogates differ in their optimiser: content
