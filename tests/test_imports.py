@@ -18,7 +18,9 @@ LAYERS = [
     {"models", "label_check"},
     {"augment", "executor"},
     {"train"},
-    {"attacks", "measure"},
+    {"features"},
+    {"attacks", "measure", "detectors"},
+    {"scan"},
     {"runs", "experiment", "testing", "bench"},
     {"results", "victims"},
     {"report"},
@@ -30,7 +32,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 TORCH_FREE = (
     *("types", "errors", "data", "triggers", "attacks", "recipes", "estimates", "cache", "folders", "gallery"),
     *("runs", "results", "rows", "report", "label_check", "catalogue", "terminal", "cli", "testing"),
-    *("bench.plan", "bench.cells", "bench.store", "bench.summary", "report.bench"),
+    *("detectors.types", "bench.plan", "bench.cells", "bench.store", "bench.summary", "report.bench"),
 )
 
 

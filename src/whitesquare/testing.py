@@ -1,4 +1,4 @@
-"""Contract tests for your own triggers, attacks and data sets: call them from your test suite.
+"""Contract tests for your own triggers, attacks, data sets and detectors: call them from your test suite.
 
 Each ``check_`` function returns nothing and raises :class:`~whitesquare.errors.ContractError` with the promise that
 was broken. whitesquare runs the same checks on everything it registers.
@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 
 from whitesquare.attacks import poison
+from whitesquare.detectors.types import FAMILIES, NEEDS, Detector, Evidence
 from whitesquare.errors import ContractError
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import Attack, ImageDataset, Trigger, UInt8Array
@@ -83,6 +84,38 @@ def check_attack(attack: Attack, dataset: ImageDataset, *, target: int, count: i
     poisons = first.dataset.images(first.dataset.positions)
     _require(np.array_equal(stamped, poisons), attack, "must stamp the training trigger its manifest names")
     _check_poison(attack, images, labels, first.dataset, target, set(first.manifest.ids), count)
+
+
+def check_detector(detector: Detector, evidence: Evidence) -> None:
+    """Score ``evidence`` twice and check everything a detector promises.
+
+    It must be a frozen dataclass with a name, a rule and a family, say what it needs, leave the evidence alone, repeat
+    itself, and give one score per sample and one statistic per class: float32, finite, or NaN for "not scored".
+    """
+    parameters = getattr(type(detector), "__dataclass_params__", None)
+    _require(parameters is not None and parameters.frozen, detector, "must be a frozen dataclass")
+    _require(bool(detector.name) and bool(detector.rule_id), detector, "must have a name and a rule id")
+    _require(detector.family in FAMILIES, detector, f"must be of one of the families {', '.join(FAMILIES)}")
+    _require(detector.needs <= set(NEEDS), detector, f"must need nothing but {', '.join(NEEDS)}")
+    _require(detector.needs <= evidence.has, detector, f"needs {', '.join(sorted(detector.needs - evidence.has))}")
+    before = {
+        item.name: np.array(value) for item in fields(evidence) if _is_array(value := getattr(evidence, item.name))
+    }
+    first, again = detector.score(evidence), detector.score(evidence)
+    for name, value in before.items():
+        _require(np.array_equal(getattr(evidence, name), value), detector, f"must not write into the {name}")
+    expected = {"scores": (len(evidence.labels),), "class_stats": (len(evidence.classes),)}
+    for name, shape in expected.items():
+        value = getattr(first, name)
+        _require(value.dtype == np.float32, detector, f"must give {name} as float32; got {value.dtype}")
+        _require(value.shape == shape, detector, f"must give {name} of the shape {shape}; got {value.shape}")
+        _require(not np.isinf(value).any(), detector, f"must give finite {name}, or NaN for what it did not score")
+        same = np.array_equal(value, getattr(again, name), equal_nan=True)
+        _require(same, detector, f"must give the same {name} every time")
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray)
 
 
 def _check_poison(

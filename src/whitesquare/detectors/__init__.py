@@ -1,0 +1,1 @@
+"""Detectors: one file per method, one formula each; they score and never flag."""

@@ -1,0 +1,96 @@
+"""A trained network as the scan uses it: logits and penultimate activations, streamed in batches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from whitesquare.errors import DataError
+from whitesquare.models import Model
+from whitesquare.train import to_float
+from whitesquare.types import FloatArray, Progress, UInt8Array, silent
+
+_BATCH = 1000
+
+
+def last_linear(network: nn.Module) -> nn.Linear:
+    """Return the layer whose input is the penultimate activation.
+
+    Raises:
+        DataError: if the network has no linear layer.
+    """
+    found = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not found:
+        raise DataError("The network has no linear layer, so it has no penultimate activations to scan.")
+    return found[-1]
+
+
+@dataclass(frozen=True)
+class ScanModel:
+    """A network in evaluation mode with what the detectors ask of it.
+
+    Attributes:
+        model: the network and its card.
+        head: its last linear layer.
+    """
+
+    model: Model
+    head: nn.Linear = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find the last linear layer."""
+        object.__setattr__(self, "head", last_linear(self.model.network))
+
+    @property
+    def network(self) -> nn.Module:
+        """The network: float images in [0, 1], ``(B, C, H, W)``, to logits ``(B, K)``."""
+        return self.model.network
+
+    def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return penultimate activations ``(B, D)`` and logits ``(B, K)`` of float images; differentiable."""
+        caught: list[Tensor] = []
+        handle = self.head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+        try:
+            logits = self.network(images)
+        finally:
+            handle.remove()
+        return caught[0], logits
+
+    def batches(self, images: UInt8Array) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+        """Yield position, penultimate activations and logits, batch by batch, without gradients."""
+        with torch.inference_mode():
+            for start in range(0, len(images), _BATCH):
+                part = slice(start, min(start + _BATCH, len(images)))
+                activations, logits = self.run(to_float(torch.from_numpy(np.array(images[part]))))
+                yield part, activations.flatten(1).numpy(), logits.numpy()
+
+    def logits(self, images: UInt8Array) -> FloatArray:
+        """Return the logits ``(N, K)``, float32, of uint8 images ``(N, C, H, W)``."""
+        found = [logits for _, _, logits in self.batches(images)]
+        return np.concatenate(found) if found else np.empty((0, len(self.model.card.classes)), np.float32)
+
+    def evaluate(
+        self, images: UInt8Array, folder: Path, on_progress: Progress = silent
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return features ``(N, D)`` in a memory-mapped file below ``folder``, and logits ``(N, K)``.
+
+        Raises:
+            DataError: if an output is not a finite number.
+        """
+        size, classes = len(images), len(self.model.card.classes)
+        features = np.lib.format.open_memmap(
+            folder / "features.npy", mode="w+", dtype=np.float32, shape=(size, self.head.in_features)
+        )
+        logits = np.empty((size, classes), np.float32)
+        for part, activations, outputs in self.batches(images):
+            if not (np.isfinite(outputs).all() and np.isfinite(activations).all()):
+                raise DataError(
+                    "The model's outputs are not finite numbers (NaN or infinity); expected a trained model, so train "
+                    "it again, or scan without --model."
+                )
+            features[part], logits[part] = activations, outputs
+            on_progress("reading features", part.stop, size)
+        return features, logits

@@ -1,0 +1,1 @@
+"""The scan: detectors, ranks, class alarms, confirmed triggers, findings."""
