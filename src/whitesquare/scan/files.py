@@ -5,7 +5,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +26,6 @@ _ROWS = 65_536
 """Samples handed to DuckDB at a time: ids become Python strings only for so many."""
 
 _RESERVED = ("id", "label", "fused", "p_value")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def scan_json(result: ScanResult, scores: ScanScores | None = None) -> str:
@@ -42,8 +40,8 @@ def scan_json(result: ScanResult, scores: ScanScores | None = None) -> str:
     """
     record = _finite(_record(result, scores))
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    # UTF-8 has no unpaired surrogates, JSON's own escape has: such an id must lead back to its file.
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    # UTF-8 has no unpaired surrogates; what Python escapes them with is JSON's escape, so ids come back as they were.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
@@ -213,7 +211,8 @@ def _columns(scores: ScanScores) -> dict[str, FloatArray]:
     if taken := {name.lower() for name in names} & set(_RESERVED):
         raise DataError(f"A detector is named {min(taken)!r}, which is a column of every table of scores; rename it.")
     columns = {"fused": scores.fused, "p_value": scores.p_values} | {name: scores.by_detector[name] for name in names}
-    for name, column in {"label": scores.labels, **columns}.items():
+    every: dict[str, NDArray[Any]] = {"label": scores.labels, **columns}
+    for name, column in every.items():
         if len(column) != len(scores.ids):
             raise DataError(f"{len(column)} values of {name!r} were given for {len(scores.ids)} samples.")
     return columns
