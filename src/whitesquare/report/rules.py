@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from whitesquare.detectors.types import Detector
 from whitesquare.errors import UsageError
+from whitesquare.report import formats
 
 TAGS = ("security", "data-poisoning", "MITRE ATLAS AML.T0020", "OWASP ML02:2023")
 """Poison Training Data, and Data Poisoning Attack."""
 
 _HEAD = re.compile(r"[A-Z][A-Za-z ]{2,30}: ")
 """Starts a line of its own: ``Cost: ...``, ``Failure modes: ...``."""
+
+_ROLE = re.compile(r":[a-z:]+:`~?([^`]+)`")
 
 _EVIDENCE = {
     "pixel": "the pixels of a class agree where natural images differ",
@@ -65,10 +68,13 @@ def _rule(detector: Detector) -> Rule:
 
 
 def reflow(text: str) -> str:
-    """Join the lines of a docstring, which are as long as the source allows; headed lines and indented ones stay."""
+    """Join the lines of a docstring, which are as long as the source allows; headed lines and indented ones stay.
+
+    Roles and double backquotes, which only a documentation builder understands, go.
+    """
     lines: list[str] = []
     joins = False
-    for line in text.splitlines():
+    for line in _ROLE.sub(r"\1", text).replace("``", "").splitlines():
         if joins and line and not line.startswith((" ", "- ", "* ")) and not _HEAD.match(line):
             lines[-1] += f" {line}"
         else:
@@ -87,4 +93,5 @@ def rule_of(rule_id: str, name: str, family: str) -> Rule:
 
 
 def _general(family: str) -> str:
-    return f"A detector of the {family} family: {_EVIDENCE.get(family, 'the kind of evidence is not described')}."
+    evidence = _EVIDENCE.get(family, "the kind of evidence is not described")
+    return f"A detector of the {formats.short(family)} family: {evidence}."

@@ -13,7 +13,7 @@ from whitesquare.scan.types import TIERS, Alarm, ContactSheet, Scan, ScanResult,
 _QUEUE = 100
 _CLASSES = 20
 _ROWS = 1000
-_ALARMS = 50
+_ALARMS = 20
 _SKIPPED = 50
 
 

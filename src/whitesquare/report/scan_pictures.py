@@ -60,10 +60,11 @@ def trigger_pictures(trigger: TriggerEstimate) -> TriggerPictures:
     board = _on_board(picture, mask > weak)
     shades = _shades(mask)
     crop = slice(top, bottom), slice(left, right)
+    encode = _png if max(mask.shape) <= _SMALL else _jpeg
     return TriggerPictures(
-        whole=_png(board),
-        near=_png(_on_board(picture[crop], (mask > weak)[crop])),
-        mask=_png(images.enlarge(shades[crop])),
+        whole=encode(board),
+        near=encode(_on_board(picture[crop], (mask > weak)[crop])),
+        mask=encode(images.enlarge(shades[crop])),
         opacity=float(mask.max()),
         height=mask.shape[0],
         width=mask.shape[1],
@@ -156,10 +157,12 @@ def overlay(picture: UInt8Array, heat: NDArray[np.floating]) -> UInt8Array:
 
 def thumbnail(picture: UInt8Array) -> str:
     """Encode a picture as a data URI: a small one exactly, a large one scaled down as JPEG, for the page's size."""
-    if max(picture.shape[:2]) <= _SMALL:
-        return _png(picture)
+    return _png(picture) if max(picture.shape[:2]) <= _SMALL else _jpeg(picture, _LARGE)
+
+
+def _jpeg(picture: UInt8Array, side: int = 320) -> str:
     image = Image.fromarray(picture)
-    image.thumbnail((_LARGE, _LARGE))
+    image.thumbnail((side, side))
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=88, subsampling=0)
     return html.uri("image/jpeg", buffer.getvalue())

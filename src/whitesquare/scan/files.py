@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ FORMAT = "whitesquare scan 1"
 VERDICTS = (*TIERS, "nothing found")
 _ROWS = 65_536
 """Samples handed to DuckDB at a time: ids become Python strings only for so many."""
+
+_MEMORY = "256MB"
+"""What DuckDB may hold of a table at a time."""
 
 _RESERVED = ("id", "label", "fused", "p_value")
 
@@ -194,8 +198,10 @@ def write_scores(path: Path, scores: ScanScores) -> None:
     quoted = [_quote(name) for name in columns]
     # Columns of a chunk are numbered, so that no name of a plug-in is ever part of a query unquoted.
     picked = ", ".join(f"CASE WHEN isnan(c{i}) THEN NULL ELSE c{i} END" for i in range(len(columns)))
-    with whole_file(path) as part, duckdb.connect() as connection:
+    # On disk, not in memory: a table of any size takes what DuckDB's limit allows, the rest of it waits in a file.
+    with whole_file(path) as part, TemporaryDirectory() as folder, duckdb.connect(f"{folder}/scores.db") as connection:
         connection.execute("SET threads = 1")  # the same rows give the same bytes
+        connection.execute(f"SET memory_limit = '{_MEMORY}'")
         declared = ", ".join(f"{name} FLOAT" for name in quoted)
         connection.execute(f"CREATE TABLE scores (id VARCHAR, label BIGINT, {declared})")
         for chunk in _chunks(scores, columns):
