@@ -33,6 +33,7 @@ TORCH_FREE = (
     *("types", "errors", "data", "triggers", "attacks", "recipes", "estimates", "cache", "folders", "gallery"),
     *("runs", "results", "rows", "report", "label_check", "catalogue", "terminal", "cli", "testing"),
     *("detectors.types", "bench.plan", "bench.cells", "bench.store", "bench.summary", "report.bench"),
+    *("scan.types", "scan.files", "report.scan", "report.sarif", "report.junit", "report.rules"),
 )
 
 

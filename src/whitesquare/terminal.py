@@ -15,6 +15,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:  # types.py loads NumPy, which `--help` must not wait for
     from whitesquare.bench.types import BenchResult
+    from whitesquare.report.rules import Rule
+    from whitesquare.scan.types import Alarm, ScanResult
     from whitesquare.types import Estimate, Measurement, Progress, Row, Spread, VictimResult
 
 _EVERY = 30.0
@@ -200,3 +202,46 @@ def show_bench(result: BenchResult) -> None:
         say(f"{', '.join(blind)}: {_BLIND}")
     if len(result.codes) > 1:
         say(f"These cells were computed by {len(result.codes)} versions of the code; a new folder computes them anew.")
+
+
+def show_rule(rule: Rule) -> None:
+    """Print what a rule is: its own text, after one line of facts."""
+    needs = ", ".join(rule.needs) or "nothing but the samples"
+    say(f"{rule.rule_id} {rule.name} (family: {rule.family}; needs: {needs})\n\n{rule.text}")
+
+
+def show_scan(result: ScanResult) -> None:
+    """Print what a scan found: the verdict, the classes that stand out, what did not run, and what to do next."""
+    from whitesquare.report import formats, scan_text
+
+    say(formats.plain(f"{scan_text.headline(result)}. {scan_text.lead(result)}"))
+    for reason in result.reasons:
+        say(formats.plain(f"- {formats.short(reason, 400)}"))
+    if result.alarms:
+        columns = ("class", "tier", "flagged", "flip rate in %", "control", "p")
+        title = "\nClasses that stand out (control: the worst of the patterns pasted for comparison)"
+        table(title, columns, [_alarm_row(alarm) for alarm in result.alarms], numbers=True)
+    for line in scan_text.notices(result):
+        say(formats.plain(line))
+    said = (scan_text.caution(result), scan_text.calibration(result), formats.short(result.calibration_note, 400))
+    say(formats.plain("\n" + " ".join(part for part in said if part)))
+    if result.alarms:
+        say_json(f"\nNext:\n  {scan_text.next_command(result)}\n")
+
+
+def _alarm_row(alarm: Alarm) -> tuple[str, ...]:
+    from whitesquare.report import formats
+
+    test = alarm.transplant
+    rate = "not tested"
+    if test is not None:
+        found = test.flip_rate
+        rate = f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return (
+        formats.short(alarm.class_name, 20),
+        alarm.tier,
+        str(alarm.carriers),
+        rate,
+        f"{100 * test.control_worst:.1f}" if test else "-",
+        formats.plain(formats.p_value(alarm.p_value)),
+    )

@@ -2,6 +2,7 @@ import pytest
 
 from whitesquare.types import Gallery, Measurement
 
+from . import registry
 from .sample import measurement, mnist_gallery
 
 
@@ -13,3 +14,8 @@ def mnist_measurement() -> Measurement:
 @pytest.fixture(scope="session")
 def gallery() -> Gallery:
     return mnist_gallery()
+
+
+@pytest.fixture
+def one_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.install(monkeypatch)

@@ -12,6 +12,7 @@ from whitesquare import terminal
 from whitesquare.cli.bench import bench
 from whitesquare.cli.demo import demo
 from whitesquare.cli.exits import PASS
+from whitesquare.cli.explain import explain
 from whitesquare.cli.list import list_
 from whitesquare.cli.measure import measure
 from whitesquare.cli.poison import poison
@@ -44,7 +45,7 @@ def _options(version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
 
 
-for verb in (demo, poison, train, measure, report, bench):
+for verb in (demo, poison, train, measure, report, bench, explain):
     app.command()(verb)
 app.command("list")(list_)
 

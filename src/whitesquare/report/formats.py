@@ -70,14 +70,20 @@ def estimate(found: Estimate) -> str:
     return f"{interval(found.value, found.low, found.high)}, {plural(found.n, 'image', sign='n = ')}"
 
 
+def p_value(value: float | None) -> str:
+    """Write a p-value with two significant digits; only an exact zero is written as zero."""
+    value = number(value)
+    return MISSING if value is None else f"{value:.2g}"
+
+
 def count(n: int) -> str:
     """Write a whole number with thousands separators."""
     return f"{n:,}"
 
 
-def plural(n: int, noun: str, *, sign: str = "") -> str:
+def plural(n: int, noun: str, *, sign: str = "", ending: str = "s") -> str:
     """Write ``1 victim`` or ``3 victims``, with ``sign`` before the number."""
-    return f"{sign}{count(n)}{SPACE}{noun}{'' if n == 1 else 's'}"
+    return f"{sign}{count(n)}{SPACE}{noun}{'' if n == 1 else ending}"
 
 
 def points(difference: float | None) -> str:
@@ -137,3 +143,8 @@ def short(name: str, limit: int = 32) -> str:
 def quoted(name: str) -> str:
     """Put a shortened name between typographic quotation marks."""
     return f"\u201c{short(name)}\u201d"
+
+
+def plain(text: str) -> str:
+    """Replace typography that a terminal or a log may not have: no-break spaces."""
+    return text.replace(SPACE, " ")

@@ -235,3 +235,32 @@ class Scan:
     result: ScanResult
     scores: ScanScores
     sheets: tuple[ContactSheet, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One flagged sample as ``scan.json`` holds it."""
+
+    id: str
+    label: int
+    tier: str
+    rule_id: str
+
+
+@dataclass(frozen=True)
+class ScanFindings:
+    """What a later step needs of a written scan.
+
+    Attributes:
+        source: name or path of the data set that was scanned.
+        digest: its SHA-256 digest then: a data set with another one is not what the scan speaks of.
+        size: number of samples scanned.
+        verdict: one of :data:`TIERS`, or ``nothing found``.
+        flagged: strongest tier first.
+    """
+
+    source: str
+    digest: str
+    size: int
+    verdict: str
+    flagged: tuple[Finding, ...]

@@ -1,0 +1,23 @@
+"""``whitesquare explain``: what a rule looks for."""
+
+from typing import Annotated
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import emit, exit_codes, read_outputs
+from whitesquare.cli.options import Outputs
+
+
+def explain(
+    rule: Annotated[str, typer.Argument(help="Id of a rule as a report names it, or the name of its detector.")],
+    output: Outputs = None,
+) -> None:
+    """Explain a rule: what it looks for, where it is published, what it costs, when it fails."""
+    with exit_codes():
+        from whitesquare.jsonio import encode
+        from whitesquare.report import rules
+
+        outputs = read_outputs(output, "table", "json")
+        found = rules.explain(rule)
+        emit(outputs, {"table": lambda: terminal.show_rule(found), "json": lambda: encode(found)})

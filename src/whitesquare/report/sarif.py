@@ -1,0 +1,212 @@
+"""The scan as SARIF 2.1.0, for code scanning: one result per class and rule, its samples as locations.
+
+A result keeps its fingerprint when files or folders are renamed: it is made of the rule, the class and the content of
+the flagged samples, so that a finding that was judged once stays judged.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import whitesquare
+from whitesquare.errors import DataError
+from whitesquare.report import formats
+from whitesquare.report.rules import TAGS, Rule, rule_of
+from whitesquare.report.scan_text import headline
+from whitesquare.scan.types import TIERS, Alarm, DetectorRun, Flag, ScanResult
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+LEVELS = dict(zip(TIERS, ("error", "warning", "note"), strict=True))
+LOCATIONS = 100
+"""Locations written per result: code scanning shows no more; the whole list is in ``scan.json``."""
+
+FINGERPRINT = "whitesquareContent/v1"
+_BASE = "DATASET"
+_MARKUP = re.compile(r"[\\\[\]]")
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What one rule says about one class; ``flags`` may be empty where only the class as a whole stands out."""
+
+    label: int
+    class_name: str
+    rule_id: str
+    tier: str
+    flags: tuple[Flag, ...]
+    alarm: Alarm | None
+
+
+def scan_sarif(result: ScanResult, contents: Mapping[str, str]) -> str:
+    """Write a scan as SARIF 2.1.0.
+
+    Args:
+        result: what was found.
+        contents: SHA-256 of the content of every flagged sample (see ``ImageDataset.content``), by id.
+
+    Raises:
+        DataError: the digest of a flagged sample is missing.
+    """
+    groups = _groups(result)
+    rules = _rules(result, groups)
+    position = {rule.rule_id: i for i, rule in enumerate(rules)}
+    driver = {
+        "name": "whitesquare",
+        "semanticVersion": whitesquare.__version__,
+        "version": whitesquare.__version__,
+        "rules": [_descriptor(rule) for rule in rules],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "invocations": [_invocation(result, position)],
+        "originalUriBaseIds": {_BASE: {"description": {"text": f"The data set scanned: {_text(result.source)}"}}},
+        "results": [_result(group, position, contents) for group in groups],
+        "properties": {
+            "verdict": result.verdict,
+            "dataset": {"sha256": result.digest, "size": result.size},
+            "calibration": result.calibration,
+            "seed": result.seed,
+        },
+    }
+    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+    return json.dumps(log, indent=1, allow_nan=False) + "\n"
+
+
+def _groups(result: ScanResult) -> list[_Group]:
+    """Bring flags and alarms together by class and rule, strongest first."""
+    flags: dict[tuple[int, str], list[Flag]] = {}
+    for flag in result.flagged:
+        flags.setdefault((flag.label, flag.rule_id), []).append(flag)
+    alarms = {(alarm.label, alarm.rule_id): alarm for alarm in reversed(result.alarms)}
+    names = {row.label: row.name for row in result.classes} | {one.label: one.class_name for one in result.alarms}
+    groups = []
+    for label, rule_id in dict.fromkeys([*alarms, *flags]):
+        found, alarm = flags.get((label, rule_id), []), alarms.get((label, rule_id))
+        tiers = {flag.tier for flag in found} | ({alarm.tier} if alarm else set())
+        tier = min(tiers, key=TIERS.index)
+        groups.append(_Group(label, names.get(label, str(label)), rule_id, tier, tuple(found), alarm))
+    return sorted(groups, key=lambda group: (TIERS.index(group.tier), group.label, group.rule_id))
+
+
+def _rules(result: ScanResult, groups: Sequence[_Group]) -> list[Rule]:
+    runs = {run.rule_id: run for run in result.runs}
+    missing = {group.rule_id for group in groups} - set(runs)
+    runs |= {rule_id: DetectorRun(rule_id, rule_id, "unknown", 0.0) for rule_id in missing}
+    return [rule_of(rule_id, run.name, run.family) for rule_id, run in sorted(runs.items())]
+
+
+def _descriptor(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.rule_id,
+        "name": "".join(part.capitalize() for part in rule.name.split("-")),
+        "shortDescription": {"text": _text(rule.summary, 250)},
+        "fullDescription": {"text": _escape(rule.text)},
+        "help": {"text": f"{_escape(rule.text)}\n\nIn a terminal: whitesquare explain {_text(rule.rule_id)}"},
+        "defaultConfiguration": {"level": "warning"},
+        "properties": {"tags": [*TAGS, rule.family]},
+    }
+
+
+def _result(group: _Group, position: Mapping[str, int], contents: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "ruleId": group.rule_id,
+        "ruleIndex": position[group.rule_id],
+        "level": LEVELS[group.tier],
+        "message": {"text": _message(group)},
+        "locations": _locations(group),
+        "partialFingerprints": {FINGERPRINT: fingerprint(group.rule_id, group.class_name, _digests(group, contents))},
+        "properties": {
+            "tier": group.tier,
+            "class": group.class_name,
+            "label": group.label,
+            "samples": len(group.flags),
+        },
+    }
+
+
+def _message(group: _Group) -> str:
+    samples = formats.plural(len(group.flags), "sample").replace(formats.SPACE, " ")
+    first = f"Class {_text(repr(group.class_name))}: {samples} flagged as {group.tier} by {_text(group.rule_id)}."
+    more = f"The first {LOCATIONS} are listed." if len(group.flags) > LOCATIONS else ""
+    reasons = [_text(reason, 500) for reason in group.alarm.reasons] if group.alarm else []
+    benign = (
+        [f"It could also be: {_text('; '.join(group.alarm.benign), 300)}."]
+        if group.alarm and group.alarm.benign
+        else []
+    )
+    return " ".join(part for part in (first, more, *reasons, *benign) if part)
+
+
+def _locations(group: _Group) -> list[dict[str, Any]]:
+    place = [{"name": formats.visible(group.class_name), "kind": "class"}]
+    if not group.flags:
+        return [{"logicalLocations": place}]
+    return [
+        {
+            "physicalLocation": {"artifactLocation": {"uri": sample_uri(flag.id), "uriBaseId": _BASE}},
+            "logicalLocations": place,
+        }
+        for flag in group.flags[:LOCATIONS]
+    ]
+
+
+def sample_uri(sample: str) -> str:
+    """Write a sample id as a relative reference: nothing in it can become a scheme, a host or a step upwards."""
+    try:
+        content = sample.encode("utf-8", "surrogateescape")  # the bytes of the file name, where they are not UTF-8
+    except UnicodeEncodeError:
+        content = sample.encode("utf-8", "surrogatepass")
+    parts = quote(content, safe="/").split("/")
+    steps = {".": "%252E", "..": "%252E%252E"}  # encoded twice: encoded once, a reader may still take the step
+    return "/".join(steps.get(part, part) for part in parts).lstrip("/") or "-"
+
+
+def _digests(group: _Group, contents: Mapping[str, str]) -> list[str]:
+    try:
+        return [contents[flag.id] for flag in group.flags]
+    except KeyError as error:
+        raise DataError(f"The content digest of the flagged sample {error.args[0]!r} is missing.") from error
+
+
+def fingerprint(rule_id: str, class_name: str, digests: Sequence[str]) -> str:
+    """Digest what makes a finding the same finding: rule, class, and the content of its samples in any order."""
+    texts = [text.encode("utf-8", "surrogatepass") for text in (rule_id, class_name, *sorted(digests))]
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(len(text).to_bytes(8, "big") + text)
+    return digest.hexdigest()
+
+
+def _invocation(result: ScanResult, position: Mapping[str, int]) -> dict[str, Any]:
+    notes: list[dict[str, Any]] = []
+    for run in result.runs:
+        if run.reason:
+            verb = "crashed" if run.crashed else "did not run"
+            notes.append(
+                {
+                    "level": "error" if run.crashed else "warning",
+                    "message": {"text": f"Detector {_text(run.name)} {verb}: {_text(run.reason, 500)}"},
+                    "associatedRule": {"id": run.rule_id, "index": position[run.rule_id]},
+                }
+            )
+    notes += [{"level": "warning", "message": {"text": _text(warning, 500)}} for warning in result.warnings]
+    for name, reason in result.skipped.items():
+        notes.append({"level": "warning", "message": {"text": f"Skipped {_text(name, 200)}: {_text(reason, 300)}"}})
+    return {
+        "executionSuccessful": not any(run.crashed for run in result.runs),
+        "exitCodeDescription": formats.plain(headline(result)),
+        "toolExecutionNotifications": notes,
+    }
+
+
+def _escape(text: str) -> str:
+    """Keep brackets from becoming links: SARIF reads ``[text](target)`` in messages."""
+    return _MARKUP.sub(lambda found: "\\" + found[0], text)
+
+
+def _text(text: str, limit: int = 80) -> str:
+    return _escape(formats.short(text, limit))

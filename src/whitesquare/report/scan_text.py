@@ -1,0 +1,119 @@
+"""A scan in words: the headline, what was looked at, what the tiers mean, and what to type next."""
+
+import shlex
+
+from whitesquare.report import formats as f
+from whitesquare.scan.types import Alarm, ScanResult
+
+SCAN_FILE = "scan.json"
+
+TIER_MEANING = {
+    "confirmed": "its trigger was reconstructed and, pasted on images of other classes, turned them into this one more "
+    "often than controls did",
+    "suspicious": "it stands out beyond chance, but no trigger was proven to do anything",
+    "review": "no alarm; these samples rank highest and are worth a look",
+}
+
+_CALIBRATION = {
+    "conformal": "p-values are conformal: computed against the trusted samples, and valid for any detector",
+    "approximate": "p-values are approximate: classes were compared with one another, for want of trusted samples",
+    "ranking only": "there are no p-values: samples are only ranked",
+}
+
+
+def headline(result: ScanResult) -> str:
+    """Say in one line what the scan found; a scan in which nothing ran did not find nothing."""
+    confirmed = [alarm for alarm in result.alarms if alarm.tier == "confirmed"]
+    known = {alarm.label for alarm in confirmed}
+    others = [alarm for alarm in result.alarms if alarm.label not in known]
+    looks = f"{_classes(others)} look{'' if _many(others) else 's'} poisoned" if others else ""
+    if confirmed:
+        return f"A planted trigger was confirmed in {_classes(confirmed)}{f'; {looks} too' if looks else ''}"
+    if looks:
+        return f"{looks[0].upper()}{looks[1:]}, but that is not proven"
+    ran = sum(not run.reason for run in result.runs)
+    if ran == 0:
+        return "Nothing was checked: no detector ran"
+    if len(result.runs) > ran:
+        return f"Nothing found by the {f.plural(ran, 'detector')} that ran; {len(result.runs) - ran} did not run"
+    return f"Nothing found by {'the one detector' if ran == 1 else f'any of the {ran} detectors'}"
+
+
+def _many(alarms: list[Alarm]) -> bool:
+    return len({alarm.label for alarm in alarms}) > 1
+
+
+def _classes(alarms: list[Alarm]) -> str:
+    names = list(dict.fromkeys(alarm.class_name for alarm in alarms))
+    if len(names) > 3:
+        return f"{len(names)} classes"
+    quoted = [f.quoted(name) for name in names]
+    return f"class {quoted[0]}" if len(quoted) == 1 else f"classes {', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def lead(result: ScanResult) -> str:
+    """Say how much was scanned and how much of it is flagged, by tier."""
+    whole = f"{f.plural(result.size, 'sample')} in {f.plural(len(result.classes), 'class', ending='es')}"
+    if not checked(result):
+        return f"The data set holds {whole}; no detector looked at them."
+    counts = {tier: sum(flag.tier == tier for flag in result.flagged) for tier in TIER_MEANING}
+    parts = [f"{f.count(number)} {tier}" for tier, number in counts.items() if number]
+    flagged = f"flagged: {', '.join(parts)}" if parts else "none is flagged"
+    return f"Of {whole}, {flagged}."
+
+
+def checked(result: ScanResult) -> bool:
+    """Tell whether any detector ran; where none did, no number of findings is zero."""
+    return any(not run.reason for run in result.runs)
+
+
+def verdict(result: ScanResult) -> str:
+    """Return the verdict as a reader should see it."""
+    return result.verdict if result.alarms or checked(result) else "nothing checked"
+
+
+def calibration(result: ScanResult) -> str:
+    """Say what the p-values of this scan are."""
+    known = _CALIBRATION.get(result.calibration, f"calibration: {f.short(result.calibration)}")
+    beside = f" ({f.plural(result.reference_size, 'trusted sample')})" if result.reference_size else ""
+    return f"{known[0].upper()}{known[1:]}{beside}."
+
+
+def notices(result: ScanResult) -> list[str]:
+    """Say what did not run, and what else weakens the numbers: one line each, an empty one before the first."""
+    lines = [
+        f"{f.short(run.name)} ({f.short(run.rule_id, 12)}) {'crashed' if run.crashed else 'not run'}: "
+        f"{f.short(run.reason, 300)}"
+        for run in result.runs
+        if run.reason
+    ]
+    lines += [f"Warning: {f.short(warning, 400)}" for warning in result.warnings]
+    if result.skipped:
+        verb = "is" if len(result.skipped) == 1 else "are"
+        lines.append(f"{f.plural(len(result.skipped), 'file')} could not be read and {verb} not part of this scan.")
+    return ["", *lines] if lines else []
+
+
+def caution(result: ScanResult) -> str:
+    """Say what a scan without a finding does not mean; empty where there is one."""
+    if result.alarms or not checked(result):
+        return ""
+    return (
+        "That is not a certificate: it speaks of these detectors and their settings. An attack with few samples, or of "
+        "a kind that none of them looks for, stays hidden."
+    )
+
+
+def next_command(result: ScanResult) -> str:
+    """Return the command that takes the flagged samples out; a source that a terminal cannot show is left open."""
+    shown = f.visible(result.source) == result.source
+    source = shlex.quote(result.source) if shown else "SOURCE"
+    return f"whitesquare cleanse {source} --scan {SCAN_FILE} -o cleaned/"
+
+
+def strength(alarm: Alarm) -> str:
+    """Say how strongly the trigger was pasted in the causal test."""
+    test = alarm.transplant
+    if test is None or test.strength != "full":
+        return "as it was found"
+    return "at full strength, as an attacker who trained with a dim trigger would use it"

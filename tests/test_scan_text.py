@@ -1,0 +1,53 @@
+"""The table of a scan fits 80 columns and says what the page says."""
+
+import pytest
+
+from whitesquare import terminal
+from whitesquare.scan.types import ScanResult
+
+from .report.scan_sample import alarm, hostile, nothing_found, nothing_ran, result
+
+
+@pytest.fixture(autouse=True)
+def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def shown(found: ScanResult, capsys: pytest.CaptureFixture[str]) -> str:
+    terminal.show_scan(found)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("case", [result(), nothing_found(), nothing_ran(), hostile()])
+def test_it_fits_80_columns_and_holds_no_control_character(
+    case: ScanResult, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = shown(case, capsys)
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(sign.isprintable() or sign == "\n" for sign in text)
+
+
+def test_an_alarm_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    wide = "a class with quite a long name"
+    text = shown(result(alarms=(alarm(0, wide), alarm(3, "3", "suspicious"))), capsys)
+    lines = {line.split()[-1]: line for line in text.splitlines() if line}
+    assert "confirmed      312  96.2 [94.8, 97.3]      6.4  0.005" in lines["0.005"]
+    assert "not tested        -  0.012" in lines["0.012"]
+    assert "nearest-reference (NR01) not run: it needs trusted samples" in text
+    assert "frequency (FR01) crashed: ValueError" in text
+    assert "2 files could not be read and are not part of this scan." in text
+    assert text.endswith("\nNext:\n  whitesquare cleanse photos/train --scan scan.json -o cleaned/\n")
+
+
+def test_without_a_finding_nothing_is_certified(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(nothing_found(), capsys)
+    assert text.startswith("Nothing found by any of the 5 detectors.")
+    assert "not a certificate" in text
+    assert "cleanse" not in text
+    assert shown(nothing_ran(), capsys).startswith("Nothing was checked: no detector ran.")
+
+
+def test_a_long_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(result(source="a/" * 60), capsys)
+    assert f"  whitesquare cleanse {'a/' * 60} --scan scan.json -o cleaned/\n" in text
