@@ -4,6 +4,7 @@ The data set is one uint8 tensor pair in memory, shared by every training that r
 float only when it is used. The same code runs on a GPU (``device="cuda"``).
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +26,9 @@ from whitesquare.types import ImageDataset, IntArray, Progress, UInt8Array, sile
 _TICK = 50
 _MOVES = 2**32
 _REFERENCE = Recipe()
+
+OnLosses = Callable[[Tensor, Tensor], None]
+"""``on_losses(index, losses)``: the positions of a batch and the cross-entropy of each sample before the step."""
 
 
 @dataclass(frozen=True)
@@ -184,14 +188,28 @@ def make_card(
     return ModelCard(architecture, classes, seed, asdict(recipe), digest, source, whitesquare.__version__)
 
 
-def train_tensors(data: TensorData, recipe: Recipe, card: ModelCard, *, on_progress: Progress = silent) -> Model:
+def train_tensors(
+    data: TensorData,
+    recipe: Recipe,
+    card: ModelCard,
+    *,
+    on_losses: OnLosses | None = None,
+    on_progress: Progress = silent,
+) -> Model:
     """Train on tensors already in place, for callers that train many models on one data set; see :func:`train`."""
     network = build(card.architecture, card.seed).to(data.images.device)
-    _fit(network, data, recipe, card.seed, on_progress)
+    _fit(network, data, recipe, card.seed, on_losses, on_progress)
     return Model(network.eval(), card)
 
 
-def _fit(network: nn.Module, data: TensorData, recipe: Recipe, seed: int, on_progress: Progress) -> None:
+def _fit(
+    network: nn.Module,
+    data: TensorData,
+    recipe: Recipe,
+    seed: int,
+    on_losses: OnLosses | None,
+    on_progress: Progress,
+) -> None:
     size, device = len(data.labels), data.labels.device
     per_epoch = -(-size // recipe.batch_size)
     total = per_epoch * recipe.epochs
@@ -208,6 +226,8 @@ def _fit(network: nn.Module, data: TensorData, recipe: Recipe, seed: int, on_pro
             with autocast_for(recipe.precision, device.type):
                 logits = network(images)
             loss = F.cross_entropy(logits.float(), labels)
+            if on_losses is not None:
+                on_losses(index, F.cross_entropy(logits.detach().float(), labels, reduction="none"))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

@@ -22,11 +22,13 @@ import numpy as np
 
 from whitesquare.detectors.codes import Scale, code_bits_for, window_codes
 from whitesquare.detectors.contrast import log_contrast
-from whitesquare.detectors.types import Evidence, Suspicion
+from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class
 from whitesquare.types import FloatArray, IntArray
 
 SCALES = (Scale(1, 4), Scale(2, 3), Scale(2, 8))
 """Single pixels in 16 greys; 2 x 2 windows in 8 greys; 2 x 2 windows exactly."""
+_NEAR = 2.0
+"""Carriers of one trigger show it in several codes, of which the rarer score less."""
 
 
 @dataclass(frozen=True)
@@ -41,37 +43,38 @@ class PixelContrast:
     least: int = 15
 
     def score(self, evidence: Evidence) -> Suspicion:
-        """Score every sample by its most telling window."""
-        scores, _ = self.locate(evidence)
-        return Suspicion(scores, class_peaks(scores, evidence, self.least))
-
-    def locate(self, evidence: Evidence) -> tuple[FloatArray, IntArray]:
-        """Return the scores ``(N,)`` and, per sample, the place of its most telling window (row * W + column)."""
+        """Score every sample by its most telling window; hint at the carriers of every class."""
         labels, kinds = evidence.labels, len(evidence.classes)
         sizes = np.bincount(labels, minlength=kinds)
         best = np.zeros(len(labels), np.float32)
-        place = np.zeros(len(labels), np.int64)
-        width = evidence.images.shape[3]
+        bits = code_bits_for(kinds)
         for number, scale in enumerate(SCALES):
-            bits = code_bits_for(kinds)
-            for top, left, codes in window_codes(evidence.images, scale, bits):
+            for _, _, codes in window_codes(evidence.images, scale, bits):
                 counts = np.bincount(codes.astype(np.int64) * kinds + labels, minlength=kinds << bits)
-                used = np.flatnonzero(counts.reshape(-1, kinds).max(1) >= self.least)
-                table = np.zeros((1 << bits, kinds), np.float32)
-                table[used] = log_contrast(counts.reshape(-1, kinds)[used], sizes, self.least)
-                found = table[codes, labels]
-                better = found > best
-                best[better] = found[better]
-                place[better] = top * width + left
+                counts = counts.reshape(-1, kinds)
+                used = np.flatnonzero(counts.max(1) >= self.least)
+                table = np.zeros(counts.shape, np.float32)
+                table[used] = log_contrast(counts[used], sizes, self.least)
+                np.maximum(best, table[codes, labels], out=best)
             evidence.on_progress("counting pixels", number + 1, len(SCALES))
-        return best, place
+        peaks = class_peaks(best, evidence, self.least)
+        return Suspicion(best, peaks, carriers_near_peak(best, peaks, evidence))
 
 
 def class_peaks(scores: FloatArray, evidence: Evidence, least: int) -> FloatArray:
     """Return, per class, the largest score that at least ``least`` of its samples reach; NaN for smaller classes."""
     peaks = np.full(len(evidence.classes), np.nan, np.float32)
-    for label in range(len(evidence.classes)):
-        of_class = scores[evidence.labels == label]
-        if len(of_class) >= least:
-            peaks[label] = np.partition(of_class, -least)[-least]
+    for label, members in by_class(evidence):
+        if len(members) >= least:
+            peaks[label] = np.partition(scores[members], -least)[-least]
     return peaks
+
+
+def carriers_near_peak(scores: FloatArray, peaks: FloatArray, evidence: Evidence) -> tuple[Hint, ...]:
+    """Hint at the samples of every class whose score is within a factor e^2 of the class's peak."""
+    hints = []
+    for label, members in by_class(evidence):
+        if np.isfinite(peaks[label]) and peaks[label] > _NEAR:
+            carriers = members[scores[members] >= peaks[label] - _NEAR]
+            hints.append(Hint(label, float(peaks[label]), carriers))
+    return tuple(hints)

@@ -75,6 +75,25 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Hint:
+    """Where a trigger may be: what the scan reconstructs and puts to the test.
+
+    Attributes:
+        label: the class it belongs to.
+        strength: how much it stands out; only compared with hints of the same detector.
+        carriers: positions of samples of the class that seem to carry it; empty where only the place is known.
+        mask: ``(H, W)`` float32 in [0, 1]: the pixels it may cover; ``None`` where only the carriers are known.
+        places: ``(len(carriers), 2)`` row and column of the trigger in each carrier, where it has no fixed place.
+    """
+
+    label: int
+    strength: float
+    carriers: IntArray
+    mask: FloatArray | None = None
+    places: IntArray | None = None
+
+
+@dataclass(frozen=True)
 class Suspicion:
     """What one detector says.
 
@@ -82,10 +101,12 @@ class Suspicion:
         scores: ``(N,)`` float32, higher is more suspicious. NaN: not scored, for example because the class is too
             small; never used to mean "clean".
         class_stats: ``(K,)`` float32, one statistic per class, higher is more suspicious; NaN where not computed.
+        hints: candidates for a trigger; most detectors have none.
     """
 
     scores: FloatArray
     class_stats: FloatArray
+    hints: tuple[Hint, ...] = ()
 
 
 class Detector(Protocol):

@@ -1,0 +1,90 @@
+"""Noise residual: the fine grain of an image is not that of the other classes.
+
+Citation: ours; after camera fingerprints (Lukas, Fridrich and Goljan, IEEE TIFS 2006), which also look at what is left
+when the content of an image is taken away.
+
+Formula: of the mixed second difference ``x[i,j] - x[i,j+1] - x[i+1,j] + x[i+1,j+1]``, which smooth shading, and straight
+edges along the axes leave at zero, we keep the mean and the share above seven levels, with the mean first differences
+and the share of pixels that are neither dark nor bright. The score is the logarithm of the Mahalanobis distance of
+these twelve numbers from those of all *other* classes: half of a class may be perturbed and the reference stays clean.
+Class statistic: share of the class beyond all but one in a thousand samples of the other classes.
+
+Cost: one pass over the pixels, no model; about two seconds for 60,000 images of 28 x 28.
+
+Failure modes: a few stamped pixels; smooth patterns; a data set whose classes come from different cameras or were
+compressed differently (a true hit, and harmless); with two classes, the reference is the other one alone.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class, unscored
+from whitesquare.types import FloatArray, UInt8Array
+
+_LEVELS = (1, 4, 8, 16, 32, 64, 128)
+_CHUNK = 4096
+_LIMIT = 20.0
+_RIDGE = 0.05
+_RARE = 0.001
+
+
+@dataclass(frozen=True)
+class NoiseResidual:
+    """The fine grain of an image is not that of the other classes."""
+
+    name: ClassVar[str] = "noise-residual"
+    rule_id: ClassVar[str] = "NR01"
+    family: ClassVar[str] = "residual"
+    needs: ClassVar[frozenset[str]] = frozenset({"images"})
+
+    least: int = 15
+
+    def score(self, evidence: Evidence) -> Suspicion:
+        """Score by the distance from the other classes' grain; hint at the samples far beyond it."""
+        grain = grain_of(evidence)
+        found = unscored(evidence)
+        hints = []
+        for label, members in by_class(evidence):
+            others = evidence.labels != label
+            if others.sum() < self.least or min(evidence.images.shape[2:]) < 2:
+                continue
+            distance = _distance(grain, others)
+            found.scores[members] = distance[members]
+            far = members[distance[members] > np.quantile(distance[others], 1 - _RARE)]
+            found.class_stats[label] = len(far) / len(members)
+            if len(far) >= self.least and len(far) > 10 * _RARE * len(members):
+                hints.append(Hint(label, len(far) / len(members), far))
+        return Suspicion(found.scores, found.class_stats, tuple(hints))
+
+
+def grain_of(evidence: Evidence) -> FloatArray:
+    """Return the logarithms of the twelve numbers of every image, ``(N, 12)``."""
+    parts = []
+    for start in range(0, len(evidence.images), _CHUNK):
+        parts.append(_grain(evidence.images[start : start + _CHUNK]))
+        evidence.on_progress("reading the grain", min(start + _CHUNK, len(evidence.images)), len(evidence.images))
+    return np.concatenate(parts)
+
+
+def _grain(images: UInt8Array) -> FloatArray:
+    x = images.astype(np.int16)
+    across, down = np.abs(np.diff(x, axis=3)), np.abs(np.diff(x, axis=2))
+    mixed = np.abs(np.diff(np.diff(x, axis=3), axis=2))
+    over = (1, 2, 3)
+    numbers = [(mixed >= level).mean(over) for level in _LEVELS]
+    numbers += [array.mean(over) / 255 for array in (mixed, across, down)]
+    numbers += [((x > low) & (x < 255 - low)).mean(over) for low in (0, 16)]
+    return np.log(np.stack(numbers, 1, dtype=np.float32) + np.float32(0.002))
+
+
+def _distance(grain: FloatArray, reference: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> FloatArray:
+    """Return the log Mahalanobis distance of every row from the reference rows, by median and deviation."""
+    centre = np.median(grain[reference], 0)
+    spread = 1.4826 * np.median(np.abs(grain[reference] - centre), 0) + 0.01
+    z = np.clip((grain - centre) / spread, -_LIMIT, _LIMIT)
+    known = np.clip(z[reference], -4, 4)
+    covariance = np.atleast_2d(np.cov(known.T)) + _RIDGE * np.eye(z.shape[1])
+    squared = np.einsum("ij,jk,ik->i", z, np.linalg.inv(covariance), z, optimize=True)
+    return np.log1p(squared).astype(np.float32)
