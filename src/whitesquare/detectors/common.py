@@ -1,10 +1,13 @@
 """What several detectors share: asking the evidence for its parts, principal axes, and scores that stay finite."""
 
+from contextlib import AbstractContextManager
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
+from threadpoolctl import ThreadpoolController
 
 from whitesquare.detectors.types import CannotScoreError, Evidence
 from whitesquare.types import FloatArray
@@ -18,6 +21,21 @@ _LARGEST = 1e30
 """Scores are cut here: far above any that means something, and squares of it are not needed."""
 _RANK = 1e-9
 """Directions with a smaller share of the variance are rounding errors of float32 activations."""
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Return a context in which linear algebra and scikit-learn use one thread.
+
+    Many small products and clusterings gain nothing from threads: on a busy machine, where threads wait for one
+    another, they take up to a hundred times as long.
+    """
+    limits: AbstractContextManager[object] = _pools().limit(limits=1)
+    return limits
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through every library that is loaded: once is enough
 
 
 def features_of(evidence: Evidence) -> FloatArray:

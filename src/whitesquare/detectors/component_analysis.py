@@ -15,6 +15,9 @@ Deviations: J per sample, as in ports of the method, so that large classes do no
 the authors' rule compares counts; the EM works on class means and one scatter matrix, not on samples; the split starts
 from principal axes of the whitened class instead of at random, and the best start wins.
 Cost: one D^3 per step of the EM, D per sample and step of 2-means.
+Ours, MNIST, 600 samples relabelled as 0 with a square (9 % of the class, one run): AUROC in the class 1.00, statistic
+93 (other classes at most 0.7) with 1,000 trusted samples; 0.97 and -0.4 without: what the poison adds to the spread of
+its class is then part of Se, so without trusted samples the statistic says nothing.
 Failure modes: few classes (no MAD of two); cover samples made against it; classes with two natural kinds. It assumes no
 minority, so half of a class is no worse than a tenth.
 """
@@ -26,7 +29,7 @@ import numpy as np
 from scipy.linalg import eigh
 from sklearn.cluster import KMeans
 
-from whitesquare.detectors.common import Float64Array, centred, features_of, finite, principal_axes
+from whitesquare.detectors.common import Float64Array, centred, features_of, finite, one_thread, principal_axes
 from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
 from whitesquare.errors import UsageError
 from whitesquare.types import FloatArray, IntArray
@@ -60,6 +63,10 @@ class ComponentAnalysis:
 
     def score(self, evidence: Evidence) -> Suspicion:
         """Score every class of at least 4 samples that vary."""
+        with one_thread():
+            return self._score(evidence)
+
+    def _score(self, evidence: Evidence) -> Suspicion:
         features, result, present = features_of(evidence), unscored(evidence), by_class(evidence)
         groups = [members for _, members in present]
         trusted = [members[evidence.trusted[members]] for members in groups]

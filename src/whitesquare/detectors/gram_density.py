@@ -19,16 +19,16 @@ Failure modes: clean-label poison of which the class has much; few reference sam
 samples score exactly 0, so there is no ranking among them; networks without a convolution.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from whitesquare.detectors.common import Float64Array, class_means, finite, model_of
-from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion, by_class, unscored
+from whitesquare.detectors.gram_features import feature_maps, gram_features, products_of, scale_of, signed_power
+from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
 from whitesquare.errors import UsageError
-from whitesquare.types import FloatArray, IntArray, UInt8Array
+from whitesquare.types import FloatArray, UInt8Array
 
 if TYPE_CHECKING:
     from whitesquare.features import ScanModel
@@ -37,7 +37,6 @@ Bounds = tuple[FloatArray, FloatArray, float]
 """Lowest and highest Gram features ``(channels, channels)``, infinite below the diagonal, and the least denominator."""
 
 _FEWEST = 3
-_PRODUCTS = 2**24
 
 
 @dataclass(frozen=True)
@@ -103,77 +102,15 @@ class GramDensity:
     def _deviation(self, maps: FloatArray, bounds: list[Bounds]) -> Float64Array:
         total = np.zeros(len(maps))
         entries = maps.shape[1] * (maps.shape[1] + 1) // 2
-        scale = _scale(maps)
+        scale = scale_of(maps)
         for order, (low, high, least) in zip(self.orders, bounds, strict=True):
-            products = _products(maps / scale, order)
+            products = products_of(maps / scale, order)
             # Roots of what lies outside alone, and that is little: powers keep the order, so the bounds are powered.
-            powered = [_signed_power(bound / scale**2, order) for bound in (low, high)]
+            powered = [signed_power(bound / scale**2, order) for bound in (low, high)]
             sample, row, column = np.nonzero((products < powered[0]) | (products > powered[1]))
-            root = _signed_power(products[sample, row, column], 1 / order) * scale**2
+            root = signed_power(products[sample, row, column], 1 / order) * scale**2
             below, above = low[row, column], high[row, column]
             far = np.maximum(below - root, 0) / np.maximum(np.abs(below), least)
             far += np.maximum(root - above, 0) / np.maximum(np.abs(above), least)
             total += np.bincount(sample, weights=far, minlength=len(maps)) / entries
         return total / len(bounds)
-
-
-def gram_features(maps: FloatArray, order: int) -> FloatArray:
-    """Return the signed order-th roots of the products of powered feature maps.
-
-    Args:
-        maps: ``(B, channels, places)``.
-        order: the power p.
-
-    Returns:
-        ``(B, channels, channels)`` float32, symmetric.
-    """
-    scale = _scale(maps)
-    return _signed_power(_products(maps / scale, order), 1 / order) * scale**2
-
-
-def _scale(maps: FloatArray) -> np.float32:
-    # The features go with the square of the maps: with maps in [-1, 1] no power overflows.
-    return np.float32(max(float(np.abs(maps).max(initial=0)), 1e-18))
-
-
-def _products(maps: FloatArray, order: int) -> FloatArray:
-    # Repeated squaring: numpy's own power takes thirty times as long.
-    powered, square = np.ones_like(maps), maps
-    for bit in reversed(f"{order:b}"):
-        powered = powered * square if bit == "1" else powered
-        square = square * square
-    products: FloatArray = powered @ powered.transpose(0, 2, 1)
-    return products
-
-
-def _signed_power(values: FloatArray, exponent: float) -> FloatArray:
-    # A bound far outside the maps at hand becomes infinite, as it should.
-    with np.errstate(over="ignore", under="ignore"):
-        return np.asarray(np.sign(values) * np.abs(values) ** np.float32(exponent), np.float32)
-
-
-def feature_maps(model: "ScanModel", images: UInt8Array, index: IntArray) -> Iterator[tuple[IntArray, FloatArray]]:
-    """Yield positions and the maps ``(B, channels, places)`` of the last convolution, batch by batch.
-
-    Raises:
-        CannotScoreError: if the network has no convolution.
-    """
-    import torch
-    from torch import Tensor, nn
-
-    from whitesquare.train import to_float
-
-    layers = [module for module in model.network.modules() if isinstance(module, nn.Conv2d)]
-    if not layers:
-        raise CannotScoreError("The network has no convolution, so it has no feature maps to compare.")
-    caught: list[Tensor] = []
-    batch = max(1, min(500, _PRODUCTS // layers[-1].out_channels ** 2))
-    for start in range(0, len(index), batch):
-        part = index[start : start + batch]
-        handle = layers[-1].register_forward_hook(lambda _, inputs, output: caught.append(output))
-        try:
-            with torch.inference_mode():
-                model.network(to_float(torch.from_numpy(np.array(images[part]))))
-        finally:
-            handle.remove()
-        yield part, caught.pop().flatten(2).numpy()

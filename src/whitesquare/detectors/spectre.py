@@ -22,14 +22,13 @@ from typing import ClassVar
 
 import numpy as np
 from scipy.linalg import expm
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-from whitesquare.detectors.common import Float64Array, centred, features_of, finite, principal_axes
+from whitesquare.detectors.common import Float64Array, centred, features_of, finite, one_thread, principal_axes
+from whitesquare.detectors.robust_covariance import inverse_root, robust_filter
 from whitesquare.detectors.types import BoolArray, Evidence, Suspicion, by_class, unscored
 from whitesquare.errors import UsageError
 from whitesquare.types import FloatArray
 
-_TAU = 0.1
 _HIGHEST_RATE = 0.33
 _FEWEST = 8
 
@@ -69,7 +68,8 @@ class Spectre:
         features, result, present = features_of(evidence), unscored(evidence), by_class(evidence)
         for done, (label, members) in enumerate(present):
             if len(members) >= _FEWEST:
-                result.scores[members], result.class_stats[label] = self._one_class(features[members])
+                with one_thread():
+                    result.scores[members], result.class_stats[label] = self._one_class(features[members])
             evidence.on_progress("robust covariances", done + 1, len(present))
         return result
 
@@ -107,82 +107,10 @@ def quantum_entropy(rows: Float64Array, kept: BoolArray, alpha: float) -> tuple[
     Returns:
         w' Q w for every row ``(n,)``, at least 0, and tr(S' Q) / tr(Q), about 1 for a Gaussian.
     """
-    white = rows @ _inverse_root(np.atleast_2d(np.cov(rows[kept].T, bias=True)))
+    white = rows @ inverse_root(np.atleast_2d(np.cov(rows[kept].T, bias=True)))
     second = np.atleast_2d(np.cov(white.T))
     excess = np.linalg.norm(second, 2) - 1
     # With nothing removed S' is the identity, and no direction counts more than another.
     weights = expm(alpha * (second - np.eye(len(second))) / excess) if excess > 1e-6 else np.eye(len(second))
     weights /= np.trace(weights)
     return ((white @ weights) * white).sum(1), float(np.trace(second @ weights))
-
-
-def robust_filter(rows: Float64Array, poisons: int, *, rounds: int) -> BoolArray:
-    """Remove rows that no Gaussian of their covariance would have, at most twice the number of poisons.
-
-    Args:
-        rows: ``(n, k)`` of mean zero, k > 1.
-        poisons: assumed number of poisons.
-        rounds: passes at most.
-
-    Returns:
-        ``(n,)``, true for what is kept.
-    """
-    kept, left = np.ones(len(rows), bool), min(2 * poisons, len(rows) - 2)
-    for _ in range(rounds):
-        if left <= 0:
-            break
-        odd, threshold = _oddness(rows[kept], poisons / len(rows))
-        # Never more than `left` go: the others stay even if they are above the threshold.
-        order = odd.argsort(kind="stable")[::-1][:left]
-        gone = order[odd[order] > threshold]
-        if not len(gone):
-            break
-        kept[np.flatnonzero(kept)[gone]] = False
-        left -= len(gone)
-    return kept
-
-
-def _oddness(rows: Float64Array, rate: float) -> tuple[Float64Array, float]:
-    count, k = rows.shape
-    white = rows @ _inverse_root(rows.T @ rows / count)
-    lengths = (white**2).sum(1)
-    longest = 10 * k * np.log(count / _TAU)
-    if lengths.max() >= longest:
-        return lengths, np.nextafter(longest, 0)
-    value, form = _fourth_moment(white)
-    if value <= 1 + 10 * rate * np.log(1 / rate) ** 2:
-        return lengths, np.inf
-    values = (((white @ form) * white).sum(1) - np.trace(form)) / np.sqrt(2)
-    odd = np.abs(values - np.median(values))
-    # The authors' tail test passes at the first value beyond 3 + 10 log(1 / rate); without one, it is the largest that
-    # sets the threshold.
-    beyond = odd[odd > 3 + 10 * np.log(1 / rate)]
-    threshold = (beyond.min() if len(beyond) else odd.max()) - 3
-    return odd, float(threshold) if threshold > 0 else np.inf
-
-
-def _fourth_moment(white: Float64Array) -> tuple[float, Float64Array]:
-    """Find the quadratic form of unit norm whose variance over the rows is largest, without the k^2 x k^2 matrix."""
-    count, k = white.shape
-
-    def apply(vector: Float64Array) -> Float64Array:
-        form = vector.reshape(k, k)
-        values = ((white @ form) * white).sum(1)
-        product: Float64Array = (white.T * values) @ white / count - np.trace(form) * np.eye(k)
-        return product.ravel()
-
-    operator = LinearOperator((k * k, k * k), matvec=apply, dtype=np.float64)
-    # The start must not be a multiple of the identity, which the operator maps to nearly nothing.
-    start = np.random.default_rng(0).normal(size=(k, k))
-    start = (start + start.T).ravel()
-    try:
-        values, vectors = eigsh(operator, 1, which="LA", v0=start, tol=0.01, maxiter=30)
-    except ArpackNoConvergence:
-        return 0.0, np.eye(k)
-    form = vectors[:, 0].reshape(k, k)
-    return float(values[0]), (form + form.T) / 2
-
-
-def _inverse_root(covariance: Float64Array) -> Float64Array:
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors / np.sqrt(np.maximum(values, 1e-9 * max(values[-1], 1e-300))) @ vectors.T)
