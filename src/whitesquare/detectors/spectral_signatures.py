@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.detectors.common import Float64Array, centred, features_of, finite, principal_axes
+from whitesquare.detectors.common import Float64Array, centred, features_of, finite, one_thread, principal_axes
 from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
 from whitesquare.types import FloatArray
 
@@ -59,7 +59,8 @@ class SpectralSignatures:
         """Score by the projection on the first direction; a class that does not vary stays unscored."""
         features, result = features_of(evidence), unscored(evidence)
         for label, members in by_class(evidence):
-            moved, raw, share = projections(features[members])
+            with one_thread():
+                moved, raw, share = projections(features[members])
             if share > 0:
                 result.scores[members] = finite(moved**2 if self.centered else np.abs(raw))
                 result.class_stats[label] = share
