@@ -32,8 +32,8 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 TORCH_FREE = (
     *("types", "errors", "data", "triggers", "attacks", "recipes", "estimates", "cache", "folders", "gallery"),
     *("runs", "results", "rows", "report", "label_check", "catalogue", "terminal", "cli", "testing"),
-    *("detectors.types", "bench.plan", "bench.cells", "bench.store", "bench.summary", "report.bench"),
-    *("scan.types", "scan.files", "report.scan", "report.sarif", "report.junit", "report.rules"),
+*("detectors.types", "detectors.registry", "bench.plan", "bench.cells", "bench.store", "bench.summary"),
+    *("scan.types", "scan.files", "report.bench", "report.scan", "report.sarif", "report.junit", "report.rules"),
 )
 
 

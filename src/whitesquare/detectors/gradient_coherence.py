@@ -1,20 +1,20 @@
 """Gradient coherence: samples that pull the last layer in one common direction.
 
-Citation: Hammoudeh and Lowd, "Identifying a training-set attack's target using renormalized influence estimation" (GAS),
-CCS 2022 (arXiv:2201.10055): influence by the cosine of gradients instead of their product; Yang et al., EPIC, ICML 2022,
-for the last layer in place of all.
+Citation: Hammoudeh and Lowd, "Identifying a training-set attack's target using renormalized influence estimation"
+(GAS), CCS 2022 (arXiv:2201.10055): influence by the cosine of gradients instead of their product; Yang et al., EPIC,
+ICML 2022, for the last layer in place of all.
 
 Formula: the gradient of a sample's cross-entropy in the last layer is ``(p - y) (x) h``. The score is the mean cosine
 between it and the gradients of the ``neighbours`` most similar among ``pool`` samples of its class; cosines of outer
 products are products of cosines, so no gradient is ever written out. Class statistic: the mean score.
 
-Deviations: the final model in place of checkpoints, and coherence among the samples in place of influence on a target,
-which a scan does not have.
+Deviations: the final model in place of checkpoints, and coherence among the samples in place of influence on a
+target, which a scan does not have.
 
 Cost: n x ``pool`` products of D + K numbers per class.
 
-Failure modes: once a model is sure of its training data, errors are tiny and their directions say little; classes of one
-look are coherent by nature, which the comparison within the class takes out only in part.
+Failure modes: once a model is sure of its training data, errors are tiny and their directions say little; classes of
+one look are coherent by nature, which the comparison within the class takes out only in part.
 """
 
 from dataclasses import dataclass
@@ -70,4 +70,5 @@ class GradientCoherence:
 
 
 def _unit(rows: FloatArray) -> FloatArray:
-    return rows / (np.linalg.norm(rows, axis=1, keepdims=True) + np.float32(1e-12))
+    unit: FloatArray = rows / (np.linalg.norm(rows, axis=1, keepdims=True) + np.float32(1e-12))
+    return unit

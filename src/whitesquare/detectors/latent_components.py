@@ -3,11 +3,11 @@
 Citation: ours, after spectral signatures (Tran, Li and Madry, NeurIPS 2018) and SCAn (Tang et al., USENIX Security
 2021), without their assumption that the poison is the smaller part.
 
-Formula: penultimate features, standardised; the class's first ``components`` principal directions; along each, the signed
-projection is compared with a Gaussian by Sarle's bimodality ``(skewness^2 + 1) / kurtosis``, which is 1/3 for a Gaussian,
-and 1 for two points however unequal. The direction with the largest excess over the median of the same rank in the
-*other* classes is taken, and both sides are suspicious: the score is the distance from the middle between the halves, on
-the side that lies farther from the mean of all other classes. Class statistic: that excess.
+Formula: penultimate features, standardised; the class's first ``components`` principal directions; along each, the
+signed projection is compared with a Gaussian by Sarle's bimodality ``(skewness^2 + 1) / kurtosis``, which is 1/3 for
+a Gaussian, and 1 for two points however unequal. The direction with the largest excess over the median of the same
+rank in the *other* classes is taken, and both sides are suspicious: the score is the distance from the middle between
+the halves, on the side that lies farther from the mean of all other classes. Class statistic: that excess.
 
 Cost: one (D, D) eigenproblem per class.
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from whitesquare.detectors.common import centred, features_of, finite, principal_axes
 from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
+from whitesquare.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ class LatentComponents:
             splits[label, : axes.shape[1]] = bimodality(projections[label])
         for label, along in projections.items():
             others = np.delete(splits, label, axis=0)
-            usual = np.array([np.median(column[np.isfinite(column)]) if np.isfinite(column).any() else 1 / 3
-                              for column in others.T])
+            usual = np.array(
+                [np.median(column[np.isfinite(column)]) if np.isfinite(column).any() else 1 / 3 for column in others.T]
+            )
             excess = splits[label] - usual
             best = int(np.nanargmax(excess))
             spread = along[:, best].std()
@@ -78,11 +80,13 @@ def bimodality(projections: NDArray[np.float64]) -> NDArray[np.float64]:
     safe = np.where(variance > 0, variance, 1)
     skewness = (centre**3).mean(0) / safe**1.5
     kurtosis = (centre**4).mean(0) / safe**2
-    return np.where(variance > 0, (skewness**2 + 1) / np.maximum(kurtosis, 1), 1 / 3)
+    found: NDArray[np.float64] = np.where(variance > 0, (skewness**2 + 1) / np.maximum(kurtosis, 1), 1 / 3)
+    return found
 
 
-def _mean_of_others(features: np.ndarray, evidence: Evidence, label: int) -> NDArray[np.float64]:
+def _mean_of_others(features: FloatArray, evidence: Evidence, label: int) -> NDArray[np.float64]:
     others = np.flatnonzero(evidence.labels != label)
     if not len(others):
         return np.zeros(features.shape[1])
-    return np.asarray(features[others[:: max(1, len(others) // 5000)]], np.float64).mean(0)
+    mean: NDArray[np.float64] = np.asarray(features[others[:: max(1, len(others) // 5000)]], np.float64).mean(0)
+    return mean

@@ -1,19 +1,20 @@
 """Loss trajectories: a sample whose training goes another way than that of its class.
 
-Citation: Alex et al., "BaDLoss: backdoor detection via loss dynamics", ICLR 2025, which puts a few trusted probes into the
-training and calls samples far from every probe's trajectory suspicious; Paul, Ganguli and Dziugaite, NeurIPS 2021
-(arXiv:2107.07075) for the early error as a score.
+Citation: Alex et al., "BaDLoss: backdoor detection via loss dynamics", ICLR 2025, which puts a few trusted probes
+into the training and calls samples far from every probe's trajectory suspicious; Paul, Ganguli and Dziugaite, NeurIPS
+2021 (arXiv:2107.07075) for the early error as a score.
 
-Formula: the logarithm of a sample's cross-entropy at each recorded moment, standardised by median and deviation of its
-class (of the class's trusted samples, where there are at least ``neighbours``), and then the mean distance to the
-``neighbours`` nearest trajectories among the trusted, or, without any, the distance from the class's median.
-Class statistic: the mean score.
+Formula: the logarithm of a sample's cross-entropy at each recorded moment, standardised by median and deviation of
+its class (of the class's trusted samples, where there are at least ``neighbours``), and then the mean distance to the
+``neighbours`` nearest trajectories among the trusted, or, without any, the distance from the class's median. Class
+statistic: the mean score.
 
 Deviations: one training instead of several short ones; moments are the visits of each epoch.
 
 Cost: none beyond the training, whose losses are recorded as it goes.
 
-Failure modes: rejects hard clean samples with the poison; a clean-label trigger that is learned at the pace of its class.
+Failure modes: rejects hard clean samples with the poison; a clean-label trigger that is learned at the pace of its
+class.
 """
 
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class LossTrajectories:
         if evidence.losses is None or not len(evidence.losses):
             raise CannotScoreError("There are no loss trajectories: the model was not trained by this scan.")
         found = unscored(evidence)
-        for label, members in by_class(evidence):
+        for _, members in by_class(evidence):
             paths = np.log(np.maximum(evidence.losses[:, members].T, 1e-8))
             trusted = evidence.trusted[members]
             known = paths[trusted] if trusted.sum() >= self.neighbours else paths
@@ -56,9 +57,8 @@ class LossTrajectories:
             if known is paths:
                 found.scores[members] = finite(np.linalg.norm(z, axis=1))
             else:
-                # A trusted sample is its own nearest neighbour: one more is asked for, and the nearest left out for all.
+                # A trusted sample is its own nearest neighbour, so the nearest is left out, for all alike.
                 count = min(self.neighbours + 1, len(known))
                 search = NearestNeighbors(n_neighbors=count).fit(z[trusted])
                 found.scores[members] = finite(search.kneighbors(z)[0][:, 1:].mean(1))
-            del label
         return Suspicion(found.scores, class_means(evidence, found.scores))

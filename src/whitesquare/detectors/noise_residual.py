@@ -1,13 +1,13 @@
 """Noise residual: the fine grain of an image is not that of the other classes.
 
-Citation: ours; after camera fingerprints (Lukas, Fridrich and Goljan, IEEE TIFS 2006), which also look at what is left
-when the content of an image is taken away.
+Citation: ours; after camera fingerprints (Lukas, Fridrich and Goljan, IEEE TIFS 2006), which also look at what is
+left when the content of an image is taken away.
 
-Formula: of the mixed second difference ``x[i,j] - x[i,j+1] - x[i+1,j] + x[i+1,j+1]``, which smooth shading, and straight
-edges along the axes leave at zero, we keep the mean and the share above seven levels, with the mean first differences
-and the share of pixels that are neither dark nor bright. The score is the logarithm of the Mahalanobis distance of
-these twelve numbers from those of all *other* classes: half of a class may be perturbed and the reference stays clean.
-Class statistic: share of the class beyond all but one in a thousand samples of the other classes.
+Formula: of the mixed second difference ``x[i,j] - x[i,j+1] - x[i+1,j] + x[i+1,j+1]``, which smooth shading, and
+straight edges along the axes leave at zero, we keep the mean and the share above seven levels, with the mean first
+differences and the share of pixels that are neither dark nor bright. The score is the logarithm of the Mahalanobis
+distance of these twelve numbers from those of all *other* classes: half of a class may be perturbed and the reference
+stays clean. Class statistic: share of the class beyond all but one in a thousand samples of the other classes.
 
 Cost: one pass over the pixels, no model; about two seconds for 60,000 images of 28 x 28.
 
@@ -76,7 +76,8 @@ def _grain(images: UInt8Array) -> FloatArray:
     numbers = [(mixed >= level).mean(over) for level in _LEVELS]
     numbers += [array.mean(over) / 255 for array in (mixed, across, down)]
     numbers += [((x > low) & (x < 255 - low)).mean(over) for low in (0, 16)]
-    return np.log(np.stack(numbers, 1, dtype=np.float32) + np.float32(0.002))
+    grain: FloatArray = np.log(np.stack(numbers, 1, dtype=np.float32) + np.float32(0.002))
+    return grain
 
 
 def _distance(grain: FloatArray, reference: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> FloatArray:
@@ -87,4 +88,5 @@ def _distance(grain: FloatArray, reference: np.ndarray[tuple[int], np.dtype[np.b
     known = np.clip(z[reference], -4, 4)
     covariance = np.atleast_2d(np.cov(known.T)) + _RIDGE * np.eye(z.shape[1])
     squared = np.einsum("ij,jk,ik->i", z, np.linalg.inv(covariance), z, optimize=True)
-    return np.log1p(squared).astype(np.float32)
+    distance: FloatArray = np.log1p(squared).astype(np.float32)
+    return distance

@@ -3,10 +3,10 @@
 Citation: ours. The idea is the trigger's own definition: the same few pixels, in the same place, in images of one
 class only. We found no published poison detector of this kind; the nearest are tools that look for shortcuts in data.
 
-Formula: at every place p, windows of a few pixels are reduced to codes v (``codes.py``). A sample's score is the largest
-``log(share of v at p in its class / share of v at p elsewhere)`` over all p and three scales, with a pessimistic estimate
-of both shares (``contrast.py``). Nothing assumes that carriers are a minority of their class. The class statistic is the
-largest score that at least ``least`` of its samples reach.
+Formula: at every place p, windows of a few pixels are reduced to codes v (``codes.py``). A sample's score is the
+largest ``log(share of v at p in its class / share of v at p elsewhere)`` over all p and three scales, with a
+pessimistic estimate of both shares (``contrast.py``). Nothing assumes that carriers are a minority of their class.
+The class statistic is the largest score that at least ``least`` of its samples reach.
 
 Cost: one table of counts per place and scale; no model. About one second per scale for 60,000 images of 28 x 28.
 
@@ -23,7 +23,7 @@ import numpy as np
 from whitesquare.detectors.codes import Scale, code_bits_for, window_codes
 from whitesquare.detectors.contrast import log_contrast
 from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class
-from whitesquare.types import FloatArray, IntArray
+from whitesquare.types import FloatArray
 
 SCALES = (Scale(1, 4), Scale(2, 3), Scale(2, 8))
 """Single pixels in 16 greys; 2 x 2 windows in 8 greys; 2 x 2 windows exactly."""

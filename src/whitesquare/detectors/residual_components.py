@@ -78,7 +78,8 @@ def residuals(images: UInt8Array) -> FloatArray:
         # A mean over a block would cancel the residual; its strongest value keeps the pattern.
         blocks = cut.reshape(count, channels, rows, cut.shape[2] // rows, columns, cut.shape[3] // columns)
         left = blocks.max((3, 5)) + blocks.min((3, 5))
-    return left.reshape(count, -1)
+    rows_of: FloatArray = left.reshape(count, -1)
+    return rows_of
 
 
 Moments = tuple[np.integer, NDArray[np.float64], NDArray[np.float64]]

@@ -1,12 +1,12 @@
 """Trigger inversion: the smallest patch that sends every image to a class; a backdoor needs only a few pixels.
 
-Citation: Wang et al., "Neural Cleanse: identifying and mitigating backdoor attacks in neural networks", IEEE S&P 2019.
+Citation: Wang et al., "Neural Cleanse: identifying and mitigating backdoor attacks in neural networks", IEEE S&P
+2019.
 
-Formula: for every class t, mask m and pattern p (both through a sigmoid) minimise
-``CE(f((1 - m) x + m p), t) + weight * |m|_1`` over images x of all classes. Class statistic: how many robust deviations
-``log |m|_1`` lies below the median of the classes that were reached (1.4826 MAD, at least 0.2). Sample score: how much
-a sample's margin for its own label drops, per pixel of mask, when the mask's place is filled with what is usual there in
-the other classes.
+Formula: for every class t, mask m and pattern p (both through a sigmoid) minimise ``CE(f((1 - m) x + m p), t) +
+weight * |m|_1`` over images x of all classes. Class statistic: how many robust deviations ``log |m|_1`` lies below
+the median of the classes that were reached (1.4826 MAD, at least 0.2). Sample score: how much a sample's margin for
+its own label drops, per pixel of mask, when the mask's place is filled with what is usual there in the other classes.
 
 Deviations: all classes at once in one batch, in place of one after the other; a fixed weight and number of steps in
 place of the schedule; the logarithm, because mask sizes differ by factors, not by pixels.
@@ -14,8 +14,8 @@ place of the schedule; the logarithm, because mask sizes differ by factors, not 
 Cost: ``steps`` x K x ``batch`` images forward and backward: about as much as three epochs on MNIST.
 
 Failure modes: triggers as large as the image, warps; a trigger that the network did not learn; with fewer than four
-classes there is no yardstick, and the statistic is missing. A class with a natural mark gives a small mask as well, so
-a hint must be found again in the data before it means anything.
+classes there is no yardstick, and the statistic is missing. A class with a natural mark gives a small mask as well,
+so a hint must be found again in the data before it means anything.
 """
 
 from dataclasses import dataclass
@@ -138,15 +138,17 @@ def _dependence(
     """Return the drop of the margin, per pixel of mask, once the mask's place is filled with the usual."""
     model, mask = model_of(evidence), found.masks[label]
     others = np.flatnonzero(evidence.labels != label)
-    usual = np.median(evidence.images[others[:: max(1, len(others) // 1000)]], 0) if len(others) else np.zeros_like(mask)
+    usual = np.median(evidence.images[others[:: max(1, len(others) // 1000)]], 0) if len(others) else 0 * mask
     drops = []
     for start in range(0, len(members), _BATCH):
         images = evidence.images[members[start : start + _BATCH]]
         filled: UInt8Array = np.rint(images * (1 - mask) + usual * mask).astype(np.uint8)
         drops.append(_margin(model.logits(images), label) - _margin(model.logits(filled), label))
-    return (np.concatenate(drops) / (1 + found.sizes[label])).astype(np.float32)
+    per_pixel: FloatArray = np.concatenate(drops) / np.float32(1 + found.sizes[label])
+    return per_pixel
 
 
 def _margin(logits: FloatArray, label: int) -> FloatArray:
     rivals = np.delete(logits, label, axis=1)
-    return logits[:, label] - (rivals.max(1) if rivals.shape[1] else 0)
+    margin: FloatArray = logits[:, label] - (rivals.max(1) if rivals.shape[1] else 0)
+    return margin

@@ -1,0 +1,118 @@
+"""Confident learning: does a model that never saw a sample agree with its label?
+
+Citation: Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 2021
+(arXiv:1911.00068).
+Formula: with out-of-fold probabilities p, the threshold of class j is t_j = mean of p_j over the samples labelled j. A
+sample is counted as a label error if, among the classes with p_j >= t_j, the most probable is not its label. The score
+is (1 - p_y) + [max over j != y of (p_j - t_j) - (p_y - t_y)]: how little speaks for the label, and by how much another
+class is ahead, each class measured by what is usual for it. Class statistic: the share of label errors.
+Deviations: the probabilities are shares of votes of nearest neighbours on thumbnails, as in
+:mod:`whitesquare.label_check` and for the same reason: a network learns the trigger in every fold and then agrees with
+the wrong labels. The neighbours are at most ``pool`` samples of each class and fold, which is fast and weighs all
+classes alike. The two published scores, self-confidence and normalised margin, are added.
+Cost: N * classes * pool * 196 multiplications, for thumbnails of 14 x 14.
+Failure modes: correct labels, hence all clean-label poison; classes that pixels do not tell apart; many classes with
+few samples.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from whitesquare.detectors.common import Float64Array, finite
+from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
+from whitesquare.errors import UsageError
+from whitesquare.label_check import thumbnails
+from whitesquare.types import FloatArray, IntArray
+
+_CHUNK = 10_000
+
+
+@dataclass(frozen=True)
+class ConfidentLearning:
+    """Out-of-fold votes against the label.
+
+    Attributes:
+        folds: a sample's voters come from the other folds; at least 2.
+        neighbours: voters per sample, at least 1.
+        pool: samples of a class that may vote in a fold, at least 1.
+    """
+
+    name: ClassVar[str] = "confident-learning"
+    rule_id: ClassVar[str] = "CL01"
+    family: ClassVar[str] = "label"
+    needs: ClassVar[frozenset[str]] = frozenset({"images"})
+
+    folds: int = 2
+    neighbours: int = 10
+    pool: int = 300
+
+    def __post_init__(self) -> None:
+        """Refuse fewer than two folds, and no neighbours."""
+        if self.folds < 2 or min(self.neighbours, self.pool) < 1:
+            raise UsageError(
+                f"There must be at least 2 folds, 1 neighbour and 1 voter; got {self.folds}, {self.neighbours} and "
+                f"{self.pool}."
+            )
+
+    def score(self, evidence: Evidence) -> Suspicion:
+        """Score every sample; with fewer than two classes there is nothing to confuse, and nothing is scored."""
+        result, present = unscored(evidence), [label for label, _ in by_class(evidence)]
+        if len(present) < 2 or len(evidence.labels) < 2 * self.folds:
+            return result
+        size = len(present)
+        labels = np.searchsorted(present, evidence.labels)
+        voters = self._voters(evidence, labels)
+        parts = [slice(start, start + _CHUNK) for start in range(0, len(labels), _CHUNK)]
+        own = (voters == labels[:, None]).mean(1)
+        usual = np.bincount(labels, weights=own, minlength=size) / np.bincount(labels, minlength=size)
+        wrong = np.zeros(len(labels), bool)
+        for part in parts:
+            margin, wrong[part] = _against(voters[part], labels[part], usual)
+            result.scores[part] = finite(1 - own[part] + margin)
+        result.class_stats[present] = np.bincount(labels, weights=wrong, minlength=size) / np.bincount(labels)
+        return result
+
+    def _voters(self, evidence: Evidence, labels: IntArray) -> IntArray:
+        """Return the labels ``(N, neighbours)`` of the nearest neighbours of every sample in the other folds."""
+        rng = np.random.default_rng(evidence.seed)
+        pixels = _small(evidence)
+        fold = rng.permutation(len(labels)) % self.folds
+        found = np.empty((len(labels), min(self.neighbours, self._fewest(fold))), np.int64)
+        for number in range(self.folds):
+            asked, known = np.flatnonzero(fold == number), rng.permutation(np.flatnonzero(fold != number))
+            # Position of every sample within its class: the first `pool` of each class vote.
+            order = known[labels[known].argsort(kind="stable")]
+            starts = np.searchsorted(labels[order], labels[order], side="left")
+            voting = order[np.arange(len(order)) - starts < self.pool]
+            count = min(found.shape[1], len(voting))
+            search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(pixels[voting])
+            nearest = labels[voting[search.kneighbors(pixels[asked], return_distance=False)]]
+            found[asked] = nearest[:, np.arange(found.shape[1]) % count]
+            evidence.on_progress("checking labels", number + 1, self.folds)
+        return found
+
+    def _fewest(self, fold: IntArray) -> int:
+        return len(fold) - int(np.bincount(fold).max())
+
+
+def _small(evidence: Evidence) -> FloatArray:
+    parts = [thumbnails(evidence.images[start : start + _CHUNK]) for start in range(0, len(evidence.labels), _CHUNK)]
+    return np.concatenate(parts)
+
+
+def _against(voters: IntArray, labels: IntArray, usual: Float64Array) -> tuple[Float64Array, np.ndarray]:
+    """Return the normalised margin of the best other class, and whether a sample counts as a label error."""
+    rows = np.arange(len(labels))
+    offsets = rows[:, None] * len(usual)
+    shares = np.bincount((voters + offsets).ravel(), minlength=len(labels) * len(usual)) / voters.shape[1]
+    shares = shares.reshape(-1, len(usual))
+    confident = np.where(shares >= usual, shares, -1.0)
+    best = confident.argmax(1)
+    wrong = (confident.max(1) >= 0) & (best != labels)
+    ahead = shares - usual
+    own = ahead[rows, labels].copy()
+    ahead[rows, labels] = -np.inf
+    return ahead.max(1) - own, wrong
