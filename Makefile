@@ -30,6 +30,7 @@ check: lint docs test
 # ART lives in an environment of its own, so that whitesquare never depends on it.
 bench: $(VENV)-bench/.art
 	$(VENV)-bench/bin/python benchmarks/compare_art.py
+	$(VENV)-bench/bin/python benchmarks/compare_art_detectors.py
 
 $(VENV)-bench/.art: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-bench
