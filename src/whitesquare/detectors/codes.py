@@ -25,21 +25,26 @@ class Scale:
     bits: int
 
 
-def window_codes(images: UInt8Array, scale: Scale, code_bits: int) -> Iterator[tuple[int, int, CodeArray]]:
-    """Yield row, column and the code ``(N,)`` of every window, in ``0 .. 2**code_bits - 1``.
+def code_bits(images: UInt8Array, scale: Scale, classes: int, most: int) -> int:
+    """Return how many bits a code takes: at most ``most``, and few enough that a count per class and code is small."""
+    table = int(np.clip(np.log2(1_000_000 / max(classes, 1)), 8, most))
+    return min(int(scale.size * scale.size * images.shape[1] * scale.bits), table)
 
-    Windows that do not fit into ``code_bits`` are hashed: then a few unequal windows share a code. One band of rows
-    is held at a time.
+
+def window_codes(images: UInt8Array, scale: Scale, bits: int) -> Iterator[tuple[int, int, CodeArray]]:
+    """Yield row, column and the code ``(N,)`` of every window, in ``0 .. 2**bits - 1``.
+
+    Windows that do not fit are hashed: then a few unequal windows share a code. One band of rows is held at a time.
 
     Args:
         images: ``(N, C, H, W)``.
         scale: size and grey levels of the window.
-        code_bits: at most 16.
+        bits: see :func:`code_bits`; at most 16.
     """
     height, width = images.shape[2:]
     cells = scale.size * scale.size * images.shape[1]
-    exact = cells * scale.bits <= code_bits
-    shift, mask = np.uint8(8 - scale.bits), np.uint16((1 << code_bits) - 1)
+    exact = cells * scale.bits <= bits
+    shift, mask = np.uint8(8 - scale.bits), np.uint16((1 << bits) - 1)
     for top in range(height - scale.size + 1):
         band = images[:, :, top : top + scale.size] >> shift
         rows = np.ascontiguousarray(band.transpose(2, 3, 1, 0)).astype(np.uint16)  # (size, W, C, N)
@@ -62,8 +67,3 @@ def _hashed(window: CodeArray) -> CodeArray:
         code = (code ^ cell) * np.uint16(40503) + np.uint16(_PRIMES[number % len(_PRIMES)])
         code ^= code >> np.uint16(7)
     return code
-
-
-def code_bits_for(classes: int) -> int:
-    """Return how many bits a code may have so that a table of counts per class stays below a million entries."""
-    return int(np.clip(np.log2(1_000_000 / max(classes, 1)), 8, 16))

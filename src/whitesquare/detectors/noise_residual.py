@@ -43,12 +43,14 @@ class NoiseResidual:
 
     def score(self, evidence: Evidence) -> Suspicion:
         """Score by the distance from the other classes' grain; hint at the samples far beyond it."""
-        grain = grain_of(evidence)
         found = unscored(evidence)
+        if not len(evidence.images) or min(evidence.images.shape[2:]) < 2:
+            return found
+        grain = grain_of(evidence)
         hints = []
         for label, members in by_class(evidence):
             others = evidence.labels != label
-            if others.sum() < self.least or min(evidence.images.shape[2:]) < 2:
+            if others.sum() < self.least:
                 continue
             distance = _distance(grain, others)
             found.scores[members] = distance[members]

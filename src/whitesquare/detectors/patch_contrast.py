@@ -19,10 +19,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.detectors.codes import Scale, code_bits_for, window_codes
+from whitesquare.detectors.codes import Scale, code_bits, window_codes
 from whitesquare.detectors.contrast import log_contrast
 from whitesquare.detectors.pixel_contrast import class_peaks
-from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class
+from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class, unscored
 from whitesquare.types import FloatArray, IntArray
 
 SCALES = (Scale(4, 1), Scale(5, 2))
@@ -47,10 +47,12 @@ class PatchContrast:
         """Score every sample by its most telling patch, wherever it is."""
         best = np.zeros(len(evidence.labels), np.float32)
         place = np.zeros(len(evidence.labels), np.int64)
+        if not len(best):
+            return unscored(evidence)
         chosen = self._sample(evidence)
         for number, scale in enumerate(SCALES):
             table = self._table(evidence, chosen, scale)
-            bits = code_bits_for(len(evidence.classes))
+            bits = code_bits(evidence.images, scale, len(evidence.classes), 16)
             for top, left, codes in window_codes(evidence.images, scale, bits):
                 found = table[codes, evidence.labels]
                 better = np.flatnonzero(found > best)
@@ -67,7 +69,7 @@ class PatchContrast:
     def _table(self, evidence: Evidence, chosen: IntArray, scale: Scale) -> FloatArray:
         """Return the log contrast ``(codes, K)`` of being somewhere in an image."""
         kinds = len(evidence.classes)
-        bits = code_bits_for(kinds)
+        bits = code_bits(evidence.images, scale, kinds, 16)
         counts = np.zeros((kinds, 1 << bits), np.int64)
         for start in range(0, len(chosen), _CHUNK):
             part = chosen[start : start + _CHUNK]

@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.detectors.codes import Scale, code_bits_for, window_codes
+from whitesquare.detectors.codes import Scale, code_bits, window_codes
 from whitesquare.detectors.contrast import log_contrast
 from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class
 from whitesquare.types import FloatArray
@@ -47,8 +47,8 @@ class PixelContrast:
         labels, kinds = evidence.labels, len(evidence.classes)
         sizes = np.bincount(labels, minlength=kinds)
         best = np.zeros(len(labels), np.float32)
-        bits = code_bits_for(kinds)
         for number, scale in enumerate(SCALES):
+            bits = code_bits(evidence.images, scale, kinds, 14)
             for _, _, codes in window_codes(evidence.images, scale, bits):
                 counts = np.bincount(codes.astype(np.int64) * kinds + labels, minlength=kinds << bits)
                 counts = counts.reshape(-1, kinds)

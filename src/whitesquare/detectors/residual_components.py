@@ -47,8 +47,10 @@ class ResidualComponents:
 
     def score(self, evidence: Evidence) -> Suspicion:
         """Score by the projections on the directions in which the class varies more than the others do."""
-        sizes, sums, products = _moments(evidence)
         found = unscored(evidence)
+        if not len(evidence.images):
+            return found
+        sizes, sums, products = _moments(evidence)
         for label, members in by_class(evidence):
             rest = sizes.sum() - sizes[label]
             if min(len(members), rest) < self.least:

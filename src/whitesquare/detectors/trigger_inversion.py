@@ -23,9 +23,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.detectors.common import model_of
+from whitesquare.detectors.common import finite, model_of
 from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class, unscored
-from whitesquare.types import FloatArray, UInt8Array
+from whitesquare.types import FloatArray, IntArray
 
 _LEAST_CLASSES = 4
 _LEAST_SPREAD = 0.2
@@ -73,8 +73,10 @@ class TriggerInversion:
 
     def score(self, evidence: Evidence) -> Suspicion:
         """Score by the margin that hangs on the reconstructed trigger; hint at classes with a small one."""
-        found = invert(evidence, self)
         suspicion = unscored(evidence)
+        if not len(evidence.images):
+            return suspicion
+        found = invert(evidence, self)
         suspicion.class_stats[:] = smallness(found)
         for label, members in by_class(evidence):
             suspicion.scores[members] = _dependence(evidence, found, label, members)
@@ -132,20 +134,18 @@ def invert(evidence: Evidence, settings: TriggerInversion) -> Inversion:
     return Inversion(masks, torch.sigmoid(pattern).detach().numpy(), masks.sum((1, 2)), hits.numpy())
 
 
-def _dependence(
-    evidence: Evidence, found: Inversion, label: int, members: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> FloatArray:
+def _dependence(evidence: Evidence, found: Inversion, label: int, members: IntArray) -> FloatArray:
     """Return the drop of the margin, per pixel of mask, once the mask's place is filled with the usual."""
     model, mask = model_of(evidence), found.masks[label]
     others = np.flatnonzero(evidence.labels != label)
-    usual = np.median(evidence.images[others[:: max(1, len(others) // 1000)]], 0) if len(others) else 0 * mask
+    some = evidence.images[others[:: max(1, len(others) // 1000)]]
+    usual = np.median(some, 0) if len(some) else np.zeros(some.shape[1:], np.float64)
     drops = []
     for start in range(0, len(members), _BATCH):
         images = evidence.images[members[start : start + _BATCH]]
-        filled: UInt8Array = np.rint(images * (1 - mask) + usual * mask).astype(np.uint8)
+        filled = np.rint(images * (1 - mask) + usual * mask).astype(np.uint8)
         drops.append(_margin(model.logits(images), label) - _margin(model.logits(filled), label))
-    per_pixel: FloatArray = np.concatenate(drops) / np.float32(1 + found.sizes[label])
-    return per_pixel
+    return finite(np.concatenate(drops) / (1 + found.sizes[label]))
 
 
 def _margin(logits: FloatArray, label: int) -> FloatArray:

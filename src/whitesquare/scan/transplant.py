@@ -1,9 +1,9 @@
 """The causal test: does the reconstructed trigger, pasted on images of other classes, turn the model to the class?
 
 What separates a backdoor from a watermark that the model ignores is what it does. The trigger is pasted on images of
-other classes; so are controls, cut at the same place from samples of the same class that do not carry it, because parts
-that are typical of a class move a model as well. Under exchangeability ``p = (1 + #{controls >= trigger}) / (1 + K)`` is
-exact (Phipson and Smyth 2010, arXiv:1603.05766).
+other classes; so are controls, cut at the same place from samples of the same class that do not carry it, because
+parts that are typical of a class move a model as well. Under exchangeability ``p = (1 + #{controls >= trigger}) / (1
++ K)`` is exact (Phipson and Smyth 2010, arXiv:1603.05766).
 """
 
 from dataclasses import dataclass, replace
@@ -26,6 +26,9 @@ _FAINT = 16.0
 _GAIN = 2.5
 """How much stronger an additive trigger is made at full strength."""
 _BATCH = 4000
+_ENOUGH = 6
+"""Controls as good as the trigger after which the test stops: the p-value is then their share (Besag and Clifford
+1991), still exact, and most candidates are no trigger."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +55,20 @@ class TransplantTest:
 
         The strength is chosen on other images than those of the test.
         """
-        rng = np.random.default_rng([evidence.seed, label])
-        others = rng.permutation(np.flatnonzero(evidence.labels != label))
-        unflagged = np.setdiff1d(evidence.members(label), carriers)
+        others, unflagged = self._others(evidence, label), np.setdiff1d(evidence.members(label), carriers)
         if len(others) < 2 or len(unflagged) < 1:
             return None
-        chosen, tested = np.array_split(others[: 2 * self.images], 2)
-        rates = {}
-        for strength in (AS_FOUND, FULL):
-            pasted = paste(evidence.images[chosen], trigger, strength, rng)
-            rates[strength] = _flips(model, pasted, label)
+        rng = np.random.default_rng(evidence.seed)
+        tested = np.array_split(others, 2)[1]
+        rates = self.flip_rates(evidence, model, trigger, label)
         strength = max(rates, key=lambda name: rates[name])
         base = evidence.images[tested]
         hits = round(_flips(model, paste(base, trigger, strength, rng), label) * len(base))
         sources = rng.choice(unflagged, min(self.controls, max(99, len(unflagged))), replace=len(unflagged) < 99)
-        controls = self._controls(evidence, model, trigger, strength, base, label, sources)
-        p_value = (1 + int((controls >= hits / len(base)).sum())) / (1 + len(controls))
+        rate = hits / len(base)
+        controls = self._controls(evidence, model, trigger, strength, base, label, sources, rate)
+        beaten = int((controls >= rate).sum())
+        p_value = beaten / len(controls) if beaten >= _ENOUGH else (1 + beaten) / (1 + len(controls))
         return Transplant(
             flip_rate=share("flip_rate", hits, len(base)),
             untouched_rate=_flips(model, base, label),
@@ -78,6 +79,18 @@ class TransplantTest:
             strength=strength,
         )
 
+    def flip_rates(self, evidence: Evidence, model: "ScanModel", trigger: FoundTrigger, label: int) -> dict[str, float]:
+        """Return the share of the choosing images that each strength turns; empty if there is none to paste on."""
+        chosen = evidence.images[np.array_split(self._others(evidence, label), 2)[0]]
+        if not len(chosen):
+            return {}
+        rng = np.random.default_rng(evidence.seed)
+        return {strength: _flips(model, paste(chosen, trigger, strength, rng), label) for strength in (AS_FOUND, FULL)}
+
+    def _others(self, evidence: Evidence, label: int) -> IntArray:
+        rng = np.random.default_rng([evidence.seed, label])
+        return rng.permutation(np.flatnonzero(evidence.labels != label))[: 2 * self.images]
+
     def _controls(
         self,
         evidence: Evidence,
@@ -87,8 +100,9 @@ class TransplantTest:
         base: UInt8Array,
         label: int,
         sources: IntArray,
+        rate: float,
     ) -> FloatArray:
-        """Return the flip rate of every control."""
+        """Return the flip rate of every control, up to the one with which the trigger is beaten often enough."""
         rng = np.random.default_rng(evidence.seed)
         per_call = max(1, _BATCH // len(base))
         rates = []
@@ -99,7 +113,12 @@ class TransplantTest:
             ]
             answers = model.logits(np.concatenate(part)).argmax(1).reshape(len(part), -1)
             rates += [float(rate) for rate in (answers == label).mean(1)]
-            evidence.on_progress("transplanting controls", min(start + per_call, len(sources)), len(sources))
+            beaten = np.cumsum(np.array(rates) >= rate)
+            if beaten[-1] >= _ENOUGH:
+                return np.array(rates[: int(np.argmax(beaten >= _ENOUGH)) + 1], np.float32)
+            evidence.on_progress(
+                f"testing {evidence.classes[label]}", min(start + per_call, len(sources)), len(sources)
+            )
         return np.array(rates, np.float32)
 
 

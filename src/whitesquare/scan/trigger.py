@@ -16,6 +16,7 @@ _AGREE, _ELSEWHERE = 0.8, 0.3
 _HALF = 0.5
 _LARGEST_PATCH = 0.1
 _SAMPLE = 1000
+_ENOUGH = 20
 _RARE = 0.001
 _BORDER = 2
 _MARGIN = 4
@@ -68,6 +69,12 @@ def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
     typical, usual = np.median(images, 0), np.median(rest, 0).astype(np.float32)
     agree, elsewhere = _agreement(images, typical), _agreement(rest, typical)
     change = np.abs(typical - usual).max(0)
+    own = np.setdiff1d(evidence.members(hint.label), hint.carriers)
+    if len(own) >= _ENOUGH:
+        # What the rest of the class shows too is its content, not a stamp.
+        same_class = evidence.images[_some(own, evidence.seed)]
+        elsewhere = np.maximum(elsewhere, _agreement(same_class, typical))
+        change = np.minimum(change, np.abs(typical - np.median(same_class, 0)).max(0))
     opaque = (agree >= _AGREE) & (elsewhere <= _ELSEWHERE) & (change >= _TOLERANCE / 2)
     if hint.mask is not None:
         opaque &= hint.mask >= _HALF * hint.mask.max()
@@ -91,8 +98,9 @@ def matches(evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
     others = _some(np.flatnonzero(evidence.labels != hint.label), evidence.seed, 20_000)
     if not len(others):
         return hint.carriers
-    limit = min(np.quantile(distance(evidence.images[others], trigger), _RARE), 2 * _TOLERANCE)
-    return members[distance(evidence.images[members], trigger) < max(limit, 1.0)]
+    limit = min(float(np.quantile(distance(evidence.images[others], trigger), _RARE)), 2.0 * _TOLERANCE)
+    carries = distance(evidence.images[members], trigger) < max(limit, 1.0)
+    return members[carries]
 
 
 def distance(images: UInt8Array, trigger: FoundTrigger) -> FloatArray:
@@ -141,7 +149,7 @@ def _some(positions: IntArray, seed: int, limit: int = _SAMPLE) -> IntArray:
 
 
 def _others(evidence: Evidence, hint: Hint) -> IntArray:
-    """Draw samples of all classes that are not carriers, among them at most a tenth of the class itself."""
+    """Draw samples of all classes that are not carriers."""
     free = np.ones(len(evidence.labels), np.bool_)
     free[hint.carriers] = False
     return _some(np.flatnonzero(free), evidence.seed + 1, 2 * _SAMPLE)
@@ -158,7 +166,7 @@ def _field(evidence: Evidence, hint: Hint, images: UInt8Array, usual: FloatArray
     """Take the difference of means between carriers and the rest of the class, or all others if there is no rest."""
     members = evidence.members(hint.label)
     rest = np.setdiff1d(members, hint.carriers)
-    rest = rest if len(rest) >= 20 else _others(evidence, hint)
+    rest = rest if len(rest) >= _ENOUGH else _others(evidence, hint)
     delta = images.mean(0, dtype=np.float32) - evidence.images[_some(rest, evidence.seed)].mean(0, dtype=np.float32)
     size = np.abs(delta).max(0)
     if size.max() < 4:

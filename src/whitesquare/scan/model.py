@@ -1,0 +1,89 @@
+"""The scan's own models: trained on the samples under suspicion, with the losses recorded as they go."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from whitesquare.executor import run_all
+from whitesquare.features import ScanModel
+from whitesquare.models import Model
+from whitesquare.recipes import Recipe
+from whitesquare.train import TensorData, borrowed, make_card, train_tensors
+from whitesquare.types import FloatArray, IntArray, Progress, UInt8Array
+
+SEEDS = 2
+"""One model finds, another with a different seed must agree before anything is called confirmed."""
+
+
+def train_scan_models(
+    images: UInt8Array,
+    labels: IntArray,
+    classes: tuple[str, ...],
+    *,
+    seed: int,
+    recipe: Recipe,
+    on_progress: Progress,
+) -> tuple[list[ScanModel], FloatArray]:
+    """Train :data:`SEEDS` models side by side.
+
+    Returns:
+        The models, and the losses ``(E, N)`` of every sample when the first one visited it in each of its E epochs.
+
+    Raises:
+        UsageError: images too small for the network.
+        TrainingError: the training diverged.
+    """
+    data = TensorData(borrowed(images), torch.from_numpy(labels.copy()))
+    losses = np.zeros((recipe.epochs, len(labels)), np.float32)
+    visits = np.zeros(len(labels), np.int64)
+
+    def record(index: torch.Tensor, values: torch.Tensor) -> None:
+        at = index.numpy()
+        losses[visits[at], at] = values.numpy()
+        visits[at] += 1
+
+    def one(number: int) -> Model:
+        card = make_card(data, recipe, classes, seed=seed + number, source="scan")
+        return train_tensors(data, recipe, card, on_losses=record if number == 0 else None)
+
+    workers = torch.get_num_threads()
+    trained = run_all(one, range(SEEDS), workers=workers, step="training scan models", on_progress=on_progress)
+    return [ScanModel(model) for model in trained], losses
+
+
+def load_scan_model(path: Path, shape: tuple[int, ...], classes: int) -> ScanModel:
+    """Load a user's model, a ``model.safetensors`` with its ``model.json`` or the folder of both.
+
+    Args:
+        path: file or folder.
+        shape: ``(C, H, W)`` of the images to scan.
+        classes: number of classes of the data set.
+
+    Raises:
+        UsageError: a pickle, another kind of file, or a model of other classes or image size.
+        DataError: a damaged model.
+    """
+    from whitesquare.errors import UsageError
+    from whitesquare.models import WEIGHTS, load_model
+
+    if path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib"):
+        raise UsageError(
+            f"{path} is a pickle or may be one, which can run code when it is read; expected {WEIGHTS}: save the "
+            "weights with safetensors.torch.save_file, or train with `whitesquare train`."
+        )
+    if path.is_file() and path.name != WEIGHTS:
+        raise UsageError(f"{path} is not a model: expected {WEIGHTS} with model.json beside it, or their folder.")
+    model = load_model(path.parent if path.is_file() else path)
+    a = model.card.architecture
+    if (a.channels, a.height, a.width) != tuple(shape):
+        raise UsageError(
+            f"The model {path} reads images of {a.channels} x {a.height} x {a.width} and these are "
+            f"{' x '.join(map(str, shape))}; give the model that was trained on this data set."
+        )
+    if a.classes != classes:
+        raise UsageError(
+            f"The model {path} knows {a.classes} classes and the data set has {classes}; give the model that was "
+            "trained on it."
+        )
+    return ScanModel(model)
