@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
+from whitesquare.scan.prune import pruned
 from whitesquare.scan.transplant import TransplantTest
 from whitesquare.scan.trigger import FoundTrigger, benign_causes, carriers_of_mask, matches, reconstruct
 from whitesquare.scan.types import Alarm, Transplant
@@ -91,7 +92,7 @@ def raise_alarms(
         if not loud:
             continue
         candidates = []
-        for one in _candidates(evidence, suspicions, label):
+        for one in _candidates(evidence, suspicions, models, label):
             if models and _worth_testing(evidence, models[0], one, label):
                 tested += 1
                 found = test.run(evidence, models[0], one.trigger, label, one.carriers)
@@ -113,7 +114,9 @@ def _loud(suspicions: dict[str, Suspicion], label: int) -> list[tuple[Criterion,
     return [(c, value) for c, value in values if value is not None]
 
 
-def _candidates(evidence: Evidence, suspicions: dict[str, Suspicion], label: int) -> list[_Candidate]:
+def _candidates(
+    evidence: Evidence, suspicions: dict[str, Suspicion], models: Sequence["ScanModel"], label: int
+) -> list[_Candidate]:
     """Reconstruct a trigger from every hint about a class that is strong enough."""
     found = []
     for criterion in CRITERIA:
@@ -126,6 +129,7 @@ def _candidates(evidence: Evidence, suspicions: dict[str, Suspicion], label: int
                 continue
             trigger = reconstruct(evidence, filled)
             if trigger is not None:
+                trigger = pruned(evidence, models[0], trigger, label) if models else trigger
                 carriers = matches(evidence, trigger, filled)
                 found.append(_Candidate(filled, criterion.rule_id, trigger, carriers, None))
     return found
@@ -157,6 +161,7 @@ def _decide(
         reasons.append(_no_proof(best.test))
     p_value, method = _p_value(suspicions, best, label, loud, tested, proven=bool(passing))
     carriers = best.carriers if best else _carriers_by_rank(evidence, suspicions, label)
+    carriers = carriers[~evidence.trusted[carriers]]
     rule = best.rule_id if best else loud[0][0].rule_id
     alarm = Alarm(
         label=label,

@@ -11,19 +11,18 @@ import numpy as np
 
 from whitesquare.data import dataset_digest
 from whitesquare.detectors.registry import DETECTORS
-from whitesquare.detectors.types import BoolArray, Evidence, Suspicion
+from whitesquare.detectors.types import Evidence
 from whitesquare.errors import NothingToDoError, UsageError, unknown_name
 from whitesquare.machine import machine, versions
 from whitesquare.recipes import Recipe
-from whitesquare.scan.alarms import Raised, raise_alarms
-from whitesquare.scan.calibration import REVIEW, Calibration, calibrate
-from whitesquare.scan.fusion import Scored, fuse
+from whitesquare.scan.alarms import raise_alarms
+from whitesquare.scan.findings import auroc, class_rows, flags, rank, reasons, scores_of
 from whitesquare.scan.reference import joined
-from whitesquare.scan.running import run_detectors
+from whitesquare.scan.running import one_torch_thread, run_detectors
 from whitesquare.scan.sheets import contact_sheet
 from whitesquare.scan.transplant import TransplantTest
-from whitesquare.scan.types import TIERS, ClassRow, DetectorRun, Flag, Scan, ScanResult, ScanScores
-from whitesquare.types import FloatArray, ImageDataset, IntArray, PoisonManifest, Progress, silent
+from whitesquare.scan.types import Scan, ScanResult
+from whitesquare.types import FloatArray, ImageDataset, PoisonManifest, Progress, silent
 
 if TYPE_CHECKING:
     from whitesquare.features import ScanModel
@@ -33,8 +32,6 @@ SLOW = ("spectre", "gram-density", "strip", "cognitive-distillation", "deep-knn"
 DEFAULT = tuple(name for name in DETECTORS if name not in SLOW)
 _SCAN_SEED = 700_001
 """The scan's models have seeds of their own, so that no victim of a benchmark is ever its scan model."""
-_BONUS = {"confirmed": 12.0, "suspicious": 6.0}
-"""Decades added to the fused score of a carrier: it was found by what it carries, not by its rank."""
 
 
 @dataclass(frozen=True)
@@ -89,60 +86,64 @@ def run_scan(
         NothingToDoError: no images, or images of one class only.
         UsageError: a model or reference that does not fit.
     """
-    started = time.perf_counter()
     present = np.unique(dataset.labels)
     if len(present) < 2:
         raise NothingToDoError(
             f"There is nothing to compare: the data set has images of {len(present)} class"
             f"{'es' * (len(present) != 1)}, and a scan compares classes; expected two or more."
         )
+    clock = _Clock()
     images, labels, trusted, warnings = joined(dataset, reference)
     evidence = Evidence(images, labels, dataset.classes, trusted, settings.seed, on_progress=on_progress)
-    seconds = {"reading": time.perf_counter() - started}
+    clock.lap("reading")
     with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder:
         evidence, models, mode, why = _with_model(evidence, settings, model, Path(folder))
-        seconds["model"] = time.perf_counter() - started - sum(seconds.values())
+        clock.lap("model")
         suspicions, runs = run_detectors(evidence, settings.detectors, why)
-        seconds["detectors"] = time.perf_counter() - started - sum(seconds.values())
+        clock.lap("detectors")
         rules = {DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
-        raised = raise_alarms(evidence, rules, models, settings.test)
-        seconds["alarms"] = time.perf_counter() - started - sum(seconds.values())
-        scored = [Scored(name, DETECTORS[name].family, suspicion) for name, suspicion in suspicions.items()]
-        fused, tails = fuse(evidence, scored)
-    size = len(dataset.labels)
-    fused = _with_alarms(evidence, fused, raised)
-    calibration = calibrate(evidence, fused, np.isin(labels, [one.alarm.label for one in raised]))
-    ids = list(dataset.ids)
-    flags = _flags(ids, labels[:size], fused, calibration, raised, tails)
-    sheets = [
-        contact_sheet(evidence, [*ids, *(f"reference/{i}" for i in range(len(labels) - size))], one, fused)
-        for one in raised
-    ]
-    seconds["fusion"] = time.perf_counter() - started - sum(seconds.values())
+        with one_torch_thread():
+            raised = raise_alarms(evidence, rules, models, settings.test)
+        clock.lap("alarms")
+        found = rank(evidence, suspicions, raised)
+        clock.lap("fusion")
     result = ScanResult(
         source=source,
         digest=dataset_digest(dataset),
-        size=size,
+        size=len(dataset.labels),
         mode=mode,
-        calibration=calibration.kind,
-        calibration_note=calibration.note,
+        calibration=found.calibration.kind,
+        calibration_note=found.calibration.note,
         reference_size=int(trusted.sum()),
-        reasons=_reasons(raised, runs, size),
+        reasons=reasons(raised, runs, len(dataset.labels)),
         alarms=tuple(one.alarm for one in raised),
-        flagged=flags,
-        classes=_class_rows(dataset, suspicions, flags),
+        flagged=flags(dataset, found, raised),
+        classes=class_rows(dataset, suspicions, flags(dataset, found, raised)),
         runs=runs,
         skipped=dict(skipped or {}),
         warnings=warnings,
         seed=settings.seed,
-        fused_auroc=_auroc(ids, fused[:size], truth),
-        seconds={name: round(value, 3) for name, value in seconds.items()},
+        fused_auroc=auroc(dataset.ids, found.fused, truth),
+        seconds=clock.seconds,
         versions=versions(),
         machine=machine(),
     )
-    by_detector = {name: suspicion.scores[:size] for name, suspicion in suspicions.items()}
-    scores = ScanScores(ids, labels[:size], fused[:size], calibration.p_values[:size], by_detector)
-    return Scan(result, scores, tuple(sheet for sheet in sheets if sheet is not None))
+    sheets = [contact_sheet(evidence, dataset.ids, one, found.fused) for one in raised]
+    return Scan(result, scores_of(dataset, found, suspicions), tuple(sheet for sheet in sheets if sheet is not None))
+
+
+class _Clock:
+    """Wall-clock seconds per step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Write down the time since the last lap."""
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now
 
 
 def _with_model(
@@ -172,80 +173,3 @@ def _with_model(
     features, logits = models[0].evaluate(evidence.images, folder, evidence.on_progress)
     found = replace(evidence, model=models[0], features=features, logits=logits, losses=losses)
     return found, models, mode, ""
-
-
-def _with_alarms(evidence: Evidence, fused: FloatArray, raised: Sequence[Raised]) -> FloatArray:
-    """Count evidence twice where the class itself stands out, and lift those that carry what was found there."""
-    result = fused.copy()
-    for one in raised:
-        result[evidence.labels == one.alarm.label] *= 2
-        result[one.carriers] += np.float32(_BONUS[one.alarm.tier])
-    return result
-
-
-def _flags(
-    ids: list[str],
-    labels: IntArray,
-    fused: FloatArray,
-    calibration: Calibration,
-    raised: Sequence[Raised],
-    tails: dict[str, FloatArray],
-) -> tuple[Flag, ...]:
-    """Flag the carriers of every alarm, and for review all others with a small p-value."""
-    tier: dict[int, tuple[str, str]] = {}
-    for one in raised:
-        for position in one.carriers[one.carriers < len(ids)]:
-            tier.setdefault(int(position), (one.alarm.tier, one.alarm.rule_id))
-    names = list(tails)
-    loudest = np.argmax(np.stack([tails[name][: len(ids)] for name in names]), axis=0) if names else None
-    for position in np.flatnonzero(calibration.p_values[: len(ids)] <= REVIEW):
-        if loudest is not None:
-            tier.setdefault(int(position), ("review", DETECTORS[names[loudest[position]]].rule_id))
-    flags = [
-        Flag(ids[at], at, int(labels[at]), kind, rule, round(float(fused[at]), 4), _or_none(calibration.p_values[at]))
-        for at, (kind, rule) in tier.items()
-    ]
-    return tuple(sorted(flags, key=lambda flag: (TIERS.index(flag.tier), -flag.fused, flag.position)))
-
-
-def _class_rows(dataset: ImageDataset, suspicions: dict[str, Suspicion], flags: Sequence[Flag]) -> tuple[ClassRow, ...]:
-    sizes = np.bincount(dataset.labels, minlength=len(dataset.classes))
-    counts = {tier: np.bincount([f.label for f in flags if f.tier == tier], minlength=len(sizes)) for tier in TIERS}
-    return tuple(
-        ClassRow(
-            label=label,
-            name=name,
-            size=int(sizes[label]),
-            confirmed=int(counts["confirmed"][label]),
-            suspicious=int(counts["suspicious"][label]),
-            review=int(counts["review"][label]),
-            statistics={one: _or_none(found.class_stats[label]) for one, found in suspicions.items()},
-        )
-        for label, name in enumerate(dataset.classes)
-    )
-
-
-def _reasons(raised: Sequence[Raised], runs: Sequence[DetectorRun], size: int) -> tuple[str, ...]:
-    if raised:
-        return tuple(f"Class {one.alarm.class_name}: {one.alarm.reasons[0]}" for one in raised)
-    ran = sum(not run.reason for run in runs)
-    return (f"None of {ran} detectors found a class that stands out among {size} samples",)
-
-
-def _auroc(ids: list[str], fused: FloatArray, truth: PoisonManifest | None) -> float | None:
-    """Measure the ranking against the ground truth; ``None`` without one, or if it names all samples or none."""
-    if truth is None:
-        return None
-    from sklearn.metrics import roc_auc_score
-
-    poisoned = set(truth.ids)
-    found: BoolArray = np.array([name in poisoned for name in ids])
-    if missing := len(poisoned) - int(found.sum()):
-        raise UsageError(
-            f"The ground truth names {missing} samples that are not in the data set; give the one written with it."
-        )
-    return float(roc_auc_score(found, fused)) if 0 < found.sum() < len(found) else None
-
-
-def _or_none(value: float | np.floating) -> float | None:
-    return float(value) if np.isfinite(value) else None

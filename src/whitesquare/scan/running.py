@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion
@@ -62,6 +63,22 @@ def _run(evidence: Evidence, name: str) -> tuple[Suspicion | None, DetectorRun]:
     except Exception as error:  # noqa: BLE001 - whatever a detector does, the others go on and the report says so
         suspicion, reason, crashed = None, f"it crashed: {type(error).__name__}: {error}", True
     return suspicion, DetectorRun(name, one.rule_id, one.family, time.perf_counter() - started, reason, crashed)
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread: batches of small images are slower on several."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _one_thread_each() -> None:

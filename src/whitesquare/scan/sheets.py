@@ -1,5 +1,7 @@
 """The pictures behind an alarm: its strongest suspects beside normal samples that look most like them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from whitesquare.detectors.types import Evidence
@@ -12,7 +14,7 @@ SHOWN = 16
 _POOL = 2000
 
 
-def contact_sheet(evidence: Evidence, ids: list[str], raised: Raised, fused: FloatArray) -> ContactSheet | None:
+def contact_sheet(evidence: Evidence, ids: Sequence[str], raised: Raised, fused: FloatArray) -> ContactSheet | None:
     """Return the sheet of an alarm; ``None`` where no sample is flagged or nothing is left to compare with."""
     label = raised.alarm.label
     carriers = raised.carriers[np.argsort(-fused[raised.carriers], kind="stable")][:SHOWN]
@@ -27,11 +29,15 @@ def contact_sheet(evidence: Evidence, ids: list[str], raised: Raised, fused: Flo
     return ContactSheet(
         label=label,
         suspects=suspects,
-        suspect_ids=tuple(ids[int(position)] for position in carriers),
+        suspect_ids=tuple(_name(ids, position) for position in carriers),
         normal=alike,
-        normal_ids=tuple(ids[int(position)] for position in matched),
+        normal_ids=tuple(_name(ids, position) for position in matched),
         heat=_heat(raised, suspects, alike),
     )
+
+
+def _name(ids: Sequence[str], position: np.int64) -> str:
+    return ids[int(position)] if position < len(ids) else f"reference/{position - len(ids)}"
 
 
 def _nearest(evidence: Evidence, carriers: IntArray, normal: IntArray) -> IntArray:
