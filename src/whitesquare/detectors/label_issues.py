@@ -47,7 +47,7 @@ class ConfidentLearning:
 
     folds: int = 2
     neighbours: int = 10
-    pool: int = 300
+    pool: int = 500
 
     def __post_init__(self) -> None:
         """Refuse fewer than two folds, and no neighbours."""

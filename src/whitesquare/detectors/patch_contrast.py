@@ -41,7 +41,7 @@ class PatchContrast:
     needs: ClassVar[frozenset[str]] = frozenset({"images"})
 
     least: int = 10
-    sample: int = 1500
+    sample: int = 800
 
     def score(self, evidence: Evidence) -> Suspicion:
         """Score every sample by its most telling patch, wherever it is."""

@@ -17,7 +17,7 @@ _CAP = 4.0
 """Decades by which evidence may exceed what the reference can resolve: beyond, one detector would decide alone."""
 _COMPARABLE = frozenset({"pixel", "residual", "response"})
 """Families whose raw scores mean the same in every class; those of the others are standardised per class first."""
-TOP = 2
+TOP = 3
 
 
 @dataclass(frozen=True)
