@@ -66,7 +66,7 @@ def whitesquare(*arguments):
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
-    """The second data set of docs/leaderboard.md, half as large: four IDX files, no digits, not square, grey corners."""
+    """The second data set of docs/leaderboard.md, half as large: four IDX files, no digits, not square."""
     folder = tmp_path_factory.mktemp("shapes")
     script = Path(__file__).parent.parent / "benchmarks" / "second_dataset.py"
     sizes = ["--train", "6000", "--test", "1000"]
