@@ -17,6 +17,7 @@ DEMO = DOCS / "results" / "demo.json"
 ABLATION = DOCS.parent / "benchmarks" / "results" / "ablation.json"
 REFERENCE = DOCS.parent / "benchmarks" / "results" / "reference.json"
 CRAFTING = DOCS.parent / "benchmarks" / "results" / "crafting-time.json"
+FAMILIES = DOCS.parent / "benchmarks" / "results" / "families.json"
 SECOND = DOCS.parent / "benchmarks" / "results" / "second-dataset.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 
@@ -131,6 +132,25 @@ def crafting(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def families(result: dict[str, Any], reference: dict[str, Any]) -> str:
+    """Return surrogates of four kinds beside the default attack as a Markdown table, one row a victim family."""
+    lines = ["| victim | two kinds (default), % | worst, % | n | four kinds, % | worst, % | n |", "|---" * 7 + "|"]
+    changed = ("surrogates", "surrogates_per_round", "ensemble")
+
+    def rest(line: dict[str, Any]) -> tuple[object, ...]:
+        kept = {name: value for name, value in line["parameters"].items() if name not in changed}
+        return line["attack"], line["count"], kept
+
+    same = rest(result["lines"][0])
+    usual = {line["victim"]: line["asr"] for line in reference["lines"] if rest(line) == same}
+    for line in result["lines"]:
+        found = " | ".join(
+            f"{spread(asr)} | {100 * asr['worst']:.2f} | {asr['n']}" for asr in (usual[line["victim"]], line["asr"])
+        )
+        lines.append(f"| {line['victim']} | {found} |")
+    return "\n".join(lines)
+
+
 def second(result: dict[str, Any]) -> str:
     """Return the second data set as a Markdown table, in the plan's order."""
     lines = [
@@ -173,6 +193,7 @@ def main(arguments: list[str]) -> None:
     tables["leaderboard"] = leaderboard(json.loads(REFERENCE.read_text()))
     tables["ablation"] = ablation(json.loads(ABLATION.read_text()))
     tables["crafting"] = crafting(json.loads(CRAFTING.read_text()))
+    tables["families"] = families(json.loads(FAMILIES.read_text()), json.loads(REFERENCE.read_text()))
     tables["second"] = second(json.loads(SECOND.read_text()))
     for path in (README, DOCS / "results.md", DOCS / "leaderboard.md"):
         wanted = text = path.read_text()
