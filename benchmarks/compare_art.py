@@ -54,7 +54,9 @@ def theirs(model: str) -> Result:
     """Do the same with ART."""
     start = time.perf_counter()
     images, labels = _art_arrays(TRAIN.images(slice(None)), TRAIN.labels)
-    attack = PoisoningAttackBackdoor(lambda batch: ATTACK.trigger((batch * 255).astype(np.uint8)) / np.float32(255))
+    attack = PoisoningAttackBackdoor(
+        lambda batch: ATTACK.trigger(np.rint(batch * 255).astype(np.uint8)) / np.float32(255)
+    )
     chosen = np.random.default_rng(SEED).choice(np.flatnonzero(TRAIN.labels == TARGET), COUNT, replace=False)
     images[chosen], labels[chosen] = attack.poison(images[chosen], labels[chosen])
     poisoned = time.perf_counter()

@@ -16,6 +16,9 @@ README = DOCS.parent / "README.md"
 DEMO = DOCS / "results" / "demo.json"
 ABLATION = DOCS.parent / "benchmarks" / "results" / "ablation.json"
 REFERENCE = DOCS.parent / "benchmarks" / "results" / "reference.json"
+CRAFTING = DOCS.parent / "benchmarks" / "results" / "crafting-time.json"
+FAMILIES = DOCS.parent / "benchmarks" / "results" / "families.json"
+SECOND = DOCS.parent / "benchmarks" / "results" / "second-dataset.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 
 
@@ -112,6 +115,59 @@ def ablation(result: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"Attack success over n = {n} victim seeds; machine as above."])
 
 
+def crafting(result: dict[str, Any]) -> str:
+    """Return success against crafting time as a Markdown table, the shortest crafting of a setting first."""
+    lines = ["| poisons | in training | rounds | crafting, s | success, % | worst, % | n |", "|---" * 7 + "|"]
+
+    def order(line: dict[str, Any]) -> tuple[int, float, int]:
+        return -line["count"], line["parameters"]["training_opacity"], line["parameters"]["rounds"]
+
+    for line in sorted(result["lines"], key=order):
+        asr, parameters, seconds = line["asr"], line["parameters"], line["poison"]["seconds"]
+        opacity = parameters["training_opacity"]
+        lines.append(
+            f"| {line['count']} | {'white' if opacity == 1 else f'dim ({opacity})'} | {parameters['rounds']} | "
+            f"{'-' if seconds is None else f'{seconds:.0f}'} | {spread(asr)} | {100 * asr['worst']:.2f} | {asr['n']} |"
+        )
+    return "\n".join(lines)
+
+
+def families(result: dict[str, Any], reference: dict[str, Any]) -> str:
+    """Return surrogates of four kinds beside the default attack as a Markdown table, one row a victim family."""
+    lines = ["| victim | two kinds (default), % | worst, % | n | four kinds, % | worst, % | n |", "|---" * 7 + "|"]
+    changed = ("surrogates", "surrogates_per_round", "ensemble")
+
+    def rest(line: dict[str, Any]) -> tuple[object, ...]:
+        kept = {name: value for name, value in line["parameters"].items() if name not in changed}
+        return line["attack"], line["count"], kept
+
+    same = rest(result["lines"][0])
+    usual = {line["victim"]: line["asr"] for line in reference["lines"] if rest(line) == same}
+    for line in result["lines"]:
+        found = " | ".join(
+            f"{spread(asr)} | {100 * asr['worst']:.2f} | {asr['n']}" for asr in (usual[line["victim"]], line["asr"])
+        )
+        lines.append(f"| {line['victim']} | {found} |")
+    return "\n".join(lines)
+
+
+def second(result: dict[str, Any]) -> str:
+    """Return the second data set as a Markdown table, in the plan's order."""
+    lines = [
+        "| setting | success, % | worst, % | n | clean accuracy, % | labels | readable, % |",
+        "|---" * 7 + "|",
+    ]
+    for line in result["lines"]:
+        asr, poison = line["asr"], line["poison"]
+        labels = "-" if poison is None else "true" if poison["clean_label"] else "false"
+        readable = "-" if poison is None else f"{100 * poison['label_consistency']['value']:.1f}"
+        lines.append(
+            f"| `{line['setting']}` | {spread(asr)} | {100 * asr['worst']:.2f} | {asr['n']} | "
+            f"{spread(line['ca'])} | {labels} | {readable} |"
+        )
+    return "\n".join(lines)
+
+
 def middle(runs: list[dict[str, float]], name: str) -> float:
     """Return the median of one figure."""
     return median(run[name] for run in runs)
@@ -136,6 +192,9 @@ def main(arguments: list[str]) -> None:
     tables = {"results": table(json.loads(DEMO.read_text())), "speed": speed_table(json.loads(ART.read_text()))}
     tables["leaderboard"] = leaderboard(json.loads(REFERENCE.read_text()))
     tables["ablation"] = ablation(json.loads(ABLATION.read_text()))
+    tables["crafting"] = crafting(json.loads(CRAFTING.read_text()))
+    tables["families"] = families(json.loads(FAMILIES.read_text()), json.loads(REFERENCE.read_text()))
+    tables["second"] = second(json.loads(SECOND.read_text()))
     for path in (README, DOCS / "results.md", DOCS / "leaderboard.md"):
         wanted = text = path.read_text()
         for name, content in tables.items():

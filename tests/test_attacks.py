@@ -263,11 +263,16 @@ def test_one_crafting_serves_every_training_opacity(tmp_path, small_train):
     assert white.manifest.digest_after != dim.manifest.digest_after
 
 
-@pytest.mark.parametrize("name", [name for name in QUICK if name not in PLAIN | {"adaptive"}])
-def test_crafting_does_not_depend_on_the_number_of_threads(name, small_train):
+MOVED = {"rounds": 2, "first_steps": 2, "steps": 2, "surrogates": "cnn+augmented", "surrogate_epochs": 1}
+
+THREADED = [item for item in QUICK.items() if item[0] not in PLAIN | {"adaptive"}] + [("adaptive", MOVED)]
+
+
+@pytest.mark.parametrize(("name", "settings"), THREADED)
+def test_crafting_does_not_depend_on_the_number_of_threads(name, settings, small_train):
     import torch
 
-    attack = quick(name)
+    attack = make_attack(name, settings)
     part = from_arrays(small_train.images(slice(0, 6000)), small_train.labels[:6000], classes=small_train.classes)
     threads = torch.get_num_threads()
     made = []

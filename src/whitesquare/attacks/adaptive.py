@@ -43,8 +43,12 @@ SURROGATES = {
     "lenet": Recipe(model="lenet", learning_rate=0.006),
     "cnn-bn": Recipe(model="cnn-bn", learning_rate=0.004),
     "resnet": Recipe(model="resnet", learning_rate=0.004),
+    "augmented": Recipe(shift=2, rotate=10.0),
 }
 """How the attacker can train its own models, by name; their epochs are a parameter of the attack."""
+
+_AUGMENTED_EPOCHS = 3
+"""A model that never sees an image twice the same way learns it in about three times as many epochs."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Adaptive:
         ensemble: surrogates per step.
         surrogates_per_round: surrogates trained on the poison after every round but the last.
         surrogates: how they are trained: names from :data:`SURROGATES`, separated by ``+``, used in turn.
-        surrogate_epochs: epochs a surrogate is trained.
+        surrogate_epochs: epochs a surrogate is trained; three times as many with augmentation.
         keep_sides: keep every pixel on its side of half of the value range.
     """
 
@@ -122,7 +126,7 @@ class Adaptive:
         generator = torch.Generator().manual_seed(surrogate_seed(context.seed, 0))
         stamp = faded(self.trigger, self.surrogate_opacity)
         box = budget_box(images, self.epsilon, keep_sides=self.keep_sides)
-        recipes = [replace(SURROGATES[name], epochs=self.surrogate_epochs) for name in self.surrogates.split("+")]
+        recipes = [_trained(SURROGATES[name], self.surrogate_epochs) for name in self.surrogates.split("+")]
         factory = SurrogateFactory.for_context(context, tuple(recipes))
         surrogates = factory.train(max(2, len(recipes)))
         content = random_start(box, generator)
@@ -145,3 +149,7 @@ class Adaptive:
                 surrogates += factory.train(self.surrogates_per_round, first=len(surrogates), poisons=poisons)
         context.on_progress("crafting", self.rounds, self.rounds)
         return content.numpy().astype(np.uint8)
+
+
+def _trained(recipe: Recipe, epochs: int) -> Recipe:
+    return replace(recipe, epochs=epochs * _AUGMENTED_EPOCHS if recipe.shift or recipe.rotate else epochs)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from whitesquare.augment import augment
 from whitesquare.executor import run_all
 from whitesquare.recipes import FIRST_SURROGATE_SEED, Recipe
 from whitesquare.train import TensorData, make_card, overlaid, to_tensors, train_tensors
@@ -16,6 +17,25 @@ def surrogate_seed(seed: int, number: int) -> int:
     """Derive the seed of the attacker's model ``number``, at or above :data:`FIRST_SURROGATE_SEED`."""
     drawn = np.random.SeedSequence([seed, number]).generate_state(1, np.uint32)[0]
     return FIRST_SURROGATE_SEED + int(drawn) % FIRST_SURROGATE_SEED
+
+
+class Moved(nn.Module):
+    """A network that trained with augmentation, behind one of the views it was trained on.
+
+    Content crafted through it has to hold where the victim will see it: moved and turned (expectation over
+    transformation, Athalye et al. 2018, arXiv:1707.07397). Every such surrogate draws its own moves, the same at every
+    call: so the result depends neither on the order of calls nor on the number of workers.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, seed: int) -> None:
+        super().__init__()
+        self.network, self.recipe, self.seed = network, recipe, seed
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Move each image by its own amount, then ask the network."""
+        generator = torch.Generator().manual_seed(self.seed)
+        logits: Tensor = self.network(augment(x, generator, shift=self.recipe.shift, rotate=self.recipe.rotate))
+        return logits
 
 
 @dataclass(frozen=True)
@@ -58,7 +78,8 @@ class SurrogateFactory:
         def one(number: int) -> nn.Module:
             seed = surrogate_seed(self.context.seed, number + 1)
             recipe = self.recipes[number % len(self.recipes)]
-            return train_tensors(data, recipe, make_card(data, recipe, classes, seed=seed)).network
+            network = train_tensors(data, recipe, make_card(data, recipe, classes, seed=seed)).network
+            return Moved(network, recipe, seed).eval() if recipe.shift or recipe.rotate else network
 
         numbers = range(first, first + count)
         networks = run_all(one, numbers, workers=self.workers, step="training surrogates", on_progress=on_progress)

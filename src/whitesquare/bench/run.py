@@ -64,8 +64,20 @@ def run_bench(
         records, failures = _run(bench)
         done = [records[cell.key] for cell in cells if cell.key in records]
         result = summarise(plan.title, cells, done, [failures[cell.key] for cell in cells if cell.key in failures])
-        bench.store.write(result, done)
+        try:
+            bench.store.write(result, done)
+        except OSError as error:
+            raise OSError(_unwritten(result, folder, error)) from error
     return result
+
+
+def _unwritten(result: BenchResult, folder: Path, error: OSError) -> str:
+    """Say what came of the cells where no file can: it is all that the user learns of the failed ones."""
+    told = f"the results in {folder} could not be written ({error}). {result.finished} of {result.cells} cells are kept"
+    if result.failures:
+        first = result.failures[0]
+        told += f", {len(result.failures)} failed, the first ({first.cell.label}): {first.reason}"
+    return f"{told.rstrip('.')}. Make room and run the same command again"
 
 
 def _plan_cells(plan: Plan) -> tuple[tuple[Cell, ...], dict[str, Source]]:

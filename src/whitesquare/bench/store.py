@@ -143,7 +143,20 @@ def _columns(name: str, found: Estimate) -> dict[str, object]:
 
 
 def write_parquet(path: Path, rows: Sequence[dict[str, object]]) -> None:
-    """Write rows as Parquet, whole or not at all; a column that some rows lack is empty there."""
+    """Write rows as Parquet, whole or not at all; a column that some rows lack is empty there.
+
+    Raises:
+        OSError: the system refuses, for one because the disk is full.
+    """
+    import duckdb
+
+    try:
+        _write_parquet(path, rows)
+    except duckdb.IOException as error:  # DuckDB's own, which is no OSError
+        raise OSError(f"{path}: {error}") from error
+
+
+def _write_parquet(path: Path, rows: Sequence[dict[str, object]]) -> None:
     import duckdb
 
     with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder, whole_file(path) as part:

@@ -43,11 +43,13 @@ def bench(
             result = run_bench(
                 asked, plan.read_text(encoding="utf-8"), output, place, cache=default_cache(), on_progress=on_progress
             )
-            write_bench_report(result, output)
         terminal.show_bench(result)
-        terminal.say(f"\n{result.finished} of {result.cells} cells finished. Open {output / REPORT} in a browser.")
         if result.failures:
             for failure in result.failures[:_SHOWN]:
                 terminal.complain(f"Failed: {failure.cell.label}: {failure.reason}")
             terminal.complain(f"{len(result.failures)} cells failed; run the same command again to try only those.")
+        # last: if the disk has no room for the page, everything else was told
+        write_bench_report(result, output)
+        terminal.say(f"\n{result.finished} of {result.cells} cells finished. Open {output / REPORT} in a browser.")
+        if result.failures:
             raise typer.Exit(UNDECIDED)
