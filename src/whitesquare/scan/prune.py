@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import label as connected
 
 from whitesquare.detectors.types import Evidence
-from whitesquare.scan.transplant import AS_FOUND, FULL, paste
+from whitesquare.scan.transplant import paste, strengths
 from whitesquare.scan.trigger import FoundTrigger
 from whitesquare.types import FloatArray, UInt8Array
 
@@ -32,19 +32,19 @@ def pruned(evidence: Evidence, model: "ScanModel", trigger: FoundTrigger, label:
     others = np.random.default_rng(evidence.seed).permutation(np.flatnonzero(evidence.labels != label))
     images = evidence.images[others[:_IMAGES]]
     base = _margin(model, images, label)
-    strength = max((AS_FOUND, FULL), key=lambda name: _effect(model, images, trigger, name, label))
-    whole = _effect(model, images, trigger, strength, label) - base
+    factor = max(strengths(trigger).values(), key=lambda one: _effect(model, images, trigger, one, label))
+    whole = _effect(model, images, trigger, factor, label) - base
     keep = np.zeros_like(trigger.mask)
     for part in range(1, count + 1):
         without = replace(trigger, mask=trigger.mask * (parts != part))
-        loss = whole - (_effect(model, images, without, strength, label) - base)
+        loss = whole - (_effect(model, images, without, factor, label) - base)
         if loss >= _SHARE * abs(whole):
             keep += trigger.mask * (parts == part)
     return replace(trigger, mask=keep.astype(np.float32)) if keep.any() else trigger
 
 
-def _effect(model: "ScanModel", images: UInt8Array, trigger: FoundTrigger, strength: str, label: int) -> float:
-    return _margin(model, paste(images, trigger, strength, np.random.default_rng(0)), label)
+def _effect(model: "ScanModel", images: UInt8Array, trigger: FoundTrigger, factor: float, label: int) -> float:
+    return _margin(model, paste(images, trigger, factor, np.random.default_rng(0)), label)
 
 
 def _margin(model: "ScanModel", images: UInt8Array, label: int) -> float:

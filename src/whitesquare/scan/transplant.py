@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from whitesquare.features import ScanModel
 
 AS_FOUND, FULL = "as found", "full"
-_FAINT = 16.0
-"""Grey levels from the usual pixel below which a pixel is left alone when the contrast is driven to the end."""
-_GAIN = 2.5
-"""How much stronger an additive trigger is made at full strength."""
+_GAIN, _MOST = 2.5, 8.0
+"""How much stronger an additive trigger is made at full strength, and the most that a patch is."""
 _BATCH = 4000
 _ENOUGH = 6
 """Controls as good as the trigger after which the test stops: the p-value is then their share (Besag and Clifford
@@ -62,11 +60,12 @@ class TransplantTest:
         tested = np.array_split(others, 2)[1]
         rates = self.flip_rates(evidence, model, trigger, label)
         strength = max(rates, key=lambda name: rates[name])
+        factor = strengths(trigger)[strength]
         base = evidence.images[tested]
-        hits = round(_flips(model, paste(base, trigger, strength, rng), label) * len(base))
+        hits = round(_flips(model, paste(base, trigger, factor, rng), label) * len(base))
         sources = rng.choice(unflagged, min(self.controls, max(99, len(unflagged))), replace=len(unflagged) < 99)
         rate = hits / len(base)
-        controls = self._controls(evidence, model, trigger, strength, base, label, sources, rate)
+        controls = self._controls(evidence, model, trigger, factor, base, label, sources, rate)
         beaten = int((controls >= rate).sum())
         p_value = beaten / len(controls) if beaten >= _ENOUGH else (1 + beaten) / (1 + len(controls))
         return Transplant(
@@ -85,7 +84,10 @@ class TransplantTest:
         if not len(chosen):
             return {}
         rng = np.random.default_rng(evidence.seed)
-        return {strength: _flips(model, paste(chosen, trigger, strength, rng), label) for strength in (AS_FOUND, FULL)}
+        return {
+            name: _flips(model, paste(chosen, trigger, factor, rng), label)
+            for name, factor in strengths(trigger).items()
+        }
 
     def _others(self, evidence: Evidence, label: int) -> IntArray:
         rng = np.random.default_rng([evidence.seed, label])
@@ -96,7 +98,7 @@ class TransplantTest:
         evidence: Evidence,
         model: "ScanModel",
         trigger: FoundTrigger,
-        strength: str,
+        factor: float,
         base: UInt8Array,
         label: int,
         sources: IntArray,
@@ -108,7 +110,7 @@ class TransplantTest:
         rates = []
         for start in range(0, len(sources), per_call):
             part = [
-                paste(base, control(evidence.images[source], trigger), strength, rng)
+                paste(base, control(evidence.images[source], trigger), factor, rng)
                 for source in sources[start : start + per_call]
             ]
             answers = model.logits(np.concatenate(part)).argmax(1).reshape(len(part), -1)
@@ -122,18 +124,25 @@ class TransplantTest:
         return np.array(rates, np.float32)
 
 
-def paste(images: UInt8Array, trigger: FoundTrigger, strength: str, rng: np.random.Generator) -> UInt8Array:
-    """Paste a trigger on copies of ``images`` ``(B, C, H, W)``; at full strength, as far as the range allows."""
+def strengths(trigger: FoundTrigger) -> dict[str, float]:
+    """Return by how much a trigger's contrast with the usual pixels is multiplied: as found, and to the range's end."""
     if trigger.kind == "field":
-        factor = _GAIN if strength == FULL else 1.0
+        return {AS_FOUND: 1.0, FULL: _GAIN}
+    if trigger.kind == "roaming":
+        return {AS_FOUND: 1.0}
+    change = (trigger.pattern - trigger.usual)[:, trigger.mask > 0]
+    room = np.where(change > 0, 255 - trigger.usual[:, trigger.mask > 0], trigger.usual[:, trigger.mask > 0])
+    factors = room / np.maximum(np.abs(change), 1)
+    return {AS_FOUND: 1.0, FULL: float(np.clip(np.median(factors), 1, _MOST))}
+
+
+def paste(images: UInt8Array, trigger: FoundTrigger, factor: float, rng: np.random.Generator) -> UInt8Array:
+    """Paste a trigger on copies of ``images`` ``(B, C, H, W)``, its contrast multiplied by ``factor``."""
+    if trigger.kind == "field":
         return np.clip(np.rint(images + factor * trigger.pattern), 0, 255).astype(np.uint8)
-    mask, pattern = trigger.mask > 0, trigger.pattern
-    if strength == FULL and trigger.kind == "patch":
-        change = pattern - trigger.usual
-        # A pixel is driven if any channel is clearly unusual; the others of it follow.
-        mask = mask & (np.abs(change).max(0) >= _FAINT)
-        pattern = np.where(change > 0, np.float32(255), np.float32(0))
-    pixels = np.rint(pattern).astype(np.uint8)
+    mask = trigger.mask > 0
+    driven = trigger.usual + factor * (trigger.pattern - trigger.usual)
+    pixels = np.clip(np.rint(driven), 0, 255).astype(np.uint8)
     if trigger.kind == "roaming":
         return _scattered(images, mask, pixels, rng)
     pasted = images.copy()

@@ -18,8 +18,8 @@ _LARGEST_PATCH = 0.1
 _SAMPLE = 1000
 _ENOUGH = 20
 _RARE = 0.001
+_MISSED = 0.2
 _BORDER = 2
-_MARGIN = 4
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def matches(evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
     """Return the members of the class that carry the trigger.
 
     A patch is looked for whatever the content: a member carries it if it differs from the pattern, over the mask, by
-    less than all but one in a thousand samples of the other classes. For other kinds the hint's carriers are all there
-    is.
+    less than all but one in a thousand samples of the other classes. Where that misses many of the hint's carriers (a
+    faint patch varies with what lies beneath), those are added; for other kinds they are all there is.
     """
     if trigger.kind != "patch":
         return hint.carriers
@@ -100,7 +100,9 @@ def matches(evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
         return hint.carriers
     limit = min(float(np.quantile(distance(evidence.images[others], trigger), _RARE)), 2.0 * _TOLERANCE)
     carries = distance(evidence.images[members], trigger) < max(limit, 1.0)
-    return members[carries]
+    found = members[carries]
+    missed = np.setdiff1d(hint.carriers, found)
+    return np.union1d(found, hint.carriers) if len(missed) > _MISSED * len(hint.carriers) else found
 
 
 def distance(images: UInt8Array, trigger: FoundTrigger) -> FloatArray:
