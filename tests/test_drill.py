@@ -60,6 +60,7 @@ def test_a_drill_finds_what_it_planted(story):
         assert row.recall_with_review.value >= row.recall.value
         assert row.false_flags <= 3
         assert row.attack_success is not None
+        assert row.accuracy.value > 0.8
         assert row.attack_success.value == row.runs[0].attack_success.value
     assert result.base_line.verdict == "nothing found"
     assert "Your data as it is: nothing found" in done.stdout
@@ -169,7 +170,9 @@ def made_row(rate, flagged, attack="stamp"):
     )
     found = share("recall", sum(flagged), 10 * len(flagged))
     caught = sum(run.caught for run in runs)
-    return DrillRow(attack, rate, 10, len(runs), {"suspicious": len(runs)}, caught, found, 0.0, found, 0.0, None, runs)
+    return DrillRow(
+        attack, rate, 10, len(runs), {"suspicious": len(runs)}, caught, found, 0.0, found, 0.0, None, None, runs
+    )
 
 
 TEN = [10] * 10

@@ -35,7 +35,7 @@ def render_drill(result: DrillResult) -> str:
             r=result,
             picture=html.uri("image/svg+xml", style.save(figure, "svg")) if figure else "",
             rows=[(row.attack, _cells(i, row)) for i, row in enumerate(result.rows)],
-            titles=drill_text.TITLES,
+            titles=(*drill_text.TITLES, "clean accuracy"),
             legend=drill_text.LEGEND,
             failures=[drill_text.failure(one) for one in result.failures],
         )
@@ -72,9 +72,10 @@ def recall_chart(rows: Sequence[DrillRow]) -> Figure | None:
 def _cells(number: int, row: DrillRow) -> list[Value]:
     """Show a row but its name: each value with its path in ``drill.json``."""
     shown = list(drill_text.cells(row)[1:])
-    success = row.attack_success
+    success, accuracy = row.attack_success, row.accuracy
     shown[4] = formats.interval(row.recall.value, row.recall.low, row.recall.high)
     shown[7] = formats.interval(success.value, success.low, success.high) if success else formats.MISSING
+    shown.append(formats.percent(accuracy.value if accuracy else None))
     found: dict[str, object] = {
         "rate": row.rate,
         "poisons": row.poisons,
@@ -84,6 +85,7 @@ def _cells(number: int, row: DrillRow) -> list[Value]:
         "recall_with_review.value": row.recall_with_review.value,
         "false_flags": row.false_flags,
         "attack_success.value": success.value if success else None,
+        "accuracy.value": accuracy.value if accuracy else None,
     }
     return [
         Value(text, json.dumps(value), f"rows.{number}.{field}")

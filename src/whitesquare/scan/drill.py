@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from whitesquare.types import Attack, Estimate, ImageDataset, Progress, silent
 
 _SEEDS = 100_000
 """Seeds end here: above lie those of the scan's own models, and a victim must never be one of them."""
+_STEPS = 300
+"""A victim is trained for that many steps at least: on a small data set two epochs teach it nothing, not even the
+trigger, and the attack would seem harmless."""
 _STEP = "drill: scans"
 
 
@@ -234,13 +237,15 @@ def _victim(
     from whitesquare.train import train
 
     prepared = prepare(test, made.trigger, settings.target)
-    result = measure(train(made.dataset, settings.recipe, seed=seed, source="drill"), prepared)
+    recipe = settings.recipe
+    enough = -(-_STEPS * recipe.batch_size // len(made.dataset.labels))
+    recipe = replace(recipe, epochs=max(recipe.epochs, enough))
+    result = measure(train(made.dataset, recipe, seed=seed, source="drill"), prepared)
     return result.asr, result.ca
 
 
 def _row(attack: str, rate: float, runs: list[DrillRun]) -> DrillRow:
     poisons = sum(run.poisons for run in runs)
-    measured = [run.attack_success for run in runs if run.attack_success is not None]
     return DrillRow(
         attack=attack,
         rate=rate,
@@ -252,14 +257,16 @@ def _row(attack: str, rate: float, runs: list[DrillRun]) -> DrillRow:
         recall_worst=min(run.recall for run in runs),
         recall_with_review=share("recall_with_review", sum(run.reviewed for run in runs), poisons),
         false_flags=sum(run.false_flags for run in runs) / len(runs),
-        attack_success=_pooled(measured) if measured else None,
+        attack_success=_pooled("attack_success", [run.attack_success for run in runs]),
+        accuracy=_pooled("accuracy", [run.accuracy for run in runs]),
         runs=tuple(runs),
     )
 
 
-def _pooled(measured: Sequence[Estimate]) -> Estimate:
+def _pooled(name: str, found: Sequence[Estimate | None]) -> Estimate | None:
+    measured = [one for one in found if one is not None]
     hits = sum(round(one.value * one.n) for one in measured)
-    return share("attack_success", hits, sum(one.n for one in measured))
+    return share(name, hits, sum(one.n for one in measured)) if measured else None
 
 
 def _names(rows: Sequence[DrillRow]) -> list[str]:

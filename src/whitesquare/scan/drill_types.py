@@ -71,6 +71,7 @@ class DrillRow:
         recall_with_review: the same, with the review queue.
         false_flags: clean samples flagged by an alarm, mean over runs.
         attack_success: of the victims, pooled over runs; ``None`` without a test split.
+        accuracy: the same for their clean accuracy: a victim that learned nothing proves no attack harmless.
         runs: the runs themselves.
     """
 
@@ -85,6 +86,7 @@ class DrillRow:
     recall_with_review: Estimate
     false_flags: float
     attack_success: Estimate | None
+    accuracy: Estimate | None
     runs: tuple[DrillRun, ...]
 
     @property
