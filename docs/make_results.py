@@ -11,12 +11,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from detector_tables import detector_tables
+
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 DEMO = DOCS / "results" / "demo.json"
 ABLATION = DOCS.parent / "benchmarks" / "results" / "ablation.json"
 REFERENCE = DOCS.parent / "benchmarks" / "results" / "reference.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
+DETECTORS = DOCS.parent / "benchmarks" / "results" / "detectors.json"
 
 
 def spread(found: dict[str, Any]) -> str:
@@ -136,7 +139,9 @@ def main(arguments: list[str]) -> None:
     tables = {"results": table(json.loads(DEMO.read_text())), "speed": speed_table(json.loads(ART.read_text()))}
     tables["leaderboard"] = leaderboard(json.loads(REFERENCE.read_text()))
     tables["ablation"] = ablation(json.loads(ABLATION.read_text()))
-    for path in (README, DOCS / "results.md", DOCS / "leaderboard.md"):
+    scans = json.loads(DETECTORS.read_text()) if DETECTORS.is_file() else None
+    tables |= {f"detectors-{name}": content for name, content in detector_tables(scans).items()}
+    for path in (README, DOCS / "results.md", DOCS / "leaderboard.md", DOCS / "detectors.md"):
         wanted = text = path.read_text()
         for name, content in tables.items():
             wanted = filled(wanted, name, content)
