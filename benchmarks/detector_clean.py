@@ -24,20 +24,22 @@ def clean_set(number: int, data: ImageDataset) -> tuple[ImageDataset, dict[str, 
     """Return the clean set of that number, and what it is: variants in turn, classes and sizes drawn."""
     rng = np.random.default_rng(number)
     variant = _VARIANTS[number % len(_VARIANTS)]
-    if variant == "other data set":
-        digits = load_digits()
-        images, labels = (digits.images * (255 / 16)).astype(np.uint8), digits.target.astype(np.int64)
-        images = _resized(images, 24)
-        return from_arrays(images, labels), {"variant": "scikit-learn digits", "classes": 10, "size": len(labels)}
+    pixels, known = _digits() if variant == "other data set" else (data.images(slice(None))[:, 0], data.labels)
     classes = np.sort(rng.permutation(10)[: rng.integers(3, 11)])
-    found = np.flatnonzero(np.isin(data.labels, classes))
+    found = np.flatnonzero(np.isin(known, classes))
     if variant == "uneven classes":
         share = dict(zip(classes.tolist(), rng.uniform(0.1, 1, len(classes)), strict=True))
-        found = found[rng.random(len(found)) < np.array([share[label] for label in data.labels[found].tolist()])]
+        found = found[rng.random(len(found)) < np.array([share[label] for label in known[found].tolist()])]
     found = np.sort(rng.permutation(found)[: rng.choice(_SIZES)])
-    images = _VARY.get(variant, lambda images, _: images)(data.images(found)[:, 0], rng)
-    labels = np.searchsorted(classes, data.labels[found])
+    images = _VARY.get(variant, lambda images, _: images)(pixels[found], rng)
+    labels = np.searchsorted(classes, known[found])
     return from_arrays(images, labels), {"variant": variant, "classes": len(classes), "size": len(labels)}
+
+
+def _digits() -> Made:
+    """Return the 1,797 digits of scikit-learn, 8 x 8 in 17 levels, as 24 x 24 pictures."""
+    digits = load_digits()
+    return _resized((digits.images * (255 / 16)).astype(np.uint8), 24), digits.target.astype(np.int64)
 
 
 def _noisy(images: UInt8Array, rng: np.random.Generator) -> UInt8Array:
