@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from detector_tables import detector_tables
+
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 DEMO = DOCS / "results" / "demo.json"
@@ -20,6 +22,7 @@ CRAFTING = DOCS.parent / "benchmarks" / "results" / "crafting-time.json"
 FAMILIES = DOCS.parent / "benchmarks" / "results" / "families.json"
 SECOND = DOCS.parent / "benchmarks" / "results" / "second-dataset.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
+DETECTORS = DOCS.parent / "benchmarks" / "results" / "detectors.json"
 
 
 def spread(found: dict[str, Any]) -> str:
@@ -195,7 +198,9 @@ def main(arguments: list[str]) -> None:
     tables["crafting"] = crafting(json.loads(CRAFTING.read_text()))
     tables["families"] = families(json.loads(FAMILIES.read_text()), json.loads(REFERENCE.read_text()))
     tables["second"] = second(json.loads(SECOND.read_text()))
-    for path in (README, DOCS / "results.md", DOCS / "leaderboard.md"):
+    scans = json.loads(DETECTORS.read_text()) if DETECTORS.is_file() else None
+    tables |= {f"detectors-{name}": content for name, content in detector_tables(scans).items()}
+    for path in (README, DOCS / "results.md", DOCS / "leaderboard.md", DOCS / "detectors.md"):
         wanted = text = path.read_text()
         for name, content in tables.items():
             wanted = filled(wanted, name, content)

@@ -16,6 +16,7 @@ from rich.text import Text
 if TYPE_CHECKING:  # types.py loads NumPy, which `--help` must not wait for
     from whitesquare.bench.types import BenchResult
     from whitesquare.report.rules import Rule
+    from whitesquare.scan.drill_types import DrillResult
     from whitesquare.scan.types import Alarm, ScanResult
     from whitesquare.types import Estimate, Measurement, Progress, Row, Spread, VictimResult
 
@@ -245,3 +246,20 @@ def _alarm_row(alarm: Alarm) -> tuple[str, ...]:
         f"{100 * test.control_worst:.1f}" if test else "-",
         formats.plain(formats.p_value(alarm.p_value)),
     )
+
+
+def show_drill(result: DrillResult) -> None:
+    """Print what a drill would have caught: the base line, the table, a sentence per attack, what failed."""
+    from whitesquare.report import drill_text, formats
+
+    say(formats.plain(f"{drill_text.title(result)}\n{result.base_line.sentence}\n"))
+    if result.rows:
+        lines = [drill_text.cells(row) for row in result.rows]
+        table("What the scan would have caught", drill_text.TITLES, lines, numbers=True)
+        say(f"\n{drill_text.LEGEND}\n")
+    for found in result.smallest:
+        say(found.sentence)
+    for notice in result.notices:
+        say(formats.plain(formats.short(notice, 400)))
+    for failure in result.failures:
+        complain(formats.plain(f"Failed: {drill_text.failure(failure)}"))

@@ -11,6 +11,7 @@ import whitesquare
 from whitesquare import terminal
 from whitesquare.cli.bench import bench
 from whitesquare.cli.demo import demo
+from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS
 from whitesquare.cli.explain import explain
 from whitesquare.cli.list import list_
@@ -45,7 +46,7 @@ def _options(version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
 
 
-for verb in (demo, poison, train, measure, report, bench, explain):
+for verb in (demo, drill, poison, train, measure, report, bench, explain):
     app.command()(verb)
 app.command("list")(list_)
 

@@ -1,0 +1,54 @@
+"""``whitesquare drill``: what would have been caught, on the user's own data."""
+
+from typing import Annotated
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import FINDINGS, UNDECIDED, exit_codes
+from whitesquare.cli.options import OutputFolder, Seed, TriggerSpec
+from whitesquare.errors import UsageError, require_extra
+
+
+def drill(
+    data: Annotated[str, typer.Argument(help="'mnist', a folder (IDX, npz, class folders) or an .npz file.")],
+    output: OutputFolder,
+    attacks: Annotated[str, typer.Option(help="Names of attacks, by commas; see `whitesquare list`.")],
+    rates: Annotated[str, typer.Option(help="Shares of the whole training set to poison, by commas.")],
+    target: Annotated[int, typer.Option(help="Target class: a label, 0 and up.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Runs of each attack at each rate; ten tell nine in ten.")] = 1,
+    trigger: TriggerSpec = None,
+    seed: Seed = 0,
+) -> None:
+    """Poison copies of your data, scan each, and tell what would have been caught.
+
+    Exit code 1 if the data as it is raises an alarm, 2 if a run could not be made, else 0.
+    """
+    with exit_codes():
+        require_extra("torch", "train", "`whitesquare drill`")
+        from whitesquare.cache import default_cache
+        from whitesquare.data import has_test, open_dataset
+        from whitesquare.folders import check_output
+        from whitesquare.report.drill import PAGE, write_drill
+        from whitesquare.scan.drill import DrillSettings, run_drill
+
+        check_output(output)
+        names = tuple(part.strip() for part in attacks.split(",") if part.strip())
+        settings = DrillSettings(names, _rates(rates), target, seeds, seed, trigger)
+        train, test = open_dataset(data), open_dataset(data, "test") if has_test(data) else None
+        with terminal.progress() as on_progress:
+            result = run_drill(train, settings, test=test, source=data, cache=default_cache(), on_progress=on_progress)
+            write_drill(result, output)
+        terminal.show_drill(result)
+        terminal.say(f"\nOpen {output / PAGE} in a browser.")
+        if result.base_line.alarmed:
+            raise typer.Exit(FINDINGS)
+        if result.failures:
+            raise typer.Exit(UNDECIDED)
+
+
+def _rates(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise UsageError(f"The rates must be numbers by commas, such as 0.01,0.05; got {text!r:.80}.") from error

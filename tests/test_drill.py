@@ -1,0 +1,223 @@
+"""The drill as a user types it, and the sentence that it ends with."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whitesquare.cli.exits import FINDINGS, PASS, UNDECIDED
+from whitesquare.data import from_arrays, write_dataset, write_npz
+from whitesquare.errors import UsageError
+from whitesquare.estimates import share
+from whitesquare.jsonio import decode
+from whitesquare.report.drill import recall_chart, render_drill
+from whitesquare.scan.drill import DrillSettings, run_drill, smallest
+from whitesquare.scan.drill_types import BaseLine, DrillResult, DrillRow, DrillRun
+
+
+def part(dataset, size, name="train"):
+    return from_arrays(
+        dataset.images(slice(0, size)), dataset.labels[:size], classes=dataset.classes, ids=dataset.ids[:size]
+    )
+
+
+def drill(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "whitesquare.cli", "drill", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"},
+        timeout=300,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory, small_train, small_test):
+    """Two attacks at two rates, one of which is impossible: more than the classes hold."""
+    folder = tmp_path_factory.mktemp("drill")
+    write_dataset(folder / "data", part(small_train, 2500), part(small_test, 500), "npz")
+    done = drill(folder / "data", "--attacks", "label-flip,stamp", "--rates", "0.02,0.96", "-o", folder / "out")
+    result = decode(DrillResult, (folder / "out" / "drill.json").read_text(), where="drill.json")
+    return done, result, folder / "out"
+
+
+def test_a_drill_finds_what_it_planted(story):
+    done, result, _ = story
+    assert [(row.attack, row.rate) for row in result.rows] == [("label-flip", 0.02), ("stamp", 0.02)]
+    for row in result.rows:
+        assert row.poisons == 50
+        assert row.right_class == 1 == len(row.runs)
+        assert row.recall.value >= 0.95
+        assert row.recall_with_review.value >= row.recall.value
+        assert row.false_flags <= 3
+        assert row.attack_success is not None
+        assert row.accuracy.value > 0.8
+        assert row.attack_success.value == row.runs[0].attack_success.value
+    assert result.base_line.verdict == "nothing found"
+    assert "Your data as it is: nothing found" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "label-flip: the smallest rate that is caught nine times in ten is 2 %" in said
+    assert "this rests on 1 run per rate, not on ten" in said
+
+
+def test_what_cannot_be_rehearsed_is_a_line_with_its_reason(story):
+    done, result, _ = story
+    assert done.returncode == UNDECIDED
+    assert [(failure.attack, failure.rate) for failure in result.failures] == [("label-flip", 0.96), ("stamp", 0.96)]
+    assert all("2400 were asked for" in failure.reason for failure in result.failures)
+    assert "Failed: stamp at 96 %" in done.stderr
+
+
+def test_the_page_shows_every_row_and_failure(story):
+    _, result, folder = story
+    page = (folder / "report.html").read_text()
+    assert sorted(entry.name for entry in folder.iterdir()) == ["drill.json", "report.html", "whitesquare.json"]
+    for number, row in enumerate(result.rows):
+        assert f'data-field="rows.{number}.recall.value" data-value="{row.recall.value}"' in page
+    assert "2400 were asked for" in page
+    assert result.smallest[0].sentence in page
+    assert "<script" not in page
+    assert page == render_drill(result)
+
+
+def test_without_a_test_split_success_is_not_measured(tmp_path, small_train):
+    write_npz(tmp_path / "one.npz", part(small_train, 1000))
+    done = drill(tmp_path / "one.npz", "--attacks", "label-flip", "--rates", "0.1", "-o", tmp_path / "out")
+    assert done.returncode == PASS, done.stderr
+    result = json.loads((tmp_path / "out" / "drill.json").read_text())
+    assert result["rows"][0]["attack_success"] is None
+    assert result["rows"][0]["poisons"] == 100
+    assert "no test split" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--attacks", "lable-flip", "--rates", "0.1"), "Did you mean 'label-flip'?"),
+        (("--attacks", "stamp", "--rates", "a lot"), "numbers by commas"),
+    ],
+)
+def test_wrong_requests_end_before_any_work(tmp_path, arguments, said):
+    done = drill("mnist", *arguments, "-o", tmp_path / "out")
+    assert done.returncode == UNDECIDED
+    assert said in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"attacks": ()},
+        {"rates": ()},
+        {"rates": (0.1, 0.1)},
+        {"rates": (1.0,)},
+        {"rates": (float("nan"),)},
+        {"seeds": 0},
+        {"seed": -1},
+        {"seed": 100_000},
+        {"trigger": "pach:size=2"},
+    ],
+)
+def test_settings_refuse_what_no_data_could_be_drilled_with(changed):
+    with pytest.raises(UsageError):
+        replace(DrillSettings(("stamp",), (0.1,)), **changed)
+
+
+def test_a_target_without_samples_is_refused(tiny):
+    with pytest.raises(UsageError, match="target class 7"):
+        run_drill(tiny, DrillSettings(("stamp",), (0.1,), target=7))
+
+
+def test_an_attack_that_crashes_does_not_end_the_drill(tiny, monkeypatch):
+    from whitesquare.scan import drill as module
+
+    def crash(*arguments, **options):
+        raise ZeroDivisionError("nobody expected this")
+
+    monkeypatch.setattr(module, "poison", crash)
+    result = run_drill(tiny, DrillSettings(("stamp",), (0.1, 0.2)))
+    assert not result.rows
+    assert [failure.reason for failure in result.failures] == 2 * [
+        "It crashed: ZeroDivisionError: nobody expected this"
+    ]
+    assert recall_chart(result.rows) is None
+    assert "What could not be rehearsed" in render_drill(result)
+
+
+def test_an_alarm_on_the_data_as_it_is_ends_with_findings(tmp_path, small_train):
+    images = small_train.images(slice(0, 1000)).copy()
+    marked = np.flatnonzero(small_train.labels[:1000] == 3)[:60]
+    images[marked, :, 1:4, 1:4] = 255
+    write_npz(tmp_path / "marked.npz", from_arrays(images, small_train.labels[:1000], classes=small_train.classes))
+    done = drill(tmp_path / "marked.npz", "--attacks", "stamp", "--rates", "0.5", "-o", tmp_path / "out")
+    assert done.returncode == FINDINGS
+    assert "Your data as it is: ALARM" in done.stdout
+    assert "look at that first" in " ".join(done.stdout.split())
+
+
+def made_row(rate, flagged, attack="stamp"):
+    runs = tuple(
+        DrillRun(i, 10, "patch", ("0",), True, "suspicious", n, n, 0, 0, None, None, 1.0) for i, n in enumerate(flagged)
+    )
+    found = share("recall", sum(flagged), 10 * len(flagged))
+    caught = sum(run.caught for run in runs)
+    return DrillRow(
+        attack, rate, 10, len(runs), {"suspicious": len(runs)}, caught, found, 0.0, found, 0.0, None, None, runs
+    )
+
+
+TEN = [10] * 10
+
+
+@pytest.mark.parametrize(
+    ("rows", "rate"),
+    [
+        ([made_row(0.01, TEN)], 0.01),
+        ([made_row(0.01, [9] * 10)], 0.01),
+        ([made_row(0.01, [8] * 10)], None),
+        ([made_row(0.01, [10] * 9 + [0])], 0.01),
+        ([made_row(0.01, [10] * 8 + [0, 0])], None),
+        ([made_row(0.05, TEN), made_row(0.01, [0] * 10)], 0.05),
+        ([made_row(0.01, TEN), made_row(0.05, [0] * 10)], None),
+        ([made_row(0.01, TEN), made_row(0.02, [0] * 10), made_row(0.05, TEN)], 0.05),
+    ],
+)
+def test_the_smallest_rate_holds_from_there_on(rows, rate):
+    found = smallest("stamp", rows)
+    assert found.rate == rate
+    assert found.runs == 10
+    assert "this rests on" not in found.sentence
+
+
+@given(st.dictionaries(st.sampled_from([0.01, 0.02, 0.05, 0.1]), st.lists(st.integers(0, 10), min_size=1), min_size=1))
+def test_every_rate_from_the_smallest_on_is_caught(flagged):
+    rows = [made_row(rate, found) for rate, found in flagged.items()]
+    found = smallest("stamp", rows)
+    caught = {row.rate: row.nine_in_ten for row in rows}
+    if found.rate is None:
+        assert not caught[max(caught)]
+    else:
+        assert all(ok for rate, ok in caught.items() if rate >= found.rate)
+        below = [rate for rate in caught if rate < found.rate]
+        assert not below or not caught[max(below)]
+    assert ("this rests on" in found.sentence) == (min(len(row.runs) for row in rows) < 10)
+
+
+def test_names_are_escaped_on_the_page():
+    hostile = "<script>alert(1)</script>"
+    line = BaseLine("nothing found", (), 0, 0, "Your data as it is: nothing found.")
+    rows = (made_row(0.01, TEN, hostile),)
+    result = DrillResult(hostile, "", 10, 0, hostile, line, rows, (smallest(hostile, rows),), (), (), 0, 1.0, {}, {})
+    page = render_drill(result)
+    assert "<script" not in page
+    assert "&lt;script" in page
+    assert asdict(result)["rows"][0]["attack"] == hostile
