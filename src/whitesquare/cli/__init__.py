@@ -10,6 +10,7 @@ import typer
 import whitesquare
 from whitesquare import terminal
 from whitesquare.cli.bench import bench
+from whitesquare.cli.cleanse import cleanse
 from whitesquare.cli.demo import demo
 from whitesquare.cli.exits import PASS
 from whitesquare.cli.explain import explain
@@ -17,6 +18,7 @@ from whitesquare.cli.list import list_
 from whitesquare.cli.measure import measure
 from whitesquare.cli.poison import poison
 from whitesquare.cli.report import report
+from whitesquare.cli.scan import scan
 from whitesquare.cli.train import train
 
 app = typer.Typer(
@@ -45,7 +47,7 @@ def _options(version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
 
 
-for verb in (demo, poison, train, measure, report, bench, explain):
+for verb in (demo, poison, train, measure, scan, cleanse, report, bench, explain):
     app.command()(verb)
 app.command("list")(list_)
 
