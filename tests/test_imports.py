@@ -32,7 +32,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 TORCH_FREE = (
     *("types", "errors", "data", "triggers", "attacks", "recipes", "estimates", "cache", "folders", "gallery"),
     *("runs", "results", "rows", "report", "label_check", "catalogue", "terminal", "cli", "testing"),
-*("detectors.types", "detectors.registry", "bench.plan", "bench.cells", "bench.store", "bench.summary"),
+    *("detectors.types", "detectors.registry", "bench.plan", "bench.cells", "bench.store", "bench.summary"),
     *("scan.types", "scan.files", "report.bench", "report.scan", "report.sarif", "report.junit", "report.rules"),
 )
 

@@ -68,6 +68,7 @@ def test_it_is_strict_json_whatever_was_found(case: Any, tmp_path: Path) -> None
     json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
     found = read_scan(path)
     assert found.source == case.source
+    assert (found.verdict, found.skipped) == (case.verdict, case.skipped)
     assert [one.id for one in found.flagged] == [flag.id for flag in case.flagged]
 
 
@@ -92,7 +93,11 @@ def test_what_is_written_is_read_back(source: str, digest: str, flags: list[Flag
     assert (found.size, found.verdict) == (case.size, case.verdict)
     if not any("\ud800" <= letter <= "\udbff" for letter in joined):  # such a half joins the next one
         assert (found.source, found.digest) == (source, digest)
-        assert found.flagged == tuple(Finding(flag.id, flag.label, flag.tier, flag.rule_id) for flag in flags)
+        scores = [flag.fused if math.isfinite(flag.fused) else None for flag in flags]
+        assert found.flagged == tuple(
+            Finding(flag.id, flag.label, flag.tier, flag.rule_id, score)
+            for flag, score in zip(flags, scores, strict=True)
+        )
 
 
 def damaged() -> dict[str, tuple[str, str]]:

@@ -37,7 +37,14 @@ def test_an_alarm_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nearest-reference (NR01) not run: it needs trusted samples" in text
     assert "frequency (FR01) crashed: ValueError" in text
     assert "2 files could not be read and are not part of this scan." in text
-    assert text.endswith("\nNext:\n  whitesquare cleanse photos/train --scan scan.json -o cleaned/\n")
+    command = "  whitesquare cleanse photos/train --scan scan.json -o cleaned/\n"
+    assert text.endswith(f"\nNext (after the same scan with -o json=scan.json):\n{command}")
+
+
+def test_the_next_command_is_one_that_finds_something(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.show_scan(result(alarms=(alarm(3, "3", "suspicious"),)), "my files/scan.json")
+    expected = "\nNext:\n  whitesquare cleanse photos/train --scan 'my files/scan.json' --tier suspicious -o cleaned/\n"
+    assert capsys.readouterr().out.endswith(expected)
 
 
 def test_without_a_finding_nothing_is_certified(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
 from whitesquare.cache import Cache, default_cache
-from whitesquare.data import has_test, open_dataset, write_dataset
+from whitesquare.data import ENTRIES, has_test, open_dataset, write_dataset
 from whitesquare.errors import DataError
 from whitesquare.folders import check_output, output_folder
 from whitesquare.gallery import SHOWN, example_position, write_gallery
@@ -20,8 +20,6 @@ GROUND_TRUTH = "ground-truth.json"
 CONFIG = "config.json"
 GALLERY = "gallery.npz"
 VICTIM = "victim.json"
-_IDX = [f"{split}-{part}" for split in ("train", "t10k") for part in ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz")]
-_FILES = {"idx": _IDX, "npz": ["train.npz", "test.npz"], "png-folder": ["train", "test"]}
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def make_run(
     known = source if source == "mnist" else str(Path(source).resolve())
     parameters = attack_parameters(chosen)
     config = RunConfig(known, attack, parameters, made.manifest.trigger, target, made.manifest.count, seed, fmt)
-    with output_folder(folder, "run", [*_FILES[fmt], GROUND_TRUTH, CONFIG, GALLERY]) as part:
+    with output_folder(folder, "run", [*ENTRIES[fmt], GROUND_TRUTH, CONFIG, GALLERY]) as part:
         ids = write_dataset(part, made.dataset, test, fmt, on_progress)
         manifest = replace(made.manifest, ids=tuple(ids[int(i)] for i in made.dataset.positions))
         write_gallery(part / GALLERY, _gallery(attack, clean, test or clean, made, manifest))
@@ -125,9 +123,20 @@ def _gallery(name: str, clean: ImageDataset, test: ImageDataset, made: Poisoned,
 def read_manifest(folder: Path) -> PoisonManifest | None:
     """Return the ground truth of a run folder, or ``None`` if the folder holds none."""
     path = folder / GROUND_TRUTH
-    if not path.is_file():
-        return None
-    return decode(PoisonManifest, path.read_text(encoding="utf-8"), where=str(path))
+    return read_truth(path) if path.is_file() else None
+
+
+def read_truth(path: Path) -> PoisonManifest:
+    """Read the ground truth of a poisoned data set.
+
+    Raises:
+        DataError: the file cannot be read, or is none.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as a ground truth: {error}; `poison` writes {GROUND_TRUTH}.") from error
+    return decode(PoisonManifest, text, where=str(path))
 
 
 def read_config(folder: Path) -> RunConfig:

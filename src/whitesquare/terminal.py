@@ -211,8 +211,13 @@ def show_rule(rule: Rule) -> None:
     say(f"{rule.rule_id} {rule.name} (family: {rule.family}; needs: {needs})\n\n{rule.text}")
 
 
-def show_scan(result: ScanResult) -> None:
-    """Print what a scan found: the verdict, the classes that stand out, what did not run, and what to do next."""
+def show_scan(result: ScanResult, scan_file: str | None = None) -> None:
+    """Print what a scan found: the verdict, the classes that stand out, what did not run, and what to do next.
+
+    Args:
+        result: what was found.
+        scan_file: where ``scan.json`` is written, which the next command reads; ``None`` if it is not.
+    """
     from whitesquare.report import formats, scan_text
 
     say(formats.plain(f"{scan_text.headline(result)}. {scan_text.lead(result)}"))
@@ -227,7 +232,8 @@ def show_scan(result: ScanResult) -> None:
     said = (scan_text.caution(result), scan_text.calibration(result), formats.short(result.calibration_note, 400))
     say(formats.plain("\n" + " ".join(part for part in said if part)))
     if result.alarms:
-        say_json(f"\nNext:\n  {scan_text.next_command(result)}\n")
+        first = "" if scan_file else f" (after the same scan with -o json={scan_text.SCAN_FILE})"
+        say_json(f"\nNext{first}:\n  {scan_text.next_command(result, scan_file or scan_text.SCAN_FILE)}\n")
 
 
 def _alarm_row(alarm: Alarm) -> tuple[str, ...]:

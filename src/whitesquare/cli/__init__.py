@@ -10,6 +10,7 @@ import typer
 import whitesquare
 from whitesquare import terminal
 from whitesquare.cli.bench import bench
+from whitesquare.cli.cleanse import cleanse
 from whitesquare.cli.demo import demo
 from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS
@@ -18,6 +19,7 @@ from whitesquare.cli.list import list_
 from whitesquare.cli.measure import measure
 from whitesquare.cli.poison import poison
 from whitesquare.cli.report import report
+from whitesquare.cli.scan import scan
 from whitesquare.cli.train import train
 
 app = typer.Typer(
@@ -46,7 +48,7 @@ def _options(version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
 
 
-for verb in (demo, drill, poison, train, measure, report, bench, explain):
+for verb in (demo, poison, train, measure, scan, cleanse, drill, report, bench, explain):
     app.command()(verb)
 app.command("list")(list_)
 

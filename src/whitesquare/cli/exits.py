@@ -5,9 +5,10 @@
 """
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import typer
 
@@ -62,13 +63,49 @@ def read_outputs(asked: list[str] | None, *known: str) -> list[tuple[str, Path |
     return outputs
 
 
-def emit(outputs: list[tuple[str, Path | None]], writers: Writers) -> None:
-    """Write each output to its file, or to stdout."""
+def check_outputs(outputs: list[tuple[str, Path | None]]) -> None:
+    """Refuse files that cannot be written, before any work starts.
+
+    Raises:
+        UsageError: naming the file and what stands in its way.
+    """
+    named = [(kind, path) for kind, path in outputs if path is not None]
+    places: dict[Path, str] = {}
+    for kind, path in named:
+        if (other := places.setdefault(path.resolve(), kind)) != kind:
+            raise UsageError(f"-o {other} and -o {kind} both name the file {path}; give each its own.")
+        if path.is_dir():
+            raise UsageError(f"-o {kind}={path} names a folder; name a file, for example {path / 'scan'}.{kind}.")
+        try:
+            # Only trying tells: permissions do not hold for root, nor on a file system that is read-only or full.
+            with TemporaryFile(dir=next(folder for folder in path.absolute().parents if folder.exists())):
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"-o {kind}={path} cannot be written ({error.strerror or error}); name a file in a folder of yours."
+            ) from error
+
+
+def emit(
+    outputs: list[tuple[str, Path | None]],
+    writers: Writers,
+    files: Mapping[str, Callable[[Path], None]] | None = None,
+) -> None:
+    """Write each output to its file, or to stdout; every text is made before the first file is written.
+
+    Args:
+        outputs: what :func:`read_outputs` returned.
+        writers: by kind, what makes its text.
+        files: by kind, what writes its file itself: kinds that are no text.
+    """
     from whitesquare.jsonio import write_text
 
+    files = files or {}
+    texts = {kind: writers[kind]() for kind, path in outputs if path is not None and kind not in files}
     for kind, path in outputs:
-        text = writers[kind]()
-        if text is not None and path is not None:
-            write_text(path, text)
-        elif text is not None:
+        if path is not None and kind in files:
+            files[kind](path)
+        elif path is not None:
+            write_text(path, texts[kind] or "")
+        elif (text := writers[kind]()) is not None:
             terminal.say_json(text)

@@ -1,10 +1,28 @@
 """Options that several verbs share."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+
+class OnError(StrEnum):
+    """What to do about files that cannot be read."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+class Format(StrEnum):
+    """How a data set is written."""
+
+    IDX = "idx"
+    NPZ = "npz"
+    PNG_FOLDER = "png-folder"
+
+
+DataSource = Annotated[str, typer.Argument(help="'mnist', a folder (IDX, npz, class folders) or an .npz file.")]
 OutputFolder = Annotated[Path, typer.Option("-o", "--output", help="Folder to write; must be new, empty or our own.")]
 Outputs = Annotated[
     list[str] | None, typer.Option("-o", "--output", help="table, json, or KIND=FILE (json=, html=); repeatable.")

@@ -1,26 +1,17 @@
 """``whitesquare poison``: a poisoned data set and its ground truth."""
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from whitesquare import terminal
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import OutputFolder, Seed, TriggerSpec
+from whitesquare.cli.options import DataSource, Format, OutputFolder, Seed, TriggerSpec
 from whitesquare.errors import UsageError
 
 
-class Format(StrEnum):
-    """How ``poison`` writes a data set."""
-
-    IDX = "idx"
-    NPZ = "npz"
-    PNG_FOLDER = "png-folder"
-
-
 def poison(
-    source: Annotated[str, typer.Argument(help="'mnist', a folder (IDX, npz, class folders) or an .npz file.")],
+    source: DataSource,
     output: OutputFolder,
     attack: Annotated[str, typer.Option(help="Name of the attack; see `whitesquare list`.")],
     target: Annotated[int, typer.Option(help="Target class: a label, 0 and up.")],

@@ -11,23 +11,29 @@ from whitesquare.data.idx import has_idx, load_idx_folder, read_idx, write_idx, 
 from whitesquare.data.mnist import load_mnist
 from whitesquare.data.names import SPLITS, check_split
 from whitesquare.data.overlay import Overlay
+from whitesquare.data.part import Part, held, readable_part
 from whitesquare.errors import DataError, UsageError, unknown_name
 from whitesquare.types import ImageDataset, Progress, silent
 
 __all__ = [
+    "ENTRIES",
     "FORMATS",
     "ArrayDataset",
     "ImageFolder",
     "Overlay",
+    "Part",
     "dataset_digest",
+    "format_of",
     "from_arrays",
     "has_test",
+    "held",
     "load_idx_folder",
     "load_image_folder",
     "load_mnist",
     "load_npz",
     "open_dataset",
     "read_idx",
+    "readable_part",
     "require_classes",
     "write_dataset",
     "write_idx",
@@ -38,6 +44,12 @@ __all__ = [
 
 FORMATS = ("idx", "npz", "png-folder")
 """What :func:`write_dataset` can write."""
+ENTRIES = {
+    "idx": tuple(f"{split}-{part}-ubyte.gz" for split in ("train", "t10k") for part in ("images-idx3", "labels-idx1")),
+    "npz": ("train.npz", "test.npz"),
+    "png-folder": SPLITS,
+}
+"""By format, the entries that :func:`write_dataset` makes in a folder."""
 
 
 def open_dataset(source: str | Path, split: str = "train") -> ImageDataset:
@@ -81,6 +93,14 @@ def has_test(source: str | Path) -> bool:
         return True
     folder = Path(source)
     return (folder / "test.npz").is_file() or (folder / "test").is_dir() or any(folder.glob("t10k-images*"))
+
+
+def format_of(source: str | Path) -> str:
+    """Return which of :data:`FORMATS` a data set that :func:`open_dataset` reads is in."""
+    if source == "mnist":
+        return "idx"
+    path = Path(source)
+    return next(iter(_kinds(path)), "png-folder") if path.is_dir() else "npz"
 
 
 def require_classes(dataset: ImageDataset) -> None:

@@ -52,8 +52,8 @@ class ImageFolder:
             pixels = decode_image(self.root / self.ids[i])
             if pixels.shape != self.shape:
                 raise DataError(
-                    f"{self.root / self.ids[i]} is {_describe(pixels.shape)} but {self.root / self.ids[0]} "
-                    f"is {_describe(self.shape)}; expected one size and colour mode, so convert one of them."
+                    f"{self.root / self.ids[i]} is {describe(pixels.shape)} but {self.root / self.ids[0]} "
+                    f"is {describe(self.shape)}; expected one size and colour mode, so convert one of them."
                 )
             batch[slot] = pixels
         return batch
@@ -172,7 +172,8 @@ def _check_writable(target: Path, dataset: ImageDataset) -> None:
         )
 
 
-def _describe(shape: tuple[int, ...]) -> str:
+def describe(shape: tuple[int, ...]) -> str:
+    """Write the shape ``(C, H, W)`` of an image as people say it."""
     return f"{shape[2]}x{shape[1]} {'grey' if shape[0] == 1 else 'RGB'}"
 
 

@@ -58,7 +58,7 @@ def render_scan(scan: Scan) -> str:
     context: dict[str, Any] = {
         "r": result,
         "headline": scan_text.headline(result),
-        "verdict": scan_text.verdict(result),
+        "verdict": result.verdict,
         "lead": scan_text.lead(result),
         "caution": scan_text.caution(result),
         "calibration": scan_text.calibration(result),

@@ -67,11 +67,6 @@ def checked(result: ScanResult) -> bool:
     return any(not run.reason for run in result.runs)
 
 
-def verdict(result: ScanResult) -> str:
-    """Return the verdict as a reader should see it."""
-    return result.verdict if result.alarms or checked(result) else "nothing checked"
-
-
 def calibration(result: ScanResult) -> str:
     """Say what the p-values of this scan are."""
     known = _CALIBRATION.get(result.calibration, f"calibration: {f.short(result.calibration)}")
@@ -104,11 +99,11 @@ def caution(result: ScanResult) -> str:
     )
 
 
-def next_command(result: ScanResult) -> str:
+def next_command(result: ScanResult, scan_file: str = SCAN_FILE) -> str:
     """Return the command that takes the flagged samples out; a source that a terminal cannot show is left open."""
-    shown = f.visible(result.source) == result.source
-    source = shlex.quote(result.source) if shown else "SOURCE"
-    return f"whitesquare cleanse {source} --scan {SCAN_FILE} -o cleaned/"
+    source, file = (shlex.quote(name) if f.visible(name) == name else "SOURCE" for name in (result.source, scan_file))
+    tier = "" if "confirmed" in result.alarm_tiers else " --tier suspicious"
+    return f"whitesquare cleanse {source} --scan {file}{tier} -o cleaned/"
 
 
 def strength(alarm: Alarm) -> str:

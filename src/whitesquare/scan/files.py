@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import UnionType
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,23 @@ from numpy.typing import NDArray
 
 from whitesquare.errors import DataError, require_extra
 from whitesquare.jsonio import whole_file
-from whitesquare.scan.types import TIERS, Alarm, Finding, Flag, ScanFindings, ScanResult, ScanScores
+from whitesquare.scan.types import (
+    NOT_CHECKED,
+    NOTHING_FOUND,
+    TIERS,
+    Alarm,
+    Finding,
+    Flag,
+    ScanFindings,
+    ScanResult,
+    ScanScores,
+)
 from whitesquare.types import FloatArray
 
 FORMAT = "whitesquare scan 1"
 """Value of ``format``; it changes when a reader of the old form would misread the new one."""
 
-VERDICTS = (*TIERS, "nothing found")
+VERDICTS = (*TIERS, NOTHING_FOUND, NOT_CHECKED)
 _ROWS = 65_536
 """Samples handed to DuckDB at a time: ids become Python strings only for so many."""
 
@@ -42,8 +53,12 @@ def scan_json(result: ScanResult, scores: ScanScores | None = None) -> str:
     Returns:
         Indented JSON; what is not a finite number is ``null``.
     """
-    record = _finite(_record(result, scores))
-    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return to_json(_record(result, scores))
+
+
+def to_json(record: dict[str, Any]) -> str:
+    """Write a record as strict, indented JSON, whatever the names in it are made of."""
+    text = json.dumps(_finite(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     # UTF-8 has no unpaired surrogates; what Python escapes them with is JSON's escape, so ids come back as they were.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -156,6 +171,7 @@ def _findings(record: Any) -> ScanFindings:
         digest=_member(record, "digest", str),
         size=_member(record, "size", int),
         verdict=_member(record, "verdict", str),
+        skipped={name: str(reason) for name, reason in _member(record, "skipped", dict).items()},
         flagged=flagged,
     )
     if findings.verdict not in VERDICTS:
@@ -168,16 +184,18 @@ def _findings(record: Any) -> ScanFindings:
 def _finding(item: Any, position: int) -> Finding:
     if not isinstance(item, dict):
         raise TypeError(f"entry {position} of 'flagged' is not an object")
-    found = Finding(*(_member(item, name, kind) for name, kind in Finding.__annotations__.items()))
+    texts = {name: _member(item, name, str) for name in ("id", "tier", "rule_id")}
+    score = None if item["fused"] is None else float(_member(item, "fused", int | float))
+    found = Finding(label=_member(item, "label", int), fused=score, **texts)
     if found.tier not in TIERS:
         raise ValueError(f"the tier {found.tier!r:.80} is unknown")
     return found
 
 
-def _member(record: dict[str, Any], name: str, kind: type) -> Any:
+def _member(record: dict[str, Any], name: str, kind: type | UnionType) -> Any:
     value = record[name]
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{name!r} is {value!r:.60}, where {kind.__name__} was expected")
+        raise TypeError(f"{name!r} is {value!r:.60}, where {getattr(kind, '__name__', 'a number')} was expected")
     return value
 
 

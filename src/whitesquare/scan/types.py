@@ -8,6 +8,8 @@ from whitesquare.types import Estimate, FloatArray, IntArray, UInt8Array
 TIERS = ("confirmed", "suspicious", "review")
 """Strongest first. *Confirmed*: an alarm whose trigger turned other classes' images in a transplant test.
 *Suspicious*: an alarm without that proof. *Review*: no alarm; the sample ranks high."""
+NOTHING_FOUND, NOT_CHECKED = "nothing found", "not checked"
+"""The verdicts without an alarm; the others are the tiers."""
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,19 @@ class ScanResult:
     machine: dict[str, str]
 
     @property
+    def alarm_tiers(self) -> tuple[str, ...]:
+        """Tiers that occur among the alarms, strongest first."""
+        return tuple(tier for tier in TIERS if any(alarm.tier == tier for alarm in self.alarms))
+
+    @property
     def verdict(self) -> str:
-        """The strongest tier among the alarms, or ``nothing found``; ranks alone are never a finding."""
-        return next((tier for tier in TIERS if any(alarm.tier == tier for alarm in self.alarms)), "nothing found")
+        """The strongest tier among the alarms, ``nothing found``, or ``not checked`` if no detector ran.
+
+        Ranks alone are never a finding, and a scan in which nothing ran did not find nothing.
+        """
+        if self.alarms:
+            return self.alarm_tiers[0]
+        return NOTHING_FOUND if any(not run.reason for run in self.runs) else NOT_CHECKED
 
     @property
     def not_run(self) -> dict[str, str]:
@@ -239,12 +251,13 @@ class Scan:
 
 @dataclass(frozen=True)
 class Finding:
-    """One flagged sample as ``scan.json`` holds it."""
+    """One flagged sample as ``scan.json`` holds it; ``fused`` is ``None`` where it was not a finite number."""
 
     id: str
     label: int
     tier: str
     rule_id: str
+    fused: float | None
 
 
 @dataclass(frozen=True)
@@ -255,7 +268,8 @@ class ScanFindings:
         source: name or path of the data set that was scanned.
         digest: its SHA-256 digest then: a data set with another one is not what the scan speaks of.
         size: number of samples scanned.
-        verdict: one of :data:`TIERS`, or ``nothing found``.
+        verdict: one of :data:`TIERS`, ``nothing found`` or ``not checked``.
+        skipped: files that were left out of the scan because they could not be read, with the reason.
         flagged: strongest tier first.
     """
 
@@ -263,4 +277,5 @@ class ScanFindings:
     digest: str
     size: int
     verdict: str
+    skipped: dict[str, str]
     flagged: tuple[Finding, ...]

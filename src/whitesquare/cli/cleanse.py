@@ -1,0 +1,73 @@
+"""``whitesquare cleanse``: a data set without what a scan found in it."""
+
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import exit_codes
+from whitesquare.cli.options import DataSource, Format, OutputFolder
+
+if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
+    from whitesquare.scan.cleanse import Cleansing
+
+
+class Tier(StrEnum):
+    """How sure a scan is of a sample."""
+
+    CONFIRMED = "confirmed"
+    SUSPICIOUS = "suspicious"
+    REVIEW = "review"
+
+
+def cleanse(
+    data: DataSource,
+    scan: Annotated[Path, typer.Option(help="scan.json that `scan DATA -o json=scan.json` wrote.")],
+    output: OutputFolder,
+    tier: Annotated[
+        Tier | None, typer.Option(help="Weakest tier to remove; default: confirmed, or with --top every one.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(help="Remove that many at most, the most suspicious first.")] = None,
+    format: Annotated[Format | None, typer.Option(help="How it is written; default: as the source is.")] = None,
+) -> None:
+    """Write a data set without the samples that a scan flagged, and a list of what was removed and why."""
+    with exit_codes():
+        from whitesquare.scan.cleanse import cleanse as take_out
+
+        with terminal.progress() as on_progress:
+            done = take_out(
+                data,
+                scan,
+                output,
+                tier=tier.value if tier else None,
+                top=top,
+                fmt=format.value if format else None,
+                on_progress=on_progress,
+            )
+        _tell(done, data, output)
+
+
+def _tell(done: "Cleansing", data: str, output: Path) -> None:
+    """Say what was removed, and which commands prove the effect."""
+    from whitesquare.data import has_test
+    from whitesquare.report.formats import plain, quoted
+    from whitesquare.runs import read_manifest
+    from whitesquare.scan.cleanse import REMOVED
+
+    classes = "; ".join(f"{gone} of {had} in class {quoted(name)}" for name, (gone, had) in done.by_class.items())
+    terminal.say(plain(f"Removed {len(done.removed)} of {done.before} samples ({classes}): see {output / REMOVED}."))
+    if done.skipped:
+        terminal.say(f"{len(done.skipped)} files that could not be read are not in the copy either.")
+    copy, victim = shlex.quote(str(output)), shlex.quote(f"{output}-victim")
+    lines = [f"whitesquare train {copy} --seed 7 -o {victim}"]
+    manifest = None if data == "mnist" else read_manifest(Path(data))
+    if manifest is not None and has_test(data):
+        # The victim does not lie in the poisoned run, so that run's trigger has to be named.
+        asked = f"--trigger {shlex.quote(manifest.trigger)} --target {manifest.target}"
+        lines.append(f"whitesquare measure {victim} {asked}")
+    else:
+        lines.insert(0, f"whitesquare scan {copy}")
+    terminal.say_json("\nNext:\n" + "".join(f"  {line}\n" for line in lines))
