@@ -14,7 +14,7 @@ from whitesquare.types import FloatArray, IntArray
 _REFERENCE = 20_000
 _TAIL = 0.02
 _CAP = 4.0
-"""Decades by which evidence may exceed what the reference can resolve: beyond, one detector would decide alone."""
+"""Decades that evidence approaches beyond what the reference can resolve; without a limit one detector would decide."""
 _COMPARABLE = frozenset({"pixel", "residual", "response"})
 """Families whose raw scores mean the same in every class; those of the others are standardised per class first."""
 TOP = 3
@@ -89,6 +89,6 @@ def _decades(scores: FloatArray, reference: FloatArray) -> FloatArray:
     decades = -np.log10((1 + above) / (1 + size))
     tail = reference[int((1 - _TAIL) * size) :]
     scale = max(float((tail - tail[0]).mean()), 1e-6 + 1e-4 * abs(float(tail[0]))) * np.log(10)
-    beyond = np.clip((scores - reference[-1]) / scale, 0, _CAP)
+    beyond = _CAP * -np.expm1(-np.maximum(scores - reference[-1], 0) / (scale * _CAP))
     evidence: FloatArray = (decades + beyond).astype(np.float32)
     return evidence
