@@ -73,7 +73,8 @@ def run_clean(options: argparse.Namespace) -> None:
     train, detectors = part(options.size), options.detectors
     tag = f"{options.size}-{hashlib.sha256(repr(detectors).encode()).hexdigest()[:8]}"
     jobs: list[Job] = []
-    for number in range(options.clean):
+    first = 1000 * options.first_seed
+    for number in range(first, first + options.clean):
         path = options.output / "clean" / f"{number:03d}-{tag}.json"
         jobs.append((path, {"number": number}, partial(clean_record, number, train, detectors)))
     for seed in range(options.first_seed, options.first_seed + options.seeds):
