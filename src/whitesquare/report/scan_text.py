@@ -75,12 +75,13 @@ def calibration(result: ScanResult) -> str:
 
 
 def notices(result: ScanResult) -> list[str]:
-    """Say what did not run, and what else weakens the numbers: one line each, an empty one before the first."""
+    """Say what did not run, by reason, and what else weakens the numbers: a line each, an empty one before the first."""
+    reasons = dict.fromkeys((run.reason, run.crashed) for run in result.runs if run.reason)
     lines = [
-        f"{f.short(run.name)} ({f.short(run.rule_id, 12)}) {'crashed' if run.crashed else 'not run'}: "
-        f"{f.short(run.reason, 300)}"
-        for run in result.runs
-        if run.reason
+        f"{'Crashed' if crashed else 'Not run'}: "
+        + ", ".join(f"{f.short(run.name)} ({f.short(run.rule_id, 12)})" for run in result.runs if run.reason == reason)
+        + f": {f.short(reason, 300)}"
+        for reason, crashed in reasons
     ]
     lines += [f"Warning: {f.short(warning, 400)}" for warning in result.warnings]
     if result.skipped:

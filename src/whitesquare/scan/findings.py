@@ -28,17 +28,20 @@ class Ranking:
 
 
 def rank(evidence: Evidence, suspicions: dict[str, Suspicion], raised: Sequence[Raised]) -> Ranking:
-    """Fuse the scores, lift what the alarms point at, and calibrate the sum once.
+    """Fuse the scores, calibrate the sum once, and then lift what the alarms point at.
 
-    Evidence counts twice where the class itself stands out, and samples that carry what was found there are lifted.
+    In the ranking, evidence counts twice where the class itself stands out, and samples that carry what was found there
+    come first. P-values are those of the evidence alone: an alarm must not fill the review queue with its whole class.
     """
     scored = [Scored(name, DETECTORS[name].family, suspicion) for name, suspicion in suspicions.items()]
     fused, tails = fuse(evidence, scored)
-    for one in raised:
-        fused[evidence.labels == one.alarm.label] *= 2
-        fused[one.carriers] += np.float32(_BONUS[one.alarm.tier])
     alarmed = np.isin(evidence.labels, [one.alarm.label for one in raised])
-    return Ranking(fused, tails, calibrate(evidence, fused, alarmed))
+    calibration = calibrate(evidence, fused, alarmed)
+    ranking = fused.copy()
+    for one in raised:
+        ranking[evidence.labels == one.alarm.label] *= 2
+        ranking[one.carriers] += np.float32(_BONUS[one.alarm.tier])
+    return Ranking(ranking, tails, calibration)
 
 
 def flags(dataset: ImageDataset, found: Ranking, raised: Sequence[Raised]) -> tuple[Flag, ...]:
