@@ -1,8 +1,10 @@
 """A trained network as the scan uses it: logits and penultimate activations, streamed in batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 import torch
@@ -26,6 +28,25 @@ def last_linear(network: nn.Module) -> nn.Linear:
     if not found:
         raise DataError("The network has no linear layer, so it has no penultimate activations to scan.")
     return found[-1]
+
+
+@contextmanager
+def catching(layer: nn.Module, catch: Callable[[Tensor], None], *, inputs: bool = False) -> Iterator[None]:
+    """Hand what a layer gives, or is given, to ``catch``, for calls of the network by this thread only.
+
+    Detectors run side by side on one network: without that, each would catch the others' batches as well.
+    """
+    own = get_ident()
+
+    def hook(_: nn.Module, given: tuple[Tensor, ...], *output: Tensor) -> None:
+        if get_ident() == own:
+            catch(given[0] if inputs else output[0])
+
+    handle = layer.register_forward_pre_hook(hook) if inputs else layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @dataclass(frozen=True)
@@ -52,11 +73,8 @@ class ScanModel:
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return penultimate activations ``(B, D)`` and logits ``(B, K)`` of float images; differentiable."""
         caught: list[Tensor] = []
-        handle = self.head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-        try:
+        with catching(self.head, caught.append, inputs=True):
             logits = self.network(images)
-        finally:
-            handle.remove()
         return caught[0], logits
 
     def batches(self, images: UInt8Array) -> Iterator[tuple[slice, FloatArray, FloatArray]]:

@@ -253,19 +253,27 @@ def save_model(model: Model, folder: Path) -> None:
     write_text(folder / CARD, encode(model.card))
 
 
-def load_model(folder: Path) -> Model:
+def load_model(folder: Path, weights: str = WEIGHTS) -> Model:
     """Read a model folder written by :func:`save_model`.
+
+    Args:
+        folder: where the model lies.
+        weights: name of the file of weights, if it was renamed; its card may be renamed with it.
 
     Raises:
         DataError: if a file is missing, unreadable, or does not fit the architecture.
     """
-    for name in (WEIGHTS, CARD):
-        if not (folder / name).is_file():
-            raise DataError(f"{folder} is not a model folder: {name} is missing; make one with `whitesquare train`.")
-    card = decode(ModelCard, (folder / CARD).read_text(encoding="utf-8"), where=str(folder / CARD))
+    renamed = (folder / weights).with_suffix(".json")
+    paths = folder / weights, renamed if renamed.is_file() else folder / CARD
+    for path in paths:
+        if not path.is_file():
+            raise DataError(
+                f"{folder} is not a model folder: {path.name} is missing; make one with `whitesquare train`."
+            )
+    card = decode(ModelCard, paths[1].read_text(encoding="utf-8", errors="replace"), where=str(paths[1]))
     network = build(card.architecture, seed=0)
     try:
-        network.load_state_dict(load_file(folder / WEIGHTS))
+        network.load_state_dict(load_file(paths[0]))
     except (SafetensorError, RuntimeError) as error:
-        raise DataError(f"{folder / WEIGHTS} cannot be loaded as {card.architecture.name!r}: {error}.") from error
+        raise DataError(f"{paths[0]} cannot be loaded as {card.architecture.name!r}: {error}.") from error
     return Model(network.eval(), card)

@@ -61,6 +61,7 @@ def feature_maps(model: "ScanModel", images: UInt8Array, index: IntArray) -> Ite
     import torch
     from torch import Tensor, nn
 
+    from whitesquare.features import catching
     from whitesquare.train import to_float
 
     layers = [module for module in model.network.modules() if isinstance(module, nn.Conv2d)]
@@ -70,10 +71,6 @@ def feature_maps(model: "ScanModel", images: UInt8Array, index: IntArray) -> Ite
     batch = max(1, min(500, _PRODUCTS // layers[-1].out_channels ** 2))
     for start in range(0, len(index), batch):
         part = index[start : start + batch]
-        handle = layers[-1].register_forward_hook(lambda _, inputs, output: caught.append(output))
-        try:
-            with torch.inference_mode():
-                model.network(to_float(torch.from_numpy(np.array(images[part]))))
-        finally:
-            handle.remove()
+        with catching(layers[-1], caught.append), torch.inference_mode():
+            model.network(to_float(torch.from_numpy(np.array(images[part]))))
         yield part, caught.pop().flatten(2).numpy()

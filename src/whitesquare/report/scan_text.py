@@ -6,6 +6,7 @@ from whitesquare.report import formats as f
 from whitesquare.scan.types import Alarm, ScanResult
 
 SCAN_FILE = "scan.json"
+_SKIPPED = 5
 
 TIER_MEANING = {
     "confirmed": "its trigger was reconstructed and, pasted on images of other classes, turned them into this one more "
@@ -87,6 +88,10 @@ def notices(result: ScanResult) -> list[str]:
     if result.skipped:
         verb = "is" if len(result.skipped) == 1 else "are"
         lines.append(f"{f.plural(len(result.skipped), 'file')} could not be read and {verb} not part of this scan.")
+        first = list(result.skipped.items())[:_SKIPPED]
+        lines += [f"- {f.short(name)}: {f.short(reason, 300)}" for name, reason in first]
+        if len(result.skipped) > _SKIPPED:
+            lines.append(f"- and {len(result.skipped) - _SKIPPED} more, all listed in {SCAN_FILE}")
     return ["", *lines] if lines else []
 
 

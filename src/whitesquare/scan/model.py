@@ -65,13 +65,13 @@ def train_scan_models(
     return [ScanModel(model) for model in trained], losses
 
 
-def load_scan_model(path: Path, shape: tuple[int, ...], classes: int) -> ScanModel:
-    """Load a user's model, a ``model.safetensors`` with its ``model.json`` or the folder of both.
+def load_scan_model(path: Path, shape: tuple[int, ...], classes: tuple[str, ...]) -> ScanModel:
+    """Load a user's model: a ``.safetensors`` file with its ``.json`` (or ``model.json``) beside it, or their folder.
 
     Args:
         path: file or folder.
         shape: ``(C, H, W)`` of the images to scan.
-        classes: number of classes of the data set.
+        classes: class names of the data set. Only their number and order must fit: a form may hold no names.
 
     Raises:
         UsageError: a pickle, another kind of file, or a model of other classes or image size.
@@ -85,18 +85,25 @@ def load_scan_model(path: Path, shape: tuple[int, ...], classes: int) -> ScanMod
             f"{path} is a pickle or may be one, which can run code when it is read; expected {WEIGHTS}: save the "
             "weights with safetensors.torch.save_file, or train with `whitesquare train`."
         )
-    if path.is_file() and path.name != WEIGHTS:
+    if not path.exists():
+        raise UsageError(f"There is no model {path}; give {WEIGHTS} or the folder that `whitesquare train` wrote.")
+    if path.is_file() and path.suffix != Path(WEIGHTS).suffix:
         raise UsageError(f"{path} is not a model: expected {WEIGHTS} with model.json beside it, or their folder.")
-    model = load_model(path.parent if path.is_file() else path)
+    model = load_model(path.parent, path.name) if path.is_file() else load_model(path)
     a = model.card.architecture
     if (a.channels, a.height, a.width) != tuple(shape):
         raise UsageError(
             f"The model {path} reads images of {a.channels} x {a.height} x {a.width} and these are "
             f"{' x '.join(map(str, shape))}; give the model that was trained on this data set."
         )
-    if a.classes != classes:
+    if a.classes != len(classes):
         raise UsageError(
-            f"The model {path} knows {a.classes} classes and the data set has {classes}; give the model that was "
+            f"The model {path} knows {a.classes} classes and the data set has {len(classes)}; give the model that was "
             "trained on it."
+        )
+    if model.card.classes != classes and sorted(model.card.classes) == sorted(classes):
+        raise UsageError(
+            f"The model {path} knows the classes in another order ({', '.join(model.card.classes)}) than the data set "
+            f"({', '.join(classes)}), so its answers would be misread; give the model that was trained on it."
         )
     return ScanModel(model)

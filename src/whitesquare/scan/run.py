@@ -53,7 +53,9 @@ class ScanSettings:
     test: TransplantTest = field(default_factory=TransplantTest)
 
     def __post_init__(self) -> None:
-        """Refuse unknown detectors, naming the nearest one."""
+        """Refuse unknown detectors, naming the nearest one, and a seed that is none."""
+        if self.seed < 0:
+            raise UsageError(f"The seed must be 0 or more; got {self.seed}.")
         for name in self.detectors:
             if name not in DETECTORS:
                 raise unknown_name("detector", name, DETECTORS)
@@ -156,7 +158,7 @@ def _with_model(
 
     losses: FloatArray | None = None
     if model is not None:
-        models, mode = [load_scan_model(model, evidence.images.shape[1:], len(evidence.classes))], "given model"
+        models, mode = [load_scan_model(model, evidence.images.shape[1:], evidence.classes)], "given model"
     else:
         try:
             models, losses = train_scan_models(

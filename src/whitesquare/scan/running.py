@@ -14,7 +14,7 @@ from whitesquare.scan.types import DetectorRun
 _MISSING = {
     "features": "it reads the activations of a model",
     "model": "it asks a model for its answers",
-    "trajectories": "it needs the losses of the training, and a model that was given has none",
+    "trajectories": "it needs the losses of the training",
     "reference": "it needs trusted samples (--reference)",
 }
 
@@ -51,7 +51,9 @@ def _cannot(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) 
     if not missing:
         return ""
     reason = _MISSING[min(missing)]
-    return f"{reason}: {no_model}" if no_model and missing & {"features", "model", "trajectories"} else reason
+    if missing == {"reference"}:
+        return reason
+    return f"{reason}: {no_model or 'a model that was given has none'}"
 
 
 def _run(evidence: Evidence, name: str) -> tuple[Suspicion | None, DetectorRun]:
