@@ -3,8 +3,8 @@
     python benchmarks/scan_growth.py -o benchmarks/results/scan-growth.json
 
 More images are MNIST again with jitter (noise of up to 3 grey levels, drawn anew for each copy), so that no two are
-equal. Each size is scanned with the scan's own model and model-free; seconds, peak memory, and the ratio to the smallest
-size per image are written down.
+equal. Each size is scanned with a model of the scan, and model-free; seconds, peak memory, and the ratio to the
+smallest size, per image, are written down.
 """
 
 import argparse

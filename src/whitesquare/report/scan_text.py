@@ -76,7 +76,7 @@ def calibration(result: ScanResult) -> str:
 
 
 def notices(result: ScanResult) -> list[str]:
-    """Say what did not run, by reason, and what else weakens the numbers: a line each, an empty one before the first."""
+    """Say what did not run, by reason, and what else weakens the numbers: a line each, one empty before.the first."""
     reasons = dict.fromkeys((run.reason, run.crashed) for run in result.runs if run.reason)
     lines = [
         f"{'Crashed' if crashed else 'Not run'}: "
