@@ -1,4 +1,4 @@
-"""What there is: attacks, triggers, models and formats, by name, with one line and the parameters of each."""
+"""What there is: attacks, triggers, models, detectors, formats, by name, with one line and the parameters of each."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,8 @@ from dataclasses import asdict, fields
 
 from whitesquare.attacks import ATTACKS, attack_parameters
 from whitesquare.data import FORMATS
+from whitesquare.detectors.registry import DETECTORS
+from whitesquare.detectors.types import Detector
 from whitesquare.recipes import MODEL_SUMMARIES, VICTIMS, Recipe
 from whitesquare.triggers import TRIGGERS, trigger_spec
 
@@ -33,6 +35,9 @@ def catalogue() -> dict[str, list[tuple[str, ...]]]:
         ],
         "models": list(MODEL_SUMMARIES.items()),
         "victims": [(name, family.summary, _pairs(_changes(family.recipe))) for name, family in VICTIMS.items()],
+        "detectors": [
+            (name, f"{one.rule_id}: {_summary(type(one))}", _pairs(_parameters(one))) for name, one in DETECTORS.items()
+        ],
         "formats": [(name, _FORMATS[name]) for name in FORMATS],
     }
 
@@ -53,11 +58,21 @@ def as_json() -> str:
         for name, kind in TRIGGERS.items()
     }
     victims = {name: {"summary": one.summary, "recipe": asdict(one.recipe)} for name, one in VICTIMS.items()}
+    detectors = {
+        name: {
+            "rule": one.rule_id,
+            "family": one.family,
+            "summary": _summary(type(one)),
+            "parameters": _parameters(one),
+        }
+        for name, one in DETECTORS.items()
+    }
     found = {
         "attacks": attacks,
         "triggers": triggers,
         "models": MODEL_SUMMARIES,
         "victims": victims,
+        "detectors": detectors,
         "formats": _FORMATS,
     }
     return json.dumps(found, indent=2) + "\n"
@@ -65,6 +80,10 @@ def as_json() -> str:
 
 def _summary(kind: type) -> str:
     return (kind.__doc__ or "").strip().splitlines()[0].rstrip(".")
+
+
+def _parameters(detector: Detector) -> dict[str, object]:
+    return {item.name: getattr(detector, item.name) for item in fields(detector)}  # type: ignore[arg-type]
 
 
 def _changes(recipe: Recipe) -> dict[str, object]:
