@@ -33,7 +33,8 @@ TORCH_FREE = (
     *("types", "errors", "data", "triggers", "attacks", "recipes", "estimates", "cache", "folders", "gallery"),
     *("runs", "results", "rows", "report", "label_check", "catalogue", "terminal", "cli", "testing"),
     *("detectors.types", "detectors.registry", "bench.plan", "bench.cells", "bench.store", "bench.summary"),
-    *("scan.types", "scan.files", "report.bench", "report.scan", "report.sarif", "report.junit", "report.rules"),
+    *("scan.types", "scan.files", "scan.run", "scan.cleanse"),
+    *("report.bench", "report.scan", "report.sarif", "report.junit", "report.rules"),
 )
 
 

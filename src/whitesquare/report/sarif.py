@@ -130,7 +130,11 @@ def _result(group: _Group, position: Mapping[str, int], contents: Mapping[str, s
 
 def _message(group: _Group) -> str:
     samples = formats.plural(len(group.flags), "sample").replace(formats.SPACE, " ")
-    first = f"Class {_text(repr(group.class_name))}: {samples} flagged as {group.tier} by {_text(group.rule_id)}."
+    counts = {tier: sum(flag.tier == tier for flag in group.flags) for tier in TIERS}
+    known = [f"{number} {tier}" for tier, number in counts.items() if number]
+    rule = _text(group.rule_id)
+    flagged = f"flagged by {rule} ({', '.join(known)})" if len(known) > 1 else f"flagged as {group.tier} by {rule}"
+    first = f"Class {_text(repr(group.class_name))}: {samples} {flagged}."
     more = f"The first {LOCATIONS} are listed." if len(group.flags) > LOCATIONS else ""
     reasons = [_text(reason, 500) for reason in group.alarm.reasons] if group.alarm else []
     benign = (
