@@ -50,7 +50,7 @@ class Criterion:
 CRITERIA = (
     Criterion("PX01", 3.0, 10.0, 2.0, "pixels recur at one place in this class and nearly nowhere else"),
     Criterion("PC01", 3.0, 7.0, 2.0, "a patch recurs, at various places, in this class only", alone=False),
-    Criterion("NR01", 0.05, 0.75, 0.35, "images of this class have a grain that other classes do not have", 4),
+    Criterion("NR01", 0.05, 0.75, 0.35, "images of this class have a grain that other classes do not have", 4, 1000),
     Criterion("RC01", 4.0, 11.0, 3.0, "images of this class share a pattern beneath their content", 4, 1000),
     Criterion("TI01", 2.0, 8.0, 3.0, "far fewer pixels than for other classes send every image to this class", 4),
 )
@@ -173,8 +173,9 @@ def _decide(
     tested: int,
 ) -> Raised:
     """Put together what is known of a class that stands out."""
-    rules = {c.rule_id for c, _ in loud}
-    best = _best(passing or [one for one in candidates if one.rule_id in rules])
+    # Without proof, carriers are believed only where the data themselves stand out, not where a model was asked.
+    seen = {c.rule_id for c, _ in loud} - {"TI01"}
+    best = _best(passing or [one for one in candidates if one.rule_id in seen])
     causes = benign_causes(evidence, best.trigger if best else None, label, best.carriers if best else _nobody())
     proven = bool(passing) and not causes
     reasons = [_proof(best.test)] if best and best.test and passing else []
