@@ -31,6 +31,7 @@ _LEAST_CLASSES = 4
 _LEAST_SPREAD = 0.2
 _ALARMING = 2.0
 _BATCH = 4096
+_STEP, _FEWEST = 960, 16
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class TriggerInversion:
 
     Attributes:
         steps: optimiser steps.
-        batch: images per class and step.
+        batch: images per class and step, at most.
         weight: of the mask's size against the cross-entropy.
         learning_rate: of Adam.
     """
@@ -116,15 +117,17 @@ def invert(evidence: Evidence, settings: TriggerInversion) -> Inversion:
     pattern = torch.zeros((kinds, channels, height, width), requires_grad=True)
     optimiser = torch.optim.Adam([mask, pattern], settings.learning_rate, betas=(0.5, 0.9))
     draws = torch.Generator().manual_seed(evidence.seed)
-    goals = torch.arange(kinds).repeat_interleave(settings.batch)
+    # With many classes each gets fewer images, so that a step stays about as long as with ten.
+    batch = int(np.clip(_STEP // kinds, _FEWEST, settings.batch))
+    goals = torch.arange(kinds).repeat_interleave(batch)
     hits = torch.zeros(kinds)
     for step in range(settings.steps):
-        index = torch.randint(0, len(images), (settings.batch,), generator=draws)
+        index = torch.randint(0, len(images), (batch,), generator=draws)
         m, p = torch.sigmoid(mask), torch.sigmoid(pattern)
         stamped = (1 - m)[:, None] * to_float(images[index])[None] + (m * p)[:, None]
         with autocast_for("auto"):
             logits = network(stamped.flatten(0, 1).contiguous(memory_format=torch.channels_last)).float()
-        loss = torch.nn.functional.cross_entropy(logits, goals, reduction="sum") / settings.batch
+        loss = torch.nn.functional.cross_entropy(logits, goals, reduction="sum") / batch
         gradients = torch.autograd.grad(loss + settings.weight * m.sum(), [mask, pattern])
         mask.grad, pattern.grad = gradients
         optimiser.step()
