@@ -54,7 +54,7 @@ CRITERIA = (
     Criterion("RC01", 4.0, 11.0, 3.0, "images of this class share a pattern beneath their content", 4, 1000),
     Criterion("TI01", 2.0, 8.0, 3.0, "far fewer pixels than for other classes send every image to this class", 4),
 )
-"""Fixed on clean data and on attacks and seeds that the published numbers do not use; see docs/scan.md."""
+"""Fixed before the published runs on other seeds, but for the samples NR01 asks for; see docs/detectors.md."""
 
 ALPHA = 0.01
 LEAST_GAIN = 0.10
@@ -244,7 +244,7 @@ def _p_value(
     *,
     proven: bool,
 ) -> tuple[float, str]:
-    if best and best.test and (proven or not loud):
+    if best and best.test and proven:
         adjusted = min(1.0, best.test.p_value * tested)
         return adjusted, f"transplant test, exact, adjusted for {tested} tested candidate{'s' * (tested > 1)}"
     values = [_class_p(suspicions[c.rule_id].class_stats, label) for c, _ in loud]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from whitesquare.features import ScanModel
 
 SLOW = ("spectre", "gram-density", "strip", "cognitive-distillation", "deep-knn")
-"""Detectors that a default scan leaves out: each takes as long as all others, and none finds more."""
+"""Detectors that a default scan leaves out: they take longer than all others together."""
 DEFAULT = tuple(name for name in DETECTORS if name not in SLOW)
 _SCAN_SEED = 700_001
 """The scan's models have seeds of their own, so that no victim of a benchmark is ever its scan model."""
@@ -109,6 +109,7 @@ def run_scan(
         clock.lap("alarms")
         found = rank(evidence, suspicions, raised)
         clock.lap("fusion")
+    flagged = flags(dataset, found, raised)
     result = ScanResult(
         source=source,
         digest=dataset_digest(dataset),
@@ -119,8 +120,8 @@ def run_scan(
         reference_size=int(trusted.sum()),
         reasons=reasons(raised, runs, len(dataset.labels)),
         alarms=tuple(one.alarm for one in raised),
-        flagged=flags(dataset, found, raised),
-        classes=class_rows(dataset, suspicions, flags(dataset, found, raised)),
+        flagged=flagged,
+        classes=class_rows(dataset, suspicions, flagged),
         runs=runs,
         skipped=dict(skipped or {}),
         warnings=warnings,
