@@ -31,14 +31,12 @@ class FoundTrigger:
         mask: ``(H, W)`` float32 in [0, 1].
         pattern: ``(C, H, W)`` float32: grey levels of a patch; of a field, what is added to the image.
         usual: ``(C, H, W)`` float32: the median of samples that do not carry it.
-        rigidity: share of carriers that agree with the pattern, mean over the mask; 1 for an opaque stamp.
     """
 
     kind: str
     mask: FloatArray
     pattern: FloatArray
     usual: FloatArray
-    rigidity: float
 
     def estimate(self) -> TriggerEstimate:
         """Return it as the report and the JSON file show it; a field's pattern is centred on mid-grey."""
@@ -81,7 +79,7 @@ def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
     strong = opaque & (change >= _HALF * change[opaque].max(initial=1))
     if 0 < strong.sum() <= max(4, _LARGEST_PATCH * strong.size):
         mask = strong.astype(np.float32)
-        return FoundTrigger("patch", mask, typical.astype(np.float32), usual, float(agree[strong].mean()))
+        return FoundTrigger("patch", mask, typical.astype(np.float32), usual)
     return _field(evidence, hint, images, usual)
 
 
@@ -174,7 +172,7 @@ def _field(evidence: Evidence, hint: Hint, images: UInt8Array, usual: FloatArray
     if size.max() < 4:
         return None
     mask = np.where(size >= 0.1 * size.max(), size / size.max(), 0).astype(np.float32)
-    return FoundTrigger("field", mask, delta, usual, 0.0)
+    return FoundTrigger("field", mask, delta, usual)
 
 
 def _roaming(images: UInt8Array, places: IntArray) -> FoundTrigger | None:
@@ -199,7 +197,7 @@ def _roaming(images: UInt8Array, places: IntArray) -> FoundTrigger | None:
     mask[row : row + side, column : column + side] = agree >= _AGREE
     pattern = np.zeros((images.shape[1], height, width), np.float32)
     pattern[:, row : row + side, column : column + side] = typical
-    return FoundTrigger("roaming", mask, pattern, 0 * pattern, float(agree[agree >= _AGREE].mean()))
+    return FoundTrigger("roaming", mask, pattern, 0 * pattern)
 
 
 def _is_frame(mask: FloatArray) -> bool:
