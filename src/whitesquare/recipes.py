@@ -1,6 +1,6 @@
 """How a model is trained, as data; this module does not need PyTorch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from whitesquare.errors import UsageError, unknown_name
 
@@ -13,6 +13,10 @@ MODEL_SUMMARIES = {
     "resnet": "small residual network with global average pooling",
 }
 """Names and one line each of the networks in :mod:`whitesquare.models`."""
+
+ENOUGH_STEPS = 470
+"""Steps after which the reference network has learned MNIST, trigger and all."""
+MOST_EPOCHS = 40
 
 FIRST_SURROGATE_SEED = 2**31
 """An attacker's models have seeds from here on, a user's models below: victims and surrogates never share one."""
@@ -73,6 +77,11 @@ class Recipe:
             raise UsageError(f"The parameter 'learning_rate' of Recipe must be above 0; got {self.learning_rate}.")
         if not self.weight_decay >= 0:
             raise UsageError(f"The parameter 'weight_decay' of Recipe must be at least 0; got {self.weight_decay}.")
+
+    def for_size(self, samples: int) -> "Recipe":
+        """Return the recipe with more epochs where so few samples would else teach nothing, not even the trigger."""
+        per_epoch = -(-samples // self.batch_size)
+        return replace(self, epochs=max(self.epochs, min(MOST_EPOCHS, round(ENOUGH_STEPS / per_epoch))))
 
 
 @dataclass(frozen=True)

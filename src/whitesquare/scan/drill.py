@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,9 +30,6 @@ from whitesquare.types import Attack, Estimate, ImageDataset, Progress, silent
 
 _SEEDS = 100_000
 """Seeds end here: above lie those of the scan's own models, and a victim must never be one of them."""
-_STEPS = 300
-"""A victim is trained for that many steps at least: on a small data set two epochs teach it nothing, not even the
-trigger, and the attack would seem harmless."""
 _STEP = "drill: scans"
 
 
@@ -237,9 +234,7 @@ def _victim(
     from whitesquare.train import train
 
     prepared = prepare(test, made.trigger, settings.target)
-    recipe = settings.recipe
-    enough = -(-_STEPS * recipe.batch_size // len(made.dataset.labels))
-    recipe = replace(recipe, epochs=max(recipe.epochs, enough))
+    recipe = settings.recipe.for_size(len(made.dataset.labels))
     result = measure(train(made.dataset, recipe, seed=seed, source="drill"), prepared)
     return result.asr, result.ca
 

@@ -1,6 +1,5 @@
 """The scan's own models: trained on the samples under suspicion, with the losses recorded as they go."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +14,6 @@ from whitesquare.types import FloatArray, IntArray, Progress, UInt8Array
 
 SEEDS = 2
 """One model finds, another with a different seed must agree before anything is called confirmed."""
-
-
-_STEPS = 470
-"""Steps after which the reference network has learned MNIST, trigger and all; less data is visited more often."""
-_MOST_EPOCHS = 40
-
-
-def visits(recipe: Recipe, samples: int) -> Recipe:
-    """Return the recipe with enough epochs for a data set of that size, at least its own."""
-    per_epoch = -(-samples // recipe.batch_size)
-    return replace(recipe, epochs=min(_MOST_EPOCHS, max(recipe.epochs, round(_STEPS / per_epoch))))
 
 
 def train_scan_models(
@@ -46,7 +34,7 @@ def train_scan_models(
         UsageError: images too small for the network.
         TrainingError: the training diverged.
     """
-    recipe = visits(recipe, len(labels))
+    recipe = recipe.for_size(len(labels))
     data = TensorData(borrowed(images), torch.from_numpy(labels.copy()))
     losses = np.zeros((recipe.epochs, len(labels)), np.float32)
     seen = np.zeros(len(labels), np.int64)
