@@ -14,7 +14,7 @@ LAYERS = [
     {"errors"},
     {"types"},
     {"jsonio", "estimates", "machine", "recipes"},
-    {"folders", "gallery", "cache", "rows", "data", "triggers"},
+    {"folders", "gallery", "cache", "rows", "data", "triggers", "provenance"},
     {"models", "label_check"},
     {"augment", "executor"},
     {"train"},

@@ -8,6 +8,7 @@
     +-- ContractError           exit 2   an attack, trigger or data set broke a promise it made
     +-- TrainingError           exit 2   training went wrong (for example: the loss is not a number)
     +-- MissingDependencyError  exit 2   an extra that is not installed
+    +-- VerificationError       exit 1   signed evidence is not what it claims to be
     +-- NothingToDoError        exit 3   nothing to measure or report: the evidence is missing
 
 Every message is one sentence (or two): what failed and where, what was found, what was expected, what to do next.
@@ -40,6 +41,10 @@ class TrainingError(WhitesquareError):
 
 class MissingDependencyError(WhitesquareError):
     """An optional part is needed and not installed."""
+
+
+class VerificationError(WhitesquareError):
+    """Signed evidence is not what it claims to be, or not what was asked for; nothing that follows from it holds."""
 
 
 class NothingToDoError(WhitesquareError):

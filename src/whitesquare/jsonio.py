@@ -37,6 +37,18 @@ def decode(cls: type[T], text: str, *, where: str) -> T:
         raise DataError(f"{where} is not a valid {cls.__name__} file: {error}.") from error
 
 
+def build(cls: type[T], value: Any, *, where: str) -> T:
+    """Make a dataclass of what a JSON parser returned; for files whose parsing needs more care than :func:`decode`.
+
+    Raises:
+        DataError: a field is missing, unknown or of another type.
+    """
+    try:
+        return _build(cls, value)  # type: ignore[no-any-return]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{where} is not a valid {cls.__name__}: {error}.") from error
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}

@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 import typer
 
 from whitesquare import terminal
-from whitesquare.errors import NothingToDoError, UsageError, WhitesquareError, unknown_name
+from whitesquare.errors import NothingToDoError, UsageError, VerificationError, WhitesquareError, unknown_name
 
 PASS, FINDINGS, UNDECIDED, NOTHING = 0, 1, 2, 3
 
@@ -31,6 +31,8 @@ def exit_codes() -> Iterator[None]:
         finished = True
     except NothingToDoError as error:
         code, message = NOTHING, f"Error: {error}"
+    except VerificationError as error:
+        code, message = FINDINGS, f"Error: {error}"
     except WhitesquareError as error:
         message = f"Error: {error}"
     except OSError as error:

@@ -1,0 +1,42 @@
+"""``whitesquare keygen``: a key pair to sign with."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import exit_codes
+from whitesquare.cli.passwords import new_password
+
+
+class KeyType(StrEnum):
+    """Kinds of keys; the same as ``whitesquare.provenance.keys.KEY_TYPES``."""
+
+    ECDSA_P256 = "ecdsa-p256"
+    ED25519 = "ed25519"
+
+
+def keygen(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Path without suffix, such as keys/alice.")],
+    kind: Annotated[KeyType, typer.Option("--type", help="Kind of key.")] = KeyType.ECDSA_P256,
+    no_password: Annotated[bool, typer.Option("--no-password", help="Leave the private key unencrypted.")] = False,
+    role: Annotated[str | None, typer.Option(help="What it will sign: data, review, scanner, trainer, gate.")] = None,
+    expires: Annotated[str | None, typer.Option(help="When it ends to be trusted: 365d, or 2027-12-31.")] = None,
+) -> None:
+    """Make a key pair: OUTPUT.pem to sign with, to be kept secret, and OUTPUT.pub for those who verify."""
+    with exit_codes():
+        from whitesquare.provenance.keys import ABOUT, PRIVATE, PUBLIC, generate
+        from whitesquare.provenance.times import parse_expiry, to_text, utc_now
+
+        about = {"role": role} if role else {}
+        if expires:
+            about["not_after"] = to_text(parse_expiry(expires, utc_now()))
+        password = None if no_password else new_password(f"{output}{PRIVATE}")
+        key = generate(output, kind.value, password, about)
+        lines = [f"{output}{PRIVATE}  signs; keep it secret", f"{output}{PUBLIC}  verifies; give it to everybody"]
+        lines += (
+            [f"{output}{ABOUT}  says what the key is for; it goes where {output.name}{PUBLIC} goes"] if about else []
+        )
+        terminal.say("\n".join([f"Key {key.keyid[:16]} ({kind.value})", *lines]))

@@ -1,0 +1,245 @@
+"""What a gate is shown beside the manifest: a scan's result, a training's provenance, a model's measurement.
+
+Each is a statement of a vetted type (in-toto test-result v0.1, SLSA provenance v1) signed by whoever did the work.
+Their own fields carry the outcome; ours are annotations, which other readers ignore.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from whitesquare.errors import DataError, VerificationError
+from whitesquare.jsonio import build
+
+T = TypeVar("T")
+
+PROVENANCE = "provenance.sigstore.json"
+SCAN = "scan.sigstore.json"
+SCAN_REPORT = "scan.json"
+MEASURE = "measure.sigstore.json"
+"""Names of the evidence in the folder of a trained model, beside the manifest and its signature."""
+
+BUILD_TYPE = "https://whitesquare.dev/training/v1"
+PASSED, WARNED, FAILED = "PASSED", "WARNED", "FAILED"
+
+
+@dataclass(frozen=True)
+class AlarmRecord:
+    """One alarm of a scan.
+
+    Attributes:
+        fingerprint: SHA-256, hexadecimal, over rule, class and the digests of the samples; stable under renaming.
+        rule_id: the detector that raised it.
+        class_name: the class that stands out.
+        tier: ``confirmed`` or ``suspicious``.
+        carriers: number of samples.
+    """
+
+    fingerprint: str
+    rule_id: str
+    class_name: str
+    tier: str
+    carriers: int
+
+
+@dataclass(frozen=True)
+class ScanEvidence:
+    """What a scan found, and in what: the subject of its statement is the manifest.
+
+    Attributes:
+        root: root (hexadecimal) of the tree over the samples that the scan read; see ``SplitTree``.
+        size: number of samples it read.
+        split: name of the split they are.
+        verdict: of the scan.
+        alarms: all of them.
+        detectors: names of those that ran.
+        not_run: by name, why the others did not.
+        mode: ``scan model``, ``given model`` or ``model-free``.
+        seed: of the scan.
+        version: of whitesquare.
+        finished: UTC time.
+        report: SHA-256 of the scan.json that was written with it; empty if none was.
+    """
+
+    root: str
+    size: int
+    split: str
+    verdict: str
+    alarms: tuple[AlarmRecord, ...]
+    detectors: tuple[str, ...]
+    not_run: dict[str, str]
+    mode: str
+    seed: int
+    version: str
+    finished: str
+    report: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A share with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class TriggerFigure:
+    """Attack success rate under one trigger."""
+
+    trigger: str
+    target: int
+    asr: Figure
+
+
+@dataclass(frozen=True)
+class MeasureEvidence:
+    """What a model does on test images: the subject of its statement is the file of weights.
+
+    Attributes:
+        ca: clean accuracy.
+        asr: success rate of every trigger that was tried.
+        test_root: root of the test split that was read; empty where no manifest was given.
+        version: of whitesquare.
+        finished: UTC time.
+    """
+
+    ca: Figure
+    asr: tuple[TriggerFigure, ...]
+    test_root: str
+    version: str
+    finished: str
+
+
+@dataclass(frozen=True)
+class TrainEvidence:
+    """How a model came to be: the subject of its statement is the file of weights.
+
+    Attributes:
+        manifest: SHA-256 of the manifest that the training was told to obey.
+        root: root (hexadecimal) of the tree over the samples it really read.
+        size: their number.
+        split: name of the split they are.
+        recipe: every parameter of the training.
+        seed: of the training.
+        code: SHA-256 over the source files of whitesquare.
+        decoder: what turned files into pixels, with its version.
+        versions: of the parts that decide the numbers.
+        started: UTC time.
+        finished: UTC time.
+    """
+
+    manifest: str
+    root: str
+    size: int
+    split: str
+    recipe: dict[str, int | float | str | bool | None]
+    seed: int
+    code: str
+    decoder: str
+    versions: dict[str, str]
+    started: str
+    finished: str
+
+
+def scan_predicate(evidence: ScanEvidence) -> dict[str, Any]:
+    """Return a test-result predicate: FAILED with a confirmed alarm, WARNED with any other or a detector missing."""
+    tiers = {alarm.tier for alarm in evidence.alarms}
+    warned = bool(tiers or evidence.not_run)
+    alarmed = {alarm.rule_id for alarm in evidence.alarms}
+    return {
+        "result": FAILED if "confirmed" in tiers else WARNED if warned else PASSED,
+        "configuration": [{"name": "whitesquare scan", "annotations": asdict(evidence)}],
+        "passedTests": list(evidence.detectors),
+        "warnedTests": sorted(evidence.not_run),
+        "failedTests": sorted(alarmed),
+    }
+
+
+def scan_evidence(predicate: dict[str, Any], where: str) -> ScanEvidence:
+    """Read what :func:`scan_predicate` wrote.
+
+    Raises:
+        VerificationError: it was written by somebody else.
+    """
+    return _annotations(ScanEvidence, predicate, where)
+
+
+def measure_predicate(evidence: MeasureEvidence) -> dict[str, Any]:
+    """Return a test-result predicate; a measurement passes no judgement, so it is PASSED when it was made."""
+    return {
+        "result": PASSED,
+        "configuration": [{"name": "whitesquare measure", "annotations": asdict(evidence)}],
+        "passedTests": ["measured"],
+        "warnedTests": [],
+        "failedTests": [],
+    }
+
+
+def measure_evidence(predicate: dict[str, Any], where: str) -> MeasureEvidence:
+    """Read what :func:`measure_predicate` wrote.
+
+    Raises:
+        VerificationError: it was written by somebody else.
+    """
+    return _annotations(MeasureEvidence, predicate, where)
+
+
+def train_predicate(evidence: TrainEvidence, manifest_name: str) -> dict[str, Any]:
+    """Return an SLSA provenance v1 predicate: the manifest is what the build depends on."""
+    annotations = {"root": evidence.root, "size": evidence.size, "split": evidence.split}
+    return {
+        "buildDefinition": {
+            "buildType": BUILD_TYPE,
+            "externalParameters": {"recipe": evidence.recipe, "seed": evidence.seed},
+            "internalParameters": {"code": evidence.code, "decoder": evidence.decoder, "versions": evidence.versions},
+            "resolvedDependencies": [
+                {"name": manifest_name, "digest": {"sha256": evidence.manifest}, "annotations": annotations}
+            ],
+        },
+        "runDetails": {
+            "builder": {"id": BUILD_TYPE},
+            "metadata": {"startedOn": evidence.started, "finishedOn": evidence.finished},
+        },
+    }
+
+
+def train_evidence(predicate: dict[str, Any], where: str) -> TrainEvidence:
+    """Read what :func:`train_predicate` wrote.
+
+    Raises:
+        VerificationError: it was written by somebody else.
+    """
+    try:
+        definition, details = predicate["buildDefinition"], predicate["runDetails"]
+        if definition["buildType"] != BUILD_TYPE:
+            raise ValueError(f"the build type is {definition['buildType']!r:.80}")
+        (data,) = definition["resolvedDependencies"]
+        found = {
+            **definition["externalParameters"],
+            **definition["internalParameters"],
+            **data["annotations"],
+            "manifest": data["digest"]["sha256"],
+            "started": details["metadata"]["startedOn"],
+            "finished": details["metadata"]["finishedOn"],
+        }
+    except (ValueError, TypeError, KeyError) as error:
+        raise VerificationError(f"{where} is no provenance of `whitesquare train`: {error}.") from error
+    return _built(TrainEvidence, found, where)
+
+
+def _annotations(kind: type[T], predicate: dict[str, Any], where: str) -> T:
+    try:
+        (configuration,) = predicate["configuration"]
+        found = configuration["annotations"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise VerificationError(f"{where} is no test result of whitesquare: {error}.") from error
+    return _built(kind, found, where)
+
+
+def _built(kind: type[T], found: Any, where: str) -> T:
+    try:
+        return build(kind, found, where=where)
+    except DataError as error:
+        raise VerificationError(str(error)) from error

@@ -1,0 +1,296 @@
+"""Keys: pairs of files of our own, signers anywhere ``securesystemslib`` reaches, and the folder of trusted keys.
+
+A trusted key is a PEM file with a public key. What else is known of it stands in a TOML file of the same name beside
+it: ``role``, ``not_before`` and ``not_after``. Keys without one are trusted at any time, in no role.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+from whitesquare.errors import UsageError, unknown_name
+
+KEY_TYPES = ("ecdsa-p256", "ed25519")
+PRIVATE, PUBLIC, ABOUT = ".pem", ".pub", ".toml"
+
+PublicKey = EllipticCurvePublicKey | Ed25519PublicKey
+PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
+AskPassword = Callable[[str], str]
+"""``ask(path)`` returns the password of a key file."""
+
+
+class Signer(Protocol):
+    """Whatever signs: a key file, a hardware module, a key service."""
+
+    @property
+    def keyid(self) -> str:
+        """See :func:`key_id`."""
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature of ``message``: ECDSA (DER) over SHA-256, or Ed25519."""
+
+
+@dataclass(frozen=True)
+class TrustedKey:
+    """A public key that may sign.
+
+    Attributes:
+        name: name of its file.
+        keyid: see :func:`key_id`.
+        public: the key.
+        role: what it signs, such as ``data``, ``review``, ``scanner``, ``trainer``; empty for none in particular.
+        not_before: it is not valid before that; ``None`` for no limit.
+        not_after: nor after that.
+    """
+
+    name: str
+    keyid: str
+    public: PublicKey
+    role: str = ""
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+
+    def refuses(self, now: datetime) -> str:
+        """Say why the key is not valid at a time; empty if it is."""
+        if self.not_after is not None and now > self.not_after:
+            return f"which expired at {self.not_after:%Y-%m-%d %H:%M} UTC"
+        if self.not_before is not None and now < self.not_before:
+            return f"which is valid from {self.not_before:%Y-%m-%d %H:%M} UTC on"
+        return ""
+
+    def matches(self, message: bytes, signature: bytes) -> bool:
+        """Tell whether ``signature`` is this key's of ``message``."""
+        try:
+            if isinstance(self.public, Ed25519PublicKey):
+                self.public.verify(signature, message)
+            else:
+                self.public.verify(signature, message, ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class FileSigner:
+    """A private key in memory."""
+
+    keyid: str
+    private: PrivateKey
+
+    def sign(self, message: bytes) -> bytes:
+        """See :class:`Signer`."""
+        if isinstance(self.private, Ed25519PrivateKey):
+            return self.private.sign(message)
+        return self.private.sign(message, ECDSA(hashes.SHA256()))
+
+
+@dataclass(frozen=True)
+class UriSigner:
+    """A signer of ``securesystemslib``: a hardware module or a key service, named by a URI."""
+
+    keyid: str
+    remote: "Remote"
+
+    def sign(self, message: bytes) -> bytes:
+        """See :class:`Signer`."""
+        return bytes.fromhex(self.remote.sign(message).signature)
+
+
+class Remote(Protocol):
+    """What we use of a ``securesystemslib`` signer."""
+
+    def sign(self, payload: bytes) -> "RemoteSignature":
+        """Return its signature."""
+
+
+class RemoteSignature(Protocol):
+    """What we use of a ``securesystemslib`` signature: it is hexadecimal."""
+
+    signature: str
+
+
+def key_id(public: PublicKey) -> str:
+    """Return the name of a key: the SHA-256 of its SubjectPublicKeyInfo, hexadecimal."""
+    return sha256(
+        public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    ).hexdigest()
+
+
+def generate(stem: Path, kind: str, password: str | None, about: dict[str, str] | None = None) -> TrustedKey:
+    """Make a key pair: ``STEM.pem`` (PKCS #8, mode 0600, encrypted with the password) and ``STEM.pub``.
+
+    Args:
+        stem: path without suffix; its folder is made.
+        kind: one of :data:`KEY_TYPES`.
+        password: ``None`` leaves the private key unencrypted.
+        about: what ``STEM.toml`` says of the key, see the module; no file without it.
+
+    Raises:
+        UsageError: an unknown type, an empty password, or one of the files is there.
+    """
+    if kind not in KEY_TYPES:
+        raise unknown_name("key type", kind, KEY_TYPES)
+    if password == "":
+        raise UsageError("The password is empty; give one, or write --no-password for an unencrypted key.")
+    paths = [stem.with_name(stem.name + suffix) for suffix in (PRIVATE, PUBLIC, ABOUT)]
+    for path in paths:
+        if path.exists() or path.is_symlink():
+            raise UsageError(f"{path} exists, and a key is never overwritten; choose another name.")
+    private = Ed25519PrivateKey.generate() if kind == "ed25519" else generate_private_key(SECP256R1())
+    secret = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
+    form = serialization.PrivateFormat.PKCS8
+    public = private.public_key()
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    _write_new(paths[0], private.private_bytes(serialization.Encoding.PEM, form, secret), 0o600)
+    _write_new(paths[1], public_pem(public), 0o644)
+    if about:
+        _write_new(paths[2], "".join(f'{name} = "{value}"\n' for name, value in about.items()).encode(), 0o644)
+    return load_public(paths[1])
+
+
+def public_pem(public: PublicKey) -> bytes:
+    """Write a public key as PEM."""
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def load_signer(key: str, ask: AskPassword) -> Signer:
+    """Open what signs.
+
+    Args:
+        key: path of a private key in PEM, or a URI that ``securesystemslib`` knows (``hsm:...``, ``awskms:...``)
+            followed by ``#`` and the path of its public key.
+        ask: asked for the password of an encrypted file.
+
+    Raises:
+        UsageError: no such key, a wrong password, or a key of another type.
+    """
+    path = Path(key)
+    if ":" in key and not path.exists():
+        return _remote_signer(key)
+    if not path.is_file():
+        raise UsageError(f"There is no key {key}; make one with `whitesquare keygen -o {path.with_suffix('')}`.")
+    data = path.read_bytes()
+    try:
+        private = serialization.load_pem_private_key(data, None)
+    except TypeError:
+        private = _with_password(data, ask(key), key)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UsageError(f"{key} holds no private key in PEM; give the file that ends in {PRIVATE}.") from error
+    if isinstance(private, Ed25519PrivateKey) or _on_p256(private):
+        return FileSigner(key_id(private.public_key()), private)  # type: ignore[arg-type]
+    raise UsageError(f"{key} is a {type(private).__name__}; expected ECDSA on P-256, or Ed25519.")
+
+
+def load_trusted(place: Path) -> tuple[TrustedKey, ...]:
+    """Read the public keys of a folder, or of one file; private keys and other files in it are not looked at.
+
+    Raises:
+        UsageError: there is none, or a file of them cannot be used.
+    """
+    if not place.exists():
+        raise UsageError(f"There is no folder of trusted keys {place}; put the public keys ({PUBLIC}) into it.")
+    paths = sorted(place.iterdir()) if place.is_dir() else [place]
+    paths = [path for path in paths if path.suffix in (PUBLIC, PRIVATE) and path.is_file()]
+    found = {key.keyid: key for key in (load_public(path) for path in paths if _is_public(path))}
+    if not found:
+        raise UsageError(f"{place} holds no public key; expected PEM files that end in {PUBLIC}.")
+    return tuple(found.values())
+
+
+def load_public(path: Path) -> TrustedKey:
+    """Read one public key and what is known of it.
+
+    Raises:
+        UsageError: it cannot be used.
+    """
+    try:
+        public = serialization.load_pem_public_key(path.read_bytes())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UsageError(f"{path} holds no public key in PEM: {error}.") from error
+    if not (isinstance(public, Ed25519PublicKey) or _on_p256(public)):
+        raise UsageError(f"{path} is a {type(public).__name__}; expected ECDSA on P-256, or Ed25519.")
+    about = _about(path.with_suffix(ABOUT))
+    return TrustedKey(
+        name=path.stem,
+        keyid=key_id(public),  # type: ignore[arg-type]
+        public=public,  # type: ignore[arg-type]
+        role=str(about.get("role", "")),
+        not_before=_moment(about.get("not_before"), path),
+        not_after=_moment(about.get("not_after"), path),
+    )
+
+
+def _about(path: Path) -> dict[str, object]:
+    if not path.is_file():
+        return {}
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read: {error}.") from error
+    for name in found:
+        if name not in ("role", "not_before", "not_after"):
+            raise unknown_name(f"setting of a key in {path}", name, ("role", "not_before", "not_after"))
+    return found
+
+
+def _moment(value: object, path: Path) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise UsageError(f"{path.with_suffix(ABOUT)}: {value!r} is no time; write 2027-01-31T00:00:00Z.") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _on_p256(key: object) -> bool:
+    return isinstance(key, EllipticCurvePrivateKey | EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)
+
+
+def _is_public(path: Path) -> bool:
+    return path.suffix == PUBLIC or b"BEGIN PUBLIC KEY" in path.read_bytes()
+
+
+def _with_password(data: bytes, password: str, key: str) -> PrivateKeyTypes:
+    try:
+        return serialization.load_pem_private_key(data, password.encode())
+    except ValueError as error:
+        raise UsageError(f"The password does not open {key}.") from error
+
+
+def _remote_signer(key: str) -> UriSigner:
+    from securesystemslib.exceptions import Error
+    from securesystemslib.signer import Signer as Remotes
+    from securesystemslib.signer import SSlibKey
+
+    uri, _, public = key.rpartition("#")
+    if not uri:
+        raise UsageError(f"{key} is no file; for a URI add its public key: {key}#alice{PUBLIC}.")
+    known = load_public(Path(public))
+    try:
+        remote = Remotes.from_priv_key_uri(uri, SSlibKey.from_crypto(known.public, known.keyid))
+    except (ValueError, OSError, ImportError, Error) as error:
+        raise UsageError(f"Nothing can sign with {uri}: {error}.") from error
+    return UriSigner(known.keyid, remote)
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data)

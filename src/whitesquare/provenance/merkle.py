@@ -1,0 +1,111 @@
+"""The Merkle tree of RFC 6962 (section 2.1) over labelled samples, built as a stream.
+
+A leaf binds everything that makes a sample what it is for training: id, split, label, size and content. Every field
+is preceded by its length, so no two samples share an encoding. Checked in the tests against the vectors of the RFC's
+reference implementation.
+"""
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+from whitesquare.provenance.types import LEAF, Item
+
+EMPTY = sha256(b"").digest()
+"""Root of the tree without leaves."""
+_LEAF = LEAF.encode()
+
+
+def leaf_hash(item: Item) -> bytes:
+    """Return the hash of a sample's leaf, 32 bytes; pixels are no part of it."""
+    fields = (
+        _LEAF,
+        item.id.encode(),
+        item.split.encode(),
+        item.label.encode(),
+        item.size.to_bytes(8, "big"),
+        b"sha256",
+        item.sha256,
+    )
+    return sha256(b"\0" + b"".join(len(field).to_bytes(4, "big") + field for field in fields)).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node."""
+    return sha256(b"\1" + left + right).digest()
+
+
+class TreeBuilder:
+    """A tree that takes leaf hashes one by one and keeps only the roots of the full subtrees seen so far."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._roots: list[bytes] = []
+
+    def add(self, leaf: bytes) -> None:
+        """Append the hash of a leaf."""
+        size, roots = self.size, self._roots
+        self.size += 1
+        while size & 1:
+            leaf = node_hash(roots.pop(), leaf)
+            size >>= 1
+        roots.append(leaf)
+
+    def root(self) -> bytes:
+        """Return the root over all leaves so far."""
+        if not self._roots:
+            return EMPTY
+        root = self._roots[-1]
+        for left in reversed(self._roots[:-1]):
+            root = node_hash(left, root)
+        return root
+
+
+def tree_root(leaves: Iterable[bytes]) -> bytes:
+    """Return the root over leaf hashes."""
+    tree = TreeBuilder()
+    for leaf in leaves:
+        tree.add(leaf)
+    return tree.root()
+
+
+def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
+    """Return the audit path of a leaf, from the bottom up (RFC 6962, section 2.1.1).
+
+    Args:
+        leaves: all leaf hashes, in order.
+        index: position of the leaf.
+    """
+    path: list[bytes] = []
+    level = list(leaves)
+    while len(level) > 1:
+        if index ^ 1 < len(level):
+            path.append(level[index ^ 1])
+        pairs = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        level = pairs + level[len(pairs) * 2 :]
+        index >>= 1
+    return tuple(path)
+
+
+def root_from_proof(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
+    """Return the root that an audit path leads to (RFC 9162, section 2.1.3.2); ``None`` if it cannot be one.
+
+    Args:
+        leaf: hash of the leaf.
+        index: its position.
+        size: number of leaves of the tree.
+        path: see :func:`inclusion_proof`.
+    """
+    if not 0 <= index < size:
+        return None
+    node, last, root = index, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            return None
+        if node & 1 or node == last:
+            root = node_hash(sibling, root)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            root = node_hash(root, sibling)
+        node, last = node >> 1, last >> 1
+    return root if last == 0 else None

@@ -1,0 +1,47 @@
+"""UTC times as texts that sort as they follow each other: ``2026-01-31T12:00:00.000000Z``."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+from whitesquare.errors import UsageError
+
+_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+def to_text(when: datetime) -> str:
+    """Write a time that knows its zone."""
+    return when.astimezone(UTC).strftime(_FORM)
+
+
+def from_text(text: str) -> datetime:
+    """Read what :func:`to_text` wrote.
+
+    Raises:
+        ValueError: it is written otherwise.
+    """
+    when = datetime.strptime(text, _FORM).replace(tzinfo=UTC)
+    if to_text(when) != text:
+        raise ValueError(f"the time {text!r:.60} is not written as 2026-01-31T12:00:00.000000Z")
+    return when
+
+
+def parse_expiry(text: str, now: datetime) -> datetime:
+    """Read what a person types: ``90d`` from now, or a day (its end, UTC) such as ``2027-01-31``.
+
+    Raises:
+        UsageError: it is neither, or lies in the past.
+    """
+    try:
+        if text.endswith("d"):
+            found = now + timedelta(days=int(text[:-1]))
+        else:
+            found = datetime.combine(date.fromisoformat(text), time.max, UTC)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{text!r} is no time to expire at; write 90d, or a day such as 2027-01-31.") from error
+    if found <= now:
+        raise UsageError(f"The time to expire at, {text!r}, has passed; write 90d, or a day to come.")
+    return found
