@@ -23,6 +23,7 @@ LAYERS = [
     {"scan"},
     {"runs", "experiment", "testing", "bench"},
     {"results", "victims"},
+    {"gate"},
     {"report"},
     {"demo", "catalogue", "terminal"},
     {"cli"},

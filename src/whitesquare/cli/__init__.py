@@ -15,10 +15,12 @@ from whitesquare.cli.demo import demo
 from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS
 from whitesquare.cli.explain import explain
+from whitesquare.cli.gate import gate
 from whitesquare.cli.keygen import keygen
 from whitesquare.cli.list import list_
 from whitesquare.cli.measure import measure
 from whitesquare.cli.poison import poison
+from whitesquare.cli.release import release
 from whitesquare.cli.report import report
 from whitesquare.cli.scan import scan
 from whitesquare.cli.train import train
@@ -49,7 +51,7 @@ def _options(version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
 
 
-for verb in (demo, poison, train, measure, scan, cleanse, drill, report, bench, explain, keygen):
+for verb in (demo, poison, train, measure, scan, cleanse, drill, report, bench, explain, keygen, gate, release):
     app.command()(verb)
 app.command("list")(list_)
 
