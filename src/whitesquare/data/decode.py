@@ -11,9 +11,6 @@ from PIL import Image, features
 from whitesquare.errors import DataError
 from whitesquare.types import UInt8Array
 
-SUFFIXES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "pgm"})
-"""What an image file's name ends with, in lower case."""
-
 MAX_PIXELS = 64_000_000
 """Largest image (width x height) that is decoded; checked in the header, before anything is allocated."""
 

@@ -11,9 +11,10 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
-from whitesquare.data.decode import SUFFIXES, decode_bytes, decode_image
-from whitesquare.data.names import SPLITS, check_name, check_split, class_order, is_plain
+from whitesquare.data.decode import decode_bytes, decode_image
+from whitesquare.data.names import check_name, check_split
 from whitesquare.errors import DataError, UsageError
+from whitesquare.layouts import SPLITS, SUFFIXES, class_order, is_image, is_plain
 from whitesquare.types import ImageDataset, Index, IntArray, Progress, UInt8Array, silent
 
 OnRead = Callable[[int, bytes], None]
@@ -233,7 +234,7 @@ def _image_files(folder: os.DirEntry[str], root: Path) -> list[str]:
                 f"{entry.path!r} is a folder inside a class folder, expected images only; "
                 "move its images up or remove it."
             )
-        if entry.name.rpartition(".")[2].lower() in SUFFIXES and _inside(entry, root).is_file():
+        if is_image(entry.name) and _inside(entry, root).is_file():
             names.append(entry.name)
     if entries and not names:
         raise DataError(
