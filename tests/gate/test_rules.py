@@ -23,6 +23,7 @@ from .world import (
     FULL,
     MEASURED,
     NOW,
+    ROWS,
     TRAINED,
     TRIGGER,
     at,
@@ -291,5 +292,5 @@ def test_the_decision_opens_no_file_and_reads_no_clock() -> None:
 def test_digests_in_the_verdict_are_those_of_the_evidence() -> None:
     verdict = decide(policy(), good(), NOW)
     assert verdict.model == digest(b"weights")
-    assert verdict.manifest == digest(b"PAR1 rows of the manifest PAR1")
+    assert verdict.manifest == digest(ROWS)
     assert verdict.policy == policy().sha256

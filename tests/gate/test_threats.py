@@ -24,6 +24,7 @@ from .world import (
     DATASET,
     FULL,
     NOW,
+    ROWS,
     SCAN_SAID,
     TRAINED,
     World,
@@ -31,6 +32,7 @@ from .world import (
     digest,
     edited,
     keyring,
+    manifest,
     policy,
     rule,
     scanned,
@@ -41,7 +43,7 @@ from .world import (
 )
 
 STATEMENTS = (SCAN, PROVENANCE, MEASURE)
-LOOSE = FULL.replace(f'manifest = "{digest(b"PAR1 rows of the manifest PAR1")}"', "")
+LOOSE = FULL.replace(f'manifest = "{digest(ROWS)}"', "")
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_an_honest_run_passes(run: Path) -> None:
 
 
 def test_a_passed_scan_of_data_set_a_offered_with_manifest_b(tmp_path: Path) -> None:
-    rows = b"PAR1 other rows PAR1"
+    rows = manifest("other")
     splits = {**DATASET.splits, "train": replace(DATASET.splits["train"], root="56" * 32)}
     other = replace(DATASET, splits=splits, manifest=replace(DATASET.manifest, bytes=len(rows)))
     trained = replace(TRAINED, manifest=digest(rows), root="56" * 32)

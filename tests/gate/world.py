@@ -33,6 +33,7 @@ from whitesquare.provenance.evidence import (
     train_predicate,
 )
 from whitesquare.provenance.keys import Signer, TrustedKey, generate, load_signer, load_trusted
+from whitesquare.provenance.manifest import Block, manifest_writer
 from whitesquare.provenance.statements import (
     PROVENANCE_TYPE,
     TEST_RESULT_TYPE,
@@ -58,10 +59,33 @@ from whitesquare.provenance.types import (
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 WEIGHTS = b"weights"
-ROWS = b"PAR1 rows of the manifest PAR1"
 ROOT, TEST_ROOT = "ab" * 32, "cd" * 32
 TRIGGER = "patch:size=2,corner=br,margin=1"
 ROLES = {"alice": "data", "bob": "review", "carol": "scanner", "dave": "trainer", "gate": "gate"}
+
+
+def digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def manifest(salt: str = "") -> bytes:
+    """A manifest of sixty samples to train on and ten to test on."""
+    path = Path(mkdtemp(prefix="whitesquare-manifest-")) / MANIFEST
+    with manifest_writer(path) as writer:
+        samples = range(70)
+        writer.add(
+            Block(
+                ids=[f"{i:03}" for i in samples],
+                labels=[str(i % 2) for i in samples],
+                splits=["train" if i < 60 else "test" for i in samples],
+                sizes=[1 for _ in samples],
+                digests=b"".join(sha256(f"{salt}{i}".encode()).digest() for i in samples),
+            )
+        )
+    return path.read_bytes()
+
+
+ROWS = manifest()
 
 FULL = f"""
 [keys]
@@ -70,7 +94,7 @@ trust = "keys/"
 signatures = {{ data = 1, review = 1 }}
 dataset = "digits"
 min_version = 3
-manifest = "{sha256(ROWS).hexdigest()}"
+manifest = "{digest(ROWS)}"
 [scan]
 require_detectors = ["spectral-signatures"]
 allow_detectors = ["spectral-signatures", "strip"]
@@ -87,10 +111,6 @@ attested_test = true
 max_age_days = 90
 """
 """A policy under which every rule there is applies."""
-
-
-def digest(data: bytes) -> str:
-    return sha256(data).hexdigest()
 
 
 def at(**ago: float) -> str:

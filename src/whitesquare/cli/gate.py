@@ -69,11 +69,14 @@ def gate(
         now = utc_now()
         evidence = collect(run, trusted, now)
         verdict = decide(asked, evidence, now)
-        if signer is not None and verdict.model:
-            predicate = vsa_predicate(verdict, asked, evidence, trusted)
-            named = [path for kind, path in outputs if kind == "vsa" and path is not None]
-            for path in named or [run / VSA]:
-                write_vsa(path, predicate, verdict.model, signer)
+        if signer is not None:
+            places = [path for kind, path in outputs if kind == "vsa" and path is not None] or [run / VSA]
+            if verdict.model:
+                predicate = vsa_predicate(verdict, asked, evidence, trusted)
+                for path in places:
+                    write_vsa(path, predicate, verdict.model, signer)
+            else:
+                terminal.complain("There is no model that could be read, so no verdict was signed.")
         _emit(verdict, [one for one in outputs if one[0] != "vsa"])
         raise typer.Exit(PASS if verdict.result == PASSED else NOTHING if verdict.only_missing else FINDINGS)
 
