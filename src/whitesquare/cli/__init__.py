@@ -9,16 +9,20 @@ import typer
 
 import whitesquare
 from whitesquare import terminal
+from whitesquare.cli.attest import attest
 from whitesquare.cli.bench import bench
 from whitesquare.cli.cleanse import cleanse
+from whitesquare.cli.countersign import countersign
 from whitesquare.cli.demo import demo
 from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS
 from whitesquare.cli.explain import explain
+from whitesquare.cli.gate import gate
 from whitesquare.cli.keygen import keygen
 from whitesquare.cli.list import list_
 from whitesquare.cli.measure import measure
 from whitesquare.cli.poison import poison
+from whitesquare.cli.release import release
 from whitesquare.cli.report import report
 from whitesquare.cli.scan import scan
 from whitesquare.cli.train import train
@@ -49,7 +53,11 @@ def _options(version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
 
 
-for verb in (demo, poison, train, measure, scan, cleanse, drill, report, bench, explain, keygen):
+VERBS = (
+    *(demo, poison, train, measure, scan, cleanse, drill, report, bench, explain),
+    *(keygen, attest, countersign, gate, release),
+)
+for verb in VERBS:
     app.command()(verb)
 app.command("list")(list_)
 

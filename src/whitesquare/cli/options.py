@@ -32,3 +32,5 @@ TriggerSpec = Annotated[
     str | None,
     typer.Option(help="For example patch:size=2,corner=br,margin=1; default: the attack's own."),
 ]
+PolicyFile = Annotated[Path | None, typer.Option(help="policy.toml: what is asked of the evidence.")]
+TrustedKeys = Annotated[Path | None, typer.Option(help="Folder of trusted public keys; default: the policy's.")]
