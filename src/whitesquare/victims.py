@@ -1,7 +1,6 @@
 """Victims as folders: train one on a data set, measure one where it lies; with a key, sign what was done."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 

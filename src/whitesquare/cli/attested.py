@@ -36,7 +36,7 @@ def read_attested(bundle: Path | None, trust: Path | None, threshold: int) -> "A
         return None
     if trust is None:
         raise UsageError(
-            "--attested is worth what its signatures are worth; name the folder of the keys that may sign: --trust keys/"
+            "--attested is worth what its signatures are; name the folder of the keys that may sign it: --trust keys/"
         )
     from whitesquare.provenance.attested import Attested
     from whitesquare.provenance.dataset import read_dataset

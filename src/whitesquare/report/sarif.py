@@ -115,9 +115,7 @@ def _result(group: _Group, position: Mapping[str, int], contents: Mapping[str, s
         "level": LEVELS[group.tier],
         "message": {"text": _message(group)},
         "locations": _locations(group),
-        "partialFingerprints": {
-            FINGERPRINT: group_fingerprint(group.rule_id, group.class_name, group.flags, contents)
-        },
+        "partialFingerprints": {FINGERPRINT: group_fingerprint(group.rule_id, group.class_name, group.flags, contents)},
         "properties": {
             "tier": group.tier,
             "class": group.class_name,

@@ -1,4 +1,4 @@
-"""What makes a finding the same finding when files are renamed or moved: rule, class, and the content of its samples."""
+"""What makes a finding the same finding when files are renamed: rule, class, and the content of its samples."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
