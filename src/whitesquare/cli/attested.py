@@ -21,7 +21,7 @@ Threshold = Annotated[int, typer.Option("--threshold", min=1, help="Number of ke
 Key = Annotated[str | None, typer.Option("--key", help="Private key (file or URI) that signs what was done.")]
 
 
-def read_attested(bundle: Path | None, trust: Path | None, threshold: int) -> "Attested | None":
+def open_attested(bundle: Path | None, trust: Path | None, threshold: int) -> "Attested | None":
     """Verify the attestation that was given, if one was.
 
     Raises:
@@ -38,12 +38,11 @@ def read_attested(bundle: Path | None, trust: Path | None, threshold: int) -> "A
         raise UsageError(
             "--attested is worth what its signatures are; name the folder of the keys that may sign it: --trust keys/"
         )
-    from whitesquare.provenance.attested import Attested
-    from whitesquare.provenance.dataset import read_dataset
+    from whitesquare.provenance.attested import read_attested
     from whitesquare.provenance.keys import load_trusted
     from whitesquare.provenance.times import utc_now
 
-    return Attested(bundle, read_dataset(bundle, load_trusted(trust), utc_now(), threshold))
+    return read_attested(bundle, load_trusted(trust), utc_now(), threshold)
 
 
 def open_signer(key: str | None) -> "Signer | None":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whitesquare import terminal
-from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_signer, read_attested
+from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
 from whitesquare.errors import require_extra
@@ -35,7 +35,7 @@ def measure(
         from whitesquare.victims import measure_victim
 
         outputs = read_outputs(output, "table", "json")
-        allowed, signer = read_attested(attested, trust, threshold), open_signer(key)
+        allowed, signer = open_attested(attested, trust, threshold), open_signer(key)
         victims = measure_victim(
             model, triggers=trigger or (), target=target, data=data, attested=allowed, signer=signer
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whitesquare import terminal
-from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_signer, read_attested
+from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import (
     FINDINGS,
     NOTHING,
@@ -75,7 +75,7 @@ def scan(
 
         settings = ScanSettings(seed=seed, detectors=_names(detectors), model_free=model_free)
         known = read_truth(truth / GROUND_TRUTH if truth.is_dir() else truth) if truth else None
-        allowed, signer = read_attested(attested, trust, threshold), open_signer(key)
+        allowed, signer = open_attested(attested, trust, threshold), open_signer(key)
         with terminal.progress() as on_progress:
             dataset = open_dataset(data)
             reading = Reading(dataset, "train", allowed.signed) if allowed else None

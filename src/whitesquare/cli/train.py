@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from whitesquare import terminal
-from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_signer, read_attested
+from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import OutputFolder, Seed
 from whitesquare.errors import UsageError, require_extra
@@ -58,7 +58,7 @@ def train(
             rotate=rotate,
             precision=precision,
         )
-        allowed, signer = read_attested(attested, trust, threshold), open_signer(key)
+        allowed, signer = open_attested(attested, trust, threshold), open_signer(key)
         with terminal.progress() as on_progress:
             make_victim(
                 data,

@@ -1,13 +1,17 @@
-"""The attestation of a data set as part of the evidence for a model: copied as it was verified, or not at all."""
+"""The attestation of a data set as part of the evidence for a model: kept as it was verified, or not at all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
 from whitesquare.errors import NothingToDoError, VerificationError
-from whitesquare.provenance.dataset import SignedDataset
+from whitesquare.provenance.dataset import SignedDataset, read_dataset
 from whitesquare.provenance.dsse import read_envelope
+from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.statements import parse_statement, read_small
+from whitesquare.provenance.strictjson import strict_json
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 
 _CHUNK = 2**20
@@ -15,62 +19,64 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True)
 class Attested:
-    """A signed data set and where its statement lies.
+    """A signed data set, and the statements about it.
 
     Attributes:
-        bundle: the file that was given; its neighbours are the manifest and the other form of the statement.
-        signed: what was read from it, its signatures checked.
+        signed: what was read, its signatures checked.
+        statements: by usual name, the bytes of bundle and envelope.
     """
 
-    bundle: Path
     signed: SignedDataset
+    statements: dict[str, bytes]
+
+
+def read_attested(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, threshold: int = 1) -> Attested:
+    """Read a signed data set, see :func:`~whitesquare.provenance.dataset.read_dataset`, and what lies beside it.
+
+    Args:
+        bundle: the bundle or the envelope, by any name; where the other lies beside it, it is kept as well.
+        trusted: the keys that may sign.
+        now: the time at which they must be valid.
+        threshold: number of different keys that must have signed.
+
+    Raises:
+        NothingToDoError: there is no such bundle, or no manifest beside it.
+        VerificationError: it cannot be trusted, or bundle and envelope are about different manifests.
+    """
+    signed = read_dataset(bundle, trusted, now, threshold)
+    statements = {}
+    for path in (*(bundle.with_name(name) for name in (BUNDLE, ENVELOPE)), bundle):
+        if path.is_file():
+            data = read_small(path)
+            subjects, _, _ = parse_statement(read_envelope(data, str(path)).payload, str(path))
+            if [one.sha256 for one in subjects] != [signed.sha256]:
+                raise VerificationError(
+                    f"{path} is about another manifest than {bundle}, beside which it lies; attest the data set again."
+                )
+            statements[BUNDLE if "mediaType" in strict_json(data, str(path)) else ENVELOPE] = data
+    return Attested(signed, statements)
 
 
 def copy_attestation(attested: Attested, folder: Path) -> None:
-    """Copy manifest, bundle and envelope into the folder of a model, under their usual names.
+    """Write manifest, bundle and envelope into the folder of a model, under their usual names.
 
-    What is copied is hashed on the way: only the manifest that was verified, and statements about it, arrive. Of
-    bundle and envelope the one that was not given may be missing.
+    The manifest is hashed on the way: no other arrives than the one that was verified.
 
     Raises:
-        NothingToDoError: a file is gone.
-        VerificationError: a file was exchanged since it was verified.
+        NothingToDoError: the manifest is gone.
+        VerificationError: it was exchanged since it was verified.
     """
-    signed = attested.signed
-    _copy_manifest(signed, folder / MANIFEST)
-    for name in (BUNDLE, ENVELOPE):
-        path = attested.bundle.with_name(name)
-        if path.is_file():
-            _copy_statement(path, folder / name, signed)
-    if attested.bundle.name not in (BUNDLE, ENVELOPE):
-        data = attested.bundle.read_bytes()
-        name = BUNDLE if b'"mediaType"' in data else ENVELOPE
-        _copy_statement(attested.bundle, folder / name, signed)
-
-
-def _copy_manifest(signed: SignedDataset, target: Path) -> None:
-    digest = sha256()
+    source, digest = attested.signed.manifest, sha256()
     try:
-        with signed.manifest.open("rb") as source, target.open("wb") as copy:
-            while chunk := source.read(_CHUNK):
+        with source.open("rb") as file, (folder / MANIFEST).open("wb") as copy:
+            while chunk := file.read(_CHUNK):
                 digest.update(chunk)
                 copy.write(chunk)
     except FileNotFoundError as error:
-        raise NothingToDoError(f"{signed.manifest} is gone; put the signed manifest back.") from error
-    if digest.hexdigest() != signed.sha256:
-        raise _exchanged(signed.manifest)
-
-
-def _copy_statement(path: Path, target: Path, signed: SignedDataset) -> None:
-    data = read_small(path)
-    subjects, _, _ = parse_statement(read_envelope(data, str(path)).payload, str(path))
-    if [one.sha256 for one in subjects] != [signed.sha256]:
-        raise _exchanged(path)
-    target.write_bytes(data)
-
-
-def _exchanged(path: Path) -> VerificationError:
-    return VerificationError(
-        f"{path} is not of the attestation that was verified: it was exchanged; let nobody write to its folder, and "
-        "start again."
-    )
+        raise NothingToDoError(f"{source} is gone; put the signed manifest back, and start again.") from error
+    if digest.hexdigest() != attested.signed.sha256:
+        raise VerificationError(
+            f"{source} was exchanged after it was verified; let nobody write to its folder, and start again."
+        )
+    for name, data in attested.statements.items():
+        (folder / name).write_bytes(data)
