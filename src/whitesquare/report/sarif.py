@@ -4,7 +4,6 @@ A result keeps its fingerprint when files or folders are renamed: it is made of 
 the flagged samples, so that a finding that was judged once stays judged.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,10 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 import whitesquare
-from whitesquare.errors import DataError
 from whitesquare.report import formats
 from whitesquare.report.rules import TAGS, Rule, rule_of
 from whitesquare.report.scan_text import headline
+from whitesquare.scan.fingerprints import flags_by_group, group_fingerprint
 from whitesquare.scan.types import TIERS, Alarm, DetectorRun, Flag, ScanResult
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -78,9 +77,7 @@ def scan_sarif(result: ScanResult, contents: Mapping[str, str]) -> str:
 
 def _groups(result: ScanResult) -> list[_Group]:
     """Bring flags and alarms together by class and rule, strongest first."""
-    flags: dict[tuple[int, str], list[Flag]] = {}
-    for flag in result.flagged:
-        flags.setdefault((flag.label, flag.rule_id), []).append(flag)
+    flags = flags_by_group(result.flagged)
     alarms = {(alarm.label, alarm.rule_id): alarm for alarm in reversed(result.alarms)}
     names = {row.label: row.name for row in result.classes} | {one.label: one.class_name for one in result.alarms}
     groups = []
@@ -118,7 +115,7 @@ def _result(group: _Group, position: Mapping[str, int], contents: Mapping[str, s
         "level": LEVELS[group.tier],
         "message": {"text": _message(group)},
         "locations": _locations(group),
-        "partialFingerprints": {FINGERPRINT: fingerprint(group.rule_id, group.class_name, _digests(group, contents))},
+        "partialFingerprints": {FINGERPRINT: group_fingerprint(group.rule_id, group.class_name, group.flags, contents)},
         "properties": {
             "tier": group.tier,
             "class": group.class_name,
@@ -167,22 +164,6 @@ def sample_uri(sample: str) -> str:
     parts = quote(content, safe="/").split("/")
     steps = {".": "%252E", "..": "%252E%252E"}  # encoded twice: encoded once, a reader may still take the step
     return "/".join(steps.get(part, part) for part in parts).lstrip("/") or "-"
-
-
-def _digests(group: _Group, contents: Mapping[str, str]) -> list[str]:
-    try:
-        return [contents[flag.id] for flag in group.flags]
-    except KeyError as error:
-        raise DataError(f"The content digest of the flagged sample {error.args[0]!r} is missing.") from error
-
-
-def fingerprint(rule_id: str, class_name: str, digests: Sequence[str]) -> str:
-    """Digest what makes a finding the same finding: rule, class, and the content of its samples in any order."""
-    texts = [text.encode("utf-8", "surrogatepass") for text in (rule_id, class_name, *sorted(digests))]
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(len(text).to_bytes(8, "big") + text)
-    return digest.hexdigest()
 
 
 def _invocation(result: ScanResult, position: Mapping[str, int]) -> dict[str, Any]:
