@@ -17,7 +17,7 @@ NEED = {
     "measure": ("train", "victim"),
     "scan": ("scan", "mnist", "--model-free"),
     "cleanse": ("scan", "mnist", "--scan", "scan.json", "-o", "out"),
-    "drill": ("train", "mnist", "--attacks", "stamp", "-o", "out"),
+    "drill": ("train", "mnist", "--attacks", "stamp", "--rates", "0.05", "-o", "out"),
     "report": ("scan", "run"),
     "bench": ("train", "plan.toml", "-o", "out"),
     "explain": ("scan", "NC01"),

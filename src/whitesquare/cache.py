@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 import whitesquare
 from whitesquare.jsonio import whole_file
 
