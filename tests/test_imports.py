@@ -13,7 +13,7 @@ ROOT = Path(whitesquare.__file__).parent
 LAYERS = [
     {"errors"},
     {"types"},
-    {"jsonio", "estimates", "machine", "recipes"},
+    {"jsonio", "taxonomy", "estimates", "machine", "recipes"},
     {"folders", "gallery", "cache", "rows", "data", "triggers", "provenance"},
     {"models", "label_check"},
     {"augment", "executor"},
@@ -23,7 +23,7 @@ LAYERS = [
     {"scan"},
     {"runs", "experiment", "testing", "bench"},
     {"results", "victims"},
-    {"report"},
+    {"report", "inventory"},
     {"demo", "catalogue", "terminal"},
     {"cli"},
 ]

@@ -15,6 +15,7 @@ from whitesquare.cli.demo import demo
 from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS
 from whitesquare.cli.explain import explain
+from whitesquare.cli.inventory import inventory
 from whitesquare.cli.keygen import keygen
 from whitesquare.cli.list import list_
 from whitesquare.cli.measure import measure
@@ -49,7 +50,7 @@ def _options(version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
 
 
-for verb in (demo, poison, train, measure, scan, cleanse, drill, report, bench, explain, keygen):
+for verb in (demo, poison, train, measure, scan, cleanse, drill, report, bench, explain, keygen, inventory):
     app.command()(verb)
 app.command("list")(list_)
 
