@@ -219,11 +219,13 @@ def _about(path: Path) -> dict[str, object]:
         return {}
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error
     for name in found:
         if name not in ("role", "not_before", "not_after"):
             raise unknown_name(f"setting of a key in {path}", name, ("role", "not_before", "not_after"))
+    if not isinstance(role := found.get("role", ""), str):
+        raise UsageError(f'{path}: the role is {role!r:.60}; expected one word in quotes, such as "data".')
     return found
 
 
