@@ -204,3 +204,16 @@ def test_the_verb_takes_what_the_action_gives(folder: Path, inputs: dict[str, st
     assert verb in commands
     known = {name for parameter in commands[verb].params for name in parameter.opts}
     assert {one.partition("=")[0] for one in called if one.startswith("--") and one != "--"} <= known
+
+
+def test_the_examples_of_the_documentation_fit_action_and_hook() -> None:
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    steps = [one for example in examples for job in example.get("jobs", {}).values() for one in job["steps"]]
+    ours = [one["with"] for one in steps if "/whitesquare@" in one.get("uses", "")]
+    assert sorted(one["command"] for one in ours) == ["gate", "verify"]
+    assert all(set(one) <= set(ACTION["inputs"]) for one in ours)
+    assert all("${{" not in one.get("run", "") for one in steps)
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    used = [one["id"] for example in examples for repo in example.get("repos", []) for one in repo["hooks"]]
+    assert used == [one["id"] for one in hooks]
