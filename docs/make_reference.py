@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-VERBS = ("demo", "drill", "poison", "train", "measure", "scan", "cleanse", "report", "bench", "explain", "inventory", "list")
+VERBS = ("demo", "drill", "poison", "train", "measure", "scan", "cleanse", "report", "bench", "explain", "list")
 PAGE = Path(__file__).parent / "cli.md"
 HEAD = """# Command line
 

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import pytest
 
+import whitesquare
 from whitesquare.cli import app
 from whitesquare.errors import EXTRAS, missing_part
 
-from .core_install import MISSING, run_core
+from .core_install import MISSING, import_in_core, run_core
+
+ROOT = Path(whitesquare.__file__).parent
+CORE = ("provenance", "gate", "inventory")
+"""Packages of which every module works in a core install; a package that is not there yet has none."""
 
 NEED = {
     "demo": ("train", "-o", "out"),
@@ -45,6 +50,12 @@ def test_help_of_every_verb_works() -> None:
         done = run_core(name, "--help")
         assert done.returncode == 0, done.stderr
         assert f"whitesquare {name}" in done.stdout
+
+
+@pytest.mark.parametrize("package", [name for name in CORE if (ROOT / name).is_dir()])
+def test_what_belongs_to_the_core_needs_no_extra(package: str) -> None:
+    paths = [path.relative_to(ROOT.parent).with_suffix("") for path in (ROOT / package).rglob("*.py")]
+    import_in_core(*(".".join(path.parts).removesuffix(".__init__") for path in paths))
 
 
 def test_keygen_works(tmp_path: Path) -> None:

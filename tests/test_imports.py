@@ -34,6 +34,7 @@ TORCH_FREE = (
     *("runs", "results", "rows", "report", "label_check", "catalogue", "terminal", "cli", "testing"),
     *("detectors.types", "detectors.registry", "bench.plan", "bench.cells", "bench.store", "bench.summary"),
     *("scan.types", "scan.files", "scan.run", "scan.cleanse"),
+    *("taxonomy", "inventory.facts", "inventory.cyclonedx", "inventory.croissant"),
     *("report.bench", "report.scan", "report.sarif", "report.junit", "report.rules"),
 )
 
