@@ -92,7 +92,7 @@ def complain(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Show what a terminal would obey: line breaks and control characters of names that strangers chose."""
+    """Show what would break a line or drive a terminal instead of doing it."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 

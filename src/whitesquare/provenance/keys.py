@@ -43,6 +43,10 @@ class Signer(Protocol):
     def keyid(self) -> str:
         """See :func:`key_id`."""
 
+    @property
+    def public(self) -> PublicKey:
+        """The key that verifies."""
+
     def sign(self, message: bytes) -> bytes:
         """Return the signature of ``message``: ECDSA (DER) over SHA-256, or Ed25519."""
 
@@ -93,6 +97,11 @@ class FileSigner:
 
     keyid: str
     private: PrivateKey
+
+    @property
+    def public(self) -> PublicKey:
+        """See :class:`Signer`."""
+        return self.private.public_key()
 
     def sign(self, message: bytes) -> bytes:
         """See :class:`Signer`."""

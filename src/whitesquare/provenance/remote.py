@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from whitesquare.errors import UsageError
-from whitesquare.provenance.keys import PUBLIC, AskPassword, TrustedKey, load_public
+from whitesquare.provenance.keys import PUBLIC, AskPassword, PublicKey, TrustedKey, load_public
 
 
 class RemoteSignature(Protocol):
@@ -26,13 +26,18 @@ class UriSigner:
     """A signer of ``securesystemslib``: a hardware module or a key service, named by a URI."""
 
     uri: str
-    public: TrustedKey
+    key: TrustedKey
     remote: Remote
 
     @property
     def keyid(self) -> str:
         """See :func:`key_id`."""
-        return self.public.keyid
+        return self.key.keyid
+
+    @property
+    def public(self) -> PublicKey:
+        """The public half."""
+        return self.key.public
 
     def sign(self, message: bytes) -> bytes:
         """See :class:`Signer`.
@@ -44,8 +49,8 @@ class UriSigner:
             signature = bytes.fromhex(self.remote.sign(message).signature)
         except Exception as error:  # each of their modules and services raises its own
             raise UsageError(f"Nothing can sign with {self.uri}: {str(error) or type(error).__name__}.") from error
-        if not self.public.matches(message, signature):
-            raise UsageError(f"{self.uri} does not sign with the key {self.public.name!r}; name its own public key.")
+        if not self.key.matches(message, signature):
+            raise UsageError(f"{self.uri} does not sign with the key {self.key.name!r}; name its own public key.")
         return signature
 
 
