@@ -17,7 +17,7 @@ test-slow: $(VENV)/.dev browser
 
 # Our bundles and inventories, read by the programs of other people: needs Node.js 20; what is missing is a failure.
 interop: $(VENV)/.dev .interop/.done
-	WHITESQUARE_INTEROP=required $(BIN)/python -m pytest -m interop
+	WHITESQUARE_INTEROP=required $(BIN)/python -m pytest -m interop tests/interop
 
 .interop/.done: tests/interop/package.json tests/interop/package-lock.json tests/interop/requirements.txt
 	@command -v softhsm2-util >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \

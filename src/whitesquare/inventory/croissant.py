@@ -136,7 +136,7 @@ def _distribution(facts: Facts, folder: Path) -> list[Record]:
         "@type": "cr:FileSet",
         "@id": _IMAGES,
         "name": _IMAGES,
-        "description": "The images, one folder per class; their digests are in the manifest.",
+        "description": "The images, by paths below the root of the data set; their digests are in the manifest.",
         "encodingFormat": sorted({_TYPES.get(suffix.lower(), "application/octet-stream") for suffix in suffixes}),
         "includes": [f"**/*{suffix}" for suffix in suffixes],
     }
