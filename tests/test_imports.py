@@ -13,7 +13,7 @@ ROOT = Path(whitesquare.__file__).parent
 LAYERS = [
     {"errors"},
     {"types"},
-    {"jsonio", "layouts", "estimates", "machine", "recipes"},
+    {"jsonio", "taxonomy", "layouts", "estimates", "machine", "recipes"},
     {"folders", "gallery", "cache", "rows", "data", "triggers", "provenance"},
     {"models", "label_check"},
     {"augment", "executor"},
@@ -24,7 +24,7 @@ LAYERS = [
     {"runs", "experiment", "testing", "bench"},
     {"results", "victims"},
     {"gate"},
-    {"report"},
+    {"report", "inventory"},
     {"demo", "catalogue", "terminal"},
     {"cli"},
 ]
@@ -35,6 +35,7 @@ TORCH_FREE = (
     *("runs", "results", "rows", "report", "label_check", "catalogue", "terminal", "cli", "testing"),
     *("detectors.types", "detectors.registry", "bench.plan", "bench.cells", "bench.store", "bench.summary"),
     *("scan.types", "scan.files", "scan.run", "scan.cleanse"),
+    *("taxonomy", "inventory.facts", "inventory.cyclonedx", "inventory.croissant"),
     *("report.bench", "report.scan", "report.sarif", "report.junit", "report.rules"),
 )
 

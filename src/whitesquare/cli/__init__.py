@@ -18,6 +18,7 @@ from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS
 from whitesquare.cli.explain import explain
 from whitesquare.cli.gate import gate
+from whitesquare.cli.inventory import inventory
 from whitesquare.cli.keygen import keygen
 from whitesquare.cli.list import list_
 from whitesquare.cli.measure import measure
@@ -55,7 +56,7 @@ def _options(version: Version = False) -> None:
 
 VERBS = (
     *(demo, poison, train, measure, scan, cleanse, drill, report, bench, explain),
-    *(keygen, attest, countersign, gate, release),
+    *(keygen, attest, countersign, inventory, gate, release),
 )
 for verb in VERBS:
     app.command()(verb)

@@ -121,8 +121,6 @@ def _check(outputs: list[tuple[str, Path | None]], *, model: Path | None, model_
     for kind, path in outputs:
         if kind in _FILES and path is None:
             raise UsageError(f"-o {kind} is not text; write -o {kind}=FILE.")
-        if kind == "parquet":
-            require_extra("duckdb", "bench", "-o parquet")
     check_outputs(outputs)
 
 
