@@ -63,8 +63,8 @@ def provenance(case, folder):
 def test_the_provenance_says_what_the_model_is_made_of(case, trained):
     assert names(trained) == MODEL | ATTESTATION | {PROVENANCE}
     statement, evidence = provenance(case, trained)
-    weights = sha256((trained / "model.safetensors").read_bytes()).hexdigest()
-    assert [(one.name, one.sha256) for one in statement.subjects] == [("model.safetensors", weights)]
+    digests = {name: sha256((trained / name).read_bytes()).hexdigest() for name in ("model.safetensors", "model.json")}
+    assert {one.name: one.sha256 for one in statement.subjects} == digests
     split = case.signed.predicate.splits["train"]
     assert evidence.manifest == sha256((case.attestation / MANIFEST).read_bytes()).hexdigest()
     assert (evidence.root, evidence.size, evidence.split) == (split.root, split.size, "train")
