@@ -82,9 +82,10 @@ def make_victim(
             copy_attestation(attested, part)
         if attested is not None and consumed is not None and signer is not None:
             evidence = _training(model, attested.signed.sha256, consumed, started)
-            subject = Subject(WEIGHTS, sha256((part / WEIGHTS).read_bytes()).hexdigest())
+            # The card says what each output means: weights with another card are another model.
+            subjects = [Subject(name, sha256((part / name).read_bytes()).hexdigest()) for name in (WEIGHTS, CARD)]
             predicate = train_predicate(evidence, MANIFEST)
-            write_statement(part / PROVENANCE, [subject], PROVENANCE_TYPE, predicate, signer)
+            write_statement(part / PROVENANCE, subjects, PROVENANCE_TYPE, predicate, signer)
 
 
 def _training(model: Model, manifest: str, consumed: Consumed, started: str) -> TrainEvidence:

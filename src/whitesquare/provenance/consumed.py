@@ -12,11 +12,11 @@ from hashlib import sha256
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NoReturn
 
-from whitesquare.errors import ContractError, DataError, VerificationError
+from whitesquare.errors import ContractError, VerificationError
 from whitesquare.provenance.dataset import SignedDataset
 from whitesquare.provenance.listing import FILES, PIXELS
 from whitesquare.provenance.manifest import read_items
-from whitesquare.provenance.merkle import leaf_hash, tree_root
+from whitesquare.provenance.merkle import leaf_of, tree_root
 from whitesquare.provenance.types import Item
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Reading:
         self._signed = signed
         self._ids, self._classes = dataset.ids, dataset.classes
         self._labels = array("q", dataset.labels.tolist())
-        self._order = sorted(range(len(self._ids)), key=lambda i: _utf8(self._ids[i]))
+        self._order = sorted(range(len(self._ids)), key=lambda i: self._ids[i].encode())
         self._digests = bytearray(_DIGEST * len(self._ids))
         self._sizes = array("q", bytes(8 * len(self._ids)))
         self._read = bytearray(len(self._ids))
@@ -101,7 +101,6 @@ class Reading:
 
         Raises:
             ContractError: one of them was not read.
-            DataError: an id is not UTF-8, so that no manifest can hold it.
             VerificationError: every sample was consumed, each as the manifest says, but the manifest is not the
                 signed one: it was exchanged after its signature was checked.
         """
@@ -136,10 +135,7 @@ class Reading:
 
     def _leaf(self, i: int) -> bytes:
         digest, name = bytes.fromhex(self.digest_of(i)), self._ids[i]
-        try:
-            return leaf_hash(Item(name, self._classes[self._labels[i]], self.split, self._sizes[i], digest))
-        except UnicodeEncodeError as error:
-            raise DataError(f"The sample id {name!r} is not UTF-8, expected a name that is; rename it.") from error
+        return leaf_of(name, self._classes[self._labels[i]], self.split, self._sizes[i], digest)
 
     def _check_kind(self, signed: SignedDataset, dataset: "ImageDataset") -> None:
         """Compare what is true of every sample: class map, split, what is hashed, shape of the pixels."""
@@ -171,7 +167,7 @@ class Reading:
         """Compare ids and labels with the manifest, and return the signed digests and sizes by position."""
         digests, sizes = bytearray(len(self._digests)), array("q", bytes(8 * len(self._ids)))
         for i, item in zip_longest(self._order, _items(signed, self.split)):
-            if i is None or (item is not None and _utf8(item.id) < _utf8(self._ids[i])):
+            if i is None or (item is not None and item.id.encode() < self._ids[i].encode()):
                 self._refuse(item.id, "is missing", signed)
             if item is None or item.id != self._ids[i]:
                 self._refuse(self._ids[i], f"is not among those signed{_elsewhere(signed, self._ids[i])}", signed)
@@ -205,7 +201,3 @@ def _digest(digests: bytearray, i: int) -> bytes:
 
 def _named(name: str | None) -> str:
     return "none" if name is None else repr(name)
-
-
-def _utf8(name: str) -> bytes:
-    return name.encode("utf-8", "surrogatepass")

@@ -118,7 +118,7 @@ class MeasureEvidence:
 
 @dataclass(frozen=True)
 class TrainEvidence:
-    """How a model came to be: the subject of its statement is the file of weights.
+    """How a model came to be: the subjects of its statement are the file of weights and the card beside it.
 
     Attributes:
         manifest: SHA-256 of the manifest that the training was told to obey.
