@@ -21,7 +21,7 @@ from whitesquare.provenance.evidence import TriggerFigure
 from whitesquare.report.gate_junit import gate_junit
 from whitesquare.report.gate_markdown import escape, gate_markdown
 from whitesquare.report.gate_sarif import FINGERPRINT, gate_sarif
-from whitesquare.report.gate_text import MEANING, gate_json, lines
+from whitesquare.report.gate_text import LIMIT, gate_json, lines, meaning
 from whitesquare.report.taxonomies import OF_SECTION, TAXONOMIES
 
 from .test_waivers import alarmed, waiver
@@ -75,7 +75,16 @@ def test_the_table_fits_80_columns_verdict_first_every_rule_one_line(name: str) 
     for one in verdict.failed:
         if not one.because:
             assert any(line.startswith(f"{one.rule}: ") for line in shown)
-    assert (MEANING[:30] in " ".join(shown)) is (verdict.result == PASSED)
+    assert (LIMIT in " ".join(shown)) is (verdict.result == PASSED)
+
+
+def test_what_the_policy_did_not_ask_is_said() -> None:
+    verdict = decide(policy("[data]"), good(), NOW)
+    assert meaning(verdict) == (
+        "PASSED means: these keys approved these samples with these labels. Not asked by the policy, so not known: "
+        f"scan, training, measure. {LIMIT}"
+    )
+    assert "Not asked" not in meaning(VERDICTS["passed"])
 
 
 def test_the_table_names_what_to_do_and_what_to_waive() -> None:
@@ -176,7 +185,7 @@ def test_markdown_has_a_row_for_every_rule_and_the_meaning(name: str) -> None:
     rows = [line for line in text.splitlines() if line.startswith("| ") and "| ---" not in line][1:]
     assert [row.split("|")[1].strip() for row in rows] == [one.rule for one in verdict.rules]
     assert all(row.count("|") == 4 for row in rows)
-    assert unescape(text.strip().splitlines()[-1]) == MEANING
+    assert (unescape(text.strip().splitlines()[-1]) == meaning(verdict)) is (verdict.result == PASSED)
     for sign in ("<script", "](http", "\x1b", "\u202e", "@all", "#1 ", "\n## head", "**bold**"):
         assert sign not in text
 
@@ -184,7 +193,7 @@ def test_markdown_has_a_row_for_every_rule_and_the_meaning(name: str) -> None:
 @given(st.text(st.characters()))
 def test_escaped_text_has_no_markup_left_and_reads_as_it_was(name: str) -> None:
     shown = escape(name)
-    assert re.fullmatch(r"(?:[A-Za-z0-9 ,;]|&#\d+;)*", shown)
+    assert re.fullmatch(r"(?:[A-Za-z0-9 ,;()%=]|&#\d+;)*", shown)
     assert not re.search(r"[@#]\w", unescape(shown))
 
 

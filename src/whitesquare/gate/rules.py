@@ -8,7 +8,7 @@ from datetime import datetime
 
 from whitesquare.gate import data_rules, model_rules, scan_rules
 from whitesquare.gate.data_rules import manifest_of
-from whitesquare.gate.settings import Policy
+from whitesquare.gate.settings import SECTIONS, Policy
 from whitesquare.gate.types import (
     FAILED,
     MISSING,
@@ -59,6 +59,7 @@ def decide(policy: Policy, evidence: Evidence, now: datetime) -> Verdict:
         decided=to_text(now),
         unused=tuple(waiver for waiver in policy.waivers if waiver.fingerprint not in used),
         notes=tuple(note for one in settled for note in one.notes),
+        unasked=tuple(section for section in SECTIONS if section not in policy.sections),
     )
 
 

@@ -23,7 +23,7 @@ def scan_separate(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
     both = [key for key in evidence.scan.signers if key.keyid in data]
     reasons = [f"The key {key.name} signed both the data set and its scan." for key in both]
     faults = tuple(Fault(reason, (key.keyid,)) for reason, key in zip(reasons, both, strict=True))
-    return Outcome(names([key.name for key in both]) + " signed both", "different keys", faults)
+    return Outcome(", ".join(key.name for key in both) or "different keys", "different keys", faults)
 
 
 def scan_subject(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:

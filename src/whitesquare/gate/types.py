@@ -184,6 +184,7 @@ class Verdict:
         decided: UTC time.
         unused: waivers that cover nothing.
         notes: what was wrong with waivers.
+        unasked: sections that the policy does not have, so that nothing is known of what they would ask.
     """
 
     result: str
@@ -195,6 +196,7 @@ class Verdict:
     decided: str
     unused: tuple[Waiver, ...] = ()
     notes: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[RuleResult, ...]:

@@ -4,9 +4,9 @@ import re
 
 from whitesquare.gate.types import PASSED, RuleResult, Verdict
 from whitesquare.report import formats
-from whitesquare.report.gate_text import MEANING, headline, unused
+from whitesquare.report.gate_text import headline, meaning, unused
 
-_SAFE = re.compile(r"[^A-Za-z0-9 ,;]")
+_SAFE = re.compile(r"[^A-Za-z0-9 ,;()%=]")
 _NOTIFIES = re.compile("([@#])")
 
 
@@ -27,7 +27,8 @@ def gate_markdown(verdict: Verdict) -> str:
     ]
     remarks = [f"- {escape(text, 400)}" for text in (*verdict.notes, *unused(verdict))]
     parts += ["\n".join(found) for found in (waived, remarks) if found]
-    parts.append(escape(MEANING, 1000))
+    if verdict.result == PASSED:
+        parts.append(escape(meaning(verdict), 1000))
     return "\n\n".join(parts) + "\n"
 
 

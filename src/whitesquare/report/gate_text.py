@@ -11,11 +11,13 @@ WIDTH = 80
 FORMAT = "whitesquare gate 1"
 """Value of ``format``; it changes when a reader of the old form would misread the new one."""
 
-MEANING = (
-    "PASSED means: these keys approved these samples with these labels, these detectors looked at all of them and "
-    "raised no alarm that counts, and this training read exactly them, as far as the policy asks. It is no proof "
-    "that there is no poison."
-)
+_MEANINGS = {
+    "data": "these keys approved these samples with these labels",
+    "scan": "these detectors looked at all of them and raised no alarm that counts",
+    "training": "this training read exactly them",
+    "measure": "the model did what it must on the images it was measured on",
+}
+LIMIT = "It is no proof that there is no poison."
 _RULE, _STATUS = 18, 8
 
 
@@ -26,6 +28,13 @@ def headline(verdict: Verdict) -> str:
     waived = f", {counts['WAIVED']} waived" if counts["WAIVED"] else ""
     text = f"{verdict.result}: {counts['PASSED']} of {total} rules passed{waived}"
     return f"{text}; the rest lacks evidence" if verdict.only_missing else text
+
+
+def meaning(verdict: Verdict) -> str:
+    """Say what a PASSED verdict means, and what it does not."""
+    asked = "; ".join(text for section, text in _MEANINGS.items() if section not in verdict.unasked)
+    unasked = f" Not asked by the policy, so not known: {', '.join(verdict.unasked)}." if verdict.unasked else ""
+    return f"PASSED means: {asked}.{unasked} {LIMIT}"
 
 
 def lines(verdict: Verdict) -> list[str]:
@@ -48,7 +57,7 @@ def lines(verdict: Verdict) -> list[str]:
     if remarks:
         found += ["", *(line for remark in remarks for line in _wrapped(remark, 400))]
     if verdict.result == PASSED:
-        found += ["", *_wrapped(MEANING, 400)]
+        found += ["", *wrap(meaning(verdict), WIDTH)]
     return found
 
 
@@ -62,7 +71,7 @@ def unused(verdict: Verdict) -> list[str]:
 
 def gate_json(verdict: Verdict) -> str:
     """Write a verdict as JSON."""
-    record = {"format": FORMAT, **asdict(verdict), "headline": headline(verdict), "meaning": MEANING}
+    record = {"format": FORMAT, **asdict(verdict), "headline": headline(verdict), "meaning": meaning(verdict)}
     return json.dumps(record, indent=1, default=str, allow_nan=False) + "\n"
 
 
