@@ -26,6 +26,7 @@ from whitesquare.gate.settings import (
     TrainingPolicy,
     Waiver,
 )
+from whitesquare.triggers import parse_trigger, trigger_spec
 
 from .world import FULL, policy
 
@@ -141,6 +142,11 @@ def test_the_example_is_a_policy_and_names_every_key() -> None:
         table: Any = uncommented["waiver"][0] if section == "waiver" else uncommented[section]
         assert set(table) == {item.name for item in fields(kind)}, section
     parse_policy(re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[waiver)", "", example()).encode(), Path("policy.toml"))
+
+
+def test_the_triggers_of_the_example_are_written_as_measure_writes_them() -> None:
+    for trigger in policy(example()).measure.triggers:
+        assert trigger_spec(parse_trigger(trigger)) == trigger
 
 
 def test_the_docs_explain_every_key() -> None:

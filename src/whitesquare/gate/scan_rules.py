@@ -126,10 +126,14 @@ def _consistent(scan: ScanEvidence) -> bool:
     return scan.verdict == tiers[0] if tiers else not scan.alarms and scan.verdict in _CALM
 
 
-_AGAIN = "Scan the signed data set again with `whitesquare scan` and sign it with the scanner's key"
+_AGAIN = "Scan the signed data set again and sign the result with the scanner's key"
+_HOW = (
+    "Scan with `whitesquare scan DATA --attested manifest.dsse.json --trust keys/ --key scanner.pem "
+    "-o json=RUN/scan.json -o attestation=RUN/scan.sigstore.json`."
+)
 _BOTH = ("dataset", "scan")
 RULES = (
-    Rule("scan-signed", "scan", "A scanner's key signed the scan", f"{_AGAIN}.", ("scan",), scan_signed),
+    Rule("scan-signed", "scan", "A scanner's key signed the scan", _HOW, ("scan",), scan_signed),
     Rule(
         "scan-separate", "scan", "Who signed the data set did not sign its scan",
         "Let somebody else scan, with a key of their own.", _BOTH, scan_separate,
