@@ -25,7 +25,7 @@ from whitesquare.report.gate_text import LIMIT, gate_json, lines, meaning
 from whitesquare.report.taxonomies import OF_SECTION, TAXONOMIES
 
 from .test_waivers import alarmed, waiver
-from .world import ALARM, FULL, MEASURED, NOW, good, policy, scanned
+from .world import ALARM, FULL, MEASURED, NOW, good, policy, rule, scanned
 
 SCHEMA = json.loads(
     (Path(__file__).parents[1] / "report" / "schemas" / "sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8")
@@ -96,6 +96,18 @@ def test_the_table_names_what_to_do_and_what_to_waive() -> None:
     assert "covers nothing (9999999999999999)" in text
 
 
+def test_every_fault_of_many_has_its_own_fingerprint_until_there_are_too_many() -> None:
+    idle = {f"detector-{i:02}": "crashed" for i in range(23)}
+    verdict = judged(replace(good(), scan=replace(good().scan, said=scanned(not_run=idle))))
+    shown = lines(verdict)
+    assert "scan-not-run: 23 faults" in shown
+    assert "  and 3 more, in -o json" in shown
+    first = shown.index("  - The detector detector-00 did not run: crashed.")
+    assert shown[first + 1] == f"    to waive: {rule(verdict, 'scan-not-run').faults[0].fingerprint}"
+    assert len({one["fingerprint"] for one in json.loads(gate_json(verdict))["rules"][13]["faults"]}) == 23
+    assert gate_markdown(verdict).count("to waive") == 20
+
+
 def test_a_rule_with_nothing_to_check_points_to_the_one_that_says_why() -> None:
     text = "\n".join(lines(VERDICTS["broken"]))
     assert re.search(r"scan-age +FAILED +see scan-signed", text)
@@ -112,7 +124,7 @@ def test_json_holds_the_whole_verdict(name: str) -> None:
     assert [one["rule"] for one in record["rules"]] == [one.rule for one in verdict.rules]
     assert [one["status"] for one in record["rules"]] == [one.status for one in verdict.rules]
     for one in record["rules"]:
-        assert set(one) >= {"reason", "found", "expected", "step", "fingerprints", "waivable", "waived", "because"}
+        assert set(one) >= {"reason", "found", "expected", "step", "faults", "waived", "because"}
 
 
 def sarif(verdict: Verdict) -> dict[str, Any]:
@@ -147,9 +159,9 @@ def test_rules_are_known_by_their_names_in_atlas_and_owasp() -> None:
     run = sarif(VERDICTS["failed"])
     listed = {taxon["id"]: taxon["name"] for taxonomy in run["taxonomies"] for taxon in taxonomy["taxa"]}
     assert listed == {name: title for taxonomy in TAXONOMIES for name, title in taxonomy.entries.items()}
-    for rule, descriptor in zip(RULES, run["tool"]["driver"]["rules"], strict=True):
+    for known, descriptor in zip(RULES, run["tool"]["driver"]["rules"], strict=True):
         targets = [one["target"] for one in descriptor["relationships"]]
-        assert {one["id"] for one in targets} == set(OF_SECTION[rule.section])
+        assert {one["id"] for one in targets} == set(OF_SECTION[known.section])
         for one in targets:
             taxonomy = run["taxonomies"][one["toolComponent"]["index"]]
             assert taxonomy["taxa"][one["index"]]["id"] == one["id"]

@@ -26,6 +26,7 @@ from whitesquare.gate.settings import (
     TrainingPolicy,
     Waiver,
 )
+from whitesquare.scan.run import SLOW
 from whitesquare.triggers import parse_trigger, trigger_spec
 
 from .world import FULL, policy
@@ -147,6 +148,10 @@ def test_the_example_is_a_policy_and_names_every_key() -> None:
 def test_the_triggers_of_the_example_are_written_as_measure_writes_them() -> None:
     for trigger in policy(example()).measure.triggers:
         assert trigger_spec(parse_trigger(trigger)) == trigger
+
+
+def test_the_example_passes_a_scan_as_it_is_made_by_default() -> None:
+    assert set(policy(example()).scan.allow_not_run) == set(SLOW)
 
 
 def test_the_docs_explain_every_key() -> None:

@@ -20,6 +20,7 @@ from whitesquare.gate.types import (
     Part,
     Rule,
     RuleResult,
+    Standing,
     Verdict,
 )
 from whitesquare.gate.waivers import Settled, fingerprint, settle
@@ -83,15 +84,16 @@ def _blocked(rule: Rule, root: str, part: Part[object] | FileState, *, missing: 
     name = part.file if isinstance(part, Part) else part.name
     what = "is missing" if missing else "cannot be trusted"
     own = rule.id == root
+    reason = (part.problem if own else "") or f"{name} {what}."
     return RuleResult(
         rule=rule.id,
         title=rule.title,
         status=MISSING if missing else FAILED,
-        reason=(part.problem if own else "") or f"{name} {what}.",
+        reason=reason,
         found=f"{name} {what}",
         expected=rule.title,
         step=rule.step if own else "",
-        fingerprints=(fingerprint(rule.id, (name, part.sha256)),),
+        faults=(Standing(reason, fingerprint(rule.id, (name, part.sha256)), waivable=False),),
         because="" if own else root,
     )
 

@@ -115,10 +115,7 @@ def scan_alarms(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
 
 
 def _alarm(alarm: AlarmRecord) -> str:
-    return (
-        f"The class {alarm.class_name!r} is {alarm.tier}: {alarm.rule_id} found {alarm.carriers} carriers "
-        f"({alarm.fingerprint})."
-    )
+    return f"The class {alarm.class_name!r} is {alarm.tier}: {alarm.rule_id} found {alarm.carriers} carriers."
 
 
 def _consistent(scan: ScanEvidence) -> bool:

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from textwrap import wrap
 
-from whitesquare.gate.types import FAILED, PASSED, RuleResult, Verdict
+from whitesquare.gate.types import PASSED, RuleResult, Verdict
 from whitesquare.report import formats
 
 WIDTH = 80
@@ -18,6 +18,8 @@ _MEANINGS = {
     "measure": "the model did what it must on the images it was measured on",
 }
 LIMIT = "It is no proof that there is no poison."
+MOST = 20
+"""Faults of one rule that are written out; all of them are in the JSON."""
 _RULE, _STATUS = 18, 8
 
 
@@ -82,12 +84,14 @@ def _line(rule: RuleResult) -> str:
 
 
 def _details(rule: RuleResult) -> list[str]:
-    found = _wrapped(f"{rule.rule}: {rule.reason}", 1200)
+    many = len(rule.faults) > 1
+    found = [f"{rule.rule}: {len(rule.faults)} faults"] if many else []
+    for fault in rule.faults[:MOST]:
+        found += _wrapped(f"- {fault.reason}" if many else f"{rule.rule}: {fault.reason}", 600, "  " if many else "")
+        found += [f"    to waive: {fault.fingerprint}"] if fault.waivable else []
+    found += [f"  and {len(rule.faults) - MOST} more, in -o json"] if len(rule.faults) > MOST else []
     found += _wrapped(f"expected: {rule.expected}", 400, "  ")
-    found += _wrapped(f"next: {rule.step}", 400, "  ")
-    if rule.status == FAILED:
-        found += [f"  to waive: {key}" for key in rule.waivable]
-    return found
+    return found + _wrapped(f"next: {rule.step}", 400, "  ")
 
 
 def _wrapped(text: str, limit: int, indent: str = "") -> list[str]:
