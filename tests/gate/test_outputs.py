@@ -21,11 +21,11 @@ from whitesquare.provenance.evidence import TriggerFigure
 from whitesquare.report.gate_junit import gate_junit
 from whitesquare.report.gate_markdown import escape, gate_markdown
 from whitesquare.report.gate_sarif import FINGERPRINT, gate_sarif
-from whitesquare.report.gate_text import MEANING, gate_json, lines
+from whitesquare.report.gate_text import LIMIT, gate_json, lines, meaning
 from whitesquare.report.taxonomies import OF_SECTION, TAXONOMIES
 
 from .test_waivers import alarmed, waiver
-from .world import ALARM, FULL, MEASURED, NOW, good, policy, scanned
+from .world import ALARM, FULL, MEASURED, NOW, good, policy, rule, scanned
 
 SCHEMA = json.loads(
     (Path(__file__).parents[1] / "report" / "schemas" / "sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8")
@@ -75,7 +75,16 @@ def test_the_table_fits_80_columns_verdict_first_every_rule_one_line(name: str) 
     for one in verdict.failed:
         if not one.because:
             assert any(line.startswith(f"{one.rule}: ") for line in shown)
-    assert (MEANING[:30] in " ".join(shown)) is (verdict.result == PASSED)
+    assert (LIMIT in " ".join(shown)) is (verdict.result == PASSED)
+
+
+def test_what_the_policy_did_not_ask_is_said() -> None:
+    verdict = decide(policy("[data]"), good(), NOW)
+    assert meaning(verdict) == (
+        "PASSED means: these keys approved these samples with these labels. Not asked by the policy, so not known: "
+        f"scan, training, measure. {LIMIT}"
+    )
+    assert "Not asked" not in meaning(VERDICTS["passed"])
 
 
 def test_the_table_names_what_to_do_and_what_to_waive() -> None:
@@ -85,6 +94,18 @@ def test_the_table_names_what_to_do_and_what_to_waive() -> None:
     text = "\n".join(lines(VERDICTS["waived"]))
     assert "scan-alarms: waived by Ada until 2026-06-30: a watermark" in text
     assert "covers nothing (9999999999999999)" in text
+
+
+def test_every_fault_of_many_has_its_own_fingerprint_until_there_are_too_many() -> None:
+    idle = {f"detector-{i:02}": "crashed" for i in range(23)}
+    verdict = judged(replace(good(), scan=replace(good().scan, said=scanned(not_run=idle))))
+    shown = lines(verdict)
+    assert "scan-not-run: 23 faults" in shown
+    assert "  and 3 more, in -o json" in shown
+    first = shown.index("  - The detector detector-00 did not run: crashed.")
+    assert shown[first + 1] == f"    to waive: {rule(verdict, 'scan-not-run').faults[0].fingerprint}"
+    assert len({one["fingerprint"] for one in json.loads(gate_json(verdict))["rules"][13]["faults"]}) == 23
+    assert gate_markdown(verdict).count("to waive") == 20
 
 
 def test_a_rule_with_nothing_to_check_points_to_the_one_that_says_why() -> None:
@@ -103,7 +124,7 @@ def test_json_holds_the_whole_verdict(name: str) -> None:
     assert [one["rule"] for one in record["rules"]] == [one.rule for one in verdict.rules]
     assert [one["status"] for one in record["rules"]] == [one.status for one in verdict.rules]
     for one in record["rules"]:
-        assert set(one) >= {"reason", "found", "expected", "step", "fingerprints", "waivable", "waived", "because"}
+        assert set(one) >= {"reason", "found", "expected", "step", "faults", "waived", "because"}
 
 
 def sarif(verdict: Verdict) -> dict[str, Any]:
@@ -138,9 +159,9 @@ def test_rules_are_known_by_their_names_in_atlas_and_owasp() -> None:
     run = sarif(VERDICTS["failed"])
     listed = {taxon["id"]: taxon["name"] for taxonomy in run["taxonomies"] for taxon in taxonomy["taxa"]}
     assert listed == {name: title for taxonomy in TAXONOMIES for name, title in taxonomy.entries.items()}
-    for rule, descriptor in zip(RULES, run["tool"]["driver"]["rules"], strict=True):
+    for known, descriptor in zip(RULES, run["tool"]["driver"]["rules"], strict=True):
         targets = [one["target"] for one in descriptor["relationships"]]
-        assert {one["id"] for one in targets} == set(OF_SECTION[rule.section])
+        assert {one["id"] for one in targets} == set(OF_SECTION[known.section])
         for one in targets:
             taxonomy = run["taxonomies"][one["toolComponent"]["index"]]
             assert taxonomy["taxa"][one["index"]]["id"] == one["id"]
@@ -176,7 +197,7 @@ def test_markdown_has_a_row_for_every_rule_and_the_meaning(name: str) -> None:
     rows = [line for line in text.splitlines() if line.startswith("| ") and "| ---" not in line][1:]
     assert [row.split("|")[1].strip() for row in rows] == [one.rule for one in verdict.rules]
     assert all(row.count("|") == 4 for row in rows)
-    assert unescape(text.strip().splitlines()[-1]) == MEANING
+    assert (unescape(text.strip().splitlines()[-1]) == meaning(verdict)) is (verdict.result == PASSED)
     for sign in ("<script", "](http", "\x1b", "\u202e", "@all", "#1 ", "\n## head", "**bold**"):
         assert sign not in text
 
@@ -184,7 +205,7 @@ def test_markdown_has_a_row_for_every_rule_and_the_meaning(name: str) -> None:
 @given(st.text(st.characters()))
 def test_escaped_text_has_no_markup_left_and_reads_as_it_was(name: str) -> None:
     shown = escape(name)
-    assert re.fullmatch(r"(?:[A-Za-z0-9 ,;]|&#\d+;)*", shown)
+    assert re.fullmatch(r"(?:[A-Za-z0-9 ,;()%=]|&#\d+;)*", shown)
     assert not re.search(r"[@#]\w", unescape(shown))
 
 

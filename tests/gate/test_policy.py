@@ -13,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whitesquare.errors import UsageError
-from whitesquare.gate.policy import RULES, example, load_policy, parse_policy
+from whitesquare.gate.policy import example, load_policy, parse_policy
+from whitesquare.gate.settings import (
+    SECTIONS as RULE_SECTIONS,
+)
 from whitesquare.gate.settings import (
     DataPolicy,
     MeasurePolicy,
@@ -23,6 +26,8 @@ from whitesquare.gate.settings import (
     TrainingPolicy,
     Waiver,
 )
+from whitesquare.scan.run import SLOW
+from whitesquare.triggers import parse_trigger, trigger_spec
 
 from .world import FULL, policy
 
@@ -33,7 +38,7 @@ SECTIONS = {
     "training": TrainingPolicy,
     "measure": MeasurePolicy,
     "release": ReleasePolicy,
-    "[waiver]": Waiver,
+    "waiver": Waiver,
 }
 WAIVER = """
 [[waiver]]
@@ -48,7 +53,7 @@ BASE = "[data]\n"
 def test_a_policy_is_read_as_it_is_written() -> None:
     found = policy(FULL + WAIVER.format("ab" * 32), Path("somewhere"))
     assert found.data.signatures == {"data": 1, "review": 1}
-    assert found.sections == RULES
+    assert found.sections == RULE_SECTIONS
     assert found.scan.require_detectors == ("spectral-signatures",)
     assert found.measure.max_age_days == 90.0
     assert found.trust == Path("somewhere/keys")
@@ -131,13 +136,22 @@ def test_a_file_that_cannot_be_a_policy_is_not_read(tmp_path: Path) -> None:
 
 def test_the_example_is_a_policy_and_names_every_key() -> None:
     found = policy(example())
-    assert found.sections == RULES
+    assert found.sections == RULE_SECTIONS
     assert found.trust == Path("keys")
     uncommented = tomllib.loads(re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[waiver)", "", example()))
     for section, kind in SECTIONS.items():
-        table: Any = uncommented["waiver"][0] if section == "[waiver]" else uncommented[section]
+        table: Any = uncommented["waiver"][0] if section == "waiver" else uncommented[section]
         assert set(table) == {item.name for item in fields(kind)}, section
     parse_policy(re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[waiver)", "", example()).encode(), Path("policy.toml"))
+
+
+def test_the_triggers_of_the_example_are_written_as_measure_writes_them() -> None:
+    for trigger in policy(example()).measure.triggers:
+        assert trigger_spec(parse_trigger(trigger)) == trigger
+
+
+def test_the_example_passes_a_scan_as_it_is_made_by_default() -> None:
+    assert set(policy(example()).scan.allow_not_run) == set(SLOW)
 
 
 def test_the_docs_explain_every_key() -> None:
@@ -159,7 +173,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-KNOWN = [(section, item.name) for section, kind in SECTIONS.items() if section != "[waiver]" for item in fields(kind)]
+KNOWN = [(section, item.name) for section, kind in SECTIONS.items() if section != "waiver" for item in fields(kind)]
 
 
 def toml(value: Any) -> str:

@@ -87,21 +87,21 @@ WAIVABLE = {
 def test_what_can_be_waived_tells_its_fingerprint(name: str) -> None:
     found = rule(judged(WAIVABLE[name]), name)
     assert found.status == FAILED
-    assert len(found.waivable) == 1
-    verdict = judged(WAIVABLE[name], waiver(found.waivable[0]))
+    assert [one.waivable for one in found.faults] == [True]
+    verdict = judged(WAIVABLE[name], waiver(found.faults[0].fingerprint))
     assert rule(verdict, name).status == WAIVED
     assert verdict.result == PASSED
 
 
 def test_a_waiver_for_one_model_does_not_cover_another() -> None:
     weak = WAIVABLE["measure-accuracy"]
-    found = rule(judged(weak), "measure-accuracy").waivable[0]
+    found = rule(judged(weak), "measure-accuracy").faults[0].fingerprint
     other = replace(weak, model=replace(weak.model, sha256="99" * 32))
     assert rule(judged(other, waiver(found)), "measure-accuracy").status == FAILED
 
 
 def test_an_old_scan_that_was_waived_does_not_cover_an_older_one() -> None:
-    found = rule(judged(WAIVABLE["scan-age"]), "scan-age").waivable[0]
+    found = rule(judged(WAIVABLE["scan-age"]), "scan-age").faults[0].fingerprint
     assert judged(WAIVABLE["scan-age"], waiver(found), now=NOW + timedelta(days=1)).result == PASSED
     assert rule(judged(shown(finished=at(days=50)), waiver(found)), "scan-age").status == FAILED
 
@@ -123,7 +123,7 @@ NEVER = {
 @pytest.mark.parametrize("name", NEVER)
 def test_signatures_separation_and_mismatches_can_never_be_waived(name: str) -> None:
     found = rule(judged(NEVER[name]), name)
-    assert found.waivable == ()
+    assert not any(one.waivable for one in found.faults)
     verdict = judged(NEVER[name], *(waiver(one) for one in found.fingerprints))
     assert rule(verdict, name).status == FAILED
     assert verdict.result == FAILED

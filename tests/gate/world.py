@@ -60,7 +60,7 @@ from whitesquare.provenance.types import (
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 WEIGHTS = b"weights"
 ROOT, TEST_ROOT = "ab" * 32, "cd" * 32
-TRIGGER = "patch:size=2,corner=br,margin=1"
+TRIGGER = "patch:size=2,corner=br,margin=1,x=0,y=0,value=255,opacity=1.0"
 ROLES = {"alice": "data", "bob": "review", "carol": "scanner", "dave": "trainer", "gate": "gate"}
 
 

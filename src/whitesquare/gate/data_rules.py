@@ -34,7 +34,7 @@ def data_signed(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
 def data_current(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
     """The signed statement about the data set has not expired."""
     expires = evidence.dataset.value.expires
-    found, expected = f"expires {expires or 'never'}", "not expired"
+    found, expected = f"expires {expires[:10] if expires else 'never'}", "not expired"
     if expires is None or now <= from_text(expires):
         return Outcome(found, expected)
     return Outcome(found, expected, (Fault(f"The signed data set expired at {expires}.", (expires,)),))

@@ -1,12 +1,13 @@
 """Rules about the model: what it was trained on, and what it does."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from whitesquare.gate.checks import about, aged, brief, names, signed_by, whole_split
 from whitesquare.gate.data_rules import manifest_of
 from whitesquare.gate.settings import TRAINER, Policy
-from whitesquare.gate.types import Evidence, Fault, Outcome, Rule
+from whitesquare.gate.types import CARD, Evidence, Fault, Outcome, Rule
 from whitesquare.provenance.evidence import Figure
 
 
@@ -16,8 +17,10 @@ def training_signed(policy: Policy, evidence: Evidence, now: datetime) -> Outcom
 
 
 def training_model(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
-    """The model here is the one that was trained."""
-    return about(evidence.training, evidence.model.sha256, "the model")
+    """The model here is the one that was trained, and so is its card, where the trainer signed that too."""
+    training, card = evidence.training, evidence.files[CARD].sha256
+    same_card = tuple(one for one in training.subjects if (one.name, one.sha256) != (CARD, card) or not card)
+    return about(replace(training, subjects=same_card), evidence.model.sha256, "the model")
 
 
 def training_data(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
@@ -95,7 +98,7 @@ def measure_triggers(policy: Policy, evidence: Evidence, now: datetime) -> Outco
     tried = {one.trigger for one in evidence.measure.value.asr}
     wanted = policy.measure.triggers
     faults = [
-        Fault(f"The trigger {name} was not tried.", (evidence.model.sha256, name))
+        Fault(f"The trigger {name} was not tried; tried: {names(sorted(tried))}.", (evidence.model.sha256, name))
         for name in wanted
         if name not in tried
     ]
@@ -145,7 +148,8 @@ _AGAIN = "Measure this model again with `whitesquare measure` and sign it"
 RULES = (
     Rule(
         "training-signed", "training", "A trainer's key signed the model's provenance",
-        "Train with `whitesquare train --attested`, signed with the trainer's key.", ("training",), training_signed,
+        "Train with `whitesquare train DATA --attested manifest.dsse.json --trust keys/ --key trainer.pem -o RUN`.",
+        ("training",), training_signed,
     ),
     Rule(
         "training-model", "training", "The model is the one that was trained",
@@ -166,7 +170,8 @@ RULES = (
     ),
     Rule(
         "measure-signed", "measure", "A key of an accepted role signed the measurement",
-        f"{_AGAIN} with a key of an accepted role.", ("measure",), measure_signed,
+        "Measure with `whitesquare measure RUN --key scanner.pem`, or another key of an accepted role.",
+        ("measure",), measure_signed,
     ),
     Rule(
         "measure-model", "measure", "The model is the one that was measured", f"{_AGAIN}.", ("measure", "model"),

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from whitesquare.errors import UsageError, unknown_name
 from whitesquare.gate.settings import (
     MODES,
+    SECTIONS,
     TIERS,
     DataPolicy,
     MeasurePolicy,
@@ -27,10 +28,8 @@ from whitesquare.gate.settings import (
 
 T = TypeVar("T")
 
-RULES = ("data", "scan", "training", "measure")
-"""Sections that ask for something."""
 MOST_BYTES = 2**20
-_TOP = (*RULES, "keys", "release", "waiver")
+_TOP = (*SECTIONS, "keys", "release", "waiver")
 _NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", date: "a day: 2027-01-31"}
 
 
@@ -66,10 +65,10 @@ def parse_policy(data: bytes, path: Path) -> Policy:
     for name in found:
         if name not in _TOP:
             raise unknown_name(f"section in {where}", name, _TOP)
-    sections = tuple(name for name in RULES if name in found)
+    sections = tuple(name for name in SECTIONS if name in found)
     if not sections:
         raise UsageError(
-            f"{where} asks for nothing, so that everything would pass; add one of the sections {', '.join(RULES)}."
+            f"{where} asks for nothing, so that everything would pass; add one of the sections {', '.join(SECTIONS)}."
         )
     if {"scan", "training"} & set(sections) and "data" not in sections:
         raise UsageError(f"{where} has [scan] or [training], which are held against the signed data; add [data].")

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from whitesquare.gate import data_rules, model_rules, scan_rules
 from whitesquare.gate.data_rules import manifest_of
-from whitesquare.gate.settings import Policy
+from whitesquare.gate.settings import SECTIONS, Policy
 from whitesquare.gate.types import (
     FAILED,
     MISSING,
@@ -20,6 +20,7 @@ from whitesquare.gate.types import (
     Part,
     Rule,
     RuleResult,
+    Standing,
     Verdict,
 )
 from whitesquare.gate.waivers import Settled, fingerprint, settle
@@ -59,6 +60,7 @@ def decide(policy: Policy, evidence: Evidence, now: datetime) -> Verdict:
         decided=to_text(now),
         unused=tuple(waiver for waiver in policy.waivers if waiver.fingerprint not in used),
         notes=tuple(note for one in settled for note in one.notes),
+        unasked=tuple(section for section in SECTIONS if section not in policy.sections),
     )
 
 
@@ -82,15 +84,16 @@ def _blocked(rule: Rule, root: str, part: Part[object] | FileState, *, missing: 
     name = part.file if isinstance(part, Part) else part.name
     what = "is missing" if missing else "cannot be trusted"
     own = rule.id == root
+    reason = (part.problem if own else "") or f"{name} {what}."
     return RuleResult(
         rule=rule.id,
         title=rule.title,
         status=MISSING if missing else FAILED,
-        reason=(part.problem if own else "") or f"{name} {what}.",
+        reason=reason,
         found=f"{name} {what}",
         expected=rule.title,
         step=rule.step if own else "",
-        fingerprints=(fingerprint(rule.id, (name, part.sha256)),),
+        faults=(Standing(reason, fingerprint(rule.id, (name, part.sha256)), waivable=False),),
         because="" if own else root,
     )
 

@@ -23,7 +23,7 @@ def scan_separate(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
     both = [key for key in evidence.scan.signers if key.keyid in data]
     reasons = [f"The key {key.name} signed both the data set and its scan." for key in both]
     faults = tuple(Fault(reason, (key.keyid,)) for reason, key in zip(reasons, both, strict=True))
-    return Outcome(names([key.name for key in both]) + " signed both", "different keys", faults)
+    return Outcome(", ".join(key.name for key in both) or "different keys", "different keys", faults)
 
 
 def scan_subject(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
@@ -115,10 +115,7 @@ def scan_alarms(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
 
 
 def _alarm(alarm: AlarmRecord) -> str:
-    return (
-        f"The class {alarm.class_name!r} is {alarm.tier}: {alarm.rule_id} found {alarm.carriers} carriers "
-        f"({alarm.fingerprint})."
-    )
+    return f"The class {alarm.class_name!r} is {alarm.tier}: {alarm.rule_id} found {alarm.carriers} carriers."
 
 
 def _consistent(scan: ScanEvidence) -> bool:
@@ -126,10 +123,14 @@ def _consistent(scan: ScanEvidence) -> bool:
     return scan.verdict == tiers[0] if tiers else not scan.alarms and scan.verdict in _CALM
 
 
-_AGAIN = "Scan the signed data set again with `whitesquare scan` and sign it with the scanner's key"
+_AGAIN = "Scan the signed data set again and sign the result with the scanner's key"
+_HOW = (
+    "Scan with `whitesquare scan DATA --attested manifest.dsse.json --trust keys/ --key scanner.pem "
+    "-o json=RUN/scan.json -o attestation=RUN/scan.sigstore.json`."
+)
 _BOTH = ("dataset", "scan")
 RULES = (
-    Rule("scan-signed", "scan", "A scanner's key signed the scan", f"{_AGAIN}.", ("scan",), scan_signed),
+    Rule("scan-signed", "scan", "A scanner's key signed the scan", _HOW, ("scan",), scan_signed),
     Rule(
         "scan-separate", "scan", "Who signed the data set did not sign its scan",
         "Let somebody else scan, with a key of their own.", _BOTH, scan_separate,

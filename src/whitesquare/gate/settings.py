@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+SECTIONS = ("data", "scan", "training", "measure")
+"""Of a policy, those that ask for something."""
 TIERS = ("confirmed", "suspicious", "review")
 """Of alarms, strongest first; the same as ``whitesquare.scan.types.TIERS``."""
 MODES = ("scan model", "given model", "model-free")

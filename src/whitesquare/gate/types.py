@@ -140,6 +140,15 @@ class Waived:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """A fault that no waiver covers; with ``waivable``, one that names the fingerprint could."""
+
+    reason: str
+    fingerprint: str
+    waivable: bool
+
+
+@dataclass(frozen=True)
 class RuleResult:
     """What became of a rule.
 
@@ -147,12 +156,11 @@ class RuleResult:
         rule: its id.
         title: what holds when it passes.
         status: :data:`PASSED`, :data:`FAILED`, :data:`MISSING` or :data:`WAIVED`.
-        reason: why it did not pass; empty if it did.
+        reason: why it did not pass, in one text; empty if it did.
         found: what was found.
         expected: what the policy asks for.
         step: what to do next; empty if nothing.
-        fingerprints: of the faults that still stand.
-        waivable: those of them that a waiver could cover.
+        faults: all that stands against it.
         waived: faults that waivers cover.
         because: the rule whose failure left this one nothing to check; empty if it was checked.
     """
@@ -164,10 +172,14 @@ class RuleResult:
     found: str
     expected: str
     step: str
-    fingerprints: tuple[str, ...] = ()
-    waivable: tuple[str, ...] = ()
+    faults: tuple[Standing, ...] = ()
     waived: tuple[Waived, ...] = ()
     because: str = ""
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Fingerprints of the faults; of those that are waived, if none stands."""
+        return tuple(one.fingerprint for one in self.faults) or tuple(one.waiver.fingerprint for one in self.waived)
 
 
 @dataclass(frozen=True)
@@ -184,6 +196,7 @@ class Verdict:
         decided: UTC time.
         unused: waivers that cover nothing.
         notes: what was wrong with waivers.
+        unasked: sections that the policy does not have, so that nothing is known of what they would ask.
     """
 
     result: str
@@ -195,6 +208,7 @@ class Verdict:
     decided: str
     unused: tuple[Waiver, ...] = ()
     notes: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[RuleResult, ...]:

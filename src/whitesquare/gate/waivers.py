@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from whitesquare.gate.settings import Policy
-from whitesquare.gate.types import FAILED, MISSING, PASSED, WAIVED, Fault, Outcome, Rule, RuleResult, Waived
+from whitesquare.gate.types import FAILED, MISSING, PASSED, WAIVED, Outcome, Rule, RuleResult, Standing, Waived
 
 
 def fingerprint(rule: str, content: Sequence[str]) -> str:
@@ -31,7 +31,7 @@ def settle(rule: Rule, outcome: Outcome, policy: Policy, now: datetime) -> Settl
     """Turn what a rule saw into its result: faults that a valid waiver covers do not count, but stay named."""
     waivers = {waiver.fingerprint: waiver for waiver in policy.waivers}
     today = now.astimezone(UTC).date()
-    standing: list[tuple[Fault, str]] = []
+    standing: list[Standing] = []
     waived: list[Waived] = []
     used: list[str] = []
     notes: list[str] = []
@@ -43,7 +43,7 @@ def settle(rule: Rule, outcome: Outcome, policy: Policy, now: datetime) -> Settl
         if waiver is not None and fault.waivable and today <= waiver.expires:
             waived.append(Waived(fault.reason, waiver))
             continue
-        standing.append((fault, key))
+        standing.append(Standing(fault.reason, key, fault.waivable))
         if waiver is not None:
             why = f"it expired on {waiver.expires}" if fault.waivable else "nobody can waive that"
             notes.append(f"The waiver by {waiver.by} for {rule.id} does not count: {why}.")
@@ -52,12 +52,11 @@ def settle(rule: Rule, outcome: Outcome, policy: Policy, now: datetime) -> Settl
         rule=rule.id,
         title=rule.title,
         status=status,
-        reason=" ".join(fault.reason for fault, _ in standing) or " ".join(one.reason for one in waived),
+        reason=" ".join(one.reason for one in standing) or " ".join(one.reason for one in waived),
         found=outcome.found,
         expected=outcome.expected,
         step=rule.step if standing else "",
-        fingerprints=tuple(key for _, key in standing),
-        waivable=tuple(key for fault, key in standing if fault.waivable),
+        faults=tuple(standing),
         waived=tuple(waived),
     )
     return Settled(result, tuple(used), tuple(notes))

@@ -36,7 +36,12 @@ def _case(suite: Xml.Element, rule: RuleResult) -> None:
     case = Xml.SubElement(suite, "testcase", classname="whitesquare.gate", name=rule.rule, time="0.000")
     if rule.status in (FAILED, MISSING):
         failure = Xml.SubElement(case, "failure", type=rule.status, message=_fit(formats.short(rule.reason, 300)))
-        told = [rule.reason, f"found: {rule.found}", f"expected: {rule.expected}", f"next: {rule.step}"]
+        told = [
+            *(one.reason for one in rule.faults),
+            f"found: {rule.found}",
+            f"expected: {rule.expected}",
+            f"next: {rule.step}",
+        ]
         failure.text = _fit("\n".join(formats.visible(line) for line in told))
     elif rule.status == WAIVED:
         said = "; ".join(f"{one.reason} Waived by {one.waiver.by}: {one.waiver.reason}" for one in rule.waived)

@@ -4,9 +4,9 @@ import re
 
 from whitesquare.gate.types import PASSED, RuleResult, Verdict
 from whitesquare.report import formats
-from whitesquare.report.gate_text import MEANING, headline, unused
+from whitesquare.report.gate_text import MOST, headline, meaning, unused
 
-_SAFE = re.compile(r"[^A-Za-z0-9 ,;]")
+_SAFE = re.compile(r"[^A-Za-z0-9 ,;()%=]")
 _NOTIFIES = re.compile("([@#])")
 
 
@@ -27,7 +27,8 @@ def gate_markdown(verdict: Verdict) -> str:
     ]
     remarks = [f"- {escape(text, 400)}" for text in (*verdict.notes, *unused(verdict))]
     parts += ["\n".join(found) for found in (waived, remarks) if found]
-    parts.append(escape(MEANING, 1000))
+    if verdict.result == PASSED:
+        parts.append(escape(meaning(verdict), 1000))
     return "\n\n".join(parts) + "\n"
 
 
@@ -43,9 +44,10 @@ def _row(rule: RuleResult) -> str:
 
 
 def _details(rule: RuleResult) -> str:
-    found = [
-        f"- **{rule.rule}**: {escape(rule.reason, 1200)}",
-        f"  - expected: {escape(rule.expected, 400)}",
-        f"  - next: {escape(rule.step, 400)}",
-    ]
-    return "\n".join(found + [f"  - to waive: `{key}`" for key in rule.waivable])
+    found = [f"- **{rule.rule}**"]
+    for fault in rule.faults[:MOST]:
+        waive = f" (to waive: `{fault.fingerprint}`)" if fault.waivable else ""
+        found.append(f"  - {escape(fault.reason, 600)}{waive}")
+    found += [f"  - and {len(rule.faults) - MOST} more"] if len(rule.faults) > MOST else []
+    found += [f"  - expected: {escape(rule.expected, 400)}", f"  - next: {escape(rule.step, 400)}"]
+    return "\n".join(found)

@@ -108,7 +108,7 @@ def _descriptor(rule: Rule, used: Sequence[Taxonomy]) -> dict[str, Any]:
 
 
 def _result(rule: Rule, index: int, result: RuleResult) -> dict[str, Any]:
-    keys = result.fingerprints or tuple(one.waiver.fingerprint for one in result.waived)
+    keys = result.fingerprints
     told = [result.reason, f"Expected: {result.expected}.", f"Next: {result.step}" if result.step else ""]
     record = {
         "ruleId": rule.id,

@@ -4,18 +4,22 @@ import json
 from dataclasses import asdict
 from textwrap import wrap
 
-from whitesquare.gate.types import FAILED, PASSED, RuleResult, Verdict
+from whitesquare.gate.types import PASSED, RuleResult, Verdict
 from whitesquare.report import formats
 
 WIDTH = 80
 FORMAT = "whitesquare gate 1"
 """Value of ``format``; it changes when a reader of the old form would misread the new one."""
 
-MEANING = (
-    "PASSED means: these keys approved these samples with these labels, these detectors looked at all of them and "
-    "raised no alarm that counts, and this training read exactly them, as far as the policy asks. It is no proof "
-    "that there is no poison."
-)
+_MEANINGS = {
+    "data": "these keys approved these samples with these labels",
+    "scan": "these detectors looked at all of them and raised no alarm that counts",
+    "training": "this training read exactly them",
+    "measure": "the model did what it must on the images it was measured on",
+}
+LIMIT = "It is no proof that there is no poison."
+MOST = 20
+"""Faults of one rule that are written out; all of them are in the JSON."""
 _RULE, _STATUS = 18, 8
 
 
@@ -26,6 +30,13 @@ def headline(verdict: Verdict) -> str:
     waived = f", {counts['WAIVED']} waived" if counts["WAIVED"] else ""
     text = f"{verdict.result}: {counts['PASSED']} of {total} rules passed{waived}"
     return f"{text}; the rest lacks evidence" if verdict.only_missing else text
+
+
+def meaning(verdict: Verdict) -> str:
+    """Say what a PASSED verdict means, and what it does not."""
+    asked = "; ".join(text for section, text in _MEANINGS.items() if section not in verdict.unasked)
+    unasked = f" Not asked by the policy, so not known: {', '.join(verdict.unasked)}." if verdict.unasked else ""
+    return f"PASSED means: {asked}.{unasked} {LIMIT}"
 
 
 def lines(verdict: Verdict) -> list[str]:
@@ -48,7 +59,7 @@ def lines(verdict: Verdict) -> list[str]:
     if remarks:
         found += ["", *(line for remark in remarks for line in _wrapped(remark, 400))]
     if verdict.result == PASSED:
-        found += ["", *_wrapped(MEANING, 400)]
+        found += ["", *wrap(meaning(verdict), WIDTH)]
     return found
 
 
@@ -62,7 +73,7 @@ def unused(verdict: Verdict) -> list[str]:
 
 def gate_json(verdict: Verdict) -> str:
     """Write a verdict as JSON."""
-    record = {"format": FORMAT, **asdict(verdict), "headline": headline(verdict), "meaning": MEANING}
+    record = {"format": FORMAT, **asdict(verdict), "headline": headline(verdict), "meaning": meaning(verdict)}
     return json.dumps(record, indent=1, default=str, allow_nan=False) + "\n"
 
 
@@ -73,12 +84,14 @@ def _line(rule: RuleResult) -> str:
 
 
 def _details(rule: RuleResult) -> list[str]:
-    found = _wrapped(f"{rule.rule}: {rule.reason}", 1200)
+    many = len(rule.faults) > 1
+    found = [f"{rule.rule}: {len(rule.faults)} faults"] if many else []
+    for fault in rule.faults[:MOST]:
+        found += _wrapped(f"- {fault.reason}" if many else f"{rule.rule}: {fault.reason}", 600, "  " if many else "")
+        found += [f"    to waive: {fault.fingerprint}"] if fault.waivable else []
+    found += [f"  and {len(rule.faults) - MOST} more, in -o json"] if len(rule.faults) > MOST else []
     found += _wrapped(f"expected: {rule.expected}", 400, "  ")
-    found += _wrapped(f"next: {rule.step}", 400, "  ")
-    if rule.status == FAILED:
-        found += [f"  to waive: {key}" for key in rule.waivable]
-    return found
+    return found + _wrapped(f"next: {rule.step}", 400, "  ")
 
 
 def _wrapped(text: str, limit: int, indent: str = "") -> list[str]:
