@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from whitesquare.cli import app
+from whitesquare.gate.policy import load_policy
 from whitesquare.gate.types import VSA
 from whitesquare.provenance import times
 from whitesquare.provenance.attest import attest
@@ -22,7 +23,7 @@ from whitesquare.provenance.evidence import SCAN
 from whitesquare.provenance.keys import generate
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 
-from .world import ALARM, DATASET, FULL, NOW, TRAINED, World, digest, keyring, scanned, signer, trusted
+from .world import ALARM, FULL, NOW, TRAINED, World, digest, keyring, scanned, signer, trusted
 
 
 @pytest.fixture(autouse=True)
@@ -175,8 +176,9 @@ def test_a_first_policy(tmp_path: Path) -> None:
     path = tmp_path / "new" / "policy.toml"
     assert call("gate", "--init", path).exit_code == 0
     (tmp_path / "new" / "keys").symlink_to(keyring() / "trusted")
-    code = World(dataset=replace(DATASET)).write(tmp_path / "run")
-    found = gate(code, path)
+    must = load_policy(path).scan.require_detectors
+    scan = scanned(detectors=must)
+    found = gate(World(scan=scan).write(tmp_path / "run"), path)
     assert found.exit_code == 0, found.stdout
 
 

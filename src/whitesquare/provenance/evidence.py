@@ -56,7 +56,7 @@ class ScanEvidence:
         verdict: of the scan.
         alarms: all of them.
         detectors: names of those that ran.
-        not_run: by name, why the others did not.
+        not_run: by name, why others did not that were asked to.
         mode: ``scan model``, ``given model`` or ``model-free``.
         seed: of the scan.
         version: of whitesquare.

@@ -13,7 +13,7 @@ from whitesquare.provenance.statements import TEST_RESULT_TYPE, Subject, encode_
 from whitesquare.provenance.times import to_text, utc_now
 from whitesquare.provenance.types import MANIFEST
 from whitesquare.scan.fingerprints import flags_by_group, group_fingerprint
-from whitesquare.scan.types import ScanResult
+from whitesquare.scan.types import NOT_ASKED, ScanResult
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def scan_evidence_of(
         verdict=result.verdict,
         alarms=alarms,
         detectors=tuple(run.name for run in result.runs if not run.reason),
-        not_run=result.not_run,
+        not_run={name: why for name, why in result.not_run.items() if why != NOT_ASKED},
         mode=result.mode,
         seed=result.seed,
         version=whitesquare.__version__,
