@@ -1,8 +1,6 @@
 """Whatever lies in a run folder, the gate answers with a verdict, and with PASSED only to what was signed."""
 
 import json
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -26,7 +24,7 @@ from whitesquare.report.gate_markdown import gate_markdown
 from whitesquare.report.gate_sarif import gate_sarif
 from whitesquare.report.gate_text import gate_json, lines
 
-from .world import MEASURED, SCAN_SAID, TRAINED, World, digest, signer, verdict_of
+from .world import MEASURED, SCAN_SAID, TRAINED, World, digest, new_folder, signer, verdict_of
 
 PARTS = {SCAN: "scan", PROVENANCE: "training", MEASURE: "measure"}
 NAMES = (SCAN, PROVENANCE, MEASURE, ENVELOPE)
@@ -50,11 +48,7 @@ def rendered(verdict: Verdict) -> None:
     assert all(len(line) <= 80 for line in lines(verdict))
 
 
-def fresh() -> Path:
-    return World().write(Path(mkdtemp(prefix="whitesquare-fuzz-")))
-
-
-RUN = fresh()
+RUN = World().write(new_folder())
 WHOLE = {name: (RUN / name).read_bytes() for name in NAMES}
 
 

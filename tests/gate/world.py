@@ -1,6 +1,8 @@
 """A small world: keys with roles, a run folder with all its evidence, and ways to spoil one thing at a time."""
 
+import atexit
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -64,13 +66,25 @@ TRIGGER = "patch:size=2,corner=br,margin=1,x=0,y=0,value=255,opacity=1.0"
 ROLES = {"alice": "data", "bob": "review", "carol": "scanner", "dave": "trainer", "gate": "gate"}
 
 
+@cache
+def _scratch() -> Path:
+    folder = Path(mkdtemp(prefix="whitesquare-gate-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def new_folder() -> Path:
+    """An empty folder that goes when the tests end."""
+    return Path(mkdtemp(dir=_scratch()))
+
+
 def digest(data: bytes) -> str:
     return sha256(data).hexdigest()
 
 
 def manifest(salt: str = "") -> bytes:
     """A manifest of sixty samples to train on and ten to test on."""
-    path = Path(mkdtemp(prefix="whitesquare-manifest-")) / MANIFEST
+    path = new_folder() / MANIFEST
     with manifest_writer(path) as writer:
         samples = range(70)
         writer.add(
@@ -125,7 +139,7 @@ def policy(text: str = FULL, folder: Path = Path()) -> Policy:
 @cache
 def keyring() -> Path:
     """A folder of keys, made once: NAME.pem and, in ``trusted/``, what the gate trusts."""
-    folder = Path(mkdtemp(prefix="whitesquare-keys-"))
+    folder = new_folder()
     for name, role in ROLES.items():
         generate(folder / name, "ed25519", None, {"role": role})
     generate(folder / "mallory", "ed25519", None, {"role": "scanner"})
@@ -251,7 +265,7 @@ class World:
 @cache
 def good() -> Evidence:
     """The evidence of an untouched world."""
-    return gather(World().write(Path(mkdtemp(prefix="whitesquare-run-"))))
+    return gather(World().write(new_folder()))
 
 
 def gather(run: Path, now: datetime = NOW) -> Evidence:
