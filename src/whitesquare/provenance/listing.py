@@ -249,9 +249,10 @@ def _tasks(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
 def _told(
     hashed: Iterator[tuple[list[Piece], Hashed]], root: int, on_progress: Progress
 ) -> Iterator[tuple[list[Piece], Hashed]]:
-    total = 0 if on_progress is silent else count_files(root)
-    done = 0
+    total = done = 0
     for task, found in hashed:
+        if not done and on_progress is not silent:  # not before, so that the workers are at work meanwhile
+            total = count_files(root)
         yield task, found
         done += len(found.sizes)
         on_progress("hash", done, max(total, done + 1))
