@@ -15,11 +15,10 @@ from typer.testing import CliRunner, Result
 
 from whitesquare.cli import app
 from whitesquare.gate.policy import load_policy
-from whitesquare.gate.types import VSA
 from whitesquare.provenance import times
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.dataset import read_dataset
-from whitesquare.provenance.evidence import SCAN
+from whitesquare.provenance.evidence import SCAN, VSA
 from whitesquare.provenance.keys import generate
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 

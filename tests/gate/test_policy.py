@@ -26,7 +26,7 @@ from whitesquare.gate.settings import (
     TrainingPolicy,
     Waiver,
 )
-from whitesquare.scan.run import SLOW
+from whitesquare.scan.run import DEFAULT
 from whitesquare.triggers import parse_trigger, trigger_spec
 
 from .world import FULL, policy
@@ -151,7 +151,7 @@ def test_the_triggers_of_the_example_are_written_as_measure_writes_them() -> Non
 
 
 def test_the_example_passes_a_scan_as_it_is_made_by_default() -> None:
-    assert set(policy(example()).scan.allow_not_run) == set(SLOW)
+    assert set(policy(example()).scan.require_detectors) <= set(DEFAULT)
 
 
 def test_the_docs_explain_every_key() -> None:

@@ -21,10 +21,10 @@ from whitesquare.gate.collect import collect
 from whitesquare.gate.release import NAMES, release
 from whitesquare.gate.rules import decide
 from whitesquare.gate.settings import Policy
-from whitesquare.gate.types import FAILED, PASSED, VSA
+from whitesquare.gate.types import FAILED, PASSED
 from whitesquare.gate.vsa import LEVELS, read_vsa, trust_digest, vsa_predicate, write_vsa
 from whitesquare.provenance.dsse import encode_bundle, read_envelope, sign
-from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN
+from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, VSA
 from whitesquare.provenance.statements import VSA_TYPE, Subject, encode_statement
 from whitesquare.provenance.types import ENVELOPE
 

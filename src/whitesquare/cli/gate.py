@@ -58,8 +58,9 @@ def gate(
         from whitesquare.gate.collect import collect
         from whitesquare.gate.policy import load_policy
         from whitesquare.gate.rules import decide
-        from whitesquare.gate.types import PASSED, VSA
+        from whitesquare.gate.types import PASSED
         from whitesquare.gate.vsa import vsa_predicate, write_vsa
+        from whitesquare.provenance.evidence import VSA
         from whitesquare.provenance.keys import load_signer
         from whitesquare.provenance.times import utc_now
 

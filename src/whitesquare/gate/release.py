@@ -10,9 +10,9 @@ from whitesquare.folders import check_output, output_folder
 from whitesquare.gate.checks import SKEW, brief
 from whitesquare.gate.collect import OTHERS
 from whitesquare.gate.settings import GATE, Policy
-from whitesquare.gate.types import MODEL, PASSED, VSA
+from whitesquare.gate.types import MODEL, PASSED
 from whitesquare.gate.vsa import Summary, read_vsa, trust_digest
-from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN
+from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, VSA
 from whitesquare.provenance.keys import TrustedKey
 
 NAMES = (MODEL, *OTHERS, PROVENANCE, SCAN, MEASURE, VSA)

@@ -14,7 +14,7 @@ from whitesquare.provenance.types import DatasetPredicate
 T_co = TypeVar("T_co", covariant=True)
 
 PASSED, FAILED, MISSING, WAIVED = "PASSED", "FAILED", "MISSING", "WAIVED"
-MODEL, CARD, VICTIM, VSA = "model.safetensors", "model.json", "victim.json", "vsa.sigstore.json"
+MODEL, CARD, VICTIM = "model.safetensors", "model.json", "victim.json"
 
 
 @dataclass(frozen=True)

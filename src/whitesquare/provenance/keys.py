@@ -194,7 +194,13 @@ def load_trusted(place: Path) -> tuple[TrustedKey, ...]:
         raise UsageError(f"There is no folder of trusted keys {place}; put the public keys ({PUBLIC}) into it.")
     paths = sorted(place.iterdir()) if place.is_dir() else [place]
     paths = [path for path in paths if path.suffix in (PUBLIC, PRIVATE) and path.is_file()]
-    found = {key.keyid: key for key in (load_public(path) for path in paths if _is_public(path))}
+    found: dict[str, TrustedKey] = {}
+    for key in (load_public(path) for path in paths if _is_public(path)):
+        if (other := found.setdefault(key.keyid, key)) is not key:
+            raise UsageError(
+                f"{place} holds one key under two names, {other.name!r} and {key.name!r}, which would count as one "
+                "signer with either role; remove one of them."
+            )
     if not found:
         raise UsageError(f"{place} holds no public key; expected PEM files that end in {PUBLIC}.")
     return tuple(found.values())
