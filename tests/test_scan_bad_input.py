@@ -210,11 +210,11 @@ def test_a_folder_in_which_nothing_can_be_read_is_nothing_to_scan(tmp_path):
 
 
 def test_each_file_is_decoded_once_and_content_stays_the_files_own(photos, monkeypatch):
-    from whitesquare.data import part, readable_part
+    from whitesquare.data import folder, readable_part
 
     calls = []
-    decode = part.decode_image
-    monkeypatch.setattr(part, "decode_image", lambda path: calls.append(path) or decode(path))
+    decode = folder.decode_image
+    monkeypatch.setattr(folder, "decode_image", lambda path: calls.append(path) or decode(path))
     dataset, skipped = readable_part(open_dataset(photos))
     assert (len(calls), len(dataset.ids), len(skipped)) == (69, 62, 7)
     dataset.images(slice(None))

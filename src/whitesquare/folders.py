@@ -1,9 +1,10 @@
 """Output folders: written beside their place and moved there whole, and never over something that is not ours."""
 
+import errno
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -123,10 +124,19 @@ def _own_names(place: Path) -> list[str]:
 
 
 def _swap(part: Path, place: Path) -> None:
-    if not place.exists():
-        part.rename(place)
-        return
-    old = place.with_name(f".{place.name}.{uuid4().hex}.old")
-    place.rename(old)
-    part.rename(place)
-    shutil.rmtree(old)
+    """Move ``part`` to ``place``, and what is there away; of two runs that do so at once, one wins, whole."""
+    old: list[Path] = []
+    try:
+        while True:
+            try:
+                part.rename(place)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            old.append(place.with_name(f".{place.name}.{uuid4().hex}.old"))
+            with suppress(FileNotFoundError):  # another run has moved it away a moment ago
+                place.rename(old[-1])
+    finally:
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)

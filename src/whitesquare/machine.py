@@ -2,6 +2,7 @@
 
 import os
 import platform
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,6 +20,16 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def code_digest() -> str:
+    """Return the SHA-256, hexadecimal, over names and content of all source files of whitesquare, installed or not."""
+    root = Path(whitesquare.__file__).parent
+    digest = sha256()
+    for path in sorted(root.rglob("*.py")):
+        for part in (path.relative_to(root).as_posix().encode(), path.read_bytes()):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
 
 
 def machine(precision: str | None = None) -> dict[str, str]:

@@ -7,13 +7,14 @@ Every network takes float images in [0, 1], shape ``(N, C, H, W)``, of any size 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from whitesquare.errors import DataError, UsageError, unknown_name
@@ -76,10 +77,17 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network and its card."""
+    """A trained network and its card.
+
+    Attributes:
+        network: ready to evaluate.
+        card: what it is.
+        digest: SHA-256, hexadecimal, of the file of weights it was read from; empty if it was read from none.
+    """
 
     network: nn.Module
     card: ModelCard
+    digest: str = ""
 
 
 def _head(features: int, a: Architecture) -> list[nn.Module]:
@@ -272,8 +280,9 @@ def load_model(folder: Path, weights: str = WEIGHTS) -> Model:
             )
     card = decode(ModelCard, paths[1].read_text(encoding="utf-8", errors="replace"), where=str(paths[1]))
     network = build(card.architecture, seed=0)
+    content = paths[0].read_bytes()
     try:
-        network.load_state_dict(load_file(paths[0]))
+        network.load_state_dict(load(content))
     except (SafetensorError, RuntimeError) as error:
         raise DataError(f"{paths[0]} cannot be loaded as {card.architecture.name!r}: {error}.") from error
-    return Model(network.eval(), card)
+    return Model(network.eval(), card, sha256(content).hexdigest())

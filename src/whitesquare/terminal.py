@@ -88,8 +88,12 @@ def say_json(text: str) -> None:
 
 def complain(text: str) -> None:
     """Print a sentence on stderr, without markup; line breaks in names are shown, not obeyed."""
-    safe = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
-    Console(stderr=True, soft_wrap=True).print(safe, markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True).print(printable(text), markup=False, highlight=False)
+
+
+def printable(text: str) -> str:
+    """Show what would break a line or drive a terminal instead of doing it."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def percent(value: float | None) -> str:

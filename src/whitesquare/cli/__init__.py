@@ -9,8 +9,10 @@ import typer
 
 import whitesquare
 from whitesquare import terminal
+from whitesquare.cli.attest import attest
 from whitesquare.cli.bench import bench
 from whitesquare.cli.cleanse import cleanse
+from whitesquare.cli.countersign import countersign
 from whitesquare.cli.demo import demo
 from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS
@@ -49,7 +51,7 @@ def _options(version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
 
 
-for verb in (demo, poison, train, measure, scan, cleanse, drill, report, bench, explain, keygen):
+for verb in (demo, poison, train, measure, scan, cleanse, drill, report, bench, explain, keygen, attest, countersign):
     app.command()(verb)
 app.command("list")(list_)
 

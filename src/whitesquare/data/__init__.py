@@ -7,12 +7,13 @@ import numpy as np
 from whitesquare.data.arrays import ArrayDataset, from_arrays, load_npz, write_npz
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.folder import ImageFolder, load_image_folder, write_png_folder
-from whitesquare.data.idx import has_idx, load_idx_folder, read_idx, write_idx, write_idx_folder
+from whitesquare.data.idx import load_idx_folder, read_idx, write_idx, write_idx_folder
 from whitesquare.data.mnist import load_mnist
-from whitesquare.data.names import SPLITS, check_split
+from whitesquare.data.names import check_split
 from whitesquare.data.overlay import Overlay
 from whitesquare.data.part import Part, held, readable_part
 from whitesquare.errors import DataError, UsageError, unknown_name
+from whitesquare.layouts import SPLITS, dataset_kinds
 from whitesquare.types import ImageDataset, Progress, silent
 
 __all__ = [
@@ -100,7 +101,7 @@ def format_of(source: str | Path) -> str:
     if source == "mnist":
         return "idx"
     path = Path(source)
-    return next(iter(_kinds(path)), "png-folder") if path.is_dir() else "npz"
+    return next(iter(dataset_kinds(path)), "png-folder") if path.is_dir() else "npz"
 
 
 def require_classes(dataset: ImageDataset) -> None:
@@ -145,7 +146,7 @@ def write_dataset(
     if fmt not in FORMATS:
         raise unknown_name("format", fmt, FORMATS)
     folder = Path(path)
-    if others := [kind for kind in _kinds(folder) if kind != fmt]:
+    if others := [kind for kind in dataset_kinds(folder) if kind != fmt]:
         raise UsageError(f"{folder} holds a data set in the format {others[0]}; remove it or choose another folder.")
     splits = {"train": train} if test is None else {"train": train, "test": test}
     if fmt == "idx":
@@ -159,18 +160,8 @@ def write_dataset(
     return ids["train"]
 
 
-def _kinds(folder: Path) -> list[str]:
-    """Formats whose files lie in a folder; class folders count only inside ``train`` and ``test``."""
-    found = {
-        "idx": has_idx(folder),
-        "npz": any((folder / f"{split}.npz").is_file() for split in SPLITS),
-        "png-folder": any((folder / split).is_dir() for split in SPLITS),
-    }
-    return [kind for kind, present in found.items() if present]
-
-
 def _open_folder(folder: Path, split: str) -> ImageDataset:
-    kinds = _kinds(folder)
+    kinds = dataset_kinds(folder)
     if len(kinds) > 1:
         raise DataError(
             f"{folder} holds data sets in the formats {', '.join(kinds)}; expected one, so move the others."

@@ -2,16 +2,14 @@
 
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from whitesquare.errors import DataError
 from whitesquare.types import UInt8Array
-
-SUFFIXES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "pgm"})
-"""What an image file's name ends with, in lower case."""
 
 MAX_PIXELS = 64_000_000
 """Largest image (width x height) that is decoded; checked in the header, before anything is allocated."""
@@ -49,8 +47,34 @@ def decode_image(path: Path) -> UInt8Array:
     Raises:
         DataError: if it is damaged, larger than :data:`MAX_PIXELS`, transparent, or not 8 bits per channel.
     """
+    return _decode(path, path)
+
+
+def decode_bytes(content: bytes, path: Path) -> UInt8Array:
+    """Decode the content of an image file that was read already; else as :func:`decode_image`.
+
+    Args:
+        content: of the file.
+        path: the file, for the errors.
+
+    Raises:
+        DataError: see :func:`decode_image`.
+    """
+    return _decode(BytesIO(content), path)
+
+
+def decoder() -> str:
+    """Name what turns files into pixels here, with versions: two decoders may see two pictures in one JPEG file."""
+    parts = {"Pillow": "pil", "libjpeg": "jpg", "zlib": "zlib", "webp": "webp", "libtiff": "libtiff"}
+    found = {name: features.version(part) for name, part in parts.items()}
+    if turbo := features.version_feature("libjpeg_turbo"):
+        found["libjpeg-turbo"] = turbo
+    return ", ".join(f"{name} {version}" for name, version in found.items() if version)
+
+
+def _decode(source: Path | BytesIO, path: Path) -> UInt8Array:
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
+        with Image.open(source, formats=_FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise DataError(
                     f"{path} is {picture.width}x{picture.height}, expected at most {MAX_PIXELS} pixels; scale it down."

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +11,14 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
-from whitesquare.data.decode import SUFFIXES, decode_image
-from whitesquare.data.names import SPLITS, check_name, check_split, class_order, is_plain
+from whitesquare.data.decode import decode_bytes, decode_image
+from whitesquare.data.names import check_name, check_split
 from whitesquare.errors import DataError, UsageError
+from whitesquare.layouts import SPLITS, SUFFIXES, class_order, is_image, is_plain
 from whitesquare.types import ImageDataset, Index, IntArray, Progress, UInt8Array, silent
+
+OnRead = Callable[[int, bytes], None]
+"""``on_read(position, content)``: told the very bytes of a file that are decoded next; it may raise."""
 
 _CHUNK = 4096
 """Images held in memory at a time while writing."""
@@ -28,17 +33,32 @@ class ImageFolder:
         classes: class names, the names of the folders.
         ids: paths of the files below ``root``, with forward slashes.
         labels: ``(N,)`` int64, read-only.
+        on_read: told the bytes of every file that is decoded.
     """
 
     root: Path
     classes: tuple[str, ...]
     ids: tuple[str, ...]
     labels: IntArray
+    on_read: OnRead | None = None
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """``(C, H, W)`` of the first image, which every other must share."""
-        return decode_image(self.root / self.ids[0]).shape
+        return self.image(0).shape
+
+    def image(self, i: int) -> UInt8Array:
+        """Decode one image as ``(C, H, W)`` uint8, whatever the others are like.
+
+        Raises:
+            DataError: if the file is damaged or too large.
+        """
+        path = self.root / self.ids[i]
+        if self.on_read is None:
+            return decode_image(path)
+        content = self.content(i)
+        self.on_read(i, content)
+        return decode_bytes(content, path)
 
     def images(self, index: Index) -> UInt8Array:
         """Decode images as ``(B, C, H, W)`` uint8, C = 1 or 3.
@@ -48,8 +68,8 @@ class ImageFolder:
         """
         positions = np.arange(len(self.ids))[index]
         batch = np.empty((len(positions), *self.shape), dtype=np.uint8)
-        for slot, i in enumerate(positions):
-            pixels = decode_image(self.root / self.ids[i])
+        for slot, i in enumerate(positions.tolist()):
+            pixels = self.image(i)
             if pixels.shape != self.shape:
                 raise DataError(
                     f"{self.root / self.ids[i]} is {describe(pixels.shape)} but {self.root / self.ids[0]} "
@@ -214,7 +234,7 @@ def _image_files(folder: os.DirEntry[str], root: Path) -> list[str]:
                 f"{entry.path!r} is a folder inside a class folder, expected images only; "
                 "move its images up or remove it."
             )
-        if entry.name.rpartition(".")[2].lower() in SUFFIXES and _inside(entry, root).is_file():
+        if is_image(entry.name) and _inside(entry, root).is_file():
             names.append(entry.name)
     if entries and not names:
         raise DataError(

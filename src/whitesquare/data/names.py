@@ -1,13 +1,7 @@
 """Rules for the names that reach reports, manifests and file systems: splits, sample ids, class names."""
 
-import unicodedata
-
 from whitesquare.errors import DataError, unknown_name
-
-SPLITS = ("train", "test")
-
-_BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Unicode categories that end a line, drive a terminal or cannot be written as UTF-8."""
+from whitesquare.layouts import SPLITS, is_plain
 
 
 def check_split(split: str) -> None:
@@ -18,13 +12,6 @@ def check_split(split: str) -> None:
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
-
-
-def is_plain(name: str) -> bool:
-    """Tell whether ``name`` is non-empty and free of control characters and line breaks."""
-    if name.isprintable():  # the fast path: nearly every name
-        return bool(name)
-    return not any(unicodedata.category(letter) in _BREAKING for letter in name)
 
 
 def check_name(name: str, what: str, where: str) -> None:
@@ -57,10 +44,3 @@ def check_names(names: tuple[str, ...], what: str, where: str) -> None:
         if name in seen:
             raise DataError(f"{where}: the {what} {name!r} occurs twice; expected unique names, so rename one.")
         seen.add(name)
-
-
-def class_order(name: str) -> tuple[int, int, str]:
-    """Sorting key of class folders: whole numbers first and as numbers, then the other names."""
-    if name.isascii() and name.isdigit():
-        return (0, int(name), name)
-    return (1, 0, name)

@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 
-from whitesquare.data.decode import decode_image
 from whitesquare.data.folder import ImageFolder, describe
 from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.types import ImageDataset, Index, IntArray, Progress, UInt8Array, silent
@@ -87,9 +86,9 @@ def readable_part(dataset: ImageDataset, on_progress: Progress = silent) -> tupl
         return dataset, {}
     decoded: dict[int, UInt8Array] = {}
     skipped: dict[int, str] = {}
-    for i, name in enumerate(dataset.ids):
+    for i in range(len(dataset.ids)):
         try:
-            decoded[i] = decode_image(dataset.root / name)
+            decoded[i] = dataset.image(i)
         except DataError as error:
             skipped[i] = str(error)
         if i % 1000 == 999 or i + 1 == len(dataset.ids):

@@ -43,6 +43,10 @@ class Signer(Protocol):
     def keyid(self) -> str:
         """See :func:`key_id`."""
 
+    @property
+    def public(self) -> PublicKey:
+        """The key that verifies."""
+
     def sign(self, message: bytes) -> bytes:
         """Return the signature of ``message``: ECDSA (DER) over SHA-256, or Ed25519."""
 
@@ -94,6 +98,11 @@ class FileSigner:
     keyid: str
     private: PrivateKey
 
+    @property
+    def public(self) -> PublicKey:
+        """See :class:`Signer`."""
+        return self.private.public_key()
+
     def sign(self, message: bytes) -> bytes:
         """See :class:`Signer`."""
         if isinstance(self.private, Ed25519PrivateKey):
@@ -106,6 +115,7 @@ class UriSigner:
     """A signer of ``securesystemslib``: a hardware module or a key service, named by a URI."""
 
     keyid: str
+    public: PublicKey
     remote: "Remote"
 
     def sign(self, message: bytes) -> bytes:
@@ -288,7 +298,7 @@ def _remote_signer(key: str) -> UriSigner:
         remote = Remotes.from_priv_key_uri(uri, SSlibKey.from_crypto(known.public, known.keyid))
     except (ValueError, OSError, ImportError, Error) as error:
         raise UsageError(f"Nothing can sign with {uri}: {error}.") from error
-    return UriSigner(known.keyid, remote)
+    return UriSigner(known.keyid, known.public, remote)
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:

@@ -3,7 +3,16 @@
 Nothing here or in its neighbours needs NumPy, so that a gate installs and starts quickly.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Progress = Callable[[str, int, int], None]
+"""``on_progress(step, done, total)``, as in :mod:`whitesquare.types`, which needs NumPy."""
+
+
+def silent(step: str, done: int, total: int) -> None:
+    """Report no progress."""
+
 
 MANIFEST = "manifest.parquet"
 BUNDLE = "manifest.sigstore.json"

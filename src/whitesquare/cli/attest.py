@@ -1,0 +1,86 @@
+"""``whitesquare attest``: say what a data set is, and sign it."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import exit_codes
+from whitesquare.cli.options import DataSource, OutputFolder
+from whitesquare.cli.passwords import password_of
+
+if TYPE_CHECKING:
+    from whitesquare.provenance.keys import Signer
+    from whitesquare.provenance.types import DatasetPredicate
+
+
+def attest(
+    data: DataSource,
+    key: Annotated[list[str], typer.Option(help="Private key: a file, or URI#PUBLIC.pub; repeatable.")],
+    output: OutputFolder,
+    previous: Annotated[
+        Path | None, typer.Option(help="Bundle of the version before; default: what OUTPUT holds.")
+    ] = None,
+    version: Annotated[int | None, typer.Option(help="Default: one more than the version before.", min=1)] = None,
+    name: Annotated[str | None, typer.Option(help="What the data set is called in all its versions.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Address it came from; repeatable.")] = None,
+    expires: Annotated[str | None, typer.Option(help="When it ends to be accepted: 90d, or 2027-01-31.")] = None,
+    trust: Annotated[
+        Path | None, typer.Option(help="Public keys that may have signed the version before; default: of --key.")
+    ] = None,
+    pixels: Annotated[bool, typer.Option("--pixels", help="Digest decoded pixels, too: tells a new encoding.")] = False,
+) -> None:
+    """Sign what a data set is: every file with its label, size and digest, in a manifest and a bundle."""
+    with exit_codes():
+        from whitesquare.provenance.attest import attest as sign
+        from whitesquare.provenance.keys import load_signer, load_trusted
+        from whitesquare.provenance.times import parse_expiry, utc_now
+        from whitesquare.provenance.types import Source
+
+        now = utc_now()
+        until = parse_expiry(expires, now) if expires else None
+        trusted = load_trusted(trust) if trust else ()
+        signers = [load_signer(one, password_of) for one in key]
+        with terminal.progress() as on_progress:
+            made = sign(
+                data,
+                signers,
+                output,
+                previous=previous,
+                version=version,
+                name=name,
+                sources=[Source(uri) for uri in source or ()],
+                expires=until,
+                pixels=pixels,
+                trusted=trusted,
+                now=now,
+                on_progress=on_progress,
+            )
+        _tell(made, data, signers, output)
+
+
+def _tell(made: "DatasetPredicate", data: str, signers: list["Signer"], output: Path) -> None:
+    from whitesquare.provenance.keys import PUBLIC
+    from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
+
+    samples = {split: found.size for split, found in made.splits.items()}
+    others = made.tree.size - sum(samples.values())
+    parts = [f"{size} {split} samples" for split, size in samples.items()]
+    if others or not parts:
+        parts.append(f"{others} other files")
+    rows = [
+        ("data set", f"{made.dataset.id}, version {made.dataset.version}"),
+        ("items", f"{made.tree.size}: {', '.join(parts)}, in {len(made.classes)} classes"),
+        ("root", made.tree.root),
+        ("signed by", ", ".join(signer.keyid[:16] for signer in signers)),
+        ("expires", made.expires or "never"),
+        ("written", f"{output / MANIFEST} ({made.manifest.bytes} bytes), {BUNDLE}, {ENVELOPE}"),
+    ]
+    terminal.say_json("".join(f"{what:<10} {terminal.printable(text)}\n" for what, text in rows))
+    bundle = shlex.quote(str(output / BUNDLE))
+    terminal.say_json(
+        f"\nNext, with the public keys ({PUBLIC}) of those you trust in a folder:\n"
+        f"  whitesquare verify {shlex.quote(data)} --bundle {bundle} --trust KEYS\n"
+    )

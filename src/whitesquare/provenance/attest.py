@@ -1,0 +1,193 @@
+"""Say what a data set is, and sign it: a manifest, and a statement about it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote
+
+import whitesquare
+from whitesquare.errors import UsageError, VerificationError
+from whitesquare.folders import check_claim, check_output, output_folder
+from whitesquare.jsonio import write_text
+from whitesquare.layouts import is_plain
+from whitesquare.provenance.dataset import Claim, read_claim, read_dataset
+from whitesquare.provenance.dsse import Envelope, encode_bundle, encode_envelope, read_envelope, sign
+from whitesquare.provenance.keys import Signer, TrustedKey
+from whitesquare.provenance.listing import Listing, make_manifest
+from whitesquare.provenance.statements import Subject, encode_statement, read_small
+from whitesquare.provenance.times import to_text, utc_now
+from whitesquare.provenance.types import (
+    BUNDLE,
+    DATASET_TYPE,
+    ENVELOPE,
+    MANIFEST,
+    DatasetPredicate,
+    Identity,
+    ManifestFile,
+    Progress,
+    Source,
+    silent,
+)
+
+KIND = "attestation"
+"""What the marker of the output folder calls it."""
+
+
+def attest(
+    source: str,
+    signers: Sequence[Signer],
+    folder: Path,
+    *,
+    previous: Path | None = None,
+    version: int | None = None,
+    name: str | None = None,
+    sources: Sequence[Source] = (),
+    expires: datetime | None = None,
+    pixels: bool = False,
+    trusted: Sequence[TrustedKey] = (),
+    now: datetime | None = None,
+    on_progress: Progress = silent,
+) -> DatasetPredicate:
+    """List a data set, sign the list, and write both to a folder, whole or not at all.
+
+    Args:
+        source: ``mnist``, a folder or an .npz file.
+        signers: whoever signs; the bundle holds the signature of the first, the envelope those of all.
+        folder: where to; it must not lie in the data set, and may hold the attestation of an earlier version.
+        previous: bundle of the version before, if it does not lie in ``folder``.
+        version: default: one more than the version before, else 1.
+        name: what the data set is called in all its versions; default: as in ``previous``, else made of
+            path and key.
+        sources: where it came from.
+        expires: time after which it must not be accepted.
+        pixels: digest the decoded pixels of each image, too.
+        trusted: keys that may have signed the version before; default: those of ``signers``.
+        now: the time; default: now.
+        on_progress: told how many files are hashed.
+
+    Raises:
+        UsageError: a place, a version or a name cannot be used.
+        DataError: the data set cannot be signed as it is, see :func:`make_manifest`.
+        NothingToDoError: there is no bundle ``previous``.
+        VerificationError: the version before cannot be trusted.
+    """
+    now = now or utc_now()
+    _check_signers(signers)
+    if expires is not None and expires <= now:
+        raise UsageError(f"The attestation would expire at {expires}, which has passed; give a time to come.")
+    check_claim(folder, KIND)
+    check_output(folder)
+    _check_outside(source, folder)
+    trusted = tuple(trusted) or tuple(TrustedKey("the signing key", one.keyid, one.public) for one in signers)
+    before = _before(folder, previous, trusted, now)
+    dataset = _identity(name or _default_name(source, signers[0], before if previous else None), version, before)
+    with output_folder(folder, KIND, (MANIFEST, BUNDLE, ENVELOPE)) as part:
+        listing = make_manifest(source, part / MANIFEST, pixels=pixels, on_progress=on_progress)
+        predicate = _predicate(listing, dataset, tuple(sources), now, expires)
+        subjects = [Subject(MANIFEST, listing.sha256)]
+        envelope = sign(encode_statement(subjects, DATASET_TYPE, asdict(predicate)), signers)
+        write_text(part / BUNDLE, encode_bundle(envelope))
+        write_text(part / ENVELOPE, encode_envelope(envelope))
+    return predicate
+
+
+def countersign(bundle: Path, signer: Signer, trusted: Sequence[TrustedKey], now: datetime | None = None) -> Envelope:
+    """Add a signature to the envelope beside a bundle, after everything in it was checked.
+
+    Args:
+        bundle: the bundle or the envelope; the manifest lies beside it, too.
+        signer: whoever signs.
+        trusted: the keys that may have signed before.
+        now: the time; default: now.
+
+    Returns:
+        The envelope with all signatures, as it was written.
+
+    Raises:
+        UsageError: the key has signed before.
+        NothingToDoError: bundle, envelope or manifest is missing.
+        VerificationError: one of them cannot be trusted, or they are not about the same.
+    """
+    now = now or utc_now()
+    path = bundle.with_name(ENVELOPE)
+    read_dataset(path, trusted, now)
+    envelope = read_envelope(read_small(path), str(path))
+    if bundle != path and read_envelope(read_small(bundle), str(bundle)).payload != envelope.payload:
+        raise VerificationError(f"{bundle} and {path} state different things; attest the data set again.")
+    if any(one.keyid == signer.keyid for one in envelope.signatures):
+        raise UsageError(f"The key {signer.keyid[:16]} has signed {path} before; another person must sign it.")
+    both = replace(envelope, signatures=envelope.signatures + sign(envelope.payload, [signer]).signatures)
+    write_text(path, encode_envelope(both))
+    return both
+
+
+def _predicate(
+    listing: Listing, dataset: Identity, sources: tuple[Source, ...], now: datetime, expires: datetime | None
+) -> DatasetPredicate:
+    return DatasetPredicate(
+        dataset=dataset,
+        manifest=ManifestFile(MANIFEST, listing.bytes),
+        tree=listing.tree,
+        splits=listing.splits,
+        classes=listing.classes,
+        content=listing.content,
+        sources=sources,
+        signed=to_text(now),
+        expires=None if expires is None else to_text(expires),
+        tool=f"whitesquare {whitesquare.__version__}",
+    )
+
+
+def _check_signers(signers: Sequence[Signer]) -> None:
+    if not signers:
+        raise UsageError("Nobody signs; give a key, which `whitesquare keygen` makes.")
+    if len({signer.keyid for signer in signers}) < len(signers):
+        raise UsageError("The same key was given twice; give one key of each person who signs.")
+
+
+def _check_outside(source: str, folder: Path) -> None:
+    if source != "mnist" and folder.resolve().is_relative_to(Path(source).resolve()):
+        raise UsageError(
+            f"The output folder {folder} lies in the data set {source}, which it would become a part of; name a folder "
+            "elsewhere."
+        )
+
+
+def _before(folder: Path, previous: Path | None, trusted: Sequence[TrustedKey], now: datetime) -> Claim | None:
+    """Read the version before, expired or not; a signature that is not trusted stops everything."""
+    bundle = previous or folder / BUNDLE
+    if previous is None and not bundle.is_file():
+        return None
+    try:
+        return read_claim(bundle, trusted, now)
+    except VerificationError as error:
+        raise VerificationError(
+            f"The version before cannot be trusted, so there is none to go on from: {error} Give --trust with the keys "
+            "that signed it, or write to another folder for a new start."
+        ) from error
+
+
+def _default_name(source: str, signer: Signer, previous: Claim | None) -> str:
+    if previous is not None:
+        return previous.predicate.dataset.id
+    path = Path(source).resolve()
+    base, place = ("mnist", "mnist") if source == "mnist" else (path.name, str(path))
+    digest = sha256(f"{signer.keyid} {place}".encode("utf-8", "surrogateescape")).hexdigest()
+    return f"urn:whitesquare:{quote(base.encode('utf-8', 'surrogateescape'), safe='')}-{digest[:12]}"
+
+
+def _identity(name: str, version: int | None, before: Claim | None) -> Identity:
+    if not is_plain(name):
+        raise UsageError(f"The data set cannot be called {name!r}, which is empty or holds a control character.")
+    known = None if before is None else before.predicate.dataset
+    if known is not None and known.id != name:
+        raise UsageError(
+            f"The version before is of the data set {known.id!r}, and this one is called {name!r}; write to another "
+            f"folder, or, if they are the same, give --name {known.id}."
+        )
+    least = 1 if known is None else known.version + 1
+    if version is not None and version < least:
+        raise UsageError(f"Version {version} cannot be signed; the next version is {least}.")
+    return Identity(name, version or least, None if before is None else before.sha256)

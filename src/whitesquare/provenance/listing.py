@@ -1,0 +1,270 @@
+"""What a data set is: every sample, and every file that is none, in a manifest, and the trees over them.
+
+A file is a sample exactly if :mod:`whitesquare.data` presents it as one; everything else that lies in the folder is an
+item without label and split.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import file_digest
+from heapq import merge
+from itertools import chain, groupby, islice
+from pathlib import Path
+
+from whitesquare.errors import DataError, UsageError, require_extra
+from whitesquare.layouts import SPLITS, class_order, dataset_kinds, is_image
+from whitesquare.provenance.containers import Container, Row, read_idx_folder, read_mnist, read_npz
+from whitesquare.provenance.hashing import NOTHING, Hashed, Piece
+from whitesquare.provenance.manifest import Block, ManifestWriter, manifest_writer
+from whitesquare.provenance.merkle import TreeBuilder
+from whitesquare.provenance.types import LEAF, TREE, Content, Progress, SplitTree, Tree, silent
+from whitesquare.provenance.walk import RUN, Odd, count_files, list_folder, walk
+from whitesquare.provenance.workers import hash_all
+
+FILES, PIXELS = "files", "pixels"
+"""Kinds of :class:`~whitesquare.provenance.types.Content`."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A data set as it was found.
+
+    Attributes:
+        tree: over all items.
+        splits: those with a sample, by name.
+        classes: class names in the order of their labels.
+        content: what was hashed.
+        sha256: of the manifest, hexadecimal.
+        bytes: its size.
+        refused: by id, what a data set to be signed must not hold; empty if it was listed strictly.
+    """
+
+    tree: Tree
+    splits: dict[str, SplitTree]
+    classes: tuple[str, ...]
+    content: Content
+    sha256: str
+    bytes: int
+    refused: dict[str, str]
+
+
+def make_manifest(
+    source: str,
+    path: Path,
+    *,
+    pixels: bool = False,
+    strict: bool = True,
+    expected: Content | None = None,
+    on_progress: Progress = silent,
+) -> Listing:
+    """List a data set and write its manifest, whole or not at all.
+
+    Args:
+        source: ``mnist``, a folder, or an .npz file, as :func:`whitesquare.data.open_dataset` takes it.
+        path: the manifest; it must not lie in the data set.
+        pixels: decode images and digest their pixels, too.
+        strict: raise for what a data set must not hold; else list it with a digest that no file has, or, where it is
+            not one file, only name it.
+        expected: what was hashed when it was signed, so that a file which was added since cannot make the data set
+            one of another kind.
+        on_progress: told how many files are hashed.
+
+    Raises:
+        UsageError: there is no such data set.
+        DataError: a file cannot be read, or must not be there.
+        MissingDependencyError: pixels of files and .npz files need the extra ``scan``.
+    """
+    with manifest_writer(path, pixels=pixels) as writer:
+        tally = _Tally(source, strict, writer)
+        if source == "mnist":
+            container = read_mnist(pixels=pixels)
+            tally.take_rows(merge(*container.rows()))
+        elif Path(source).is_dir():
+            container = _take_folder(Path(source), tally, expected, on_progress, pixels=pixels)
+        else:
+            container = read_npz({"train": _npz_file(source)}, pixels=pixels, refuse=tally.refuse)
+            tally.take_rows(merge(*container.rows()))
+    with path.open("rb") as file:
+        digest, size = file_digest(file, "sha256").hexdigest(), file.seek(0, os.SEEK_END)
+    content = Content(FILES, None, False)
+    if container.files or source == "mnist":
+        content = Content(PIXELS, container.shape, container.positional)
+    tree = Tree(TREE, LEAF, tally.tree.size, tally.tree.root().hex())
+    return Listing(tree, tally.splits(container.classes), container.classes, content, digest, size, tally.refused)
+
+
+@dataclass
+class _Tally:
+    """Counts what is found, builds the trees over it and hands it on to the manifest."""
+
+    source: str
+    strict: bool
+    writer: ManifestWriter
+    tree: TreeBuilder = field(default_factory=TreeBuilder)
+    trees: dict[str, TreeBuilder] = field(default_factory=lambda: {split: TreeBuilder() for split in SPLITS})
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def refuse(self, id: str, reason: str) -> None:
+        if self.strict:
+            raise DataError(
+                f"{id!r} in {self.source} {reason}; a data set holds regular files only, each under a name of its own, "
+                "so remove or rename it."
+            )
+        self.refused[id] = reason
+
+    def take(self, block: Block, leaves: bytes) -> None:
+        self.writer.add(block)
+        self.counts.update(zip(block.splits, block.labels, strict=True))
+        hashes = [leaves[start : start + 32] for start in range(0, len(leaves), 32)]
+        self.tree.extend(hashes)
+        for split in set(block.splits) - {""}:
+            of_split = zip(block.splits, hashes, strict=True)
+            self.trees[split].extend([leaf for found, leaf in of_split if found == split])
+
+    def take_hashed(self, task: list[Piece], hashed: Hashed) -> None:
+        ids = [piece.folder + name for piece in task for name in piece.names]
+        labels = [piece.label for piece in task for _ in piece.names]
+        splits = [piece.split for piece in task for _ in piece.names]
+        for position, reason in hashed.failed.items():
+            self.refuse(ids[position], reason)
+        self.take(Block(ids, labels, splits, hashed.sizes, hashed.digests, hashed.pixels), hashed.leaves)
+
+    def take_rows(self, rows: Iterator[Row]) -> None:
+        while some := list(islice(rows, RUN)):
+            ids, splits, labels, sizes, digests, leaves, pixels = zip(*some, strict=True)
+            self.take(Block(ids, labels, splits, sizes, b"".join(digests), b"".join(pixels)), b"".join(leaves))
+
+    def splits(self, classes: tuple[str, ...]) -> dict[str, SplitTree]:
+        return {
+            split: SplitTree(tree.size, tree.root().hex(), {name: self.counts[split, name] for name in classes})
+            for split, tree in self.trees.items()
+            if tree.size
+        }
+
+
+def _npz_file(source: str) -> Path:
+    path = Path(source)
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        raise UsageError(f"{source!r} is not a data set; give 'mnist', a folder, or an .npz file.")
+    return path
+
+
+def _take_folder(
+    folder: Path, tally: _Tally, expected: Content | None, on_progress: Progress, *, pixels: bool
+) -> Container:
+    root = os.open(folder.resolve(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        kind = _kind(folder, expected)
+        places: dict[str, tuple[str, str]] = {}
+        if kind == "idx":
+            container = read_idx_folder(folder, pixels=pixels, refuse=tally.refuse)
+        elif kind == "npz":
+            paths = {split: path for split in SPLITS if (path := folder / f"{split}.npz").is_file()}
+            container = read_npz(paths, pixels=pixels, refuse=tally.refuse)
+        else:
+            places = _class_folders(root)
+            classes = sorted({label for _, label in places.values()}, key=class_order)
+            container = Container((), tuple(classes), None, frozenset())
+        if pixels and not container.files:
+            require_extra("numpy", "scan", "--pixels")
+            require_extra("PIL", "scan", "--pixels")
+        hashed = hash_all(
+            root, _tasks(_pieces(root, places, container.files, tally)), pixels=pixels and not container.files
+        )
+        hashed = _told(hashed, root, on_progress)
+        if container.files:
+            tally.take_rows(
+                merge(*container.rows(), chain.from_iterable(_as_rows(*one, tally, pixels=pixels) for one in hashed))
+            )
+        else:
+            for task, found in hashed:
+                tally.take_hashed(task, found)
+    finally:
+        os.close(root)
+    return container
+
+
+def _kind(folder: Path, expected: Content | None) -> str:
+    kinds = dataset_kinds(folder)
+    if expected is not None:
+        kinds = [kind for kind in kinds if (kind == "png-folder") == (expected.kind == FILES)]
+    if len(kinds) > 1:
+        raise DataError(
+            f"{folder} holds data sets in the formats {', '.join(kinds)}; expected one, so move the others."
+        )
+    return kinds[0] if kinds else "png-folder"
+
+
+def _class_folders(root: int) -> dict[str, tuple[str, str]]:
+    """Return split and label of each folder that holds samples."""
+    top = _folders(root, "")
+    if splits := [split for split in SPLITS if split in top]:
+        return {f"{split}/{name}/": (split, name) for split in splits for name in _folders(root, f"{split}/")}
+    return {f"{name}/": ("train", name) for name in top}
+
+
+def _folders(root: int, folder: str) -> list[str]:
+    try:
+        names, _ = list_folder(root, folder)
+    except OSError:  # the walk will say so
+        return []
+    return [name[:-1] for name in names if name.endswith("/") and not name.startswith(".")]
+
+
+def _pieces(root: int, places: dict[str, tuple[str, str]], read: frozenset[str], tally: _Tally) -> Iterator[Piece]:
+    """Tell what is to be hashed, in order; files that were read as containers are not."""
+    for found in walk(root):
+        if isinstance(found, Odd):
+            if found.listed:
+                yield Piece("", "", "", [found.id], found.reason)
+            else:
+                tally.refuse(found.id, found.reason)
+            continue
+        split, label = places.get(found.folder, ("", ""))
+        names = found.names if found.folder else [name for name in found.names if name not in read]
+        if not split:
+            yield Piece(found.folder, "", "", names)
+            continue
+        for sample, group in groupby(names, is_image):
+            yield Piece(found.folder, split if sample else "", label if sample else "", list(group))
+
+
+def _tasks(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Gather pieces until there are about as many files as one piece can have."""
+    task: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        if task and size + len(piece.names) > RUN:
+            yield task
+            task, size = [], 0
+        task.append(piece)
+        size += len(piece.names)
+    if task:
+        yield task
+
+
+def _told(
+    hashed: Iterator[tuple[list[Piece], Hashed]], root: int, on_progress: Progress
+) -> Iterator[tuple[list[Piece], Hashed]]:
+    total = 0 if on_progress is silent else count_files(root)
+    done = 0
+    for task, found in hashed:
+        yield task, found
+        done += len(found.sizes)
+        on_progress("hash", done, max(total, done + 1))
+    on_progress("hash", done, done)
+
+
+def _as_rows(task: list[Piece], hashed: Hashed, tally: _Tally, *, pixels: bool) -> Iterator[Row]:
+    """Tell files beside a container; what they show, if anything, is not looked at."""
+    seen = NOTHING if pixels else b""
+    files = ((piece, piece.folder + name) for piece in task for name in piece.names)
+    for position, (piece, id) in enumerate(files):
+        if position in hashed.failed:
+            tally.refuse(id, hashed.failed[position])
+        place = slice(32 * position, 32 * position + 32)
+        size, digest, leaf = hashed.sizes[position], hashed.digests[place], hashed.leaves[place]
+        yield Row(id, piece.split, piece.label, size, digest, leaf, seen)
