@@ -21,9 +21,11 @@ from whitesquare.cli.keygen import keygen
 from whitesquare.cli.list import list_
 from whitesquare.cli.measure import measure
 from whitesquare.cli.poison import poison
+from whitesquare.cli.prove import prove
 from whitesquare.cli.report import report
 from whitesquare.cli.scan import scan
 from whitesquare.cli.train import train
+from whitesquare.cli.verify import verify
 
 app = typer.Typer(
     name="whitesquare",
@@ -51,7 +53,11 @@ def _options(version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
 
 
-for verb in (demo, poison, train, measure, scan, cleanse, drill, report, bench, explain, keygen, attest, countersign):
+VERBS = (
+    *(demo, poison, train, measure, scan, cleanse, drill, report, bench, explain),
+    *(keygen, attest, countersign, verify, prove),
+)
+for verb in VERBS:
     app.command()(verb)
 app.command("list")(list_)
 

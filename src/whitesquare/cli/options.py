@@ -32,3 +32,6 @@ TriggerSpec = Annotated[
     str | None,
     typer.Option(help="For example patch:size=2,corner=br,margin=1; default: the attack's own."),
 ]
+Bundle = Annotated[Path, typer.Option(help="Signed statement; its manifest lies beside it.")]
+TrustFolder = Annotated[Path, typer.Option("--trust", help="Folder of trusted public keys.")]
+Threshold = Annotated[int, typer.Option(help="Number of different trusted keys that must have signed.", min=1)]

@@ -9,26 +9,32 @@ Where ids are positions, one missing sample moves all behind it. So there, conte
 changed, and changed is only what stands at the same place in the same gap between two samples that are still there.
 """
 
-import os
+# ruff: noqa: S608 - the SQL is made of our own names, and of paths that are quoted
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whitesquare.jsonio import whole_file
+from whitesquare.machine import usable_cores
 from whitesquare.provenance.types import KINDS
 
 if TYPE_CHECKING:  # takes a tenth of a second to import
     from duckdb import DuckDBPyConnection
 
-MEMORY = "256MB"
-"""What DuckDB may hold; the rest goes to disk. With five times as much, 10,000,000 rows take as long."""
+MEMORY = "1GB"
+"""What DuckDB may hold; the rest goes to disk. A quarter is enough where little differs, and takes as long."""
 THREADS = 4
 
-SamePixels = Callable[[str, str, bytes], bool | None]
-"""``same(id, split, digest)`` tells whether a sample as it is now decodes to pixels of that digest."""
+SamePixels = Callable[[str, bytes], bool | None]
+"""``same(id, digest)`` tells whether a sample as it is now decodes to pixels of that digest."""
 
 _BATCH = 4096
-_PASSES = ("sha256, size, label, split", "sha256, size, label", "sha256, size")
+_TEXTS = ("kind", "id", "new_id", "label", "new_label", "split", "new_split")
+_PASSES = ("sha256, label, split", "sha256, label", "sha256")
+_UNREAD = "repeat('\\x00', 32)::BLOB"
+_UNMATCHED = """SELECT 1 FROM (SELECT count(*) AS pairs FROM matched) WHERE pairs < (SELECT count(*) FROM gone)
+    AND pairs < (SELECT count(*) FROM came)"""
 _POSITION = "TRY_CAST(regexp_extract(id, '[0-9]+$') AS BIGINT)"
 
 
@@ -57,12 +63,7 @@ def diff(
     Returns:
         The number of changes of each kind.
     """
-    import duckdb
-
-    settings = {"memory_limit": memory, "preserve_insertion_order": False, "threads": min(THREADS, os.cpu_count() or 1)}
-    with duckdb.connect(config=settings) as db:
-        db.execute("SET enable_progress_bar = false")
-        db.execute(f"SET temp_directory = {_quoted(output.with_name(f'.{output.name}.spill'))}")
+    with connect(output.with_name(f".{output.name}.spill"), memory) as db:
         _by_key(db, signed, found, positional)
         _by_content(db)
         _by_gap(db)
@@ -70,16 +71,42 @@ def diff(
         if same_pixels is not None:
             _ask_pixels(db, same_pixels)
         order = ", ".join(f"'{kind}'" for kind in KINDS)
-        rows = f"SELECT * EXCLUDE pixels FROM changes ORDER BY list_position([{order}], kind), id, split"  # noqa: S608
+        rows = f"SELECT * EXCLUDE pixels FROM changes ORDER BY list_position([{order}], kind), id, split"
         with whole_file(output) as part:
             db.execute(f"COPY ({rows}) TO {_quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
         counts = dict(db.execute("SELECT kind, count(*) FROM changes GROUP BY kind").fetchall())
     return {kind: counts.get(kind, 0) for kind in KINDS}
 
 
-def manifest_rows(path: Path) -> str:
-    """Return the SQL of a table that a Parquet file holds; no name of a file is a pattern."""
-    return f"read_parquet({_quoted(''.join(f'[{sign}]' if sign in '*?[' else sign for sign in str(path.resolve())))})"
+def write_empty(path: Path) -> None:
+    """Write what :func:`diff` writes where nothing differs."""
+    texts = ", ".join(f"''::VARCHAR AS {name}" for name in _TEXTS)
+    with connect(path.with_name(f".{path.name}.spill")) as db:
+        db.execute(
+            f"COPY (SELECT {texts}, NULL::BOOLEAN AS same_pixels, NULL::BLOB AS sha256, NULL::BLOB AS new_sha256 "
+            f"WHERE false) TO {_quoted(path)} (FORMAT parquet)"
+        )
+
+
+def connect(spill: Path, memory: str = MEMORY) -> "DuckDBPyConnection":
+    """Open DuckDB within bounds; what does not fit into memory goes to the folder ``spill``, made and removed by it."""
+    import duckdb
+
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "preserve_insertion_order": False,
+        "threads": min(THREADS, usable_cores()),
+    }
+    db = duckdb.connect(config=settings)
+    db.execute("SET enable_progress_bar = false; SET autoinstall_known_extensions = false")
+    db.execute(f"SET autoload_known_extensions = false; SET temp_directory = {_quoted(spill)}")
+    return db
+
+
+def table_of(path: Path) -> str:
+    """Return the SQL of the table that a Parquet file holds; no sign of a path is a pattern."""
+    text = "".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(path.resolve()))
+    return f"read_parquet({_quoted(text)}, hive_partitioning = false)"
 
 
 def _quoted(path: Path | str) -> str:
@@ -88,16 +115,16 @@ def _quoted(path: Path | str) -> str:
 
 def _by_key(db: "DuckDBPyConnection", signed: Path, found: Path, positional: bool) -> None:
     """Make ``pairs`` (rows known to be the same sample) and what is left: ``gone`` and ``came``."""
-    columns = db.execute(f"SELECT * FROM {manifest_rows(signed)} LIMIT 0").description or []
+    columns = db.execute(f"SELECT * FROM {table_of(signed)} LIMIT 0").description or []
     pixels = "s.pixels" if "pixels" in [column[0] for column in columns] else "NULL::BLOB"
     moves = "regexp_matches(id, '[0-9]$') AND split <> ''" if positional else "false"
     db.execute(
         f"""CREATE TABLE touched AS SELECT coalesce(s.id, f.id) AS id, coalesce(s.split, f.split) AS split,
             s.label, s.size, s.sha256, {pixels} AS pixels, f.label AS new_label, f.size AS new_size,
             f.sha256 AS new_sha256, s.sha256 IS NOT DISTINCT FROM f.sha256 AND s.size = f.size AS same
-        FROM {manifest_rows(signed)} s FULL JOIN {manifest_rows(found)} f ON s.id = f.id AND s.split = f.split
+        FROM {table_of(signed)} s FULL JOIN {table_of(found)} f ON s.id = f.id AND s.split = f.split
         WHERE s.sha256 IS DISTINCT FROM f.sha256 OR s.size IS DISTINCT FROM f.size
-            OR s.label IS DISTINCT FROM f.label"""  # noqa: S608
+            OR s.label IS DISTINCT FROM f.label"""
     )
     db.execute(f"CREATE TABLE loose AS SELECT *, NOT same AND {moves} AS moves FROM touched")
     db.execute("DROP TABLE touched")
@@ -116,12 +143,18 @@ def _by_key(db: "DuckDBPyConnection", signed: Path, found: Path, positional: boo
 
 
 def _by_content(db: "DuckDBPyConnection") -> None:
-    """Match rows of the same content, each once, the nearest kin first."""
+    """Match rows of the same content, each once, the nearest kin first; what could not be read, by its id."""
+    db.execute(
+        f"INSERT INTO matched SELECT min(gone.rowid), came.rowid FROM came JOIN gone ON gone.id = came.id "
+        f"WHERE came.sha256 = {_UNREAD} GROUP BY came.rowid"
+    )
     for key in _PASSES:
+        if not db.execute(_UNMATCHED).fetchone():
+            return
         sides = [
             f"""SELECT rowid AS {side}, {key}, row_number() OVER (PARTITION BY {key}
                 ORDER BY position, parse_filename(id), id, split) AS nth
-            FROM {table} WHERE rowid NOT IN (SELECT {side} FROM matched) AND sha256 <> repeat('\\x00', 32)::BLOB"""
+            FROM {table} WHERE rowid NOT IN (SELECT {side} FROM matched) AND sha256 <> {_UNREAD}"""
             for table, side in (("gone", "g"), ("came", "c"))
         ]
         db.execute(f"INSERT INTO matched SELECT g, c FROM ({sides[0]}) JOIN ({sides[1]}) USING ({key}, nth)")
@@ -162,7 +195,7 @@ def _name_changes(db: "DuckDBPyConnection") -> None:
         FROM matched JOIN gone ON gone.rowid = g JOIN came ON came.rowid = c"""
     )
     columns = "id, new_id, label, new_label, split, new_split, NULL::BOOLEAN AS same_pixels, sha256, new_sha256, pixels"
-    readable = "new_sha256 <> repeat('\\x00', 32)::BLOB"
+    readable = f"new_sha256 <> {_UNREAD}"
     db.execute(
         f"""CREATE TABLE changes AS
         SELECT 'changed' AS kind, {columns} FROM pairs WHERE NOT same
@@ -171,16 +204,16 @@ def _name_changes(db: "DuckDBPyConnection") -> None:
         UNION ALL SELECT 'removed', id, '', label, '', split, '', NULL, sha256, NULL, NULL
             FROM gone WHERE rowid NOT IN (SELECT g FROM matched)
         UNION ALL SELECT 'added', id, id, '', label, '', split, NULL, NULL, sha256, NULL
-            FROM came WHERE rowid NOT IN (SELECT c FROM matched)"""  # noqa: S608
+            FROM came WHERE rowid NOT IN (SELECT c FROM matched)"""
     )
 
 
 def _ask_pixels(db: "DuckDBPyConnection", same_pixels: SamePixels) -> None:
     asked = db.cursor()
-    asked.execute("SELECT rowid, new_id, new_split, pixels FROM changes WHERE kind = 'changed' AND pixels IS NOT NULL")
+    asked.execute("SELECT rowid, new_id, pixels FROM changes WHERE kind = 'changed' AND pixels IS NOT NULL")
     db.execute("CREATE TABLE answers (row BIGINT, answer BOOLEAN)")
     while rows := asked.fetchmany(_BATCH):
-        answers = [same_pixels(new_id, split, digest) for _, new_id, split, digest in rows]
+        answers = [same_pixels(new_id, digest) for _, new_id, digest in rows]
         db.execute("INSERT INTO answers SELECT unnest(?), unnest(?)", [[row[0] for row in rows], answers])
     asked.close()
     db.execute("UPDATE changes SET same_pixels = answer FROM answers WHERE changes.rowid = answers.row")

@@ -1,10 +1,14 @@
 """Numbers and names as people read them, and as machines find them again."""
 
+from __future__ import annotations
+
 import json
 import math
 import unicodedata
+from typing import TYPE_CHECKING
 
-from whitesquare.types import Estimate, Spread
+if TYPE_CHECKING:  # loads NumPy, which the gate's renderers do without
+    from whitesquare.types import Estimate, Spread
 
 SPACE = "\u00a0"
 """No-break space: a number and its unit stay on one line."""
