@@ -139,7 +139,5 @@ def _check_manifest(path: Path, claim: Claim, where: str) -> None:
         found = file_digest(file, "sha256").hexdigest()
     if found != claim.sha256:
         raise VerificationError(f"{path} has the SHA-256 {found}, and {claim.sha256} is signed: it was changed.")
-    if (rows := count_items(path)) != claim.predicate.tree.size:
-        raise VerificationError(
-            f"{path} has {rows} rows, and the signed number of items is {claim.predicate.tree.size}."
-        )
+    if (rows := count_items(path)) != (items := claim.predicate.tree.size):
+        raise VerificationError(f"{path} has {rows} rows, and {items} items are signed.")
