@@ -11,7 +11,8 @@ changed, and changed is only what stands at the same place in the same gap betwe
 
 # ruff: noqa: S608 - the SQL is made of our own names, and of paths that are quoted
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,8 +89,17 @@ def write_empty(path: Path) -> None:
         )
 
 
-def connect(spill: Path, memory: str = MEMORY) -> "DuckDBPyConnection":
-    """Open DuckDB within bounds; what does not fit into memory goes to the folder ``spill``, made and removed by it."""
+@contextmanager
+def connect(spill: Path, memory: str = MEMORY) -> "Iterator[DuckDBPyConnection]":
+    """Open DuckDB within bounds.
+
+    Args:
+        spill: folder for what does not fit into memory; made when it is needed, and removed.
+        memory: most that DuckDB may hold.
+
+    Raises:
+        OSError: a file cannot be read or written, or neither memory nor disk suffices.
+    """
     import duckdb
 
     settings: dict[str, str | bool | int | float | list[str]] = {
@@ -97,10 +107,13 @@ def connect(spill: Path, memory: str = MEMORY) -> "DuckDBPyConnection":
         "preserve_insertion_order": False,
         "threads": min(THREADS, usable_cores()),
     }
-    db = duckdb.connect(config=settings)
-    db.execute("SET enable_progress_bar = false; SET autoinstall_known_extensions = false")
-    db.execute(f"SET autoload_known_extensions = false; SET temp_directory = {_quoted(spill)}")
-    return db
+    try:
+        with duckdb.connect(config=settings) as db:
+            db.execute("SET enable_progress_bar = false; SET autoinstall_known_extensions = false")
+            db.execute(f"SET autoload_known_extensions = false; SET temp_directory = {_quoted(spill)}")
+            yield db
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:  # neither is an OSError
+        raise OSError(str(error).splitlines()[0]) from error
 
 
 def table_of(path: Path) -> str:
