@@ -22,7 +22,7 @@ from whitesquare.report.gate_junit import gate_junit
 from whitesquare.report.gate_markdown import escape, gate_markdown
 from whitesquare.report.gate_sarif import FINGERPRINT, gate_sarif
 from whitesquare.report.gate_text import LIMIT, gate_json, lines, meaning
-from whitesquare.report.taxonomies import OF_SECTION, TAXONOMIES
+from whitesquare.report.taxonomies import OF_SECTION
 
 from .test_waivers import alarmed, waiver
 from .world import ALARM, FULL, MEASURED, NOW, good, policy, rule, scanned
@@ -158,10 +158,10 @@ def test_what_is_waived_is_suppressed_not_hidden() -> None:
 def test_rules_are_known_by_their_names_in_atlas_and_owasp() -> None:
     run = sarif(VERDICTS["failed"])
     listed = {taxon["id"]: taxon["name"] for taxonomy in run["taxonomies"] for taxon in taxonomy["taxa"]}
-    assert listed == {name: title for taxonomy in TAXONOMIES for name, title in taxonomy.entries.items()}
+    assert listed == {term.id: term.name for terms in OF_SECTION.values() for term in terms}
     for known, descriptor in zip(RULES, run["tool"]["driver"]["rules"], strict=True):
         targets = [one["target"] for one in descriptor["relationships"]]
-        assert {one["id"] for one in targets} == set(OF_SECTION[known.section])
+        assert {one["id"] for one in targets} == {term.id for term in OF_SECTION[known.section]}
         for one in targets:
             taxonomy = run["taxonomies"][one["toolComponent"]["index"]]
             assert taxonomy["taxa"][one["index"]]["id"] == one["id"]

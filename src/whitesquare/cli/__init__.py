@@ -23,10 +23,12 @@ from whitesquare.cli.keygen import keygen
 from whitesquare.cli.list import list_
 from whitesquare.cli.measure import measure
 from whitesquare.cli.poison import poison
+from whitesquare.cli.prove import prove
 from whitesquare.cli.release import release
 from whitesquare.cli.report import report
 from whitesquare.cli.scan import scan
 from whitesquare.cli.train import train
+from whitesquare.cli.verify import verify
 
 app = typer.Typer(
     name="whitesquare",
@@ -56,7 +58,7 @@ def _options(version: Version = False) -> None:
 
 VERBS = (
     *(demo, poison, train, measure, scan, cleanse, drill, report, bench, explain),
-    *(keygen, attest, countersign, inventory, gate, release),
+    *(keygen, attest, countersign, verify, prove, inventory, gate, release),
 )
 for verb in VERBS:
     app.command()(verb)

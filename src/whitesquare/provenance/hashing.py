@@ -135,6 +135,28 @@ def _open_regular(folder: int, name: str) -> int:
     return opened
 
 
+def read_regular(root: int, path: str) -> bytes:
+    """Read one file below a root, as :func:`hash_files` does: a regular one, reached through no symbolic link.
+
+    Args:
+        root: file descriptor of the root.
+        path: its id.
+
+    Raises:
+        OSError: it is none, or cannot be read.
+    """
+    above, slash, name = path.rpartition("/")
+    if not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise OSError(0, "its name leads elsewhere")
+    folder = open_folder(root, above + slash)
+    try:
+        opened = _open_regular(folder, name)
+    finally:
+        os.close(folder)
+    with os.fdopen(opened, "rb") as file:
+        return file.read()
+
+
 def send(stream: IO[bytes], data: bytes) -> None:
     """Send one message."""
     stream.write(len(data).to_bytes(8, "big") + data)

@@ -1,8 +1,5 @@
 """A verdict as SARIF 2.1.0, for code scanning: one result per rule that failed, with its names in ATLAS and OWASP."""
 
-import json
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import whitesquare
@@ -11,9 +8,10 @@ from whitesquare.gate.types import FAILED, WAIVED, Rule, RuleResult, Verdict
 from whitesquare.gate.waivers import fingerprint
 from whitesquare.report import formats
 from whitesquare.report.gate_text import headline
-from whitesquare.report.taxonomies import OF_SECTION, TAXONOMIES, Taxonomy
+from whitesquare.report.sarif_parts import safe, write_log
+from whitesquare.report.taxonomies import OF_SECTION, relationships, taxonomies
+from whitesquare.taxonomy import tags
 
-SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 FINGERPRINT = "whitesquareGate/v1"
 FILES = {
     "": "model.safetensors",
@@ -24,7 +22,6 @@ FILES = {
 }
 """By section of the policy, the file of the run folder that its rules are about: code scanning wants a place."""
 _BASE = "RUN"
-_MARKUP = re.compile(r"[\\\[\]]")
 
 
 def gate_sarif(verdict: Verdict) -> str:
@@ -32,17 +29,17 @@ def gate_sarif(verdict: Verdict) -> str:
     asked = {result.rule for result in verdict.rules}
     rules = [rule for rule in RULES if rule.id in asked]
     position = {rule.id: i for i, rule in enumerate(rules)}
-    used = [_used(taxonomy, rules) for taxonomy in TAXONOMIES]
+    listed = taxonomies(term for rule in rules for term in OF_SECTION[rule.section])
     driver = {
         "name": "whitesquare gate",
         "semanticVersion": whitesquare.__version__,
         "version": whitesquare.__version__,
-        "rules": [_descriptor(rule, used) for rule in rules],
-        "supportedTaxonomies": [{"name": one.name, "index": i} for i, one in enumerate(used)],
+        "rules": [_descriptor(rule, listed) for rule in rules],
+        "supportedTaxonomies": [{"name": one["name"], "index": i} for i, one in enumerate(listed)],
     }
     run = {
         "tool": {"driver": driver},
-        "taxonomies": [_taxonomy(one) for one in used],
+        "taxonomies": listed,
         "invocations": [{"executionSuccessful": True, "exitCodeDescription": formats.plain(headline(verdict))}],
         "originalUriBaseIds": {_BASE: {"description": {"text": "The run folder that the gate looked at."}}},
         "results": [
@@ -58,43 +55,10 @@ def gate_sarif(verdict: Verdict) -> str:
             "decided": verdict.decided,
         },
     }
-    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, indent=1, allow_nan=False) + "\n"
+    return write_log(run)
 
 
-def _used(taxonomy: Taxonomy, rules: Sequence[Rule]) -> Taxonomy:
-    named = {name for rule in rules for name in OF_SECTION[rule.section]}
-    entries = {name: title for name, title in taxonomy.entries.items() if name in named}
-    return Taxonomy(taxonomy.name, taxonomy.organisation, taxonomy.address, entries)
-
-
-def _taxonomy(taxonomy: Taxonomy) -> dict[str, Any]:
-    return {
-        "name": taxonomy.name,
-        "organization": taxonomy.organisation,
-        "informationUri": taxonomy.address,
-        "shortDescription": {"text": f"{taxonomy.name}: the entries used here"},
-        "isComprehensive": False,
-        "taxa": [
-            {"id": name, "name": title, "shortDescription": {"text": title}} for name, title in taxonomy.entries.items()
-        ],
-    }
-
-
-def _descriptor(rule: Rule, used: Sequence[Taxonomy]) -> dict[str, Any]:
-    relationships = [
-        {
-            "target": {
-                "id": name,
-                "index": list(taxonomy.entries).index(name),
-                "toolComponent": {"name": taxonomy.name, "index": i},
-            },
-            "kinds": ["relevant"],
-        }
-        for i, taxonomy in enumerate(used)
-        for name in OF_SECTION[rule.section]
-        if name in taxonomy.entries
-    ]
+def _descriptor(rule: Rule, listed: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": rule.id,
         "name": "".join(part.capitalize() for part in rule.id.split("-")),
@@ -102,8 +66,8 @@ def _descriptor(rule: Rule, used: Sequence[Taxonomy]) -> dict[str, Any]:
         "fullDescription": {"text": f"{rule.title}."},
         "help": {"text": f"{rule.title}. If not: {rule.step}"},
         "defaultConfiguration": {"level": "error"},
-        "properties": {"tags": ["security", "supply-chain", *OF_SECTION[rule.section]]},
-        "relationships": relationships,
+        "properties": {"tags": list(tags(OF_SECTION[rule.section]))},
+        "relationships": relationships(OF_SECTION[rule.section], listed),
     }
 
 
@@ -131,4 +95,4 @@ def _result(rule: Rule, index: int, result: RuleResult) -> dict[str, Any]:
 
 
 def _text(text: str, limit: int) -> str:
-    return _MARKUP.sub(lambda found: "\\" + found[0], formats.short(text, limit))
+    return safe(text, limit)

@@ -1,14 +1,11 @@
 """The scan as JUnit XML, for build servers: one case per class, and one per detector that did not run."""
 
-import re
 from xml.etree import ElementTree as Xml
 
 from whitesquare.report import formats
 from whitesquare.report.scan_text import headline
+from whitesquare.report.xml_text import fit
 from whitesquare.scan.types import Alarm, ClassRow, DetectorRun, ScanResult
-
-_UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, not even escaped."""
 
 
 def scan_junit(result: ScanResult) -> str:
@@ -33,12 +30,12 @@ def scan_junit(result: ScanResult) -> str:
     )
     properties = Xml.SubElement(suite, "properties")
     for name in ("source", "digest", "verdict", "calibration", "mode"):
-        Xml.SubElement(properties, "property", name=name, value=_fit(str(getattr(result, name))))
+        Xml.SubElement(properties, "property", name=name, value=fit(str(getattr(result, name))))
     for row in result.classes:
         _class_case(suite, row, alarms.get(row.label), result)
     for run in idle:
         _detector_case(suite, run)
-    Xml.SubElement(suite, "system-out").text = _fit("\n".join((headline(result), *result.reasons, *result.warnings)))
+    Xml.SubElement(suite, "system-out").text = fit("\n".join((headline(result), *result.reasons, *result.warnings)))
     Xml.indent(suite)
     body = Xml.tostring(suite, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
@@ -46,11 +43,11 @@ def scan_junit(result: ScanResult) -> str:
 
 def _class_case(suite: Xml.Element, row: ClassRow, alarm: Alarm | None, result: ScanResult) -> None:
     case = Xml.SubElement(
-        suite, "testcase", classname=_fit(f"whitesquare.{result.source}"), name=_fit(f"class {row.name}")
+        suite, "testcase", classname=fit(f"whitesquare.{result.source}"), name=fit(f"class {row.name}")
     )
     if alarm is None:
         return
-    message = _fit(alarm.reasons[0] if alarm.reasons else f"The class is {alarm.tier}.")
+    message = fit(alarm.reasons[0] if alarm.reasons else f"The class is {alarm.tier}.")
     failure = Xml.SubElement(case, "failure", type=alarm.tier, message=message)
     flagged = [flag.id for flag in result.flagged if flag.label == row.label and flag.tier == alarm.tier]
     lines = [
@@ -59,15 +56,11 @@ def _class_case(suite: Xml.Element, row: ClassRow, alarm: Alarm | None, result: 
         f"{formats.count(alarm.carriers)} samples flagged; the first:",
         *(formats.visible(sample) for sample in flagged[:20]),
     ]
-    failure.text = _fit("\n".join(lines))
+    failure.text = fit("\n".join(lines))
 
 
 def _detector_case(suite: Xml.Element, run: DetectorRun) -> None:
     case = Xml.SubElement(
-        suite, "testcase", classname="whitesquare.detectors", name=_fit(run.name), time=f"{run.seconds:.3f}"
+        suite, "testcase", classname="whitesquare.detectors", name=fit(run.name), time=f"{run.seconds:.3f}"
     )
-    Xml.SubElement(case, "error" if run.crashed else "skipped", message=_fit(run.reason))
-
-
-def _fit(text: str) -> str:
-    return _UNFIT.sub("\ufffd", text)
+    Xml.SubElement(case, "error" if run.crashed else "skipped", message=fit(run.reason))

@@ -4,28 +4,27 @@ A result keeps its fingerprint when files or folders are renamed: it is made of 
 the flagged samples, so that a finding that was judged once stays judged.
 """
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import whitesquare
 from whitesquare.report import formats
 from whitesquare.report.rules import TAGS, Rule, rule_of
+from whitesquare.report.sarif_parts import (
+    BASE,
+    FINGERPRINT,
+    LOCATIONS,
+    escape,
+    safe,
+    sample_uri,
+    write_log,
+)
 from whitesquare.report.scan_text import headline
 from whitesquare.scan.fingerprints import flags_by_group, group_fingerprint
 from whitesquare.scan.types import TIERS, Alarm, DetectorRun, Flag, ScanResult
 
-SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = dict(zip(TIERS, ("error", "warning", "note"), strict=True))
-LOCATIONS = 100
-"""Locations written per result: code scanning shows no more; the whole list is in ``scan.json``."""
-
-FINGERPRINT = "whitesquareContent/v1"
-_BASE = "DATASET"
-_MARKUP = re.compile(r"[\\\[\]]")
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def scan_sarif(result: ScanResult, contents: Mapping[str, str]) -> str:
     run = {
         "tool": {"driver": driver},
         "invocations": [_invocation(result, position)],
-        "originalUriBaseIds": {_BASE: {"description": {"text": f"The data set scanned: {_text(result.source)}"}}},
+        "originalUriBaseIds": {BASE: {"description": {"text": f"The data set scanned: {safe(result.source)}"}}},
         "results": [_result(group, position, contents) for group in groups],
         "properties": {
             "verdict": result.verdict,
@@ -71,8 +70,7 @@ def scan_sarif(result: ScanResult, contents: Mapping[str, str]) -> str:
             "seed": result.seed,
         },
     }
-    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, indent=1, allow_nan=False) + "\n"
+    return write_log(run)
 
 
 def _groups(result: ScanResult) -> list[_Group]:
@@ -100,9 +98,9 @@ def _descriptor(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.rule_id,
         "name": "".join(part.capitalize() for part in rule.name.split("-")),
-        "shortDescription": {"text": _text(rule.summary, 250)},
-        "fullDescription": {"text": _escape(rule.text)},
-        "help": {"text": f"{_escape(rule.text)}\n\nIn a terminal: whitesquare explain {_text(rule.rule_id)}"},
+        "shortDescription": {"text": safe(rule.summary, 250)},
+        "fullDescription": {"text": escape(rule.text)},
+        "help": {"text": f"{escape(rule.text)}\n\nIn a terminal: whitesquare explain {safe(rule.rule_id)}"},
         "defaultConfiguration": {"level": "warning"},
         "properties": {"tags": [*TAGS, rule.family]},
     }
@@ -129,15 +127,13 @@ def _message(group: _Group) -> str:
     samples = formats.plural(len(group.flags), "sample").replace(formats.SPACE, " ")
     counts = {tier: sum(flag.tier == tier for flag in group.flags) for tier in TIERS}
     known = [f"{number} {tier}" for tier, number in counts.items() if number]
-    rule = _text(group.rule_id)
+    rule = safe(group.rule_id)
     flagged = f"flagged by {rule} ({', '.join(known)})" if len(known) > 1 else f"flagged as {group.tier} by {rule}"
-    first = f"Class {_text(repr(group.class_name))}: {samples} {flagged}."
+    first = f"Class {safe(repr(group.class_name))}: {samples} {flagged}."
     more = f"The first {LOCATIONS} are listed." if len(group.flags) > LOCATIONS else ""
-    reasons = [_text(reason, 500) for reason in group.alarm.reasons] if group.alarm else []
+    reasons = [safe(reason, 500) for reason in group.alarm.reasons] if group.alarm else []
     benign = (
-        [f"It could also be: {_text('; '.join(group.alarm.benign), 300)}."]
-        if group.alarm and group.alarm.benign
-        else []
+        [f"It could also be: {safe('; '.join(group.alarm.benign), 300)}."] if group.alarm and group.alarm.benign else []
     )
     return " ".join(part for part in (first, more, *reasons, *benign) if part)
 
@@ -148,22 +144,11 @@ def _locations(group: _Group) -> list[dict[str, Any]]:
         return [{"logicalLocations": place}]
     return [
         {
-            "physicalLocation": {"artifactLocation": {"uri": sample_uri(flag.id), "uriBaseId": _BASE}},
+            "physicalLocation": {"artifactLocation": {"uri": sample_uri(flag.id), "uriBaseId": BASE}},
             "logicalLocations": place,
         }
         for flag in group.flags[:LOCATIONS]
     ]
-
-
-def sample_uri(sample: str) -> str:
-    """Write a sample id as a relative reference: nothing in it can become a scheme, a host or a step upwards."""
-    try:
-        content = sample.encode("utf-8", "surrogateescape")  # the bytes of the file name, where they are not UTF-8
-    except UnicodeEncodeError:
-        content = sample.encode("utf-8", "surrogatepass")
-    parts = quote(content, safe="/").split("/")
-    steps = {".": "%252E", "..": "%252E%252E"}  # encoded twice: encoded once, a reader may still take the step
-    return "/".join(steps.get(part, part) for part in parts).lstrip("/") or "-"
 
 
 def _invocation(result: ScanResult, position: Mapping[str, int]) -> dict[str, Any]:
@@ -174,24 +159,15 @@ def _invocation(result: ScanResult, position: Mapping[str, int]) -> dict[str, An
             notes.append(
                 {
                     "level": "error" if run.crashed else "warning",
-                    "message": {"text": f"Detector {_text(run.name)} {verb}: {_text(run.reason, 500)}"},
+                    "message": {"text": f"Detector {safe(run.name)} {verb}: {safe(run.reason, 500)}"},
                     "associatedRule": {"id": run.rule_id, "index": position[run.rule_id]},
                 }
             )
-    notes += [{"level": "warning", "message": {"text": _text(warning, 500)}} for warning in result.warnings]
+    notes += [{"level": "warning", "message": {"text": safe(warning, 500)}} for warning in result.warnings]
     for name, reason in result.skipped.items():
-        notes.append({"level": "warning", "message": {"text": f"Skipped {_text(name, 200)}: {_text(reason, 300)}"}})
+        notes.append({"level": "warning", "message": {"text": f"Skipped {safe(name, 200)}: {safe(reason, 300)}"}})
     return {
         "executionSuccessful": not any(run.crashed for run in result.runs),
         "exitCodeDescription": formats.plain(headline(result)),
         "toolExecutionNotifications": notes,
     }
-
-
-def _escape(text: str) -> str:
-    """Keep brackets from becoming links: SARIF reads ``[text](target)`` in messages."""
-    return _MARKUP.sub(lambda found: "\\" + found[0], text)
-
-
-def _text(text: str, limit: int = 80) -> str:
-    return _escape(formats.short(text, limit))

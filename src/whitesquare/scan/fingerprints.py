@@ -1,9 +1,9 @@
 """What makes a finding the same finding when files are renamed: rule, class, and the content of its samples."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from whitesquare.errors import DataError
+from whitesquare.fingerprints import fingerprint
 from whitesquare.scan.types import Flag
 
 
@@ -28,11 +28,7 @@ def group_fingerprint(rule_id: str, class_name: str, flags: Sequence[Flag], cont
         DataError: the digest of a flagged sample is missing.
     """
     try:
-        digests = sorted(contents[flag.id] for flag in flags)
+        digests = [contents[flag.id] for flag in flags]
     except KeyError as error:
         raise DataError(f"The content digest of the flagged sample {error.args[0]!r} is missing.") from error
-    found = hashlib.sha256()
-    for text in (rule_id, class_name, *digests):
-        content = text.encode("utf-8", "surrogatepass")
-        found.update(len(content).to_bytes(8, "big") + content)
-    return found.hexdigest()
+    return fingerprint(rule_id, class_name, digests)

@@ -1,0 +1,89 @@
+"""``whitesquare verify``: is a data set the signed one, and if not, what became of each sample."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import FINDINGS, PASS, Writers, check_outputs, emit, exit_codes, read_outputs
+from whitesquare.cli.options import Bundle, DataSource, Threshold, TrustFolder
+from whitesquare.errors import UsageError
+
+if TYPE_CHECKING:
+    from whitesquare.provenance.verify import Verification
+
+
+def verify(
+    data: DataSource,
+    bundle: Bundle,
+    trust: TrustFolder,
+    state: Annotated[
+        Path | None, typer.Option(help="File that remembers the last version accepted; default: one of this user.")
+    ] = None,
+    threshold: Threshold = 1,
+    output: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--output", help="table, json, sarif, junit, or KIND=FILE, parquet=FILE; repeatable."),
+    ] = None,
+) -> None:
+    """Compare a data set with what was signed, and name what was changed, added, removed, relabelled or renamed."""
+    with exit_codes():
+        outputs = read_outputs(output, "table", "json", "parquet", "sarif", "junit")
+        if ("parquet", None) in outputs:
+            raise UsageError("-o parquet is not text; write -o parquet=FILE.")
+        check_outputs(outputs)
+        from whitesquare.provenance.keys import load_trusted
+        from whitesquare.provenance.state import state_file
+        from whitesquare.provenance.verify import verify as compare
+
+        trusted, place = load_trusted(trust), state_file(state)
+        with TemporaryDirectory(prefix="whitesquare-") as folder:
+            with terminal.progress() as on_progress:
+                found = compare(
+                    data,
+                    bundle,
+                    trusted,
+                    Path(folder),
+                    state=place,
+                    threshold=threshold,
+                    on_progress=on_progress,
+                )
+            _emit(found, outputs, str(bundle), str(trust))
+        raise typer.Exit(PASS if found.ok else FINDINGS)
+
+
+def _emit(found: "Verification", outputs: list[tuple[str, Path | None]], bundle: str, trust: str) -> None:
+    from whitesquare.jsonio import whole_file
+    from whitesquare.report import verify_text
+
+    def table() -> None:
+        again = verify_text.command(found.source, bundle, trust)
+        terminal.say_json("".join(f"{line}\n" for line in verify_text.lines(found, again)))
+
+    def json() -> None:
+        for part in verify_text.verification_json(found):
+            terminal.say_json(part)
+
+    def json_file(path: Path) -> None:
+        with whole_file(path) as part, part.open("w", encoding="utf-8") as file:
+            file.writelines(verify_text.verification_json(found))
+
+    def parquet_file(path: Path) -> None:
+        from whitesquare.provenance.changes import write_changes
+
+        write_changes(found.changes, path)
+
+    def sarif() -> str:
+        from whitesquare.report.verify_sarif import verification_sarif
+
+        return verification_sarif(found)
+
+    def junit() -> str:
+        from whitesquare.report.verify_junit import verification_junit
+
+        return verification_junit(found)
+
+    writers: Writers = {"table": table, "json": json, "sarif": sarif, "junit": junit}
+    emit(outputs, writers, {"json": json_file, "parquet": parquet_file})

@@ -1,0 +1,159 @@
+"""What was accepted last: an old version of a data set, rightly signed, must not come back as the new one.
+
+A JSON file holds, for each data set, version, time of signing and manifest of the last statement that a verification
+accepted. Nothing is ever accepted that stands before it.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from whitesquare.errors import DataError, UsageError, VerificationError
+from whitesquare.jsonio import build, write_text
+from whitesquare.provenance.strictjson import strict_json
+from whitesquare.provenance.times import from_text
+from whitesquare.provenance.types import DatasetPredicate
+
+VARIABLE = "WHITESQUARE_STATE"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The last state of a data set that was accepted.
+
+    Attributes:
+        version: of the data set.
+        signed: UTC time of its signing.
+        manifest: SHA-256 of its manifest, hexadecimal.
+    """
+
+    version: int
+    signed: str
+    manifest: str
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """Where it is written.
+
+    Attributes:
+        path: the file.
+        chosen: whether somebody named it; then it must be possible to write it.
+    """
+
+    path: Path
+    chosen: bool
+
+
+def state_file(path: Path | None = None) -> StateFile:
+    """Return the file: ``path``, else what ``WHITESQUARE_STATE`` names, else one in the user's state folder.
+
+    Raises:
+        UsageError: it is a folder.
+    """
+    if named := path or os.environ.get(VARIABLE):
+        found = StateFile(Path(named), True)
+    else:
+        base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111 - may be no home
+        found = StateFile(Path(base) / "whitesquare" / "accepted.json", False)
+    if found.path.is_dir():
+        raise UsageError(f"The state file {found.path} is a folder; name a file in it.")
+    return found
+
+
+def check_newer(state: StateFile, predicate: DatasetPredicate, manifest: str) -> None:
+    """Compare a statement with the last one accepted.
+
+    Raises:
+        VerificationError: it is older, or another one of the same version that is no newer.
+        DataError: the file is damaged.
+    """
+    _check(_read(state), state, predicate, manifest)
+
+
+def remember(state: StateFile, predicate: DatasetPredicate, manifest: str) -> str:
+    """Write down that a statement was accepted, unless a newer one was meanwhile.
+
+    Returns:
+        Why it could not be written where nobody chose the file; else an empty text.
+
+    Raises:
+        VerificationError: see :func:`check_newer`.
+        DataError: the file is damaged.
+        UsageError: the file that was chosen cannot be written.
+    """
+    try:
+        with _locked(state.path):
+            known = _read(state)
+            _check(known, state, predicate, manifest)
+            last = known.get(predicate.dataset.id)
+            if last is None or (last.version, last.signed) < (predicate.dataset.version, predicate.signed):
+                known[predicate.dataset.id] = Accepted(predicate.dataset.version, predicate.signed, manifest)
+                records = {name: asdict(known[name]) for name in sorted(known)}
+                write_text(state.path, json.dumps(records, indent=1) + "\n")
+    except OSError as error:
+        reason = f"the state file {state.path} cannot be written ({error.strerror or error})"
+        if state.chosen:
+            raise UsageError(f"What was verified is not remembered: {reason}; name another with --state.") from error
+        return reason
+    return ""
+
+
+def _check(known: dict[str, Accepted], state: StateFile, predicate: DatasetPredicate, manifest: str) -> None:
+    last, found = known.get(predicate.dataset.id), predicate.dataset
+    if last is None or found.version > last.version:
+        return
+    if found.version < last.version:
+        raise VerificationError(
+            f"This is version {found.version} of {found.id!r}, and version {last.version} was accepted before: an "
+            f"older one is offered again. If that is meant, remove its entry from {state.path}."
+        )
+    if manifest != last.manifest and predicate.signed <= last.signed:
+        raise VerificationError(
+            f"This version {found.version} of {found.id!r}, signed {predicate.signed}, has another manifest than the "
+            f"one that was accepted before, signed {last.signed}. If it is the right one, sign it as version "
+            f"{found.version + 1}."
+        )
+
+
+def _read(state: StateFile) -> dict[str, Accepted]:
+    try:
+        data = state.path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        if not state.chosen and not os.path.lexists(state.path):  # nobody of this name can look into that folder
+            return {}
+        raise DataError(
+            f"The state file {state.path} cannot be read ({error.strerror}), so nobody knows which version was "
+            "accepted last; make it readable."
+        ) from error
+    try:
+        return _parsed(data, str(state.path))
+    except (VerificationError, DataError, ValueError) as error:
+        raise DataError(
+            f"The state file {state.path} is damaged, so nobody knows which version was accepted last: {error} Restore "
+            "it, or remove it to start anew."
+        ) from error
+
+
+def _parsed(data: bytes, where: str) -> dict[str, Accepted]:
+    found = build(dict[str, Accepted], strict_json(data, where), where=where)
+    for one in found.values():
+        from_text(one.signed)
+        if one.version < 1 or len(one.manifest) != 64:
+            raise ValueError(f"found version {one.version} and manifest {one.manifest!r:.70}.")
+    return found
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock file beside ``path``: the file itself is replaced whenever it is written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,194 @@
+"""Whether a data set is the signed one, and if not, what became of each sample.
+
+The order is that of trust: signatures, then what they sign, then whether something newer was accepted before, then
+the data, for which nobody vouches.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+from whitesquare.errors import DataError, UsageError, VerificationError
+from whitesquare.provenance.dataset import SignedDataset, read_dataset
+from whitesquare.provenance.diff import SamePixels, diff
+from whitesquare.provenance.hashing import read_regular
+from whitesquare.provenance.keys import TrustedKey
+from whitesquare.provenance.listing import FILES, Listing, make_manifest
+from whitesquare.provenance.state import StateFile, check_newer, remember
+from whitesquare.provenance.times import utc_now
+from whitesquare.provenance.types import KINDS, Content, DatasetPredicate, Progress, silent
+
+CHANGES = "changes.parquet"
+_FOUND = "found.parquet"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verification found.
+
+    Attributes:
+        source: the data set, as it was named.
+        ok: it is the signed one, and rightly signed.
+        reason: why not; empty if it is.
+        compared: whether the data were looked at; without, all that says how they differ is empty.
+        predicate: what is signed; ``None`` if that cannot be believed.
+        manifest: SHA-256 of the signed manifest, hexadecimal.
+        signers: whose signatures the statement bears.
+        counts: number of changes of each of ``KINDS``.
+        changes: the file that names them, see :mod:`whitesquare.provenance.changes`; ``None`` if there are none.
+        classes_added: class names that were found and are not signed.
+        classes_removed: class names that are signed and were not found.
+        refused: by id, why it is no plain file under a name of its own.
+        warnings: what somebody should know even so.
+        seconds: how long it took.
+    """
+
+    source: str
+    ok: bool
+    reason: str
+    compared: bool = False
+    predicate: DatasetPredicate | None = None
+    manifest: str = ""
+    signers: tuple[TrustedKey, ...] = ()
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    changes: Path | None = None
+    classes_added: tuple[str, ...] = ()
+    classes_removed: tuple[str, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def verify(
+    source: str,
+    bundle: Path,
+    trusted: Sequence[TrustedKey],
+    folder: Path,
+    *,
+    state: StateFile | None = None,
+    threshold: int = 1,
+    now: datetime | None = None,
+    on_progress: Progress = silent,
+) -> Verification:
+    """Compare a data set with what was signed.
+
+    Args:
+        source: ``mnist``, a folder or an .npz file.
+        bundle: bundle or envelope; the manifest lies beside it.
+        trusted: the keys that may sign.
+        folder: where the list of what was found goes, and of what changed (:data:`CHANGES`); not in the data set.
+        state: where it stands what was accepted last; ``None`` accepts any version, and remembers none.
+        threshold: number of different keys that must have signed.
+        now: the time; default: now.
+        on_progress: told how many files are hashed.
+
+    Raises:
+        UsageError: there is no such data set, or the chosen state file cannot be written.
+        NothingToDoError: bundle or manifest is missing.
+        DataError: the state file is damaged.
+        MissingDependencyError: the data set needs an extra to be read.
+        OSError: the system refused to read or write.
+    """
+    started = time.perf_counter()
+    _check_places(source, folder)
+    try:
+        signed = read_dataset(bundle, trusted, now or utc_now(), threshold)
+    except VerificationError as error:
+        return Verification(source, False, str(error), seconds=time.perf_counter() - started)
+    found = Verification(source, False, "", False, signed.predicate, signed.sha256, signed.signers)
+    try:
+        if state is not None:
+            check_newer(state, signed.predicate, signed.sha256)
+        found = _compare(found, signed, folder, on_progress)
+        if found.ok and state is not None and (reason := remember(state, signed.predicate, signed.sha256)):
+            warning = f"The version that was accepted is not remembered: {reason}. Name a file with --state."
+            found = replace(found, warnings=(*found.warnings, warning))
+    except VerificationError as error:
+        found = replace(found, ok=False, reason=str(error))
+    return replace(found, seconds=time.perf_counter() - started)
+
+
+def _check_places(source: str, folder: Path) -> None:
+    if source == "mnist":
+        return
+    if not Path(source).exists():
+        raise UsageError(f"There is no file or folder {source!r}; give a path, or 'mnist' for the embedded data set.")
+    if folder.resolve().is_relative_to(Path(source).resolve()):
+        raise UsageError(
+            f"The folder for temporary files {folder} lies in the data set {source}, which must not change meanwhile; "
+            "name another by the variable TMPDIR."
+        )
+
+
+def _compare(found: Verification, signed: SignedDataset, folder: Path, on_progress: Progress) -> Verification:
+    predicate = signed.predicate
+    try:
+        listing = make_manifest(
+            found.source, folder / _FOUND, strict=False, expected=predicate.content, on_progress=on_progress
+        )
+    except DataError as error:
+        raise VerificationError(f"The data set cannot be read as the signed one could: {error}") from error
+    found = replace(
+        found,
+        compared=True,
+        classes_added=tuple(name for name in listing.classes if name not in set(predicate.classes)),
+        classes_removed=tuple(name for name in predicate.classes if name not in set(listing.classes)),
+        refused=listing.refused,
+    )
+    reasons = _differences(predicate, listing)
+    if listing.tree != predicate.tree:
+        same_pixels = _pixels(found.source, predicate.content)
+        positional = predicate.content.positional and listing.content.positional
+        counts = diff(
+            signed.manifest, folder / _FOUND, folder / CHANGES, positional=positional, same_pixels=same_pixels
+        )
+        some = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+        reasons.insert(0, some or "the root of its tree is another, though every item is the same: sign it again")
+        found = replace(found, counts=counts, changes=folder / CHANGES)
+    reason = f"The data set is not the signed one: {'; '.join(reasons)}." if reasons else ""
+    return replace(found, ok=not reasons, reason=reason)
+
+
+def _differences(predicate: DatasetPredicate, listing: Listing) -> list[str]:
+    """Say what differs beside the items."""
+    reasons = []
+    if listing.classes != predicate.classes:
+        signed, found = (", ".join(map(repr, classes)) for classes in (predicate.classes, listing.classes))
+        reasons.append(
+            f"its classes are {found or 'none'}, signed are {signed or 'none'}, so labels mean other classes"
+        )
+    if listing.content.kind != predicate.content.kind or listing.content.shape != predicate.content.shape:
+        signed, found = (_described(content) for content in (predicate.content, listing.content))
+        reasons.append(f"it holds {found}, signed are {signed}")
+    if listing.refused:
+        id, reason = next(iter(listing.refused.items()))
+        more = f", and {len(listing.refused) - 1} more like it" if len(listing.refused) > 1 else ""
+        reasons.append(f"{id!r} {reason}{more}")
+    return reasons
+
+
+def _described(content: Content) -> str:
+    return content.kind + ("" if content.shape is None else f" of the shape {'x'.join(map(str, content.shape))}")
+
+
+def _pixels(source: str, content: Content) -> SamePixels | None:
+    """Return what tells whether a changed file still shows the same; ``None`` where nothing can."""
+    if content.kind != FILES or find_spec("PIL") is None or find_spec("numpy") is None:
+        return None
+
+    def same(id: str, digest: bytes) -> bool | None:
+        from whitesquare.provenance.pixels import pixel_digest
+
+        root = os.open(source, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return pixel_digest(read_regular(root, id), id) == digest
+        except OSError:
+            return None
+        finally:
+            os.close(root)
+
+    return same
