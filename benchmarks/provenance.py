@@ -3,7 +3,8 @@
     python -m venv .venv-oms && .venv-oms/bin/pip install model-signing==1.1.1 pyOpenSSL
     python benchmarks/provenance.py --oms .venv-oms/bin/model_signing -o benchmarks/results/provenance.json --large
 
-Every variant runs from start to end on the same folder in the page cache, in turn within every round so that a machine's moods hit all; ratios are taken within a round.
+Every variant runs from start to end on the same folder in the page cache, in turn within every round so that a
+machine's moods hit all; ratios are taken within a round.
 
 - ``attest``: hash, tree, manifest, signature, as a command, with all that Python has to load
 - ``attest()``: the same as a function, in a process that has loaded it

@@ -7,6 +7,7 @@ item without label and split.
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import file_digest
 from heapq import merge
@@ -171,17 +172,15 @@ def _take_folder(
         if pixels and not container.files:
             require_extra("numpy", "scan", "--pixels")
             require_extra("PIL", "scan", "--pixels")
-        hashed = hash_all(
-            root, _tasks(_pieces(root, places, container.files, tally)), pixels=pixels and not container.files
-        )
-        hashed = _told(hashed, root, on_progress)
-        if container.files:
-            tally.take_rows(
-                merge(*container.rows(), chain.from_iterable(_as_rows(*one, tally, pixels=pixels) for one in hashed))
-            )
-        else:
-            for task, found in hashed:
-                tally.take_hashed(task, found)
+        tasks = _tasks(_pieces(root, places, container.files, tally))
+        with closing(hash_all(root, tasks, pixels=pixels and not container.files)) as hashed:
+            told = _told(hashed, root, on_progress)
+            if container.files:
+                others = chain.from_iterable(_as_rows(*one, tally, pixels=pixels) for one in told)
+                tally.take_rows(merge(*container.rows(), others))
+            else:
+                for task, found in told:
+                    tally.take_hashed(task, found)
     finally:
         os.close(root)
     return container
