@@ -16,7 +16,7 @@ fails() { # the command must end with the given exit code
 }
 
 evidence() { # DATA ATTESTATION RUN: train on attested bytes, scan them, measure the model; each signs its own work
-  whitesquare train "$1" -o "$3" --seed 7 --attested "$2/manifest.sigstore.json" --trust keys --key keys/trainer.pem
+  whitesquare train "$1" -o "$3" --seed 7 --epochs $((120000 / samples)) --attested "$2/manifest.sigstore.json" --trust keys --key keys/trainer.pem
   whitesquare scan "$1" --attested "$2/manifest.sigstore.json" --trust keys --key keys/scanner.pem \
     -o table -o json="$3/scan.json" -o attestation="$3/scan.sigstore.json" || [ $? = 1 ]
   whitesquare measure "$3" --data "$1" --trigger $trigger --target 0 --key keys/trainer.pem
