@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint docs check bench browser clean
+.PHONY: demo test test-slow lint docs check bench interop browser clean
 
 demo: $(VENV)/.train
 	$(BIN)/whitesquare demo -o out/
@@ -14,6 +14,20 @@ test: $(VENV)/.dev browser
 
 test-slow: $(VENV)/.dev browser
 	$(BIN)/python -m pytest -m slow
+
+# Our bundles and inventories, read by the programs of other people: needs Node.js 20; what is missing is a failure.
+interop: $(VENV)/.dev .interop/.done
+	WHITESQUARE_INTEROP=required $(BIN)/python -m pytest -m interop tests/interop
+
+.interop/.done: tests/interop/package.json tests/interop/package-lock.json tests/interop/requirements.txt
+	@command -v softhsm2-util >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
+	  || (apt-get update -qq && apt-get install -y -qq softhsm2 >/dev/null)
+	mkdir -p .interop
+	cp tests/interop/package.json tests/interop/package-lock.json .interop/
+	npm ci --prefix .interop --no-audit --no-fund --loglevel error
+	$(PYTHON) -m venv .interop/venv
+	.interop/venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
+	touch $@
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -55,4 +69,4 @@ browser:
 	  || ! command -v apt-get >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
 
 clean:
-	rm -rf $(VENV) $(VENV)-bench out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-bench .interop out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,7 +13,7 @@ ROOT = Path(whitesquare.__file__).parent
 LAYERS = [
     {"errors"},
     {"types"},
-    {"jsonio", "layouts", "estimates", "machine", "recipes"},
+    {"jsonio", "taxonomy", "fingerprints", "layouts", "estimates", "machine", "recipes"},
     {"folders", "gallery", "cache", "rows", "data", "triggers", "provenance"},
     {"models", "label_check"},
     {"augment", "executor"},
@@ -23,7 +23,8 @@ LAYERS = [
     {"scan"},
     {"runs", "experiment", "testing", "bench"},
     {"results", "victims"},
-    {"report"},
+    {"gate"},
+    {"report", "inventory"},
     {"demo", "catalogue", "terminal"},
     {"cli"},
 ]
@@ -34,6 +35,7 @@ TORCH_FREE = (
     *("runs", "results", "rows", "report", "label_check", "catalogue", "terminal", "cli", "testing"),
     *("detectors.types", "detectors.registry", "bench.plan", "bench.cells", "bench.store", "bench.summary"),
     *("scan.types", "scan.files", "scan.run", "scan.cleanse"),
+    *("taxonomy", "inventory.facts", "inventory.cyclonedx", "inventory.croissant"),
     *("report.bench", "report.scan", "report.sarif", "report.junit", "report.rules"),
 )
 

@@ -17,8 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 import whitesquare
 from whitesquare.jsonio import whole_file
@@ -106,6 +104,8 @@ def _digest(arrays: Arrays) -> str:
 
 
 def _write(path: Path, arrays: Arrays) -> None:
+    from safetensors.numpy import save
+
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     try:
         with whole_file(path) as part:
@@ -117,6 +117,8 @@ def _write(path: Path, arrays: Arrays) -> None:
 def _read(path: Path) -> Arrays | None:
     if not path.is_file():
         return None
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping

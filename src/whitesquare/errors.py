@@ -65,6 +65,20 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     return UsageError(f"There is no {what} named {name!r}; known: {', '.join(choices)}.{hint}")
 
 
+EXTRAS = {
+    **dict.fromkeys(("numpy", "scipy", "sklearn", "PIL", "matplotlib", "jinja2"), "scan"),
+    **dict.fromkeys(("torch", "safetensors"), "train"),
+    "ray": "ray",
+}
+"""By module that the core does without, the extra that brings it."""
+
+
+def missing_part(error: ModuleNotFoundError) -> MissingDependencyError | None:
+    """Say how to install a module that an import did not find; ``None`` if none of the extras brings it."""
+    module = (error.name or "").partition(".")[0]
+    return _not_installed("This command", module, EXTRAS[module]) if module in EXTRAS else None
+
+
 def require_extra(module: str, extra: str, what: str) -> None:
     """Refuse to go on if ``module`` of the optional part ``extra`` is not installed.
 
@@ -72,4 +86,8 @@ def require_extra(module: str, extra: str, what: str) -> None:
         MissingDependencyError: naming ``what`` needs it and the command that installs it.
     """
     if find_spec(module) is None:
-        raise MissingDependencyError(f"{what} needs {module}; install it with: pip install 'whitesquare[{extra}]'")
+        raise _not_installed(what, module, extra)
+
+
+def _not_installed(what: str, module: str, extra: str) -> MissingDependencyError:
+    return MissingDependencyError(f"{what} needs {module}; install it with: pip install 'whitesquare[{extra}]'")

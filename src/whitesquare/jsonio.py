@@ -33,7 +33,7 @@ def decode(cls: type[T], text: str, *, where: str) -> T:
     """
     try:
         return _build(cls, json.loads(text))  # type: ignore[no-any-return]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:  # the last: a whole number no float can hold
         raise DataError(f"{where} is not a valid {cls.__name__} file: {error}.") from error
 
 
@@ -45,7 +45,7 @@ def build(cls: type[T], value: Any, *, where: str) -> T:
     """
     try:
         return _build(cls, value)  # type: ignore[no-any-return]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:  # the last: a whole number no float can hold
         raise DataError(f"{where} is not a valid {cls.__name__}: {error}.") from error
 
 

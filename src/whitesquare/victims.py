@@ -1,22 +1,53 @@
-"""Victims as folders: train one on a data set, measure one where it lies."""
+"""Victims as folders: train one on a data set, measure one where it lies; with a key, sign what was done."""
 
+from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
-from whitesquare.data import open_dataset
+import whitesquare
+from whitesquare.data import held, open_dataset
+from whitesquare.data.decode import decoder
 from whitesquare.errors import UsageError
 from whitesquare.folders import check_output, output_folder
 from whitesquare.jsonio import encode, write_text
+from whitesquare.machine import code_digest, versions
 from whitesquare.measure import measure, prepare
-from whitesquare.models import CARD, WEIGHTS, load_model, save_model
+from whitesquare.models import CARD, WEIGHTS, Model, load_model, save_model
+from whitesquare.provenance.attested import Attested, copy_attestation
+from whitesquare.provenance.consumed import Consumed, Reading
+from whitesquare.provenance.evidence import (
+    EVIDENCE,
+    MEASURE,
+    PROVENANCE,
+    Figure,
+    MeasureEvidence,
+    TrainEvidence,
+    TriggerFigure,
+    measure_predicate,
+    train_predicate,
+)
+from whitesquare.provenance.keys import Signer
+from whitesquare.provenance.listing import PIXELS
+from whitesquare.provenance.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, write_statement
+from whitesquare.provenance.times import to_text, utc_now
+from whitesquare.provenance.types import MANIFEST
 from whitesquare.recipes import Recipe
 from whitesquare.runs import VICTIM, find_run, read_manifest
 from whitesquare.train import train
 from whitesquare.triggers import parse_trigger
-from whitesquare.types import Progress, VictimResult, silent
+from whitesquare.types import Estimate, ImageDataset, Progress, VictimResult, silent
 
 
 def make_victim(
-    source: str, folder: Path, recipe: Recipe, *, seed: int, device: str = "cpu", on_progress: Progress = silent
+    source: str,
+    folder: Path,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str = "cpu",
+    attested: Attested | None = None,
+    signer: Signer | None = None,
+    on_progress: Progress = silent,
 ) -> None:
     """Train a model on a data set and write its folder, whole or not at all.
 
@@ -26,34 +57,90 @@ def make_victim(
         recipe: what to train and how.
         seed: of the training.
         device: ``cpu`` or ``cuda``.
+        attested: train on nothing but this, and put its manifest and signatures beside the model.
+        signer: signs how the model came to be; needs ``attested``.
         on_progress: told the number of finished steps.
+
+    Raises:
+        UsageError: a signer, and nothing attested to sign for.
+        VerificationError: a sample is not the attested one; nothing is trained.
     """
+    if signer is not None and attested is None:
+        raise UsageError("Provenance says which attested data a model is made of; give the attestation as well.")
     check_output(folder)
+    started = to_text(utc_now())
     known = source if source == "mnist" else str(Path(source).resolve())
-    model = train(open_dataset(source), recipe, seed=seed, source=known, device=device, on_progress=on_progress)
-    with output_folder(folder, "model", (WEIGHTS, CARD, VICTIM)) as part:
+    dataset, consumed = open_dataset(source), None
+    if attested is not None:
+        reading = Reading(dataset, "train", attested.signed)
+        dataset = held(reading.dataset)
+        consumed = reading.consumed()
+    model = train(dataset, recipe, seed=seed, source=known, device=device, on_progress=on_progress)
+    with output_folder(folder, "model", (WEIGHTS, CARD, VICTIM, *EVIDENCE)) as part:
         save_model(model, part)
+        if attested is not None:
+            copy_attestation(attested, part)
+        if attested is not None and consumed is not None and signer is not None:
+            evidence = _training(model, attested.signed.sha256, consumed, started)
+            # The card says what each output means: weights with another card are another model.
+            subjects = [Subject(name, sha256((part / name).read_bytes()).hexdigest()) for name in (WEIGHTS, CARD)]
+            predicate = train_predicate(evidence, MANIFEST)
+            write_statement(part / PROVENANCE, subjects, PROVENANCE_TYPE, predicate, signer)
+
+
+def _training(model: Model, manifest: str, consumed: Consumed, started: str) -> TrainEvidence:
+    return TrainEvidence(
+        manifest=manifest,
+        root=consumed.root,
+        size=consumed.size,
+        split=consumed.split,
+        recipe=model.card.recipe,
+        seed=model.card.seed,
+        code=code_digest(),
+        decoder=PIXELS if consumed.kind == PIXELS else decoder(),
+        versions=versions(),
+        started=started,
+        finished=to_text(utc_now()),
+    )
 
 
 def measure_victim(
-    folder: Path, *, trigger: str | None = None, target: int | None = None, data: str | None = None
-) -> VictimResult:
-    """Measure a model folder and keep the result in it for the report.
+    folder: Path,
+    *,
+    triggers: Sequence[str] = (),
+    target: int | None = None,
+    data: str | None = None,
+    attested: Attested | None = None,
+    signer: Signer | None = None,
+) -> list[VictimResult]:
+    """Measure a model folder, and keep the result under the first trigger in it for the report.
 
-    Trigger, target and test images default to those of the run the model lies in; test images, failing that, to the
+    Triggers, target and test images default to those of the run the model lies in; test images, failing that, to the
     data set the model was trained on.
+
+    Args:
+        folder: the model.
+        triggers: specs of the triggers to try.
+        target: class (a label) that they aim at.
+        data: data set with the test images.
+        attested: measure on nothing but the test split of this.
+        signer: signs what the model does; the statement is kept in the folder too.
+
+    Returns:
+        What the model does under each trigger.
 
     Raises:
         UsageError: no trigger or target is given and the model lies in no run; or the target is no class.
         DataError: the model or the test images cannot be read.
+        VerificationError: a test image is not the attested one.
     """
     model = load_model(folder)
     run = find_run(folder)
     manifest = read_manifest(run) if run else None
     if manifest is not None:
-        trigger = manifest.trigger if trigger is None else trigger
+        triggers = triggers or [manifest.trigger]
         target = manifest.target if target is None else target
-    if trigger is None or target is None:
+    if not triggers or target is None:
         raise UsageError(
             f"{folder} does not lie in a run folder, so its trigger and target are not known; give them: "
             "--trigger patch:size=2,corner=br,margin=1 --target 0"
@@ -61,12 +148,36 @@ def measure_victim(
     if not 0 <= target < len(model.card.classes):
         raise UsageError(f"The target class must be in 0..{len(model.card.classes) - 1}; got {target}.")
     source = data or (str(run) if run else model.card.source)
-    test = prepare(open_dataset(source, "test"), parse_trigger(trigger), target)
+    chosen = [parse_trigger(trigger) for trigger in triggers]
+    reading = None
+    test: ImageDataset = open_dataset(source, "test")
+    if attested is not None or signer is not None:
+        reading = Reading(test, "test", attested.signed if attested else None)
+        test = reading.dataset
+    test = held(test)
     if len(test.classes) != len(model.card.classes):
         raise UsageError(
             f"The model knows {len(model.card.classes)} classes and the test images of {source} have "
             f"{len(test.classes)}; measure it on the data it was made for."
         )
-    result = measure(model, test)
-    write_text(folder / VICTIM, encode(result))
-    return result
+    consumed = reading.consumed() if reading else None
+    results = [measure(model, prepare(test, trigger, target)) for trigger in chosen]
+    write_text(folder / VICTIM, encode(results[0]))
+    if signer is not None and consumed is not None:
+        predicate = measure_predicate(_measurement(results, consumed))
+        write_statement(folder / MEASURE, [Subject(WEIGHTS, model.digest)], TEST_RESULT_TYPE, predicate, signer)
+    return results
+
+
+def _measurement(results: Sequence[VictimResult], consumed: Consumed) -> MeasureEvidence:
+    return MeasureEvidence(
+        ca=_figure(results[0].ca),
+        asr=tuple(TriggerFigure(one.trigger, one.target, _figure(one.asr)) for one in results),
+        test_root=consumed.root,
+        version=whitesquare.__version__,
+        finished=to_text(utc_now()),
+    )
+
+
+def _figure(estimate: Estimate) -> Figure:
+    return Figure(estimate.value, estimate.low, estimate.high, estimate.n)

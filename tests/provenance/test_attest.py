@@ -385,7 +385,7 @@ def big(folder):
     for name in range(40):
         (folder / f"c{name}").mkdir(parents=True)
         for file in range(200):
-            (folder / f"c{name}" / f"{file}.png").write_bytes(b"%d" % file)
+            (folder / f"c{name}" / f"{file}.png").write_bytes(b"%d %d" % (name, file))
     return folder
 
 
@@ -441,22 +441,39 @@ def test_runs_at_once_leave_one_whole_attestation(data, keys, tmp_path):
 
 
 @pytest.fixture
-def read_only(tmp_path):
-    folder = tmp_path / "locked"
+def disk(tmp_path):
+    """A function that mounts a small file system of its own, and the folder where."""
+    folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
-    try:
-        subprocess.run(mount, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"a file system cannot be mounted here, it takes root on Linux: {error}")
-    (folder / "cat").mkdir()
-    (folder / "cat" / "1.png").write_bytes(b"1")
-    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+
+    def mount(size):
+        try:
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True, capture_output=True
+            )
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"a file system cannot be mounted here, it takes root on Linux: {error}")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", folder], check=False, capture_output=True)
 
 
-def test_a_read_only_folder_can_be_attested_and_not_written_to(read_only, data, keys, tmp_path):
+@pytest.mark.parametrize("size", ["200k", "800k"])
+def test_a_full_disk_leaves_nothing(disk, keys, tmp_path, size):
+    """The lines of 8,000 files take some 700 kB, their manifest another 300 kB: the one fits nowhere, or the other."""
+    folder = disk(size)
+    code, said = run("attest", big(tmp_path / "data"), "--key", keys / "alice.pem", "-o", folder / "out")
+    assert code == 2
+    assert "No space left on device" in said
+    assert names(folder) == []
+
+
+def test_a_read_only_folder_can_be_attested_and_not_written_to(disk, data, keys, tmp_path):
+    read_only = disk("1m")
+    (read_only / "cat").mkdir()
+    (read_only / "cat" / "1.png").write_bytes(b"1")
+    subprocess.run(["mount", "-o", "remount,ro", read_only], check=True)
     assert run("attest", read_only, "--key", keys / "alice.pem", "-o", tmp_path / "out")[0] == 0
     code, said = run("attest", data, "--key", keys / "alice.pem", "-o", read_only / "out")
     assert code == 2

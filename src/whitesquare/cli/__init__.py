@@ -17,11 +17,14 @@ from whitesquare.cli.demo import demo
 from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS
 from whitesquare.cli.explain import explain
+from whitesquare.cli.gate import gate
+from whitesquare.cli.inventory import inventory
 from whitesquare.cli.keygen import keygen
 from whitesquare.cli.list import list_
 from whitesquare.cli.measure import measure
 from whitesquare.cli.poison import poison
 from whitesquare.cli.prove import prove
+from whitesquare.cli.release import release
 from whitesquare.cli.report import report
 from whitesquare.cli.scan import scan
 from whitesquare.cli.train import train
@@ -55,7 +58,7 @@ def _options(version: Version = False) -> None:
 
 VERBS = (
     *(demo, poison, train, measure, scan, cleanse, drill, report, bench, explain),
-    *(keygen, attest, countersign, verify, prove),
+    *(keygen, attest, countersign, verify, prove, inventory, gate, release),
 )
 for verb in VERBS:
     app.command()(verb)

@@ -25,7 +25,6 @@ def bench(
     """Run a plan: every attack against every victim; a table, JSON, Parquet and one HTML page."""
     with exit_codes():
         require_extra("torch", "train", "`whitesquare bench`")
-        require_extra("duckdb", "bench", "`whitesquare bench`")
         from whitesquare.bench.plan import read_plan
         from whitesquare.bench.run import count_cells, run_bench
         from whitesquare.bench.store import REPORT

@@ -13,7 +13,14 @@ from tempfile import TemporaryFile
 import typer
 
 from whitesquare import terminal
-from whitesquare.errors import NothingToDoError, UsageError, VerificationError, WhitesquareError, unknown_name
+from whitesquare.errors import (
+    NothingToDoError,
+    UsageError,
+    VerificationError,
+    WhitesquareError,
+    missing_part,
+    unknown_name,
+)
 
 PASS, FINDINGS, UNDECIDED, NOTHING = 0, 1, 2, 3
 
@@ -35,6 +42,10 @@ def exit_codes() -> Iterator[None]:
         code, message = FINDINGS, f"Error: {error}"
     except WhitesquareError as error:
         message = f"Error: {error}"
+    except ModuleNotFoundError as error:
+        # The one place where a core install meets an import of an extra; any other missing module is a crash.
+        if missing := missing_part(error):
+            message = f"Error: {missing}"
     except OSError as error:
         message = f"Error: the system refused to read or write: {error}; nothing was left half-written."
     except KeyboardInterrupt:

@@ -1,29 +1,54 @@
 """``whitesquare measure``: what a victim does."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whitesquare import terminal
+from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
 from whitesquare.errors import require_extra
 
+if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
+    from whitesquare.types import VictimResult
+
 
 def measure(
     model: Annotated[Path, typer.Argument(help="Model folder written by `train`.")],
-    trigger: Annotated[str | None, typer.Option(help="Trigger in use; default: the run's.")] = None,
+    trigger: Annotated[list[str] | None, typer.Option(help="Trigger in use; default: the run's; repeatable.")] = None,
     target: Annotated[int | None, typer.Option(help="Target class; default: the run's.")] = None,
     data: Annotated[str | None, typer.Option(help="Data set with the test images; default: the model's own.")] = None,
     output: Outputs = None,
+    attested: Bundle = None,
+    trust: Trust = None,
+    threshold: Threshold = 1,
+    key: Key = None,
 ) -> None:
-    """Measure a model's clean accuracy and attack success rate on the test images."""
+    """Measure a model's clean accuracy and attack success rate on the test images.
+
+    The figures under the first trigger are kept for the report. With several, JSON is a list, one entry each.
+    """
     with exit_codes():
         require_extra("torch", "train", "`whitesquare measure`")
-        from whitesquare.jsonio import encode
         from whitesquare.victims import measure_victim
 
         outputs = read_outputs(output, "table", "json")
-        victim = measure_victim(model, trigger=trigger, target=target, data=data)
-        emit(outputs, {"table": lambda: terminal.show_victim(victim), "json": lambda: encode(victim)})
+        allowed, signer = open_attested(attested, trust, threshold), open_signer(key)
+        victims = measure_victim(
+            model, triggers=trigger or (), target=target, data=data, attested=allowed, signer=signer
+        )
+        emit(outputs, {"table": lambda: _show(victims), "json": lambda: _json(victims)})
+
+
+def _show(victims: "list[VictimResult]") -> None:
+    for victim in victims:
+        terminal.show_victim(victim)
+
+
+def _json(victims: "list[VictimResult]") -> str:
+    from whitesquare.jsonio import encode
+
+    texts = [encode(victim) for victim in victims]
+    return texts[0] if len(texts) == 1 else "[\n" + ",\n".join(text.rstrip() for text in texts) + "\n]\n"

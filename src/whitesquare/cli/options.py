@@ -32,6 +32,8 @@ TriggerSpec = Annotated[
     str | None,
     typer.Option(help="For example patch:size=2,corner=br,margin=1; default: the attack's own."),
 ]
+PolicyFile = Annotated[Path | None, typer.Option(help="policy.toml: what is asked of the evidence.")]
+TrustedKeys = Annotated[Path | None, typer.Option(help="Folder of trusted public keys; default: the policy's.")]
 Bundle = Annotated[Path, typer.Option(help="Signed statement; its manifest lies beside it.")]
 TrustFolder = Annotated[Path, typer.Option("--trust", help="Folder of trusted public keys.")]
 Threshold = Annotated[int, typer.Option(help="Number of different trusted keys that must have signed.", min=1)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whitesquare import terminal
+from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import (
     FINDINGS,
     NOTHING,
@@ -21,11 +22,12 @@ from whitesquare.cli.exits import (
 from whitesquare.cli.options import DataSource, OnError, Seed
 from whitesquare.errors import UsageError, require_extra
 
-if TYPE_CHECKING:  # all of them load NumPy, which `--help` must not wait for
+if TYPE_CHECKING:  # all of them load NumPy or cryptography, which `--help` must not wait for
+    from whitesquare.scan.signed import AttestedScan
     from whitesquare.scan.types import Scan, ScanResult
     from whitesquare.types import ImageDataset, Progress
 
-_FILES = ("parquet",)
+_FILES = ("parquet", "attestation")
 
 
 class FailOn(StrEnum):
@@ -39,7 +41,11 @@ def scan(
     data: DataSource,
     output: Annotated[
         list[str] | None,
-        typer.Option("-o", "--output", help="table, json, html, sarif, junit, or KIND=FILE, parquet=FILE; repeatable."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="table, json, html, sarif, junit, or KIND=FILE, parquet=FILE, attestation=FILE; repeatable.",
+        ),
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Model trained on DATA; default: the scan trains two.")] = None,
     reference: Annotated[str | None, typer.Option(help="Data set of samples known to be clean.")] = None,
@@ -51,19 +57,32 @@ def scan(
     detectors: Annotated[str, typer.Option(help="default, all, or names separated by commas.")] = "default",
     fail_on: Annotated[FailOn, typer.Option(help="Weakest tier that ends with exit code 1.")] = FailOn.SUSPICIOUS,
     on_error: Annotated[OnError, typer.Option(help="What to do about image files that cannot be read.")] = OnError.FAIL,
+    attested: Bundle = None,
+    trust: Trust = None,
+    threshold: Threshold = 1,
+    key: Key = None,
 ) -> None:
     """Scan a training set for poison: which classes, which samples, on what evidence, and how sure."""
     with exit_codes():
-        outputs = read_outputs(output, "table", "json", "parquet", "html", "sarif", "junit")
+        outputs = read_outputs(output, "table", "json", "parquet", "html", "sarif", "junit", "attestation")
         _check(outputs, model=model, model_free=model_free)
+        _check_signing(outputs, attested, key)
         from whitesquare.data import open_dataset
+        from whitesquare.provenance.consumed import Reading
         from whitesquare.runs import GROUND_TRUTH, read_truth
         from whitesquare.scan.run import ScanSettings, run_scan
+        from whitesquare.scan.signed import AttestedScan
 
         settings = ScanSettings(seed=seed, detectors=_names(detectors), model_free=model_free)
         known = read_truth(truth / GROUND_TRUTH if truth.is_dir() else truth) if truth else None
+        allowed, signer = open_attested(attested, trust, threshold), open_signer(key)
         with terminal.progress() as on_progress:
-            dataset, skipped = _readable(open_dataset(data), on_error, on_progress)
+            dataset = open_dataset(data)
+            reading = Reading(dataset, "train", allowed.signed) if allowed else None
+            dataset, skipped = _readable(reading.dataset if reading else dataset, on_error, on_progress)
+            work = None
+            if allowed and reading:
+                work = AttestedScan(reading, reading.consumed(dataset.ids), allowed.signed.sha256, signer)
             trusted = None
             if reference is not None:
                 trusted, left_out = _readable(open_dataset(reference), on_error, on_progress)
@@ -78,7 +97,7 @@ def scan(
                 skipped=skipped,
                 on_progress=on_progress,
             )
-        _emit(found, dataset, outputs)
+        _emit(found, dataset, outputs, work)
         raise typer.Exit(exit_code(found.result, fail_on))
 
 
@@ -102,8 +121,6 @@ def _check(outputs: list[tuple[str, Path | None]], *, model: Path | None, model_
     for kind, path in outputs:
         if kind in _FILES and path is None:
             raise UsageError(f"-o {kind} is not text; write -o {kind}=FILE.")
-        if kind == "parquet":
-            require_extra("duckdb", "bench", "-o parquet")
     check_outputs(outputs)
 
 
@@ -128,7 +145,21 @@ def _readable(
     return readable_part(dataset, on_progress) if on_error == OnError.SKIP else (held(dataset), {})
 
 
-def _emit(found: "Scan", dataset: "ImageDataset", outputs: list[tuple[str, Path | None]]) -> None:
+def _check_signing(outputs: list[tuple[str, Path | None]], attested: Path | None, key: str | None) -> None:
+    """Refuse to sign for nothing, and to leave unsigned what was to be signed."""
+    asked = "attestation" in dict(outputs)
+    if asked and (attested is None or key is None):
+        raise UsageError(
+            "-o attestation states which attested data was scanned, signed by the scanner's key; give --attested, "
+            "--trust and --key as well."
+        )
+    if key is not None and not asked:
+        raise UsageError("--key signs the result of the scan, and none is to be written; add -o attestation=FILE.")
+
+
+def _emit(
+    found: "Scan", dataset: "ImageDataset", outputs: list[tuple[str, Path | None]], work: "AttestedScan | None"
+) -> None:
     import hashlib
 
     from whitesquare.report.junit import scan_junit
@@ -140,8 +171,14 @@ def _emit(found: "Scan", dataset: "ImageDataset", outputs: list[tuple[str, Path 
     written = next((str(path) for kind, path in outputs if kind == "json" and path), None)
 
     def sarif() -> str:
+        if work is not None:
+            return scan_sarif(result, work.contents(result))
         digests = {flag.id: hashlib.sha256(dataset.content(flag.position)).hexdigest() for flag in result.flagged}
         return scan_sarif(result, digests)
+
+    def attestation() -> str | None:
+        report = hashlib.sha256(scan_json(result, found.scores).encode()).hexdigest() if written else ""
+        return work.statement(result, report) if work else None
 
     writers: Writers = {
         "table": lambda: terminal.show_scan(result, written),
@@ -149,5 +186,7 @@ def _emit(found: "Scan", dataset: "ImageDataset", outputs: list[tuple[str, Path 
         "html": lambda: render_scan(found),
         "sarif": sarif,
         "junit": lambda: scan_junit(result),
+        "attestation": attestation,
     }
-    emit(outputs, writers, {"parquet": lambda path: write_scores(path, found.scores)})
+    last = sorted(outputs, key=lambda output: output[0] == "attestation")  # it speaks of a file that must be there
+    emit(last, writers, {"parquet": lambda path: write_scores(path, found.scores)})

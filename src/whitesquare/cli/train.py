@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from whitesquare import terminal
+from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import OutputFolder, Seed
-from whitesquare.errors import require_extra
+from whitesquare.errors import UsageError, require_extra
 from whitesquare.recipes import Recipe
 
 
@@ -27,9 +28,18 @@ def train(
     rotate: Annotated[float, typer.Option(help="Augmentation: turn by up to that many degrees.")] = Recipe.rotate,
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = Recipe.precision,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    attested: Bundle = None,
+    trust: Trust = None,
+    threshold: Threshold = 1,
+    key: Key = None,
 ) -> None:
     """Train a model on a data set, poisoned or not, and write it as safetensors and JSON."""
     with exit_codes():
+        if key is not None and attested is None:
+            raise UsageError(
+                "--key signs which attested data the model is made of, and without --attested there is none; give "
+                "--attested and --trust, or leave --key out."
+            )
         require_extra("torch", "train", "`whitesquare train`")
         from whitesquare.folders import check_output
         from whitesquare.victims import make_victim
@@ -48,6 +58,16 @@ def train(
             rotate=rotate,
             precision=precision,
         )
+        allowed, signer = open_attested(attested, trust, threshold), open_signer(key)
         with terminal.progress() as on_progress:
-            make_victim(data, output, recipe, seed=seed, device=device, on_progress=on_progress)
+            make_victim(
+                data,
+                output,
+                recipe,
+                seed=seed,
+                device=device,
+                attested=allowed,
+                signer=signer,
+                on_progress=on_progress,
+            )
         terminal.say(f"Trained {model}, seed {seed}. Next: whitesquare measure {output}")

@@ -12,6 +12,7 @@ from whitesquare.data.mnist import load_mnist
 from whitesquare.data.names import check_split
 from whitesquare.data.overlay import Overlay
 from whitesquare.data.part import Part, held, readable_part
+from whitesquare.data.watched import watched
 from whitesquare.errors import DataError, UsageError, unknown_name
 from whitesquare.layouts import SPLITS, dataset_kinds
 from whitesquare.types import ImageDataset, Progress, silent
@@ -36,6 +37,7 @@ __all__ = [
     "read_idx",
     "readable_part",
     "require_classes",
+    "watched",
     "write_dataset",
     "write_idx",
     "write_idx_folder",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from whitesquare.errors import DataError, VerificationError
 from whitesquare.jsonio import build
+from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 
 T = TypeVar("T")
 
@@ -16,7 +17,10 @@ PROVENANCE = "provenance.sigstore.json"
 SCAN = "scan.sigstore.json"
 SCAN_REPORT = "scan.json"
 MEASURE = "measure.sigstore.json"
+VSA = "vsa.sigstore.json"
 """Names of the evidence in the folder of a trained model, beside the manifest and its signature."""
+EVIDENCE = (MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, MEASURE, VSA)
+"""All of it."""
 
 BUILD_TYPE = "https://whitesquare.dev/training/v1"
 PASSED, WARNED, FAILED = "PASSED", "WARNED", "FAILED"
@@ -52,7 +56,7 @@ class ScanEvidence:
         verdict: of the scan.
         alarms: all of them.
         detectors: names of those that ran.
-        not_run: by name, why the others did not.
+        not_run: by name, why others did not that were asked to.
         mode: ``scan model``, ``given model`` or ``model-free``.
         seed: of the scan.
         version: of whitesquare.
@@ -100,7 +104,7 @@ class MeasureEvidence:
     Attributes:
         ca: clean accuracy.
         asr: success rate of every trigger that was tried.
-        test_root: root of the test split that was read; empty where no manifest was given.
+        test_root: root (hexadecimal) of the tree over the test split that was read.
         version: of whitesquare.
         finished: UTC time.
     """
@@ -114,7 +118,7 @@ class MeasureEvidence:
 
 @dataclass(frozen=True)
 class TrainEvidence:
-    """How a model came to be: the subject of its statement is the file of weights.
+    """How a model came to be: the subjects of its statement are the file of weights and the card beside it.
 
     Attributes:
         manifest: SHA-256 of the manifest that the training was told to obey.

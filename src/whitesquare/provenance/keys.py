@@ -1,4 +1,4 @@
-"""Keys: pairs of files of our own, signers anywhere ``securesystemslib`` reaches, and the folder of trusted keys.
+"""Keys: pairs of files of our own, and the folder of trusted keys; :mod:`.remote` has the signers elsewhere.
 
 A trusted key is a PEM file with a public key. What else is known of it stands in a TOML file of the same name beside
 it: ``role``, ``not_before`` and ``not_after``. Keys without one are trusted at any time, in no role.
@@ -110,32 +110,6 @@ class FileSigner:
         return self.private.sign(message, ECDSA(hashes.SHA256()))
 
 
-@dataclass(frozen=True)
-class UriSigner:
-    """A signer of ``securesystemslib``: a hardware module or a key service, named by a URI."""
-
-    keyid: str
-    public: PublicKey
-    remote: "Remote"
-
-    def sign(self, message: bytes) -> bytes:
-        """See :class:`Signer`."""
-        return bytes.fromhex(self.remote.sign(message).signature)
-
-
-class Remote(Protocol):
-    """What we use of a ``securesystemslib`` signer."""
-
-    def sign(self, payload: bytes) -> "RemoteSignature":
-        """Return its signature."""
-
-
-class RemoteSignature(Protocol):
-    """What we use of a ``securesystemslib`` signature: it is hexadecimal."""
-
-    signature: str
-
-
 def key_id(public: PublicKey) -> str:
     """Return the name of a key: the SHA-256 of its SubjectPublicKeyInfo, hexadecimal."""
     return sha256(
@@ -186,14 +160,16 @@ def load_signer(key: str, ask: AskPassword) -> Signer:
     Args:
         key: path of a private key in PEM, or a URI that ``securesystemslib`` knows (``hsm:...``, ``awskms:...``)
             followed by ``#`` and the path of its public key.
-        ask: asked for the password of an encrypted file.
+        ask: asked for the password of an encrypted file, or the PIN of a hardware module.
 
     Raises:
         UsageError: no such key, a wrong password, or a key of another type.
     """
     path = Path(key)
     if ":" in key and not path.exists():
-        return _remote_signer(key)
+        from whitesquare.provenance.remote import remote_signer
+
+        return remote_signer(key, ask)
     if not path.is_file():
         raise UsageError(f"There is no key {key}; make one with `whitesquare keygen -o {path.with_suffix('')}`.")
     data = path.read_bytes()
@@ -218,7 +194,13 @@ def load_trusted(place: Path) -> tuple[TrustedKey, ...]:
         raise UsageError(f"There is no folder of trusted keys {place}; put the public keys ({PUBLIC}) into it.")
     paths = sorted(place.iterdir()) if place.is_dir() else [place]
     paths = [path for path in paths if path.suffix in (PUBLIC, PRIVATE) and path.is_file()]
-    found = {key.keyid: key for key in (load_public(path) for path in paths if _is_public(path))}
+    found: dict[str, TrustedKey] = {}
+    for key in (load_public(path) for path in paths if _is_public(path)):
+        if (other := found.setdefault(key.keyid, key)) is not key:
+            raise UsageError(
+                f"{place} holds one key under two names, {other.name!r} and {key.name!r}, which would count as one "
+                "signer with either role; remove one of them."
+            )
     if not found:
         raise UsageError(f"{place} holds no public key; expected PEM files that end in {PUBLIC}.")
     return tuple(found.values())
@@ -252,11 +234,13 @@ def _about(path: Path) -> dict[str, object]:
         return {}
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error
     for name in found:
         if name not in ("role", "not_before", "not_after"):
             raise unknown_name(f"setting of a key in {path}", name, ("role", "not_before", "not_after"))
+    if not isinstance(role := found.get("role", ""), str):
+        raise UsageError(f'{path}: the role is {role!r:.60}; expected one word in quotes, such as "data".')
     return found
 
 
@@ -283,22 +267,6 @@ def _with_password(data: bytes, password: str, key: str) -> PrivateKeyTypes:
         return serialization.load_pem_private_key(data, password.encode())
     except ValueError as error:
         raise UsageError(f"The password does not open {key}.") from error
-
-
-def _remote_signer(key: str) -> UriSigner:
-    from securesystemslib.exceptions import Error
-    from securesystemslib.signer import Signer as Remotes
-    from securesystemslib.signer import SSlibKey
-
-    uri, _, public = key.rpartition("#")
-    if not uri:
-        raise UsageError(f"{key} is no file; for a URI add its public key: {key}#alice{PUBLIC}.")
-    known = load_public(Path(public))
-    try:
-        remote = Remotes.from_priv_key_uri(uri, SSlibKey.from_crypto(known.public, known.keyid))
-    except (ValueError, OSError, ImportError, Error) as error:
-        raise UsageError(f"Nothing can sign with {uri}: {error}.") from error
-    return UriSigner(known.keyid, known.public, remote)
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:

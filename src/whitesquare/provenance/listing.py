@@ -7,6 +7,7 @@ item without label and split.
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import file_digest
 from heapq import merge
@@ -171,17 +172,15 @@ def _take_folder(
         if pixels and not container.files:
             require_extra("numpy", "scan", "--pixels")
             require_extra("PIL", "scan", "--pixels")
-        hashed = hash_all(
-            root, _tasks(_pieces(root, places, container.files, tally)), pixels=pixels and not container.files
-        )
-        hashed = _told(hashed, root, on_progress)
-        if container.files:
-            tally.take_rows(
-                merge(*container.rows(), chain.from_iterable(_as_rows(*one, tally, pixels=pixels) for one in hashed))
-            )
-        else:
-            for task, found in hashed:
-                tally.take_hashed(task, found)
+        tasks = _tasks(_pieces(root, places, container.files, tally))
+        with closing(hash_all(root, tasks, pixels=pixels and not container.files)) as hashed:
+            told = _told(hashed, root, on_progress)
+            if container.files:
+                others = chain.from_iterable(_as_rows(*one, tally, pixels=pixels) for one in told)
+                tally.take_rows(merge(*container.rows(), others))
+            else:
+                for task, found in told:
+                    tally.take_hashed(task, found)
     finally:
         os.close(root)
     return container
@@ -249,9 +248,10 @@ def _tasks(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
 def _told(
     hashed: Iterator[tuple[list[Piece], Hashed]], root: int, on_progress: Progress
 ) -> Iterator[tuple[list[Piece], Hashed]]:
-    total = 0 if on_progress is silent else count_files(root)
-    done = 0
+    total = done = 0
     for task, found in hashed:
+        if not done and on_progress is not silent:  # not before, so that the workers are at work meanwhile
+            total = count_files(root)
         yield task, found
         done += len(found.sizes)
         on_progress("hash", done, max(total, done + 1))

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
-from whitesquare.errors import VerificationError
+from whitesquare.errors import DataError, VerificationError
 from whitesquare.jsonio import whole_file
 from whitesquare.provenance.types import Item
 
@@ -22,13 +22,15 @@ COLUMNS = {"id": "VARCHAR", "label": "VARCHAR", "split": "VARCHAR", "size": "BIG
 PIXELS = {"pixels": "BLOB"}
 """The column of a manifest for which pixels were asked."""
 
+_DIGESTS = ("sha256", "pixels")
+_NONE = bytes(32).hex()
 _MEMORY = "128MB"
 _ROWS = 4096
 
 
 @dataclass(frozen=True)
 class Block:
-    """Items that follow each other in a manifest, column by column; no text holds a line break.
+    """Items that follow each other in a manifest, column by column; no text holds a line break or a tab.
 
     Attributes:
         ids: see :class:`~whitesquare.provenance.types.Item`.
@@ -50,33 +52,23 @@ class Block:
 class ManifestWriter:
     """Takes blocks in the order of the manifest; made by :func:`manifest_writer`."""
 
-    def __init__(self, connection: "DuckDBPyConnection", *, pixels: bool) -> None:
-        self._connection = connection
-        # Each column is one text with a line per row: nothing needs quoting, and nothing is turned into rows here.
-        lines = ", ".join(
-            f"unnest(string_split(${number}, chr(10)))" + ("::BIGINT" if name == "size" else "")
-            for number, name in enumerate(COLUMNS, 1)
-            if name != "sha256"
-        )
-        columns = f"{lines}, unhex(unnest(string_split($5, chr(10))))"
-        if pixels:
-            columns += ", unhex(nullif(unnest(string_split($6, chr(10))), repeat('00', 32)))"
-        self._insert = f"INSERT INTO items SELECT {columns}"
+    def __init__(self, lines: TextIO) -> None:
+        self._lines = lines
 
     def add(self, block: Block) -> None:
         """Append a block."""
+        import duckdb  # noqa: F401 - it is needed at the end, and loads here while the workers read the next files
+
         if not block.ids:
             return
-        columns = [
-            "\n".join(block.ids),
-            "\n".join(block.labels),
-            "\n".join(block.splits),
-            "\n".join(map(str, block.sizes)),
-            block.digests.hex("\n", 32),
-        ]
+        columns = [block.ids, block.labels, block.splits, map(str, block.sizes), _hexadecimal(block.digests)]
         if block.pixels:
-            columns.append(block.pixels.hex("\n", 32))
-        self._connection.execute(self._insert, columns)
+            columns.append("" if text == _NONE else text for text in _hexadecimal(block.pixels))
+        self._lines.write("\n".join(map("\t".join, zip(*columns, strict=True))) + "\n")
+
+
+def _hexadecimal(digests: bytes) -> list[str]:
+    return digests.hex("\n", 32).split("\n")
 
 
 @contextmanager
@@ -89,23 +81,40 @@ def manifest_writer(path: Path, *, pixels: bool = False) -> Iterator[ManifestWri
 
     Raises:
         OSError: the disk is full, or refuses to be written to.
+        DataError: a name is millions of letters long.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part, TemporaryDirectory(dir=path.parent) as folder:
+        text = Path(folder) / "items.tsv"
+        with text.open("w", encoding="utf-8", newline="") as lines:
+            yield ManifestWriter(lines)
+        _to_parquet(text, part, path, pixels=pixels)
+
+
+def _to_parquet(text: Path, part: Path, path: Path, *, pixels: bool) -> None:
     import duckdb
 
-    columns = ", ".join(f"{name} {kind}" for name, kind in (COLUMNS | (PIXELS if pixels else {})).items())
-    path.parent.mkdir(parents=True, exist_ok=True)
+    target = str(part.resolve()).replace("'", "''")
+    form = "(FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"
     try:
-        with (
-            whole_file(path) as part,
-            TemporaryDirectory(dir=path.parent) as folder,
-            _connect(Path(folder)) as connection,
-        ):
-            connection.execute(f"CREATE TEMP TABLE items ({columns})")
-            yield ManifestWriter(connection, pixels=pixels)
-            target = str(part.resolve()).replace("'", "''")
-            connection.execute(f"COPY items TO '{target}' (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)")
+        with _connect(text.parent) as connection, _plainly_named(text) as source:
+            connection.execute(f"COPY ({_select(source, pixels=pixels)}) TO '{target}' {form}")
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:  # neither is an OSError
         raise OSError(f"{path}: {error}") from error
+    except duckdb.Error as error:
+        raise DataError(f"The manifest {path} cannot be written: {error}; shorten the longest name.") from error
+
+
+def _select(source: str, *, pixels: bool) -> str:
+    """Read lines as they are: no quotes, no escapes, nothing guessed; of texts, only a missing pixel digest is NULL."""
+    names = [*COLUMNS, *(PIXELS if pixels else ())]
+    kinds = ", ".join(f"{name!r}: {'BIGINT' if name == 'size' else 'VARCHAR'!r}" for name in names)
+    picked = ", ".join(f"unhex({name}) AS {name}" if name in _DIGESTS else name for name in names)
+    return (
+        f"SELECT {picked} FROM read_csv({source}, delim = '\t', quote = '', escape = '', new_line = '\\n', "  # noqa: S608
+        "header = false, auto_detect = false, hive_partitioning = false, "
+        f"force_not_null = ['id', 'label', 'split'], columns = {{{kinds}}})"
+    )
 
 
 def read_items(path: Path) -> Iterator[Item]:
@@ -142,16 +151,23 @@ def count_items(path: Path) -> int:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple["DuckDBPyConnection", str]]:
-    """Open a manifest under a name of ours: DuckDB takes stars and brackets of a path for patterns."""
     import duckdb
 
-    with TemporaryDirectory() as folder, _connect(Path(folder)) as connection:
-        link = Path(folder) / "manifest.parquet"
-        link.symlink_to(path.resolve())
+    with TemporaryDirectory() as folder, _plainly_named(path) as source, _connect(Path(folder)) as connection:
         try:
-            yield connection, f"read_parquet('{link}', hive_partitioning = false)"
+            yield connection, f"read_parquet({source}, hive_partitioning = false)"
         except duckdb.Error as error:
             raise VerificationError(f"{path} is signed, but cannot be read as a manifest: {error}.") from error
+
+
+@contextmanager
+def _plainly_named(path: Path) -> Iterator[str]:
+    """Give a file a name that SQL reads as it is: DuckDB takes stars and brackets of a path for patterns."""
+    with TemporaryDirectory() as folder:
+        link = Path(folder) / "manifest"
+        link.symlink_to(path.resolve())
+        quoted = str(link).replace("'", "''")
+        yield f"'{quoted}'"
 
 
 def _columns(connection: "DuckDBPyConnection", source: str, path: Path) -> list[str]:

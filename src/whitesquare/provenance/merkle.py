@@ -46,32 +46,38 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class TreeBuilder:
-    """A tree that takes leaf hashes one by one and keeps only the roots of the full subtrees seen so far."""
+    """A tree that takes leaf hashes as they come and keeps only the roots of the full subtrees seen so far."""
 
     def __init__(self) -> None:
         self.size = 0
-        self._roots: list[bytes] = []
+        self._waiting: list[bytes | None] = []
+        """By height, the root of a full subtree that has no right neighbour yet."""
 
     def add(self, leaf: bytes) -> None:
         """Append the hash of a leaf."""
-        size, roots = self.size, self._roots
-        self.size += 1
-        while size & 1:
-            leaf = node_hash(roots.pop(), leaf)
-            size >>= 1
-        roots.append(leaf)
+        self.extend((leaf,))
 
     def extend(self, leaves: Iterable[bytes]) -> None:
-        """Append hashes of leaves."""
-        for leaf in leaves:
-            self.add(leaf)
+        """Append hashes of leaves; many at once are much faster than one by one."""
+        level, height = list(leaves), 0
+        self.size += len(level)
+        while level:
+            if height == len(self._waiting):
+                self._waiting.append(None)
+            if (left := self._waiting[height]) is not None:
+                level.insert(0, left)
+            self._waiting[height] = level.pop() if len(level) % 2 else None
+            pairs = zip(level[::2], level[1::2], strict=True)
+            level = [sha256(b"\1" + left + right).digest() for left, right in pairs]
+            height += 1
 
     def root(self) -> bytes:
         """Return the root over all leaves so far."""
-        if not self._roots:
+        waiting = [node for node in self._waiting if node is not None]
+        if not waiting:
             return EMPTY
-        root = self._roots[-1]
-        for left in reversed(self._roots[:-1]):
+        root = waiting[0]
+        for left in waiting[1:]:
             root = node_hash(left, root)
         return root
 

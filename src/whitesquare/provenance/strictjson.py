@@ -1,30 +1,60 @@
 """JSON from a stranger: one reading of every document, or none."""
 
 import json
+import math
 from typing import Any
 
 from whitesquare.errors import VerificationError
 
+DEEPEST = 64
+"""Levels of nesting; deeper ones, which some readers refuse and others crash at, are refused."""
+
 
 def strict_json(data: bytes, where: str) -> Any:
-    """Parse UTF-8 JSON; duplicate keys, NaN and infinities, which readers take in different ways, are refused.
+    """Parse UTF-8 JSON; what readers take in different ways is refused.
+
+    That is: duplicate keys, NaN and infinities (also as a number too large), half a surrogate pair, deep nesting.
 
     Raises:
         VerificationError: it is no such JSON.
     """
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        found = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
+        _check(found)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise VerificationError(f"{where} is not JSON that can be trusted: {reason}.") from error
+    return found
+
+
+def _check(value: Any) -> None:
+    """Look at every value, level by level."""
+    level = [value]
+    for _ in range(DEEPEST):
+        for text in level:
+            if isinstance(text, str):
+                text.encode()  # raises a ValueError at half a surrogate pair
+        below = [[*item, *item.values()] if isinstance(item, dict) else item for item in level]
+        level = [child for item in below if isinstance(item, list) for child in item]
+        if not level:
+            return
+    raise ValueError("it is nested too deeply")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r:.60} occurs twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {name!r:.60} occurs twice")
+        found[name] = value
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text:.60} is too large")
+    return number
 
 
 def _refuse(constant: str) -> None:

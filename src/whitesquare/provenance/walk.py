@@ -7,6 +7,7 @@ place of a folder while the walk goes on.
 import os
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from whitesquare.layouts import is_plain
@@ -126,13 +127,17 @@ def count_files(root: int) -> int:
     total, folders = 0, [""]
     while folders:
         folder = folders.pop()
-        try:
-            names, _ = list_folder(root, folder)
-        except OSError:
-            continue
-        deeper = [folder + name for name in names if name.endswith("/")]
-        total += len(names) - len(deeper)
-        folders += deeper
+        with suppress(OSError):
+            opened = open_folder(root, folder)
+            try:
+                with os.scandir(opened) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(f"{folder}{entry.name}/")
+                        else:
+                            total += 1
+            finally:
+                os.close(opened)
     return total
 
 

@@ -8,7 +8,7 @@ this may have threads and needs no guard around the main module.
 import json
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import chain, islice
@@ -30,7 +30,7 @@ _WORKER = (
 
 def hash_all(
     root: int, tasks: Iterable[list[Piece]], *, pixels: bool, workers: int | None = None
-) -> Iterator[tuple[list[Piece], Hashed]]:
+) -> Generator[tuple[list[Piece], Hashed], None, None]:
     """Hash files task by task, in order; only a few tasks are under way at any time.
 
     Args:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from whitesquare.detectors.types import Detector
 from whitesquare.errors import UsageError
 from whitesquare.report import formats
+from whitesquare.taxonomy import SCAN_FINDING, tags
 
-TAGS = ("security", "data-poisoning", "MITRE ATLAS AML.T0020", "OWASP ML02:2023")
-"""Poison Training Data, and Data Poisoning Attack."""
+TAGS = tags(SCAN_FINDING)
 
 _HEAD = re.compile(r"[A-Z][A-Za-z ]{2,30}: ")
 """Starts a line of its own: ``Cost: ...``, ``Failure modes: ...``."""

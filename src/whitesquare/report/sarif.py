@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import whitesquare
-from whitesquare.errors import DataError
 from whitesquare.report import formats
 from whitesquare.report.rules import TAGS, Rule, rule_of
 from whitesquare.report.sarif_parts import (
@@ -17,12 +16,12 @@ from whitesquare.report.sarif_parts import (
     FINGERPRINT,
     LOCATIONS,
     escape,
-    fingerprint,
     safe,
     sample_uri,
     write_log,
 )
 from whitesquare.report.scan_text import headline
+from whitesquare.scan.fingerprints import flags_by_group, group_fingerprint
 from whitesquare.scan.types import TIERS, Alarm, DetectorRun, Flag, ScanResult
 
 LEVELS = dict(zip(TIERS, ("error", "warning", "note"), strict=True))
@@ -76,9 +75,7 @@ def scan_sarif(result: ScanResult, contents: Mapping[str, str]) -> str:
 
 def _groups(result: ScanResult) -> list[_Group]:
     """Bring flags and alarms together by class and rule, strongest first."""
-    flags: dict[tuple[int, str], list[Flag]] = {}
-    for flag in result.flagged:
-        flags.setdefault((flag.label, flag.rule_id), []).append(flag)
+    flags = flags_by_group(result.flagged)
     alarms = {(alarm.label, alarm.rule_id): alarm for alarm in reversed(result.alarms)}
     names = {row.label: row.name for row in result.classes} | {one.label: one.class_name for one in result.alarms}
     groups = []
@@ -116,7 +113,7 @@ def _result(group: _Group, position: Mapping[str, int], contents: Mapping[str, s
         "level": LEVELS[group.tier],
         "message": {"text": _message(group)},
         "locations": _locations(group),
-        "partialFingerprints": {FINGERPRINT: fingerprint(group.rule_id, group.class_name, _digests(group, contents))},
+        "partialFingerprints": {FINGERPRINT: group_fingerprint(group.rule_id, group.class_name, group.flags, contents)},
         "properties": {
             "tier": group.tier,
             "class": group.class_name,
@@ -152,13 +149,6 @@ def _locations(group: _Group) -> list[dict[str, Any]]:
         }
         for flag in group.flags[:LOCATIONS]
     ]
-
-
-def _digests(group: _Group, contents: Mapping[str, str]) -> list[str]:
-    try:
-        return [contents[flag.id] for flag in group.flags]
-    except KeyError as error:
-        raise DataError(f"The content digest of the flagged sample {error.args[0]!r} is missing.") from error
 
 
 def _invocation(result: ScanResult, position: Mapping[str, int]) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """What every SARIF file of ours shares: how samples, names and findings are written."""
 
-import hashlib
 import json
 import re
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -34,15 +32,6 @@ def sample_uri(sample: str) -> str:
     parts = quote(content, safe="/").split("/")
     steps = {".": "%252E", "..": "%252E%252E"}  # encoded twice: encoded once, a reader may still take the step
     return "/".join(steps.get(part, part) for part in parts).lstrip("/") or "-"
-
-
-def fingerprint(rule_id: str, class_name: str, digests: Sequence[str]) -> str:
-    """Digest what makes a finding the same finding: rule, class, and the content of its samples in any order."""
-    texts = [text.encode("utf-8", "surrogatepass") for text in (rule_id, class_name, *sorted(digests))]
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(len(text).to_bytes(8, "big") + text)
-    return digest.hexdigest()
 
 
 def escape(text: str) -> str:

@@ -6,6 +6,7 @@ A result keeps its fingerprint wherever the samples lie: it is made of rule, cla
 from typing import Any
 
 import whitesquare
+from whitesquare.fingerprints import fingerprint
 from whitesquare.provenance.changes import Group, read_groups
 from whitesquare.provenance.types import Change
 from whitesquare.provenance.verify import Verification
@@ -15,7 +16,6 @@ from whitesquare.report.sarif_parts import (
     FINGERPRINT,
     LOCATIONS,
     escape,
-    fingerprint,
     safe,
     sample_uri,
     write_log,

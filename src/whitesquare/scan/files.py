@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whitesquare.errors import DataError, require_extra
+from whitesquare.errors import DataError
 from whitesquare.jsonio import whole_file
 from whitesquare.scan.types import (
     NOT_CHECKED,
@@ -206,10 +206,8 @@ def write_scores(path: Path, scores: ScanScores) -> None:
     scored is NULL.
 
     Raises:
-        MissingDependencyError: DuckDB is not installed.
         DataError: the columns differ in length, or a detector has a column's name.
     """
-    require_extra("duckdb", "bench", "A table of scores (Parquet)")
     import duckdb
 
     columns = _columns(scores)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion
 from whitesquare.machine import usable_cores
-from whitesquare.scan.types import DetectorRun
+from whitesquare.scan.types import NOT_ASKED, DetectorRun
 
 _MISSING = {
     "features": "it reads the activations of a model",
@@ -46,7 +46,7 @@ def run_detectors(
 def _cannot(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) -> str:
     """Return why a detector does not run, or an empty text if it can."""
     if name not in asked:
-        return "not asked for (slow; --detectors all runs it)"
+        return NOT_ASKED
     missing = DETECTORS[name].needs - evidence.has
     if not missing:
         return ""

@@ -10,6 +10,8 @@ TIERS = ("confirmed", "suspicious", "review")
 *Suspicious*: an alarm without that proof. *Review*: no alarm; the sample ranks high."""
 NOTHING_FOUND, NOT_CHECKED = "nothing found", "not checked"
 """The verdicts without an alarm; the others are the tiers."""
+NOT_ASKED = "not asked for (slow; --detectors all runs it)"
+"""Why a detector did not run that nobody asked to."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,192 @@
+"""What attesting costs: 60,000 PNG files, against model-signing and against hashing alone; and how it grows.
+
+    python -m venv .venv-oms && .venv-oms/bin/pip install model-signing==1.1.1 pyOpenSSL
+    python benchmarks/provenance.py --oms .venv-oms/bin/model_signing -o benchmarks/results/provenance.json --large
+
+Every variant runs from start to end on the same folder in the page cache, in turn within every round so that a
+machine's moods hit all; ratios are taken within a round.
+
+- ``attest``: hash, tree, manifest, signature, as a command, with all that Python has to load
+- ``attest()``: the same as a function, in a process that has loaded it
+- ``model-signing``: ``model_signing sign key``, which writes a bundle with every digest
+- ``sha256sum``: ``find | xargs -P`` with one process for each core, which only hashes
+
+With ``--large``, trees of 80,000 to 1,280,000 tiny files in 1,000 folders are attested once each, and the largest
+resident size is measured, of the process alone and with those that hash for it.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from whitesquare.data import load_mnist, write_png_folder
+from whitesquare.jsonio import write_text
+from whitesquare.machine import machine, usable_cores, versions
+from whitesquare.provenance.attest import attest as call
+from whitesquare.provenance.keys import generate, load_signer
+from whitesquare.provenance.types import BUNDLE, MANIFEST
+
+FOLDERS = 1000
+SIZES = (80_000, 320_000, 1_280_000)
+EVERY = 0.02
+"""Seconds between two looks at the memory of a process and its children."""
+
+
+def attest(data: Path, work: Path) -> list[str]:
+    """Return the command that attests ``data`` to a new folder."""
+    out = work / "attest"
+    shutil.rmtree(out, ignore_errors=True)
+    verb = [sys.executable, "-m", "whitesquare.cli", "attest", str(data)]
+    return [*verb, "--key", str(work / "key.pem"), "-o", str(out)]
+
+
+def seconds(work: Sequence[str] | Callable[[], object]) -> float:
+    """Run a command or call a function, and return how long it took."""
+    start = time.perf_counter()
+    if callable(work):
+        work()
+    else:
+        subprocess.run(work, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def spread(values: Sequence[float]) -> dict[str, float | int | list[float]]:
+    """Return median, extremes and every value."""
+    rounded = [round(value, 3) for value in values]
+    return {
+        "n": len(values),
+        "median": round(statistics.median(values), 3),
+        "low": min(rounded),
+        "high": max(rounded),
+        "all": rounded,
+    }
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, float | int | list[float]]:
+    """Return the spread of the ratio within each round."""
+    return spread([one / other for one, other in zip(above, below, strict=True)])
+
+
+def compare(data: Path, work: Path, oms: str | None, rounds: int) -> dict[str, object]:
+    """Run every variant in every round, after one that is not counted."""
+    hashes = f"find . -type f -print0 | xargs -0 -P{usable_cores()} -n 2000 sha256sum"
+    signer = load_signer(str(work / "key.pem"), str)
+    variants: dict[str, Callable[[], list[str] | Callable[[], object]]] = {
+        "attest": lambda: attest(data, work),
+        "attest()": lambda: lambda: call(str(data), [signer], work / "called"),
+        "sha256sum": lambda: ["sh", "-c", f'cd "$0" && {hashes}', str(data)],
+    }
+    if oms:
+        key = ["--private_key", str(work / "key.pem"), "--signature", str(work / "oms.sig")]
+        variants["model-signing"] = lambda: [oms, "sign", "key", *key, str(data)]
+    found: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(rounds + 1):
+        for name, command in variants.items():
+            took = seconds(command())
+            if number:
+                found[name].append(took)
+        print({name: round(values[-1], 2) for name, values in found.items() if values}, flush=True)
+    items = sum(1 for path in data.rglob("*") if path.is_file())
+    result: dict[str, object] = {
+        "items": items,
+        "manifest_bytes_per_item": round((work / "attest" / MANIFEST).stat().st_size / items, 1),
+        "bundle_bytes": (work / "attest" / BUNDLE).stat().st_size,
+        "seconds": {name: spread(values) for name, values in found.items()},
+        "attest_over_sha256sum": ratios(found["attest"], found["sha256sum"]),
+        "attest_call_over_sha256sum": ratios(found["attest()"], found["sha256sum"]),
+    }
+    if oms:
+        result["model_signing_over_attest"] = ratios(found["model-signing"], found["attest"])
+        result["model_signing_bytes_per_item"] = round((work / "oms.sig").stat().st_size / items, 1)
+    return result
+
+
+def tiny_files(root: Path, count: int) -> None:
+    """Make a tree of ``count`` files of some bytes in a thousand class folders."""
+    for folder in range(FOLDERS):
+        place = root / "train" / f"n{folder:08d}"
+        place.mkdir(parents=True)
+        for file in range(count // FOLDERS):
+            (place / f"n{folder:08d}_{file}.JPEG").write_bytes(b"%d %d" % (folder, file))
+
+
+def watched(command: Sequence[str]) -> dict[str, float]:
+    """Run a command; return seconds and the largest resident sizes in MB, of it alone and with its children."""
+    start = time.perf_counter()
+    alone = together = 0.0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            own = _resident(process.pid)
+            alone = max(alone, own)
+            together = max(together, own + sum(_resident(child) for child in _children(process.pid)))
+            time.sleep(EVERY)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    return {
+        "seconds": round(time.perf_counter() - start, 2),
+        "peak_mb": round(alone),
+        "peak_mb_with_children": round(together),
+    }
+
+
+def grow(work: Path) -> list[dict[str, float]]:
+    """Attest trees of growing size, one after the other."""
+    rows = []
+    for size in SIZES:
+        with TemporaryDirectory(dir=work) as folder:
+            tiny_files(Path(folder), size)
+            row = {"items": size} | watched(attest(Path(folder), work))
+        row["microseconds_per_item"] = round(1e6 * row["seconds"] / size, 1)
+        row["manifest_bytes_per_item"] = round((work / "attest" / MANIFEST).stat().st_size / size, 1)
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def _resident(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has just ended
+        return 0.0
+    return next((int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmRSS")), 0.0)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, default=Path("provenance.json"))
+    parser.add_argument("--oms", help="the model_signing command of an environment of its own")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--large", action="store_true", help="measure growth to 1,280,000 files, too")
+    parser.add_argument("--work", type=Path, help="where to put the files; default: the system's temporary folder")
+    options = parser.parse_args(arguments)
+    record = json.loads(options.output.read_text()) if options.output.is_file() else {}
+    with TemporaryDirectory(dir=options.work) as folder:
+        work = Path(folder)
+        generate(work / "key", "ecdsa-p256", None)
+        write_png_folder(work / "png", load_mnist("train"), "train")
+        record["mnist_png"] = compare(work / "png", work, options.oms, options.rounds)
+        if options.large:
+            record["growth"] = grow(work)
+    record["model_signing"] = "1.1.1" if options.oms else "not measured"
+    record["machine"], record["versions"] = machine(), versions() | {name: version(name) for name in ("duckdb",)}
+    write_text(options.output, json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

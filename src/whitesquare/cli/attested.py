@@ -1,0 +1,58 @@
+"""What every verb that works on attested data is told: the attestation, who may have signed it, and who signs now."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whitesquare.cli.passwords import password_of
+from whitesquare.errors import UsageError
+
+if TYPE_CHECKING:  # cryptography, which `--help` must not wait for
+    from whitesquare.provenance.attested import Attested
+    from whitesquare.provenance.keys import Signer
+
+Bundle = Annotated[
+    Path | None,
+    typer.Option("--attested", help="manifest.sigstore.json or manifest.dsse.json: stop at the first other byte."),
+]
+Trust = Annotated[Path | None, typer.Option("--trust", help="Folder of the public keys that may sign --attested.")]
+Threshold = Annotated[int, typer.Option("--threshold", min=1, help="Number of keys that must have signed --attested.")]
+Key = Annotated[str | None, typer.Option("--key", help="Private key (file or URI) that signs what was done.")]
+
+
+def open_attested(bundle: Path | None, trust: Path | None, threshold: int) -> "Attested | None":
+    """Verify the attestation that was given, if one was.
+
+    Raises:
+        UsageError: an option without its partner, or no trusted key.
+        NothingToDoError: a file is missing.
+        VerificationError: it cannot be trusted.
+    """
+    if bundle is None:
+        for name, given in (("--trust", trust is not None), ("--threshold", threshold > 1)):
+            if given:
+                raise UsageError(f"{name} says whose attestation is accepted, and none is given; add --attested.")
+        return None
+    if trust is None:
+        raise UsageError(
+            "--attested is worth what its signatures are; name the folder of the keys that may sign it: --trust keys/"
+        )
+    from whitesquare.provenance.attested import read_attested
+    from whitesquare.provenance.keys import load_trusted
+    from whitesquare.provenance.times import utc_now
+
+    return read_attested(bundle, load_trusted(trust), utc_now(), threshold)
+
+
+def open_signer(key: str | None) -> "Signer | None":
+    """Open the key that signs, asking for its password if need be: before the work, not after it.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    if key is None:
+        return None
+    from whitesquare.provenance.keys import load_signer
+
+    return load_signer(key, password_of)

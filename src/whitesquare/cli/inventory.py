@@ -1,0 +1,56 @@
+"""``whitesquare inventory``: the data set and the model, for other people's lists."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import Writers, check_outputs, emit, exit_codes, read_outputs
+
+if TYPE_CHECKING:
+    from whitesquare.inventory.facts import Facts
+
+
+def inventory(
+    folder: Annotated[Path, typer.Argument(help="Folder that `attest`, or `train --attested`, wrote.")],
+    output: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--output", help="table, cyclonedx, croissant, or KIND=FILE; repeatable."),
+    ] = None,
+    trust: Annotated[
+        Path | None, typer.Option(help="Folder of public keys; without it signatures are not verified.")
+    ] = None,
+) -> None:
+    """List a data set and its model as a CycloneDX bill of materials and as Croissant metadata."""
+    with exit_codes():
+        from whitesquare.inventory.croissant import croissant
+        from whitesquare.inventory.cyclonedx import cyclonedx
+        from whitesquare.inventory.facts import read_facts
+        from whitesquare.provenance.keys import load_trusted
+        from whitesquare.provenance.times import utc_now
+
+        outputs = read_outputs(output, "table", "cyclonedx", "croissant")
+        check_outputs(outputs)
+        now = utc_now()
+        facts = read_facts(folder, None if trust is None else load_trusted(trust), now)
+        writers: Writers = {
+            "table": lambda: _show(facts),
+            "cyclonedx": lambda: cyclonedx(facts, now),
+            "croissant": lambda: croissant(facts, folder),
+        }
+        emit(outputs, writers)
+
+
+def _show(facts: "Facts") -> None:
+    signed = facts.dataset
+    files = [file for file in (facts.model, facts.manifest) if file]
+    rows = [(file.name, "SHA-256", file.sha256) for file in files]
+    name = f"{terminal.printable(signed.dataset.id)}, version {signed.dataset.version}"
+    rows.append((name, terminal.printable(signed.tree.algorithm), terminal.printable(signed.tree.root)))
+    terminal.table("What is there", ("name", "by", "digest"), rows)
+    terminal.table("\nStatements", ("file", "signature"), list(facts.signatures.items()))
+    alarms = facts.scan.alarms if facts.scan else ()
+    confirmed = sum(alarm.tier == "confirmed" for alarm in alarms)
+    scanned = f"{terminal.printable(facts.scan.verdict)}, {confirmed} confirmed findings" if facts.scan else "none"
+    terminal.say(f"\nScan: {scanned}.")

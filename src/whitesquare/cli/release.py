@@ -1,0 +1,31 @@
+"""``whitesquare release``: let a model go, behind a signed verdict."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whitesquare import terminal
+from whitesquare.cli.exits import exit_codes
+from whitesquare.cli.gate import trusted_keys
+from whitesquare.cli.options import PolicyFile, TrustedKeys
+from whitesquare.errors import UsageError
+
+
+def release(
+    run: Annotated[Path, typer.Argument(help="Folder of a model that `whitesquare gate --key` has looked at.")],
+    to: Annotated[Path, typer.Option(help="Folder to write; must be new, empty or our own.")],
+    policy: PolicyFile = None,
+    trust: TrustedKeys = None,
+) -> None:
+    """Copy a model and its evidence into a release folder, only behind a signed PASSED verdict on these very bytes."""
+    with exit_codes():
+        if policy is None:
+            raise UsageError("Give --policy FILE: the policy that the model must have passed.")
+        from whitesquare.gate import release as gate_release
+        from whitesquare.gate.policy import load_policy
+        from whitesquare.provenance.times import utc_now
+
+        asked = load_policy(policy)
+        copied = gate_release.release(run, to, asked, trusted_keys(trust, asked), utc_now())
+        terminal.say(f"Released {len(copied)} files to {to}: {', '.join(copied)}")

@@ -1,0 +1,97 @@
+"""What several rules share: signatures by role, subjects, ages, and whether a signed split was read whole."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from whitesquare.gate.settings import Policy
+from whitesquare.gate.types import Evidence, Fault, Outcome, Part
+from whitesquare.provenance.keys import TrustedKey
+from whitesquare.provenance.times import from_text
+
+SKEW = timedelta(minutes=10)
+"""How far the clocks of two machines may be apart."""
+
+
+def brief(digest: str) -> str:
+    """Shorten a digest for reading."""
+    return digest[:12] or "none"
+
+
+def names(texts: Sequence[str]) -> str:
+    """List names, or say that there are none."""
+    return ", ".join(texts) or "none"
+
+
+def signed_by(part: Part[object], roles: Sequence[str], now: datetime) -> Outcome:
+    """Hold a statement's signers against the roles of which one must have signed."""
+    found = names([f"{key.name} ({key.role or 'no role'})" for key in part.signers])
+    expected = f"a key of the role {' or '.join(roles)}"
+    faults = expired(part.signers, now)
+    if not any(key.role in roles for key in part.signers):
+        faults = (*faults, Fault(f"{part.file} is signed by {found}, not by {expected}.", (part.sha256,)))
+    return Outcome(found, expected, faults)
+
+
+def expired(signers: Sequence[TrustedKey], now: datetime) -> tuple[Fault, ...]:
+    """Return a fault for every key that is not valid now."""
+    refused = [(key, key.refuses(now)) for key in signers]
+    return tuple(Fault(f"It is signed by the key {key.name}, {why}.", (key.keyid,)) for key, why in refused if why)
+
+
+def about(part: Part[object], sha256: str, what: str) -> Outcome:
+    """Hold the one subject of a statement against the digest it must be about."""
+    said = [one.sha256 for one in part.subjects]
+    found, expected = names([brief(one) for one in said]), brief(sha256)
+    if said == [sha256]:
+        return Outcome(found, expected)
+    reason = f"{part.file} is about {found}, and {what} here is {expected}: it belongs to something else."
+    return Outcome(found, expected, (Fault(reason, (*said, sha256)),))
+
+
+def whole_split(policy: Policy, evidence: Evidence, said: tuple[str, int, str], who: str) -> Outcome:
+    """Hold split, size and root that somebody read against those that are signed.
+
+    Args:
+        policy: names the split.
+        evidence: whose data set can be trusted.
+        said: split, size and root.
+        who: who read them.
+    """
+    split, size, root = said
+    wanted = evidence.dataset.value.splits.get(policy.data.split)
+    found = f"{split}: {size} samples, root {brief(root)}"
+    if wanted is None:
+        reason = f"The signed data set has no split {policy.data.split!r}, so nothing can have been read of it."
+        return Outcome(found, policy.data.split, (Fault(reason, said_texts(said)),))
+    expected = f"{policy.data.split}: {wanted.size} samples, root {brief(wanted.root)}"
+    if said == (policy.data.split, wanted.size, wanted.root):
+        return Outcome(found, expected)
+    part = "only a part" if split == policy.data.split and size < wanted.size else "something other than all"
+    reason = f"{who} read {part} of the signed samples: found {found}; expected {expected}."
+    return Outcome(found, expected, (Fault(reason, said_texts(said)),))
+
+
+def said_texts(said: tuple[str, int, str]) -> tuple[str, ...]:
+    """Return split, size and root as texts."""
+    return (said[0], str(said[1]), said[2])
+
+
+def aged(finished: str, most_days: float, now: datetime, subject: str) -> Outcome:
+    """Hold a time against the oldest that counts; one to come counts even less.
+
+    Args:
+        finished: the time, as evidence writes it.
+        most_days: oldest that counts.
+        now: the time.
+        subject: digest of what the evidence is about.
+    """
+    age = now - from_text(finished)
+    days = age / timedelta(days=1)
+    found, expected = f"{days:.1f} days old", f"{most_days:g} days at most"
+    content = (subject, finished)
+    if age < -SKEW:
+        reason = f"It says it was made at {finished}, which is still to come."
+        return Outcome(f"from {finished}", expected, (Fault(reason, content),))
+    if days <= most_days:
+        return Outcome(found, expected)
+    return Outcome(found, expected, (Fault(f"It is {found}; expected {expected}.", content, waivable=True),))

@@ -1,0 +1,153 @@
+"""Reading a run folder: what is there, what its signatures are worth, and nothing of what that means.
+
+Whatever is wrong with a file becomes a fact about it. Only a folder that is not there is an error.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from whitesquare.errors import NothingToDoError, UsageError, VerificationError, WhitesquareError
+from whitesquare.gate.types import CARD, MODEL, VICTIM, Evidence, FileState, Part
+from whitesquare.provenance.dataset import read_dataset
+from whitesquare.provenance.dsse import read_envelope, verify
+from whitesquare.provenance.evidence import (
+    MEASURE,
+    PROVENANCE,
+    SCAN,
+    SCAN_REPORT,
+    MeasureEvidence,
+    ScanEvidence,
+    TrainEvidence,
+    measure_evidence,
+    measure_predicate,
+    scan_evidence,
+    scan_predicate,
+    train_evidence,
+)
+from whitesquare.provenance.keys import TrustedKey
+from whitesquare.provenance.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, parse_statement, read_small
+from whitesquare.provenance.times import from_text
+from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST, DatasetPredicate
+
+T = TypeVar("T")
+
+Reader = Callable[[dict[str, Any], str], T]
+"""``read(predicate, where)`` returns what a statement says."""
+
+OTHERS = (CARD, VICTIM, SCAN_REPORT, MANIFEST, BUNDLE, ENVELOPE)
+"""Files that belong to a release beside the weights and the statements read here."""
+
+
+def collect(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> Evidence:
+    """Read the evidence of a run.
+
+    Args:
+        run: folder of a trained model.
+        trusted: the keys whose signatures count, in whatever role.
+        now: the time at which they must be valid.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not run.is_dir():
+        raise UsageError(f"There is no run folder {run}; give the folder that `whitesquare train` wrote.")
+    return Evidence(
+        model=file_state(run / MODEL),
+        dataset=_dataset(run, trusted, now),
+        scan=_statement(run / SCAN, TEST_RESULT_TYPE, _scan, trusted, now),
+        training=_statement(run / PROVENANCE, PROVENANCE_TYPE, _training, trusted, now),
+        measure=_statement(run / MEASURE, TEST_RESULT_TYPE, _measure, trusted, now),
+        files={name: file_state(run / name) for name in OTHERS},
+    )
+
+
+def file_state(path: Path) -> FileState:
+    """Hash a file; what keeps it from being read becomes its problem."""
+    try:
+        if not path.exists() and not path.is_symlink():
+            return FileState(path.name)
+        if not path.is_file():
+            return FileState(path.name, problem=f"{path.name} is no file.")
+        with path.open("rb") as file:
+            return FileState(path.name, hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError as error:
+        return FileState(path.name, problem=f"{path.name} cannot be read: {error.strerror or error}.")
+
+
+def _dataset(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> Part[DatasetPredicate]:
+    """Read the signed data set: the envelope with all signatures, or the bundle with one where there is no other."""
+    path = run / ENVELOPE if (run / ENVELOPE).exists() else run / BUNDLE
+    sha256 = ""
+    try:
+        data = read_small(path)
+        sha256 = hashlib.sha256(data).hexdigest()
+        signed = read_dataset(path, trusted, now, 1)
+        if read_small(path) != data:
+            raise VerificationError(f"{path.name} changed while it was read; run the gate again.")
+        if (run / BUNDLE).exists() and _payload(run / BUNDLE) != _payload(path):
+            raise VerificationError(f"{BUNDLE} and {ENVELOPE} state different things; put both of one attest there.")
+        if signed.predicate.expires is not None:
+            from_text(signed.predicate.expires)
+    except (WhitesquareError, OSError, ValueError) as error:
+        return _unusable(path, sha256, error)
+    subjects = (Subject(MANIFEST, signed.sha256),)
+    return Part(path.name, signed.predicate, subjects, tuple(signed.signers), sha256)
+
+
+def _payload(path: Path) -> bytes:
+    return read_envelope(read_small(path), path.name).payload
+
+
+def _statement(path: Path, kind: str, read: Reader[T], trusted: Sequence[TrustedKey], now: datetime) -> Part[T]:
+    """Read a statement from one reading of its file, so that the digest is of what was verified."""
+    sha256 = ""
+    try:
+        data = read_small(path)
+        sha256 = hashlib.sha256(data).hexdigest()
+        envelope = read_envelope(data, path.name)
+        signers = verify(envelope, trusted, now, path.name)
+        subjects, found, predicate = parse_statement(envelope.payload, path.name)
+        if found != kind:
+            raise VerificationError(f"{path.name} states {found!r:.120}; expected {kind}.")
+        said = read(predicate, path.name)
+    except (WhitesquareError, OSError, ValueError) as error:
+        return _unusable(path, sha256, error)
+    return Part(path.name, said, subjects, signers, sha256)
+
+
+def _unusable(path: Path, sha256: str, error: Exception) -> Part[Any]:
+    # The folder is the reader's own, and its path has no place in a report that others see.
+    problem = str(error).replace(str(path), path.name).replace(f"{path.parent}/", "")
+    missing = isinstance(error, NothingToDoError)
+    return Part(path.name, sha256=sha256, problem=problem or type(error).__name__, missing=missing)
+
+
+def _scan(predicate: dict[str, Any], where: str) -> ScanEvidence:
+    scan = scan_evidence(predicate, where)
+    _same(predicate, scan_predicate(scan), where)
+    from_text(scan.finished)
+    return scan
+
+
+def _measure(predicate: dict[str, Any], where: str) -> MeasureEvidence:
+    measure = measure_evidence(predicate, where)
+    _same(predicate, measure_predicate(measure), where)
+    from_text(measure.finished)
+    return measure
+
+
+def _training(predicate: dict[str, Any], where: str) -> TrainEvidence:
+    training = train_evidence(predicate, where)
+    from_text(training.started)
+    from_text(training.finished)
+    return training
+
+
+def _same(predicate: dict[str, Any], ours: dict[str, Any], where: str) -> None:
+    """Refuse a statement whose outcome, which every reader sees, is not the one its details lead to."""
+    if predicate != json.loads(json.dumps(ours)):
+        raise VerificationError(f"{where} states an outcome ({predicate.get('result')!r:.40}) that its details deny.")

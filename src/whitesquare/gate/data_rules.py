@@ -1,0 +1,92 @@
+"""Rules about the signed data set, and about the file of weights itself."""
+
+from datetime import datetime
+
+from whitesquare.gate.checks import brief, expired
+from whitesquare.gate.settings import Policy
+from whitesquare.gate.types import Evidence, Fault, Outcome, Rule
+from whitesquare.provenance.times import from_text
+
+
+def model_present(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """There are weights, and they could be hashed."""
+    model = evidence.model
+    if model.sha256:
+        return Outcome(brief(model.sha256), model.name)
+    reason = model.problem or f"There is no {model.name}."
+    return Outcome("nothing", model.name, (Fault(reason, (model.name,)),), missing=not model.problem)
+
+
+def data_signed(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """Enough different keys of every role signed the manifest, and all are valid."""
+    signers = evidence.dataset.signers
+    roles = {role: len({key.keyid for key in signers if key.role == role}) for role in policy.data.signatures}
+    found = ", ".join(f"{role} {number}" for role, number in roles.items())
+    expected = ", ".join(f"{role} {number}" for role, number in policy.data.signatures.items())
+    faults = list(expired(signers, now))
+    for role, number in policy.data.signatures.items():
+        if roles[role] < number:
+            reason = f"The manifest is signed by {roles[role]} keys of the role {role}; expected {number}."
+            faults.append(Fault(reason, (role, str(roles[role]))))
+    return Outcome(found, expected, tuple(faults))
+
+
+def data_current(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """The signed statement about the data set has not expired."""
+    expires = evidence.dataset.value.expires
+    found, expected = f"expires {expires[:10] if expires else 'never'}", "not expired"
+    if expires is None or now <= from_text(expires):
+        return Outcome(found, expected)
+    return Outcome(found, expected, (Fault(f"The signed data set expired at {expires}.", (expires,)),))
+
+
+def data_version(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """It is the data set that is asked for, and no version that was withdrawn."""
+    dataset, wanted = evidence.dataset.value.dataset, policy.data
+    found = f"{dataset.id}, version {dataset.version}"
+    expected = f"{wanted.dataset or 'any data set'}, version {wanted.min_version} or later"
+    faults = []
+    if wanted.dataset is not None and dataset.id != wanted.dataset:
+        faults.append(Fault(f"The data set is {dataset.id}; expected {wanted.dataset}.", (dataset.id,)))
+    if dataset.version < wanted.min_version:
+        reason = f"The data set's version is {dataset.version}; expected {wanted.min_version} or later."
+        faults.append(Fault(reason, (dataset.id, str(dataset.version))))
+    return Outcome(found, expected, tuple(faults))
+
+
+def data_pinned(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """It is the very manifest that the policy names."""
+    found, expected = manifest_of(evidence), policy.data.manifest or ""
+    faults = () if found == expected else (Fault(f"The manifest is {found}; expected {expected}.", (found,)),)
+    return Outcome(brief(found), brief(expected), faults)
+
+
+def manifest_of(evidence: Evidence) -> str:
+    """Return the digest of the signed manifest; empty if none can be trusted."""
+    return evidence.dataset.subjects[0].sha256 if evidence.dataset.said and evidence.dataset.subjects else ""
+
+
+RULES = (
+    Rule(
+        "model-present", "", "The model is there and can be read",
+        "Give the folder that `whitesquare train` wrote.", (), model_present,
+    ),
+    Rule(
+        "data-signed", "data", "Enough trusted keys of every role signed the data set",
+        "Have the missing person sign with `whitesquare attest --key`, or add the public key to the trusted keys.",
+        ("dataset",), data_signed,
+    ),
+    Rule(
+        "data-current", "data", "The signed data set has not expired",
+        "Review the data set and attest it again with a later expiry.", ("dataset",), data_current,
+    ),
+    Rule(
+        "data-version", "data", "The data set and its version are accepted",
+        "Train on the current version; this one may have been withdrawn.", ("dataset",), data_version,
+    ),
+    Rule(
+        "data-pinned", "data", "The manifest is the one that the policy names",
+        "Train on the pinned data set, or change the pin in the policy after a review.", ("dataset",), data_pinned,
+        lambda policy: policy.data.manifest is not None,
+    ),
+)  # fmt: skip

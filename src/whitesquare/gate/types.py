@@ -1,0 +1,221 @@
+"""The vocabulary of the gate: what a run folder shows, what a rule is, and what follows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from whitesquare.gate.settings import Policy, Waiver
+from whitesquare.provenance.evidence import MeasureEvidence, ScanEvidence, TrainEvidence
+from whitesquare.provenance.keys import TrustedKey
+from whitesquare.provenance.statements import Subject
+from whitesquare.provenance.types import DatasetPredicate
+
+T_co = TypeVar("T_co", covariant=True)
+
+PASSED, FAILED, MISSING, WAIVED = "PASSED", "FAILED", "MISSING", "WAIVED"
+MODEL, CARD, VICTIM = "model.safetensors", "model.json", "victim.json"
+
+
+@dataclass(frozen=True)
+class Part(Generic[T_co]):
+    """One signed piece of evidence: what it says and who signed it, or why it says nothing.
+
+    Attributes:
+        file: its name.
+        said: what it says; ``None`` if it is missing or cannot be trusted.
+        subjects: what it says that of.
+        signers: whose signatures were checked.
+        sha256: of the file, hexadecimal; empty if there is none.
+        problem: why it cannot be used; empty if it can.
+        missing: whether that is because there is no such file.
+    """
+
+    file: str
+    said: T_co | None = None
+    subjects: tuple[Subject, ...] = ()
+    signers: tuple[TrustedKey, ...] = ()
+    sha256: str = ""
+    problem: str = ""
+    missing: bool = False
+
+    @property
+    def value(self) -> T_co:
+        """What it says.
+
+        Raises:
+            ValueError: it says nothing.
+        """
+        if self.said is None:
+            raise ValueError(f"{self.file}: {self.problem}")
+        return self.said
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file that is no statement: its digest (hexadecimal), or why there is none; both empty if there is no file."""
+
+    name: str
+    sha256: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a run folder shows, without judgement.
+
+    Attributes:
+        model: the file of weights, always hashed anew.
+        dataset: what is signed about the data set; its subject is the manifest.
+        scan: its subject is the manifest.
+        training: its subject is the model.
+        measure: its subject is the model.
+        files: the other files that belong to a release, by name.
+    """
+
+    model: FileState
+    dataset: Part[DatasetPredicate]
+    scan: Part[ScanEvidence]
+    training: Part[TrainEvidence]
+    measure: Part[MeasureEvidence]
+    files: dict[str, FileState]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong.
+
+    Attributes:
+        reason: one sentence.
+        content: what makes it the same fault another time: digests, names and numbers, never a time or a path.
+        fingerprint: digest that already stands for it; empty if one is to be made of rule and content.
+        waivable: whether anybody may take the responsibility for it.
+    """
+
+    reason: str
+    content: tuple[str, ...]
+    fingerprint: str = ""
+    waivable: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rule saw: no fault means that it passed."""
+
+    found: str
+    expected: str
+    faults: tuple[Fault, ...] = ()
+    missing: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that is checked.
+
+    Attributes:
+        id: short and stable.
+        section: of the policy; empty for what is always checked.
+        title: what holds when it passes.
+        step: what to do when it does not.
+        needs: parts of the evidence without which there is nothing to check.
+        check: a pure function.
+        applies: whether the policy asks for it, beside having the section.
+    """
+
+    id: str
+    section: str
+    title: str
+    step: str
+    needs: tuple[str, ...]
+    check: Callable[[Policy, Evidence, datetime], Outcome]
+    applies: Callable[[Policy], bool] = lambda policy: True
+
+
+@dataclass(frozen=True)
+class Waived:
+    """A fault that a waiver covers."""
+
+    reason: str
+    waiver: Waiver
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A fault that no waiver covers; with ``waivable``, one that names the fingerprint could."""
+
+    reason: str
+    fingerprint: str
+    waivable: bool
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """What became of a rule.
+
+    Attributes:
+        rule: its id.
+        title: what holds when it passes.
+        status: :data:`PASSED`, :data:`FAILED`, :data:`MISSING` or :data:`WAIVED`.
+        reason: why it did not pass, in one text; empty if it did.
+        found: what was found.
+        expected: what the policy asks for.
+        step: what to do next; empty if nothing.
+        faults: all that stands against it.
+        waived: faults that waivers cover.
+        because: the rule whose failure left this one nothing to check; empty if it was checked.
+    """
+
+    rule: str
+    title: str
+    status: str
+    reason: str
+    found: str
+    expected: str
+    step: str
+    faults: tuple[Standing, ...] = ()
+    waived: tuple[Waived, ...] = ()
+    because: str = ""
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Fingerprints of the faults; of those that are waived, if none stands."""
+        return tuple(one.fingerprint for one in self.faults) or tuple(one.waiver.fingerprint for one in self.waived)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What follows.
+
+    Attributes:
+        result: :data:`PASSED` or :data:`FAILED`.
+        rules: every rule of the policy.
+        model: SHA-256 of the weights; empty if there are none.
+        manifest: SHA-256 of the manifest; empty if none can be trusted.
+        policy: SHA-256 of the policy file.
+        policy_name: its name.
+        decided: UTC time.
+        unused: waivers that cover nothing.
+        notes: what was wrong with waivers.
+        unasked: sections that the policy does not have, so that nothing is known of what they would ask.
+    """
+
+    result: str
+    rules: tuple[RuleResult, ...]
+    model: str
+    manifest: str
+    policy: str
+    policy_name: str
+    decided: str
+    unused: tuple[Waiver, ...] = ()
+    notes: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> tuple[RuleResult, ...]:
+        """The rules that did not pass."""
+        return tuple(rule for rule in self.rules if rule.status in (FAILED, MISSING))
+
+    @property
+    def only_missing(self) -> bool:
+        """Whether all that stands in the way is evidence that is not there."""
+        return bool(self.failed) and all(rule.status == MISSING for rule in self.failed)

@@ -1,0 +1,165 @@
+"""The verdict as others read it: an SLSA Verification Summary Attestation v1 about the model, signed by the gate.
+
+One extension field, named by a URI as the specification asks, holds what a release needs besides: the digest of every
+file that belongs to it, and of the keys that were trusted.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import whitesquare
+from whitesquare.errors import NothingToDoError, VerificationError
+from whitesquare.gate.settings import Policy
+from whitesquare.gate.types import FAILED, MODEL, PASSED, Evidence, Verdict
+from whitesquare.provenance.dsse import read_envelope, verify
+from whitesquare.provenance.keys import Signer, TrustedKey
+from whitesquare.provenance.statements import VSA_TYPE, Subject, parse_statement, read_small, write_statement
+from whitesquare.provenance.times import from_text, to_text
+
+EXTENSION = "https://whitesquare.dev/gate/v1"
+SLSA_VERSION = "1.0"
+LEVELS = {
+    "data": "WHITESQUARE_DATA_SIGNED",
+    "scan": "WHITESQUARE_DATA_SCANNED",
+    "training": "WHITESQUARE_TRAINING_ATTESTED",
+    "measure": "WHITESQUARE_MODEL_MEASURED",
+}
+"""What a PASSED verdict states, by section of the policy; SLSA's own levels are not ours to give."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A verdict whose signature was checked.
+
+    Attributes:
+        model: SHA-256 of the weights it is about.
+        result: ``PASSED`` or ``FAILED``.
+        verifier: URI of the gate that gave it.
+        policy: SHA-256 of the policy.
+        verified: when.
+        trust: digest of the keys that were trusted, see :func:`trust_digest`.
+        files: SHA-256 of every file that belongs to the release, by name.
+        signers: who signed it.
+        data: the file itself.
+    """
+
+    model: str
+    result: str
+    verifier: str
+    policy: str
+    verified: datetime
+    trust: str
+    files: dict[str, str]
+    signers: tuple[TrustedKey, ...]
+    data: bytes
+
+
+def vsa_predicate(
+    verdict: Verdict, policy: Policy, evidence: Evidence, trusted: Sequence[TrustedKey]
+) -> dict[str, Any]:
+    """Write a verdict as the predicate of a VSA."""
+    passed = verdict.result == PASSED
+    return {
+        "verifier": {"id": policy.release.verifier, "version": {"whitesquare": whitesquare.__version__}},
+        "timeVerified": verdict.decided,
+        "resourceUri": named_by_hash(verdict.model),
+        "policy": {"uri": quote(policy.name), "digest": {"sha256": policy.sha256}},
+        "inputAttestations": [
+            {"uri": quote(name), "digest": {"sha256": sha256}} for name, sha256 in _statements(evidence).items()
+        ],
+        "verificationResult": verdict.result,
+        "verifiedLevels": [LEVELS[section] for section in policy.sections] if passed else [FAILED],
+        "slsaVersion": SLSA_VERSION,
+        EXTENSION: {
+            "files": _files(evidence),
+            "trust": trust_digest(trusted),
+            "rules": {rule.rule: rule.status for rule in verdict.rules},
+            "waivers": sorted(one.waiver.fingerprint for rule in verdict.rules for one in rule.waived),
+        },
+    }
+
+
+def write_vsa(path: Path, predicate: dict[str, Any], model: str, signer: Signer) -> None:
+    """Sign a verdict and write it, whole or not at all.
+
+    Args:
+        path: where.
+        predicate: see :func:`vsa_predicate`.
+        model: SHA-256 of the weights; a verdict about nothing cannot be signed.
+        signer: the gate's key.
+
+    Raises:
+        NothingToDoError: there are no weights.
+    """
+    if not model:
+        raise NothingToDoError(f"There is no {MODEL} that could be read, so there is nothing to sign a verdict about.")
+    write_statement(path, [Subject(MODEL, model)], VSA_TYPE, predicate, signer)
+
+
+def read_vsa(path: Path, trusted: Sequence[TrustedKey], now: datetime) -> Summary:
+    """Read a signed verdict; its signature is checked before it is parsed.
+
+    Raises:
+        NothingToDoError: there is none.
+        VerificationError: it cannot be trusted, or was not written by this gate.
+    """
+    data = read_small(path)
+    envelope = read_envelope(data, path.name)
+    signers = verify(envelope, trusted, now, path.name)
+    subjects, kind, predicate = parse_statement(envelope.payload, path.name)
+    if kind != VSA_TYPE:
+        raise VerificationError(f"{path.name} states {kind!r:.120}; expected {VSA_TYPE}.")
+    try:
+        (subject,) = subjects
+        ours = predicate[EXTENSION]
+        return Summary(
+            model=subject.sha256,
+            result=_text(predicate["verificationResult"]),
+            verifier=_text(predicate["verifier"]["id"]),
+            policy=_text(predicate["policy"]["digest"]["sha256"]),
+            verified=from_text(_text(predicate["timeVerified"])),
+            trust=_text(ours["trust"]),
+            files={name: _text(sha256) for name, sha256 in ours["files"].items()},
+            signers=signers,
+            data=data,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise VerificationError(f"{path.name} is no verdict of `whitesquare gate`: {error}.") from error
+
+
+def trust_digest(trusted: Sequence[TrustedKey]) -> str:
+    """Digest which keys are trusted, in what role and until when, in any order."""
+    digest = hashlib.sha256()
+    for key in sorted(trusted, key=lambda key: key.keyid):
+        limits = ["" if limit is None else to_text(limit) for limit in (key.not_before, key.not_after)]
+        for text in (key.keyid, key.role, *limits):
+            digest.update(len(text.encode()).to_bytes(8, "big") + text.encode())
+    return digest.hexdigest()
+
+
+def named_by_hash(sha256: str) -> str:
+    """Return the URI that names content by its SHA-256 (RFC 6920)."""
+    value = base64.urlsafe_b64encode(bytes.fromhex(sha256)).decode().rstrip("=")
+    return f"ni:///sha-256;{value}"
+
+
+def _statements(evidence: Evidence) -> dict[str, str]:
+    parts = (evidence.dataset, evidence.scan, evidence.training, evidence.measure)
+    return {part.file: part.sha256 for part in parts if part.sha256}
+
+
+def _files(evidence: Evidence) -> dict[str, str]:
+    states = [evidence.model, *evidence.files.values()]
+    return {state.name: state.sha256 for state in states if state.sha256} | _statements(evidence)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"found {value!r:.60} where a text was expected")
+    return value

@@ -1,0 +1,182 @@
+"""What a folder of evidence says of a data set and the model trained on it, read once for every form of inventory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import file_digest
+from pathlib import Path
+from typing import TypeVar
+
+from whitesquare.errors import DataError, NothingToDoError, VerificationError
+from whitesquare.jsonio import build
+from whitesquare.provenance.dsse import read_envelope
+from whitesquare.provenance.evidence import (
+    MEASURE,
+    PROVENANCE,
+    SCAN,
+    MeasureEvidence,
+    ScanEvidence,
+    TrainEvidence,
+    measure_evidence,
+    scan_evidence,
+    train_evidence,
+)
+from whitesquare.provenance.keys import TrustedKey
+from whitesquare.provenance.statements import (
+    PROVENANCE_TYPE,
+    TEST_RESULT_TYPE,
+    Statement,
+    parse_statement,
+    read_small,
+    read_statement,
+)
+from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, DatasetPredicate
+
+T = TypeVar("T")
+
+NOT_VERIFIED = "not verified"
+_WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the folder: its name, size in bytes and SHA-256 (hexadecimal)."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the folder says; every digest in it is that of a file that lies there.
+
+    Attributes:
+        dataset: what was signed about the data set.
+        manifest: its manifest.
+        data_signers: who signed that; empty where signatures were not checked.
+        model: the weights; ``None`` in a folder without a model.
+        training: how they came to be.
+        measured: what they do on test images; ``None`` where that was not measured.
+        scan: what a scan of the data found; ``None`` where none was made.
+        signatures: by statement file, who signed it, or :data:`NOT_VERIFIED`.
+    """
+
+    dataset: DatasetPredicate
+    manifest: File
+    data_signers: tuple[TrustedKey, ...]
+    model: File | None
+    training: TrainEvidence | None
+    measured: MeasureEvidence | None
+    scan: ScanEvidence | None
+    signatures: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads the statements of one folder, with their signatures where ``trusted`` is given."""
+
+    folder: Path
+    trusted: Sequence[TrustedKey] | None
+    now: datetime
+
+    def read(self, name: str, kind: str) -> Statement | None:
+        """Return a statement of a type; ``None`` where there is no such file."""
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        if self.trusted is not None:
+            return read_statement(path, kind, self.trusted, self.now)
+        subjects, found, predicate = parse_statement(read_envelope(read_small(path), str(path)).payload, str(path))
+        if found != kind:
+            raise VerificationError(f"{path} states {found!r:.120}; expected {kind}, so give the file that does.")
+        return Statement(subjects, found, predicate, ())
+
+    def file(self, name: str) -> File:
+        """Return a file with its digest."""
+        path = self.folder / name
+        if Path(name).name != name or not path.is_file():
+            raise NothingToDoError(f"There is no file {path}; its statement is there, so bring the file as well.")
+        with path.open("rb") as file:
+            return File(name, path.stat().st_size, file_digest(file, "sha256").hexdigest())
+
+    def about(self, statement: Statement, file: File, name: str) -> None:
+        """Refuse a statement that is about another file."""
+        if file.sha256 not in [subject.sha256 for subject in statement.subjects]:
+            raise VerificationError(
+                f"{self.folder / name} is not about {file.name} as it lies there (SHA-256 {file.sha256[:16]}...): "
+                "one of them was changed, or belongs elsewhere."
+            )
+
+
+def read_facts(folder: Path, trusted: Sequence[TrustedKey] | None, now: datetime) -> Facts:
+    """Read the folder that ``attest`` or ``train --attested`` wrote.
+
+    Args:
+        folder: where the evidence lies.
+        trusted: the keys that may sign; ``None`` reads the statements unverified.
+        now: the time at which the keys must be valid.
+
+    Raises:
+        NothingToDoError: there is no signed manifest, or a file that a statement is about is missing.
+        VerificationError: a signature is wrong, or a statement is about other files than those beside it.
+    """
+    reader = _Reader(folder, trusted, now)
+    signed = reader.read(BUNDLE, DATASET_TYPE)
+    if signed is None:
+        raise NothingToDoError(f"There is no {BUNDLE} in {folder}; name a folder of `whitesquare attest` or `train`.")
+    try:
+        dataset = build(DatasetPredicate, signed.predicate, where=str(folder / BUNDLE))
+    except DataError as error:
+        raise VerificationError(str(error)) from error
+    manifest = reader.file(dataset.manifest.name)
+    reader.about(signed, manifest, BUNDLE)
+    statements = {BUNDLE: signed}
+    scanned = reader.read(SCAN, TEST_RESULT_TYPE)
+    if scanned:
+        reader.about(scanned, manifest, SCAN)
+        statements[SCAN] = scanned
+    model, training, measured = _model(reader, manifest, statements)
+    return Facts(
+        dataset=dataset,
+        manifest=manifest,
+        data_signers=signed.signers,
+        model=model,
+        training=training,
+        measured=measured,
+        scan=scan_evidence(scanned.predicate, str(folder / SCAN)) if scanned else None,
+        signatures={name: _signers(statement) for name, statement in statements.items()},
+    )
+
+
+def _model(
+    reader: _Reader, manifest: File, statements: dict[str, Statement]
+) -> tuple[File | None, TrainEvidence | None, MeasureEvidence | None]:
+    """Read what belongs to the model; the statements read are added to ``statements``."""
+    made = reader.read(PROVENANCE, PROVENANCE_TYPE)
+    if made is None:
+        if (reader.folder / _WEIGHTS).exists():
+            raise NothingToDoError(
+                f"{reader.folder} holds a model and no {PROVENANCE}; train it with `whitesquare train --attested`."
+            )
+        return None, None, None
+    model = reader.file(_WEIGHTS)
+    reader.about(made, model, PROVENANCE)
+    statements[PROVENANCE] = made
+    training = train_evidence(made.predicate, str(reader.folder / PROVENANCE))
+    if training.manifest != manifest.sha256:
+        raise VerificationError(
+            f"{reader.folder / PROVENANCE}: the model was trained on another data set than {manifest.name} lists."
+        )
+    result = reader.read(MEASURE, TEST_RESULT_TYPE)
+    if result is None:
+        return model, training, None
+    reader.about(result, model, MEASURE)
+    statements[MEASURE] = result
+    return model, training, measure_evidence(result.predicate, str(reader.folder / MEASURE))
+
+
+def _signers(statement: Statement) -> str:
+    if not statement.signers:
+        return NOT_VERIFIED
+    return "verified: " + ", ".join(key.name + (f" ({key.role})" if key.role else "") for key in statement.signers)

@@ -1,0 +1,34 @@
+"""What makes a finding the same finding when files are renamed: rule, class, and the content of its samples."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from whitesquare.errors import DataError
+from whitesquare.fingerprints import fingerprint
+from whitesquare.scan.types import Flag
+
+
+def flags_by_group(flagged: Iterable[Flag]) -> dict[tuple[int, str], list[Flag]]:
+    """Return the flags of every class (a label) and rule, in their order."""
+    groups: dict[tuple[int, str], list[Flag]] = {}
+    for flag in flagged:
+        groups.setdefault((flag.label, flag.rule_id), []).append(flag)
+    return groups
+
+
+def group_fingerprint(rule_id: str, class_name: str, flags: Sequence[Flag], contents: Mapping[str, str]) -> str:
+    """Return the fingerprint of what one rule says about one class.
+
+    Args:
+        rule_id: the rule.
+        class_name: the class.
+        flags: the samples that it flagged.
+        contents: SHA-256 of the content of every flagged sample (see ``ImageDataset.content``), by id.
+
+    Raises:
+        DataError: the digest of a flagged sample is missing.
+    """
+    try:
+        digests = [contents[flag.id] for flag in flags]
+    except KeyError as error:
+        raise DataError(f"The content digest of the flagged sample {error.args[0]!r} is missing.") from error
+    return fingerprint(rule_id, class_name, digests)

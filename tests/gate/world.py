@@ -1,0 +1,295 @@
+"""A small world: keys with roles, a run folder with all its evidence, and ways to spoil one thing at a time."""
+
+import atexit
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from whitesquare.gate.collect import collect
+from whitesquare.gate.policy import parse_policy
+from whitesquare.gate.rules import decide
+from whitesquare.gate.settings import Policy
+from whitesquare.gate.types import Evidence, RuleResult, Verdict
+from whitesquare.jsonio import write_text
+from whitesquare.provenance.dsse import encode_bundle, encode_envelope, sign
+from whitesquare.provenance.evidence import (
+    MEASURE,
+    PROVENANCE,
+    SCAN,
+    SCAN_REPORT,
+    AlarmRecord,
+    Figure,
+    MeasureEvidence,
+    ScanEvidence,
+    TrainEvidence,
+    TriggerFigure,
+    measure_predicate,
+    scan_predicate,
+    train_predicate,
+)
+from whitesquare.provenance.keys import Signer, TrustedKey, generate, load_signer, load_trusted
+from whitesquare.provenance.manifest import Block, manifest_writer
+from whitesquare.provenance.statements import (
+    PROVENANCE_TYPE,
+    TEST_RESULT_TYPE,
+    Subject,
+    encode_statement,
+    write_statement,
+)
+from whitesquare.provenance.times import to_text
+from whitesquare.provenance.types import (
+    BUNDLE,
+    DATASET_TYPE,
+    ENVELOPE,
+    LEAF,
+    MANIFEST,
+    TREE,
+    Content,
+    DatasetPredicate,
+    Identity,
+    ManifestFile,
+    SplitTree,
+    Tree,
+)
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+WEIGHTS = b"weights"
+ROOT, TEST_ROOT = "ab" * 32, "cd" * 32
+TRIGGER = "patch:size=2,corner=br,margin=1,x=0,y=0,value=255,opacity=1.0"
+ROLES = {"alice": "data", "bob": "review", "carol": "scanner", "dave": "trainer", "gate": "gate"}
+
+
+@cache
+def _scratch() -> Path:
+    folder = Path(mkdtemp(prefix="whitesquare-gate-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def new_folder() -> Path:
+    """An empty folder that goes when the tests end."""
+    return Path(mkdtemp(dir=_scratch()))
+
+
+def digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def manifest(salt: str = "") -> bytes:
+    """A manifest of sixty samples to train on and ten to test on."""
+    path = new_folder() / MANIFEST
+    with manifest_writer(path) as writer:
+        samples = range(70)
+        writer.add(
+            Block(
+                ids=[f"{i:03}" for i in samples],
+                labels=[str(i % 2) for i in samples],
+                splits=["train" if i < 60 else "test" for i in samples],
+                sizes=[1 for _ in samples],
+                digests=b"".join(sha256(f"{salt}{i}".encode()).digest() for i in samples),
+            )
+        )
+    return path.read_bytes()
+
+
+ROWS = manifest()
+
+FULL = f"""
+[keys]
+trust = "keys/"
+[data]
+signatures = {{ data = 1, review = 1 }}
+dataset = "digits"
+min_version = 3
+manifest = "{digest(ROWS)}"
+[scan]
+require_detectors = ["spectral-signatures"]
+allow_detectors = ["spectral-signatures", "strip"]
+seed = 0
+versions = ["0.1.0"]
+[training]
+code = ["{"ef" * 32}"]
+[measure]
+min_clean_accuracy = 0.95
+max_attack_success = 0.10
+triggers = ["{TRIGGER}"]
+min_images = 1000
+attested_test = true
+max_age_days = 90
+"""
+"""A policy under which every rule there is applies."""
+
+
+def at(**ago: float) -> str:
+    """A time so long before NOW."""
+    return to_text(NOW - timedelta(**ago))
+
+
+def policy(text: str = FULL, folder: Path = Path()) -> Policy:
+    return parse_policy(text.encode(), folder / "policy.toml")
+
+
+@cache
+def keyring() -> Path:
+    """A folder of keys, made once: NAME.pem and, in ``trusted/``, what the gate trusts."""
+    folder = new_folder()
+    for name, role in ROLES.items():
+        generate(folder / name, "ed25519", None, {"role": role})
+    generate(folder / "mallory", "ed25519", None, {"role": "scanner"})
+    trusted = folder / "trusted"
+    trusted.mkdir()
+    for name in ROLES:
+        for suffix in (".pub", ".toml"):
+            (trusted / f"{name}{suffix}").write_bytes((folder / f"{name}{suffix}").read_bytes())
+    return folder
+
+
+def signer(name: str) -> Signer:
+    return load_signer(str(keyring() / f"{name}.pem"), lambda _: "")
+
+
+@cache
+def trusted() -> tuple[TrustedKey, ...]:
+    return load_trusted(keyring() / "trusted")
+
+
+def key(name: str) -> TrustedKey:
+    return next(one for one in trusted() if one.name == name)
+
+
+DATASET = DatasetPredicate(
+    dataset=Identity("digits", 3, None),
+    manifest=ManifestFile(MANIFEST, len(ROWS)),
+    tree=Tree(TREE, LEAF, 70, "12" * 32),
+    splits={"train": SplitTree(60, ROOT, {"0": 30, "1": 30}), "test": SplitTree(10, TEST_ROOT, {"0": 5, "1": 5})},
+    classes=("0", "1"),
+    content=Content("files", None, positional=False),
+    sources=(),
+    signed=at(days=20),
+    expires=to_text(NOW + timedelta(days=300)),
+    tool="whitesquare 0.1.0",
+)
+ALARM = AlarmRecord("77" * 32, "SS01", "seven", "suspicious", 12)
+SCAN_SAID = ScanEvidence(
+    root=ROOT,
+    size=60,
+    split="train",
+    verdict="nothing found",
+    alarms=(),
+    detectors=("spectral-signatures", "strip"),
+    not_run={},
+    mode="scan model",
+    seed=0,
+    version="0.1.0",
+    finished=at(days=2),
+    report=digest(b"{}"),
+)
+TRAINED = TrainEvidence(
+    manifest=digest(ROWS),
+    root=ROOT,
+    size=60,
+    split="train",
+    recipe={"epochs": 2},
+    seed=0,
+    code="ef" * 32,
+    decoder="none",
+    versions={"torch": "2"},
+    started=at(days=3),
+    finished=at(days=3),
+)
+MEASURED = MeasureEvidence(
+    ca=Figure(0.98, 0.975, 0.985, 10_000),
+    asr=(TriggerFigure(TRIGGER, 0, Figure(0.01, 0.005, 0.02, 9_000)),),
+    test_root=TEST_ROOT,
+    version="0.1.0",
+    finished=at(days=1),
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """What stands in a run folder, and who signed it."""
+
+    weights: bytes = WEIGHTS
+    rows: bytes = ROWS
+    dataset: DatasetPredicate = DATASET
+    data_by: tuple[str, ...] = ("alice", "bob")
+    scan: ScanEvidence = SCAN_SAID
+    scan_of: str = digest(ROWS)
+    scan_by: str = "carol"
+    training: TrainEvidence = TRAINED
+    training_of: str = digest(WEIGHTS)
+    training_by: str = "dave"
+    measure: MeasureEvidence = MEASURED
+    measure_of: str = digest(WEIGHTS)
+    measure_by: str = "carol"
+
+    def write(self, run: Path) -> Path:
+        """Write the folder."""
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "model.safetensors").write_bytes(self.weights)
+        (run / "model.json").write_bytes(b'{"classes": 2}')
+        (run / "victim.json").write_bytes(b"{}")
+        (run / SCAN_REPORT).write_bytes(b"{}")
+        (run / MANIFEST).write_bytes(self.rows)
+        self.write_manifest(run, [signer(name) for name in self.data_by])
+        write_statement(
+            run / SCAN, [Subject(MANIFEST, self.scan_of)], TEST_RESULT_TYPE, scan_predicate(self.scan),
+            signer(self.scan_by),
+        )  # fmt: skip
+        write_statement(
+            run / PROVENANCE, [Subject("model.safetensors", self.training_of)], PROVENANCE_TYPE,
+            train_predicate(self.training, MANIFEST), signer(self.training_by),
+        )  # fmt: skip
+        write_statement(
+            run / MEASURE, [Subject("model.safetensors", self.measure_of)], TEST_RESULT_TYPE,
+            measure_predicate(self.measure), signer(self.measure_by),
+        )  # fmt: skip
+        return run
+
+    def write_manifest(self, run: Path, signers: Sequence[Signer]) -> None:
+        """Write envelope and bundle."""
+        payload = encode_statement([Subject(MANIFEST, digest(self.rows))], DATASET_TYPE, asdict(self.dataset))
+        envelope = sign(payload, signers)
+        write_text(run / ENVELOPE, encode_envelope(envelope))
+        write_text(run / BUNDLE, encode_bundle(envelope))
+
+
+@cache
+def good() -> Evidence:
+    """The evidence of an untouched world."""
+    return gather(World().write(new_folder()))
+
+
+def gather(run: Path, now: datetime = NOW) -> Evidence:
+    return collect(run, trusted(), now)
+
+
+def verdict_of(run: Path, text: str = FULL, now: datetime = NOW) -> Verdict:
+    return decide(policy(text), gather(run, now), now)
+
+
+def rule(verdict: Verdict, name: str) -> RuleResult:
+    return next(one for one in verdict.rules if one.rule == name)
+
+
+def statuses(verdict: Verdict) -> dict[str, str]:
+    return {one.rule: one.status for one in verdict.rules}
+
+
+def edited(path: Path, change: Any) -> None:
+    """Parse a JSON file, change it in place, write it back."""
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def scanned(**changes: Any) -> ScanEvidence:
+    return replace(SCAN_SAID, **changes)

@@ -1,0 +1,145 @@
+"""`measure --key`: the figures of a model under every trigger, signed, about the very weights that were measured."""
+
+import json
+import shutil
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from whitesquare import victims
+from whitesquare.data import from_arrays, load_npz, write_npz
+from whitesquare.provenance.evidence import MEASURE, measure_evidence
+from whitesquare.provenance.keys import load_public, load_signer
+from whitesquare.provenance.statements import TEST_RESULT_TYPE, read_statement
+
+from .attesting import NOW, attested, key_pair, pictures, run
+
+TRIGGERS = ("patch:size=2,corner=br,margin=1", "patch:size=4,corner=tl,margin=0")
+ASKED = ("--target", 1, *(part for trigger in TRIGGERS for part in ("--trigger", trigger)))
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    return attested(tmp_path_factory.mktemp("case"), "png-folder", pictures(60), pictures(30, "test"))
+
+
+@pytest.fixture(scope="module")
+def made(case, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model") / "model"
+    run("train", case.data, "-o", folder, "--epochs", 1, "--scale", 0.25)
+    return folder
+
+
+@pytest.fixture
+def model(made, tmp_path):
+    shutil.copytree(made, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def evidence_in(case, model):
+    statement = read_statement(model / MEASURE, TEST_RESULT_TYPE, (load_public(case.keys / "trainer.pub"),), NOW)
+    return statement, measure_evidence(statement.predicate, "the measurement")
+
+
+def test_the_statement_holds_what_was_measured_under_every_trigger(case, model):
+    done = run("measure", model, *ASKED, *case.asked, "--key", case.key("trainer"), "-o", "json")
+    shown = json.loads(done.stdout)
+    statement, evidence = evidence_in(case, model)
+    weights = sha256((model / "model.safetensors").read_bytes()).hexdigest()
+    assert [(one.name, one.sha256) for one in statement.subjects] == [("model.safetensors", weights)]
+    assert evidence.test_root == case.signed.predicate.splits["test"].root
+    assert (evidence.ca.value, evidence.ca.n) == (shown[0]["ca"]["value"], 30)
+    told = [(one["trigger"], one["target"], one["asr"]["value"], one["asr"]["n"]) for one in shown]
+    assert [(one.trigger, one.target, one.asr.value, one.asr.n) for one in evidence.asr] == told
+    assert [one.trigger[:12] for one in evidence.asr] == ["patch:size=2", "patch:size=4"]
+    assert json.loads((model / "victim.json").read_text()) == shown[0]
+
+
+def test_without_a_key_everything_is_as_it_was(case, model):
+    options = ("--target", 1, "--trigger", TRIGGERS[0])
+    one = run("measure", model, *options, "-o", "json").stdout
+    assert {path.name for path in model.iterdir()} == {
+        "model.safetensors",
+        "model.json",
+        "victim.json",
+        "whitesquare.json",
+    }
+    assert one == (model / "victim.json").read_text()
+    run("measure", model, *options, *case.asked, "--key", case.key("trainer"))
+    assert one == (model / "victim.json").read_text()
+    run("train", case.data, "-o", model, "--epochs", 1, "--scale", 0.25)
+    assert MEASURE not in {path.name for path in model.iterdir()}
+
+
+def test_the_tables_of_all_triggers_are_shown(model):
+    shown = run("measure", model, *ASKED).stdout
+    assert shown.count("clean accuracy") == 2
+
+
+def test_a_key_alone_signs_the_root_of_what_was_read(case, model):
+    run("measure", model, *ASKED, "--key", case.key("trainer"))
+    assert evidence_in(case, model)[1].test_root == case.signed.predicate.splits["test"].root
+
+
+def refused(case, model, *options, code=1):
+    done = run("measure", model, *ASKED, *options, "--key", case.key("trainer"), code=code)
+    assert not {"victim.json", MEASURE} & {path.name for path in model.iterdir()}
+    return done.stderr
+
+
+def test_an_easier_test_set(case, model, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(case.data, data)
+    (data / "test" / "cat" / "00003.png").unlink()
+    assert "'test/cat/00003.png' is missing" in refused(case, model, "--data", data, *case.asked)
+    shutil.copytree(case.data, data, dirs_exist_ok=True)
+    Image.fromarray(np.full((12, 12), 7, np.uint8)).save(data / "test" / "cat" / "00003.png")
+    assert "'test/cat/00003.png' is not the signed one" in refused(case, model, "--data", data, *case.asked)
+    (data / "test" / "cat" / "00003.png").rename(data / "test" / "dog" / "00003.png")
+    shutil.copy(case.data / "test" / "cat" / "00003.png", data / "test" / "cat" / "00003.png")
+    assert "'test/dog/00003.png' is not among" in refused(case, model, "--data", data, *case.asked)
+
+
+def test_the_training_split_offered_as_the_test_split(tmp_path, made):
+    case = attested(tmp_path, "npz", pictures(60), pictures(30, "test"))
+    shutil.copytree(made, tmp_path / "model")
+    shutil.copy(case.data / "train.npz", case.data / "test.npz")
+    said = refused(case, tmp_path / "model", "--data", case.data, *case.asked)
+    assert "'test/00000' is missing" in said
+
+
+def test_a_swapped_class_map(tmp_path, made):
+    case = attested(tmp_path, "npz", pictures(60), pictures(30, "test"))
+    shutil.copytree(made, tmp_path / "model")
+    old = load_npz(case.data / "test.npz")
+    swapped = from_arrays(
+        old.pixels, np.array([1, 0, 2])[old.labels], classes=("dog", "cat", "owl"), ids=old.ids, layout="NCHW"
+    )
+    write_npz(case.data / "test.npz", swapped)
+    said = refused(case, tmp_path / "model", "--data", case.data, *case.asked)
+    assert "the label 0 is 'dog', signed was 'cat'" in said
+
+
+def test_a_data_set_signed_by_a_stranger_or_another_one(case, model, tmp_path):
+    key_pair(tmp_path / "strangers" / "mallory")
+    stranger = ("--attested", case.bundle, "--trust", tmp_path / "strangers")
+    assert "none of the 1 trusted ones" in refused(case, model, *stranger)
+    other = attested(tmp_path / "other", "png-folder", pictures(30), pictures(12, "test"))
+    assert "is not the one of" in refused(case, model, *other.asked)
+    assert "--trust keys/" in refused(case, model, "--attested", case.bundle, code=2)
+
+
+def test_weights_exchanged_while_they_are_measured(case, model, monkeypatch):
+    """The statement is about the weights that were loaded, not about those that lie there by then."""
+    measured = sha256((model / "model.safetensors").read_bytes()).hexdigest()
+    measure = victims.measure
+
+    def exchange(*arguments):
+        (model / "model.safetensors").write_bytes(b"a model that was never measured")
+        return measure(*arguments)
+
+    monkeypatch.setattr(victims, "measure", exchange)
+    victims.measure_victim(model, triggers=TRIGGERS[:1], target=1, signer=load_signer(case.key("trainer"), str))
+    assert evidence_in(case, model)[0].subjects[0].sha256 == measured
