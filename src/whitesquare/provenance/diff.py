@@ -23,8 +23,10 @@ from whitesquare.provenance.types import KINDS
 if TYPE_CHECKING:  # takes a tenth of a second to import
     from duckdb import DuckDBPyConnection
 
-MEMORY = "1GB"
-"""What DuckDB may hold; the rest goes to disk. A quarter is enough where little differs, and takes as long."""
+MEGABYTES = 200
+"""What DuckDB may hold at least; the rest goes to disk."""
+_ROWS_PER_MEGABYTE = 10_000
+"""Where nearly every row differs, sorting millions of them needs more: 1 GB for 10,000,000."""
 THREADS = 4
 
 SamePixels = Callable[[str, bytes], bool | None]
@@ -46,7 +48,7 @@ def diff(
     *,
     positional: bool = False,
     same_pixels: SamePixels | None = None,
-    memory: str = MEMORY,
+    megabytes: int | None = None,
 ) -> dict[str, int]:
     """Compare two manifests and write what differs as Parquet: one row per change, sorted by kind and id.
 
@@ -59,12 +61,16 @@ def diff(
         output: the file to write, whole or not at all; what does not fit into memory goes to its folder meanwhile.
         positional: ids are positions.
         same_pixels: asked about each changed sample whose pixels the signed manifest knows.
-        memory: most that DuckDB may hold.
+        megabytes: most that DuckDB may hold; default: by the number of rows.
 
     Returns:
         The number of changes of each kind.
+
+    Raises:
+        OSError: a file cannot be read or written, or neither memory nor disk suffices.
     """
-    with connect(output.with_name(f".{output.name}.spill"), memory) as db:
+    with connect(output.with_name(f".{output.name}.spill")) as db:
+        db.execute(f"SET memory_limit = '{megabytes or _megabytes(db, signed, found)}MB'")
         _by_key(db, signed, found, positional)
         _by_content(db)
         _by_gap(db)
@@ -90,12 +96,11 @@ def write_empty(path: Path) -> None:
 
 
 @contextmanager
-def connect(spill: Path, memory: str = MEMORY) -> "Iterator[DuckDBPyConnection]":
+def connect(spill: Path) -> "Iterator[DuckDBPyConnection]":
     """Open DuckDB within bounds.
 
     Args:
-        spill: folder for what does not fit into memory; made when it is needed, and removed.
-        memory: most that DuckDB may hold.
+        spill: folder for what does not fit into :data:`MEGABYTES`; made when it is needed, and removed.
 
     Raises:
         OSError: a file cannot be read or written, or neither memory nor disk suffices.
@@ -103,7 +108,7 @@ def connect(spill: Path, memory: str = MEMORY) -> "Iterator[DuckDBPyConnection]"
     import duckdb
 
     settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": memory,
+        "memory_limit": f"{MEGABYTES}MB",
         "preserve_insertion_order": False,
         "threads": min(THREADS, usable_cores()),
     }
@@ -124,6 +129,14 @@ def table_of(path: Path) -> str:
 
 def _quoted(path: Path | str) -> str:
     return "'" + str(path).replace("'", "''") + "'"
+
+
+def _megabytes(db: "DuckDBPyConnection", *manifests: Path) -> int:
+    rows = 0
+    for path in manifests:
+        (count,) = db.execute(f"SELECT count(*) FROM {table_of(path)}").fetchall()
+        rows = max(rows, count[0])
+    return max(MEGABYTES, rows // _ROWS_PER_MEGABYTE)
 
 
 def _by_key(db: "DuckDBPyConnection", signed: Path, found: Path, positional: bool) -> None:
