@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-VERBS = ("demo", "drill", "poison", "train", "measure", "scan", "cleanse", "report", "bench", "explain", "list")
+VERBS = (
+    *("demo", "drill", "poison", "train", "measure", "scan", "cleanse", "report", "bench", "explain", "list"),
+    *("keygen", "attest", "countersign", "verify", "prove", "inventory", "gate", "release"),
+)
 PAGE = Path(__file__).parent / "cli.md"
 HEAD = """# Command line
 

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from detector_tables import detector_tables
+from scale_tables import comparing, scanning, signing
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
@@ -23,6 +24,8 @@ FAMILIES = DOCS.parent / "benchmarks" / "results" / "families.json"
 SECOND = DOCS.parent / "benchmarks" / "results" / "second-dataset.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 DETECTORS = DOCS.parent / "benchmarks" / "results" / "detectors.json"
+SCALE = {"provenance": signing, "provenance-diff": comparing, "scan-growth": scanning}
+"""By the name of a result and of its table, what writes it."""
 
 
 def spread(found: dict[str, Any]) -> str:
@@ -200,7 +203,9 @@ def main(arguments: list[str]) -> None:
     tables["second"] = second(json.loads(SECOND.read_text()))
     scans = json.loads(DETECTORS.read_text()) if DETECTORS.is_file() else None
     tables |= {f"detectors-{name}": content for name, content in detector_tables(scans).items()}
-    for path in (README, DOCS / "results.md", DOCS / "leaderboard.md", DOCS / "detectors.md"):
+    for name, write in SCALE.items():
+        tables[name] = write(json.loads((DETECTORS.parent / f"{name}.json").read_text()))
+    for path in (README, *(DOCS / f"{name}.md" for name in ("results", "leaderboard", "detectors", "provenance"))):
         wanted = text = path.read_text()
         for name, content in tables.items():
             wanted = filled(wanted, name, content)

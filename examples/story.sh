@@ -4,7 +4,8 @@
 # FOLDER is new. SAMPLES is the number of training images, all 60,000 by default. Needs whitesquare[train]; about five
 # minutes on two cores. It stops at the first thing that is not as told.
 set -euo pipefail
-mkdir "$1" && cd "$1"
+mkdir "$1"
+cd "$1"
 samples=${2:-60000}
 trigger=patch:size=2,corner=br,margin=1
 
@@ -16,7 +17,8 @@ fails() { # the command must end with the given exit code
 }
 
 evidence() { # DATA ATTESTATION RUN: train on attested bytes, scan them, measure the model; each signs its own work
-  whitesquare train "$1" -o "$3" --seed 7 --attested "$2/manifest.sigstore.json" --trust keys --key keys/trainer.pem
+  whitesquare train "$1" -o "$3" --seed 7 --epochs $((120000 / samples)) \
+    --attested "$2/manifest.sigstore.json" --trust keys --key keys/trainer.pem
   whitesquare scan "$1" --attested "$2/manifest.sigstore.json" --trust keys --key keys/scanner.pem \
     -o table -o json="$3/scan.json" -o attestation="$3/scan.sigstore.json" || [ $? = 1 ]
   whitesquare measure "$3" --data "$1" --trigger $trigger --target 0 --key keys/trainer.pem

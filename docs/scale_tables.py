@@ -1,0 +1,74 @@
+"""Tables of what signing, comparing and scanning cost, for docs/make_results.py."""
+
+from typing import Any
+
+_NAMES = {
+    "attest": "`whitesquare attest`, the whole command",
+    "attest()": "the same as a function, loaded before",
+    "sha256sum": "`find \\| xargs -P2 sha256sum`, hashing alone",
+    "model-signing": "`model_signing sign`",
+}
+
+
+def signing(result: dict[str, Any]) -> str:
+    """Return the cost of attesting, and how it grows, as two Markdown tables."""
+    png = result["mnist_png"]
+    lines = [f"| {png['items']:,} PNG files in the page cache | median, s | range, s | n |", "|---|---|---|---|"]
+    for name, found in png["seconds"].items():
+        lines.append(
+            f"| {_NAMES[name]} | {found['median']:.2f} | {found['low']:.2f} to {found['high']:.2f} | {found['n']} |"
+        )
+    faster, command, call = (
+        _ratio(png[name])
+        for name in ("model_signing_over_attest", "attest_over_sha256sum", "attest_call_over_sha256sum")
+    )
+    lines += [
+        "",
+        f"Interleaved, ratios within a round: {faster} times faster than model-signing {result['model_signing']}; "
+        f"{command} times the time of hashing alone, {call} without the start of Python. "
+        f"{png['manifest_bytes_per_item']:.0f} bytes per item (model-signing: {png['model_signing_bytes_per_item']:.0f}), "
+        f"bundle {png['bundle_bytes']:,} bytes.",
+        "",
+        "| files | seconds | microseconds per file | peak memory, MB | with workers, MB |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['items']:,} | {row['seconds']:.1f} | {row['microseconds_per_item']:.1f} | {row['peak_mb']} | "
+        f"{row['peak_mb_with_children']} |"
+        for row in result["growth"]
+    ]
+    return "\n".join([*lines, "", _machine(result)])
+
+
+def comparing(result: dict[str, Any]) -> str:
+    """Return the cost of a diff of two large manifests as a Markdown table."""
+    lines = [
+        f"| {result['rows']:,} rows on either side | seconds | sd | n | peak memory, GB | named |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, case in result["cases"].items():
+        lines.append(
+            f"| {name} | {case['mean']:.1f} | {case['sd']} | {case['n']} | {case['peak_gb']:.2f} | "
+            f"{sum(case['counts'].values()):,} |"
+        )
+    return "\n".join(lines)
+
+
+def scanning(result: dict[str, Any]) -> str:
+    """Return how a scan grows as a Markdown table."""
+    lines = ["| images | mode | seconds | per image, 60,000 = 1 | peak memory, GB |", "|---|---|---|---|---|"]
+    for row in result["rows"]:
+        lines.append(
+            f"| {row['images']:,} | {row['mode']} | {row['seconds']:.1f} | {row['per_image_vs_smallest']:.2f} | "
+            f"{row['peak_gb']:.2f} |"
+        )
+    return "\n".join([*lines, "", _machine(result)])
+
+
+def _ratio(found: dict[str, Any]) -> str:
+    return f"{found['median']:.1f} [{found['low']:.1f}, {found['high']:.1f}]"
+
+
+def _machine(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    return f"{machine['processor']}, {machine['cores']} cores, whitesquare {result['versions']['whitesquare']}."
