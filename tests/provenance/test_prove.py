@@ -133,6 +133,17 @@ def test_a_sample_of_an_idx_file(container) -> None:
     assert "it is not there" in prove(container, "train/00006", "--data", container.data, code=1).stdout
 
 
+def test_the_class_of_a_sample_is_part_of_it(container) -> None:
+    train = arrays("train")
+    write_dataset(container.data, train, arrays("test"), "idx")
+    container.attest()
+    other = from_arrays(train.images(slice(None))[:, 0], (train.labels + 1) % 3)
+    shutil.rmtree(container.data)
+    write_dataset(container.data, other, arrays("test"), "idx")
+    record = json.loads(prove(container, "train/00004", "--data", container.data, "-o", "json", code=1).stdout)
+    assert record["reason"] == "its class is '2', signed is '1'"
+
+
 def test_an_id_in_both_splits_needs_the_split(container) -> None:
     names = tuple(f"scan-{i}" for i in range(7))
     write_dataset(container.data, arrays("train", ids=names), arrays("test", ids=names), "npz")

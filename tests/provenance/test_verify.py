@@ -1,5 +1,6 @@
 """verify: what is signed passes, everything else is named, and no file, key or version that is wrong is believed."""
 
+import fcntl
 import gzip
 import json
 import os
@@ -112,7 +113,7 @@ def test_an_empty_class_folder_changes_what_labels_mean(case) -> None:
     record = case.found()
     only(record)
     assert record["classes_added"] == ["ant"]
-    assert "its classes are 'ant', 'cat'" in record["reason"]
+    assert "the class 'ant' was added, so labels mean other classes" in record["reason"]
 
 
 def test_swapped_class_folders_are_relabelled(case) -> None:
@@ -431,6 +432,24 @@ def test_many_at_once_remember_all(case) -> None:
     ]
     assert [one.wait() for one in running] == [0] * 6
     assert sorted(json.loads(case.state.read_text())) == [f"set-{i}" for i in range(6)]
+
+
+def test_nobody_writes_the_state_while_another_does(case) -> None:
+    path = first(case)
+    content = path.read_bytes()
+    assert case.found(bundle=second_version(case))["ok"]
+    newest = case.state.read_bytes()
+    case.state.unlink()
+    path.write_bytes(content)
+    command = [sys.executable, "-m", "whitesquare.cli", "verify", case.data, "--bundle", case.bundle]
+    with case.state.with_name(".state.json.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        running = subprocess.Popen([*command, "--trust", case.trust, "--state", case.state], stdout=-3, stderr=-3)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(3)
+        case.state.write_bytes(newest)
+    assert running.wait() == 1
+    assert case.state.read_bytes() == newest
 
 
 # --- outputs and exit codes -------------------------------------------------------------------------------------

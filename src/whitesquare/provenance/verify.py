@@ -24,6 +24,7 @@ from whitesquare.provenance.types import KINDS, Content, DatasetPredicate, Progr
 
 CHANGES = "changes.parquet"
 _FOUND = "found.parquet"
+_FEW = 5
 
 
 @dataclass(frozen=True)
@@ -157,10 +158,7 @@ def _differences(predicate: DatasetPredicate, listing: Listing) -> list[str]:
     """Say what differs beside the items."""
     reasons = []
     if listing.classes != predicate.classes:
-        signed, found = (", ".join(map(repr, classes)) for classes in (predicate.classes, listing.classes))
-        reasons.append(
-            f"its classes are {found or 'none'}, signed are {signed or 'none'}, so labels mean other classes"
-        )
+        reasons.append(f"{_class_map(predicate.classes, listing.classes)}, so labels mean other classes")
     if listing.content.kind != predicate.content.kind or listing.content.shape != predicate.content.shape:
         signed, found = (_described(content) for content in (predicate.content, listing.content))
         reasons.append(f"it holds {found}, signed are {signed}")
@@ -169,6 +167,17 @@ def _differences(predicate: DatasetPredicate, listing: Listing) -> list[str]:
         more = f", and {len(listing.refused) - 1} more like it" if len(listing.refused) > 1 else ""
         reasons.append(f"{id!r} {reason}{more}")
     return reasons
+
+
+def _class_map(signed: tuple[str, ...], found: tuple[str, ...]) -> str:
+    """Say how two lists of class names differ that are not the same."""
+    parts = []
+    for what, names, others in (("added", found, set(signed)), ("removed", signed, set(found))):
+        missing = [name for name in names if name not in others]
+        if missing:
+            shown = ", ".join(map(repr, missing[:_FEW])) + (", ..." if len(missing) > _FEW else "")
+            parts.append(f"the class {shown} was {what}" if len(missing) == 1 else f"the classes {shown} were {what}")
+    return " and ".join(parts) or "the classes are in another order"
 
 
 def _described(content: Content) -> str:
