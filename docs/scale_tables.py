@@ -26,8 +26,8 @@ def signing(result: dict[str, Any]) -> str:
         "",
         f"Interleaved, ratios within a round: {faster} times faster than model-signing {result['model_signing']}; "
         f"{command} times the time of hashing alone, {call} without the start of Python. "
-        f"{png['manifest_bytes_per_item']:.0f} bytes per item (model-signing: {png['model_signing_bytes_per_item']:.0f}), "
-        f"bundle {png['bundle_bytes']:,} bytes.",
+        f"{png['manifest_bytes_per_item']:.0f} bytes per item (model-signing: "
+        f"{png['model_signing_bytes_per_item']:.0f}), bundle {png['bundle_bytes']:,} bytes.",
         "",
         "| files | seconds | microseconds per file | peak memory, MB | with workers, MB |",
         "|---|---|---|---|---|",
