@@ -24,6 +24,39 @@ EVIDENCE = (MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, MEASURE, 
 
 BUILD_TYPE = "https://whitesquare.dev/training/v1"
 PASSED, WARNED, FAILED = "PASSED", "WARNED", "FAILED"
+FORMAT = 2
+"""Of the statements written now. Format 1 does not say whether a scan had a reference or which model it was given, nor
+which classes a measurement knew."""
+_SINCE_2 = ("format", "reference", "model", "learned", "classes")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A share with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class ReferenceRecord:
+    """Samples that a scan was told are clean.
+
+    Attributes:
+        manifest: SHA-256 of the manifest that lists them, hexadecimal.
+        root: root (hexadecimal) of the tree over those that were read.
+        size: their number.
+        split: name of the split they are.
+        signers: ids of the keys that signed the manifest.
+    """
+
+    manifest: str
+    root: str
+    size: int
+    split: str
+    signers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -31,7 +64,7 @@ class AlarmRecord:
     """One alarm of a scan.
 
     Attributes:
-        fingerprint: SHA-256, hexadecimal, over rule, class and the digests of the samples; stable under renaming.
+        fingerprint: SHA-256, hexadecimal, over rule, class, root of what was scanned and digests of the samples.
         rule_id: the detector that raised it.
         class_name: the class that stands out.
         tier: ``confirmed`` or ``suspicious``.
@@ -62,6 +95,10 @@ class ScanEvidence:
         version: of whitesquare.
         finished: UTC time.
         report: SHA-256 of the scan.json that was written with it; empty if none was.
+        format: :data:`FORMAT` when it was written; what stands below is known from format 2 on.
+        reference: samples it was told are clean; ``None`` for none.
+        model: SHA-256 of the weights it was given; empty if it trained its own, or used none.
+        learned: accuracy of the model it used; ``None`` without a model.
     """
 
     root: str
@@ -76,16 +113,10 @@ class ScanEvidence:
     version: str
     finished: str
     report: str
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A share with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-    n: int
+    format: int = 1
+    reference: ReferenceRecord | None = None
+    model: str = ""
+    learned: Figure | None = None
 
 
 @dataclass(frozen=True)
@@ -99,14 +130,16 @@ class TriggerFigure:
 
 @dataclass(frozen=True)
 class MeasureEvidence:
-    """What a model does on test images: the subject of its statement is the file of weights.
+    """What a model does on test images: the subjects of its statement are the file of weights and the card beside it.
 
     Attributes:
         ca: clean accuracy.
-        asr: success rate of every trigger that was tried.
+        asr: success rate of every trigger that was tried, for every target class.
         test_root: root (hexadecimal) of the tree over the test split that was read.
         version: of whitesquare.
         finished: UTC time.
+        format: :data:`FORMAT` when it was written; what stands below is known from format 2 on.
+        classes: class names of the model, in the order of its outputs.
     """
 
     ca: Figure
@@ -114,6 +147,8 @@ class MeasureEvidence:
     test_root: str
     version: str
     finished: str
+    format: int = 1
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,7 +189,7 @@ def scan_predicate(evidence: ScanEvidence) -> dict[str, Any]:
     alarmed = {alarm.rule_id for alarm in evidence.alarms}
     return {
         "result": FAILED if "confirmed" in tiers else WARNED if warned else PASSED,
-        "configuration": [{"name": "whitesquare scan", "annotations": asdict(evidence)}],
+        "configuration": [{"name": "whitesquare scan", "annotations": _annotated(evidence)}],
         "passedTests": list(evidence.detectors),
         "warnedTests": sorted(evidence.not_run),
         "failedTests": sorted(alarmed),
@@ -174,7 +209,7 @@ def measure_predicate(evidence: MeasureEvidence) -> dict[str, Any]:
     """Return a test-result predicate; a measurement passes no judgement, so it is PASSED when it was made."""
     return {
         "result": PASSED,
-        "configuration": [{"name": "whitesquare measure", "annotations": asdict(evidence)}],
+        "configuration": [{"name": "whitesquare measure", "annotations": _annotated(evidence)}],
         "passedTests": ["measured"],
         "warnedTests": [],
         "failedTests": [],
@@ -231,6 +266,12 @@ def train_evidence(predicate: dict[str, Any], where: str) -> TrainEvidence:
     except (ValueError, TypeError, KeyError) as error:
         raise VerificationError(f"{where} is no provenance of `whitesquare train`: {error}.") from error
     return _built(TrainEvidence, found, where)
+
+
+def _annotated(evidence: ScanEvidence | MeasureEvidence) -> dict[str, Any]:
+    """Write evidence as its format had it."""
+    found = asdict(evidence)
+    return found if evidence.format >= FORMAT else {name: said for name, said in found.items() if name not in _SINCE_2}
 
 
 def _annotations(kind: type[T], predicate: dict[str, Any], where: str) -> T:
