@@ -4,18 +4,18 @@ What makes a file a sample, what an IDX file is called and how it begins, which 
 here once, so that what is attested is what is trained on.
 """
 
-import gzip
 import hashlib
 import math
+import os
 import struct
 import unicodedata
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from whitesquare.errors import DataError, UsageError
+from whitesquare.streams import AGAIN, MOST_BYTES, MOST_IMAGES, MOST_OF_ONE, Gunzip, HashedFile, Readable, most_unpacked
 
 SPLITS = ("train", "test")
 SUFFIXES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "pgm"})
@@ -23,7 +23,6 @@ SUFFIXES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm",
 
 IDX_PREFIX = {"train": "train", "test": "t10k"}
 IDX_PARTS = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
-AGAIN = "download or copy it again"
 
 MNIST = Path(__file__).parent / "data" / "mnist"
 """Folder of the embedded MNIST."""
@@ -40,8 +39,6 @@ _BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_GZIP_RATIO = 1032
 """Deflate cannot expand further, so a header that declares more is a lie."""
-
-Stream = BinaryIO | gzip.GzipFile
 
 
 def is_plain(name: str) -> bool:
@@ -108,41 +105,41 @@ def mnist_file(split: str, part: str, folder: Path = MNIST) -> Path:
 
 
 @contextmanager
-def open_idx(path: Path) -> Iterator[tuple[tuple[int, ...], Stream]]:
+def open_idx(path: Path, most: int = MOST_BYTES) -> Iterator[tuple[tuple[int, ...], Readable, HashedFile]]:
     """Open an IDX file of unsigned bytes, gzipped or plain (its first bytes decide, not its name).
 
     Args:
         path: the file.
+        most: bytes that it may declare.
 
     Yields:
-        Its shape, ``(N,)`` or ``(N, H, W)``, and a stream to be read with :func:`read_exactly` and
-        :func:`expect_end`.
+        Its shape, ``(N,)`` or ``(N, H, W)``; a stream to be read with :func:`read_exactly` and :func:`expect_end`;
+        and the file, which knows its digest when the end was reached.
 
     Raises:
         UsageError: if there is no such file.
-        DataError: if it is not a whole IDX file of this kind.
+        DataError: if it is not a whole IDX file of this kind, and nothing else.
     """
     try:
-        size = path.stat().st_size
         with path.open("rb") as raw:
-            zipped = raw.read(2) == _GZIP_MAGIC
+            size = os.fstat(raw.fileno()).st_size
+            head = raw.read(len(_GZIP_MAGIC))
             raw.seek(0)
-            if not zipped:
-                yield _shape(raw, size, path), raw
+            file = HashedFile(raw)
+            if head != _GZIP_MAGIC:
+                yield _shape(file, min(size, most), path), file, file
                 return
-            with gzip.GzipFile(fileobj=raw) as stream:
-                yield _shape(stream, size * _MAX_GZIP_RATIO, path), stream
+            stream = Gunzip(file, path)
+            yield _shape(stream, min(size * _MAX_GZIP_RATIO, most_unpacked(size), most), path), stream, file
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {path}; check the path.") from error
-    except EOFError as error:
-        raise DataError(f"{path} is truncated: found no end of its gzip data; {AGAIN}.") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
+    except zlib.error as error:
         raise DataError(f"{path} is damaged: found {error}, expected sound gzip data; {AGAIN}.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}); check the file and its permissions.") from error
 
 
-def read_exactly(stream: Stream, count: int, what: str, path: Path) -> bytes:
+def read_exactly(stream: Readable, count: int, what: str, path: Path) -> bytes:
     """Read that many bytes.
 
     Raises:
@@ -150,12 +147,17 @@ def read_exactly(stream: Stream, count: int, what: str, path: Path) -> bytes:
     """
     data = stream.read(count)
     if len(data) != count:
-        raise DataError(f"{path} is truncated: found {len(data)} bytes of {what}, expected {count}; {AGAIN}.")
+        raise truncated(len(data), count, what, path)
     return data
 
 
-def expect_end(stream: Stream, count: int, path: Path) -> None:
-    """Make sure that nothing follows; reading past the end also makes gzip compare its checksum.
+def truncated(found: int, expected: int, what: str, path: Path) -> DataError:
+    """Build the error for a file that ends too early."""
+    return DataError(f"{path} is truncated: found {found} bytes of {what}, expected {expected}; {AGAIN}.")
+
+
+def expect_end(stream: Readable, count: int, path: Path) -> None:
+    """Make sure that nothing follows; reading past the end also compares the checksum of gzip.
 
     Raises:
         DataError: something does.
@@ -164,7 +166,7 @@ def expect_end(stream: Stream, count: int, path: Path) -> None:
         raise DataError(f"{path} goes on after the {count} bytes that its header declares; {AGAIN}.")
 
 
-def _shape(stream: Stream, limit: int, path: Path) -> tuple[int, ...]:
+def _shape(stream: Readable, limit: int, path: Path) -> tuple[int, ...]:
     """Read the header; nothing larger is read later than ``limit``, the most the file can hold."""
     magic = read_exactly(stream, 4, "header", path)
     if magic[:3] != b"\x00\x00\x08" or magic[3] not in (1, 3):
@@ -175,9 +177,10 @@ def _shape(stream: Stream, limit: int, path: Path) -> tuple[int, ...]:
     dimensions = magic[3]
     shape = struct.unpack(f">{dimensions}I", read_exactly(stream, 4 * dimensions, "header", path))
     count = math.prod(shape)
-    if count > limit or 0 in shape[1:]:
+    if count > limit or 0 in shape[1:] or shape[0] > MOST_IMAGES or math.prod(shape[1:]) > MOST_OF_ONE:
         raise DataError(
-            f"{path} declares the shape {shape}, that is {count} bytes; expected images of a pixel or more, "
-            f"and at most the {limit} bytes that a file of this size can hold, so {AGAIN}."
+            f"{path} declares the shape {shape}, that is {count} bytes; expected at most {MOST_IMAGES} images of a "
+            f"pixel or more, and at most the {limit} bytes that this file may hold, so {AGAIN}; where it is right, "
+            "uncompress it, or use class folders, which are read image by image."
         )
     return shape

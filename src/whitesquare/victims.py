@@ -15,6 +15,7 @@ from whitesquare.measure import measure, prepare
 from whitesquare.models import CARD, WEIGHTS, Model, load_model, save_model
 from whitesquare.provenance.attested import Attested, copy_attestation
 from whitesquare.provenance.consumed import Consumed, Reading
+from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.evidence import (
     EVIDENCE,
     MEASURE,
@@ -70,6 +71,8 @@ def make_victim(
     check_output(folder)
     started = to_text(utc_now())
     known = source if source == "mnist" else str(Path(source).resolve())
+    if attested is not None:
+        expect_sizes(source, attested.signed)
     dataset, consumed = open_dataset(source), None
     if attested is not None:
         reading = Reading(dataset, "train", attested.signed)
@@ -150,6 +153,8 @@ def measure_victim(
     source = data or (str(run) if run else model.card.source)
     chosen = [parse_trigger(trigger) for trigger in triggers]
     reading = None
+    if attested is not None:
+        expect_sizes(source, attested.signed)
     test: ImageDataset = open_dataset(source, "test")
     if attested is not None or signer is not None:
         reading = Reading(test, "test", attested.signed if attested else None)

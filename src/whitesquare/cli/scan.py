@@ -69,6 +69,7 @@ def scan(
         _check_signing(outputs, attested, key)
         from whitesquare.data import open_dataset
         from whitesquare.provenance.consumed import Reading
+        from whitesquare.provenance.container_files import expect_sizes
         from whitesquare.runs import GROUND_TRUTH, read_truth
         from whitesquare.scan.run import ScanSettings, run_scan
         from whitesquare.scan.signed import AttestedScan
@@ -77,6 +78,8 @@ def scan(
         known = read_truth(truth / GROUND_TRUTH if truth.is_dir() else truth) if truth else None
         allowed, signer = open_attested(attested, trust, threshold), open_signer(key)
         with terminal.progress() as on_progress:
+            if allowed:
+                expect_sizes(data, allowed.signed)
             dataset = open_dataset(data)
             reading = Reading(dataset, "train", allowed.signed) if allowed else None
             dataset, skipped = _readable(reading.dataset if reading else dataset, on_error, on_progress)

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from whitesquare.data.arrays import ArrayDataset, from_arrays, load_npz, write_npz
+from whitesquare.data.arrays import ArrayDataset, from_arrays
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.folder import ImageFolder, load_image_folder, write_png_folder
 from whitesquare.data.idx import load_idx_folder, read_idx, write_idx, write_idx_folder
 from whitesquare.data.mnist import load_mnist
 from whitesquare.data.names import check_split
+from whitesquare.data.npz import load_npz, write_npz
 from whitesquare.data.overlay import Overlay
 from whitesquare.data.part import Part, held, readable_part
 from whitesquare.data.watched import watched

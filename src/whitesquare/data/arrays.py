@@ -1,41 +1,20 @@
-"""Data sets held in memory, and the ``.npz`` files they are kept in."""
+"""Data sets held in memory."""
 
-import math
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare.data.names import check_names, check_split
-from whitesquare.errors import DataError, UsageError, unknown_name
-from whitesquare.jsonio import whole_file
-from whitesquare.types import ImageDataset, Index, IntArray, UInt8Array
+from whitesquare.errors import DataError, unknown_name
+from whitesquare.streams import FileDigest
+from whitesquare.types import Index, IntArray, UInt8Array
 
 CHANNELS = (1, 3, 4)
 LAYOUTS = ("NCHW", "NHWC")
-MAX_BYTES = 8 * 2**30
-"""Largest array that is decoded from an ``.npz`` file."""
-
 _MAX_DEFAULT_CLASSES = 65_536
-_MEMBERS = ("images", "labels", "ids", "classes", "layout")
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    RuntimeError,  # an encrypted member, or a compression method that zipfile does not know
-    SyntaxError,  # numpy reads a header as Python literals
-    tokenize.TokenError,
-    MemoryError,  # what Python's parser raises for a header nested too deep
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +26,14 @@ class ArrayDataset:
         labels: ``(N,)`` int64, positions in ``classes``, read-only.
         classes: class names.
         ids: unique sample ids.
+        files: what was read for it, if it was read from files that hold many samples.
     """
 
     pixels: UInt8Array
     labels: IntArray
     classes: tuple[str, ...]
     ids: tuple[str, ...]
+    files: tuple[FileDigest, ...] = ()
 
     def images(self, index: Index) -> UInt8Array:
         """Return ``(B, C, H, W)`` uint8: a read-only view for a slice, a copy for an array of positions."""
@@ -90,7 +71,7 @@ def from_arrays(
         UsageError: if ``split`` or ``layout`` is unknown.
     """
     check_split(split)
-    pixels = _as_nchw(np.asarray(images), layout, where)
+    pixels = as_nchw(np.asarray(images), layout, where)
     known = _as_labels(np.asarray(labels), len(pixels), where)
     top = int(known.max(initial=-1))
     names = default_classes(top + 1, where) if classes is None else tuple(classes)
@@ -123,72 +104,19 @@ def default_classes(count: int, where: str) -> tuple[str, ...]:
     return tuple(str(i) for i in range(count))
 
 
-def load_npz(path: Path, split: str = "train") -> ArrayDataset:
-    """Read a data set from an ``.npz`` file.
-
-    It needs ``images`` and ``labels`` as :func:`from_arrays` takes them and may hold ``ids``, ``classes``
-    (strings) and ``layout``; other members are not looked at. Object arrays are never decoded.
-
-    Args:
-        path: the file.
-        split: first part of the default ids.
-
-    Raises:
-        UsageError: if there is no such file.
-        DataError: if it is damaged, too large or not a data set.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            present = {name.removesuffix(".npy") for name in archive.namelist()}
-            if missing := {"images", "labels"} - present:
-                raise DataError(
-                    f"{path} has no member {min(missing)!r} (found: {', '.join(sorted(present)) or 'none'}); "
-                    "expected 'images' and 'labels', so use numpy.savez(path, images=..., labels=...)."
-                )
-            found = {name: _read_member(archive, name, path) for name in _MEMBERS if name in present}
-    except FileNotFoundError as error:
-        raise UsageError(f"There is no file {path}; check the path.") from error
-    except _UNREADABLE as error:
-        reason = str(error) or type(error).__name__
-        raise DataError(f"{path} cannot be read as .npz ({reason}); write or copy it again.") from error
-    return from_arrays(
-        found["images"],
-        found["labels"],
-        classes=_strings(found, "classes", path),
-        ids=_strings(found, "ids", path),
-        split=split,
-        where=str(path),
-        layout=str(found["layout"]) if "layout" in found else None,
-    )
-
-
-def write_npz(path: Path, dataset: ImageDataset) -> None:
-    """Write a data set to a compressed ``.npz`` file that :func:`load_npz` reads back identically.
-
-    The file is written whole or not at all, and depends on nothing but the data set.
-
-    Args:
-        path: the file; its folder is made if need be.
-        dataset: any data set.
-    """
-    with whole_file(path) as part, part.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            images=dataset.images(slice(None)),
-            labels=dataset.labels,
-            ids=np.array(dataset.ids, dtype=np.str_),
-            classes=np.array(dataset.classes, dtype=np.str_),
-            layout=np.array("NCHW"),
-        )
-
-
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.setflags(write=False)
     return view
 
 
-def _as_nchw(images: NDArray[Any], layout: str | None, where: str) -> UInt8Array:
+def as_nchw(images: NDArray[Any], layout: str | None, where: str) -> UInt8Array:
+    """Present images as ``(N, C, H, W)`` without a copy; see :func:`from_arrays`.
+
+    Raises:
+        DataError: if they are no images.
+        UsageError: if ``layout`` is unknown.
+    """
     if images.dtype != np.uint8:
         raise DataError(
             f"{where}: images are {images.dtype}, expected uint8 (0..255); convert values 0..1 with "
@@ -218,63 +146,23 @@ def _as_nchw(images: NDArray[Any], layout: str | None, where: str) -> UInt8Array
     return images if layout == "NCHW" else images.transpose(0, 3, 1, 2)
 
 
+def check_labels(shape: tuple[int, ...], dtype: np.dtype[Any], count: int, where: str) -> None:
+    """Refuse labels by what is known of them before they are read.
+
+    Raises:
+        DataError: they are not one integer for each image.
+    """
+    if shape != (count,):
+        raise DataError(f"{where}: labels have the shape {shape}, expected ({count},); give one label for each image.")
+    if count and dtype.kind not in "iu":
+        raise DataError(f"{where}: labels are {dtype}, expected integers; convert them with labels.astype('int64').")
+
+
 def _as_labels(labels: NDArray[Any], count: int, where: str) -> IntArray:
-    if labels.shape != (count,):
-        raise DataError(
-            f"{where}: labels have the shape {labels.shape}, expected ({count},); give one label for each image."
-        )
-    if count and labels.dtype.kind not in "iu":
-        raise DataError(
-            f"{where}: labels are {labels.dtype}, expected integers; convert them with labels.astype('int64')."
-        )
+    check_labels(labels.shape, labels.dtype, count, where)
     if count and (labels.min() < 0 or labels.max() > np.iinfo(np.int64).max):
         raise DataError(
             f"{where}: labels range from {labels.min()} to {labels.max()}, "
             "expected 0 to the number of classes - 1; number the classes from 0."
         )
     return labels.astype(np.int64)
-
-
-def _strings(found: dict[str, NDArray[Any]], name: str, path: Path) -> tuple[str, ...] | None:
-    if name not in found:
-        return None
-    array = found[name]
-    if array.ndim != 1 or array.dtype.kind != "U":
-        raise DataError(
-            f"{path}: {name!r} is {array.dtype} of the shape {array.shape}, expected a list of strings; "
-            f"save numpy.array({name}, dtype=str)."
-        )
-    return tuple(array.tolist())
-
-
-def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
-    """Decode one array, after its declared sizes were checked: a small file can declare a huge array."""
-    member = f"{name}.npy" if f"{name}.npy" in archive.NameToInfo else name
-    declared = archive.getinfo(member).file_size
-    with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read_header is None:
-            raise DataError(f"{path}: {name!r} has the .npy version {version}, expected 1.0 or 2.0; save it again.")
-        shape, _, dtype = read_header(stream)
-        size = stream.tell() + math.prod(shape) * dtype.itemsize
-    if dtype.hasobject:
-        raise DataError(
-            f"{path}: {name!r} is an array of Python objects, which can run code and are never loaded; "
-            "expected numbers or strings, so save it with a plain dtype."
-        )
-    if max(size, declared) > MAX_BYTES:
-        raise DataError(
-            f"{path}: {name!r} declares {max(size, declared)} bytes, expected at most {MAX_BYTES}; "
-            "split the data set, or use class folders, which are read image by image."
-        )
-    if size != declared or min(shape, default=0) < 0:
-        raise DataError(
-            f"{path}: {name!r} holds {declared} bytes, expected {size} for its shape {shape}; write or copy it again."
-        )
-    with archive.open(member) as stream:
-        array: NDArray[Any] = np.lib.format.read_array(stream)
-    return array

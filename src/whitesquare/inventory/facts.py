@@ -1,6 +1,6 @@
 """What a folder of evidence says of a data set and the model trained on it, read once for every form of inventory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import file_digest
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from whitesquare.errors import DataError, NothingToDoError, VerificationError
-from whitesquare.jsonio import build
+from whitesquare.provenance.dataset import dataset_predicate
 from whitesquare.provenance.dsse import read_envelope
 from whitesquare.provenance.evidence import (
     MEASURE,
@@ -26,11 +26,12 @@ from whitesquare.provenance.statements import (
     PROVENANCE_TYPE,
     TEST_RESULT_TYPE,
     Statement,
+    expect_kind,
     parse_statement,
     read_small,
     read_statement,
 )
-from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, DatasetPredicate
+from whitesquare.provenance.types import BUNDLE, DATASET_TYPES, DatasetPredicate
 
 T = TypeVar("T")
 
@@ -80,16 +81,15 @@ class _Reader:
     trusted: Sequence[TrustedKey] | None
     now: datetime
 
-    def read(self, name: str, kind: str) -> Statement | None:
-        """Return a statement of a type; ``None`` where there is no such file."""
+    def read(self, name: str, kind: str | Collection[str]) -> Statement | None:
+        """Return a statement of a type, or of one of several; ``None`` where there is no such file."""
         path = self.folder / name
         if not path.is_file():
             return None
         if self.trusted is not None:
             return read_statement(path, kind, self.trusted, self.now)
         subjects, found, predicate = parse_statement(read_envelope(read_small(path), str(path)).payload, str(path))
-        if found != kind:
-            raise VerificationError(f"{path} states {found!r:.120}; expected {kind}, so give the file that does.")
+        expect_kind(found, kind, path)
         return Statement(subjects, found, predicate, ())
 
     def file(self, name: str) -> File:
@@ -122,11 +122,11 @@ def read_facts(folder: Path, trusted: Sequence[TrustedKey] | None, now: datetime
         VerificationError: a signature is wrong, or a statement is about other files than those beside it.
     """
     reader = _Reader(folder, trusted, now)
-    signed = reader.read(BUNDLE, DATASET_TYPE)
+    signed = reader.read(BUNDLE, DATASET_TYPES)
     if signed is None:
         raise NothingToDoError(f"There is no {BUNDLE} in {folder}; name a folder of `whitesquare attest` or `train`.")
     try:
-        dataset = build(DatasetPredicate, signed.predicate, where=str(folder / BUNDLE))
+        dataset = dataset_predicate(signed.kind, signed.predicate, str(folder / BUNDLE))
     except DataError as error:
         raise VerificationError(str(error)) from error
     manifest = reader.file(dataset.manifest.name)

@@ -13,6 +13,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, NoReturn
 
 from whitesquare.errors import ContractError, VerificationError
+from whitesquare.provenance.container_files import check_files
 from whitesquare.provenance.dataset import SignedDataset
 from whitesquare.provenance.listing import FILES, PIXELS
 from whitesquare.provenance.manifest import read_items
@@ -63,7 +64,7 @@ class Reading:
             VerificationError: the signed data set has other classes, another kind of content, no such split, or
                 other samples or labels in it; or (a container, which is hashed at once) other pixels.
         """
-        from whitesquare.data import ImageFolder, watched
+        from whitesquare.data import ArrayDataset, ImageFolder, watched
 
         self.split = split
         self.kind = FILES if isinstance(dataset, ImageFolder) else PIXELS
@@ -80,6 +81,8 @@ class Reading:
             self._expected = self._listed(signed)
         self.dataset: ImageDataset = watched(dataset, self._take)
         """What is read, to be used instead of the data set that was given."""
+        if signed is not None:
+            check_files(dataset.files if isinstance(dataset, ArrayDataset) else (), signed)
 
     def digest_of(self, position: int) -> str:
         """Return the SHA-256, hexadecimal, of a sample that was read.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
+from typing import Any
 
 from whitesquare.errors import DataError, NothingToDoError, VerificationError
 from whitesquare.jsonio import build
@@ -13,7 +14,7 @@ from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.manifest import count_items
 from whitesquare.provenance.statements import read_statement
 from whitesquare.provenance.times import from_text
-from whitesquare.provenance.types import DATASET_TYPE, LEAF, TREE, DatasetPredicate
+from whitesquare.provenance.types import DATASET_TYPES, LEAF, TREE, DatasetPredicate
 
 
 @dataclass(frozen=True)
@@ -85,15 +86,37 @@ def read_claim(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, thres
         NothingToDoError: there is no such bundle.
         VerificationError: it cannot be trusted.
     """
-    statement = read_statement(bundle, DATASET_TYPE, trusted, now, threshold)
+    statement = read_statement(bundle, DATASET_TYPES, trusted, now, threshold)
     try:
-        predicate = build(DatasetPredicate, statement.predicate, where=str(bundle))
+        predicate = dataset_predicate(statement.kind, statement.predicate, str(bundle))
         if len(statement.subjects) != 1 or statement.subjects[0].name != predicate.manifest.name:
             raise ValueError("its subject is not its manifest")
         _check_predicate(predicate)
     except (DataError, ValueError) as error:
         raise VerificationError(f"{bundle} is signed, but states nothing about a data set: {error}.") from error
     return Claim(predicate, statement.subjects[0].sha256, statement.signers)
+
+
+def dataset_predicate(kind: str, record: dict[str, Any], where: str) -> DatasetPredicate:
+    """Build what is stated about a data set, in any format that was ever written.
+
+    Args:
+        kind: the predicate type.
+        record: the predicate.
+        where: for the errors.
+
+    Raises:
+        DataError: it is none.
+    """
+    wanted = DATASET_TYPES[kind]
+    if wanted == 1:  # which knew nothing of formats
+        if "format" in record:
+            raise DataError(f"{where} is not a valid DatasetPredicate: unknown field 'format' in format 1.")
+        record = record | {"format": 1}
+    predicate = build(DatasetPredicate, record, where=where)
+    if record.get("format") != wanted:
+        raise DataError(f"{where} states a manifest of the format {predicate.format}, and its type is {kind}.")
+    return predicate
 
 
 def _check_predicate(predicate: DatasetPredicate) -> None:

@@ -6,7 +6,7 @@ item without label and split.
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import file_digest
@@ -15,14 +15,15 @@ from itertools import chain, groupby, islice
 from pathlib import Path
 
 from whitesquare.errors import DataError, UsageError, require_extra
-from whitesquare.layouts import SPLITS, class_order, dataset_kinds, is_image
+from whitesquare.layouts import SPLITS, class_order, dataset_kinds, is_image, is_plain
 from whitesquare.provenance.containers import Container, Row, read_idx_folder, read_mnist, read_npz
 from whitesquare.provenance.hashing import NOTHING, Hashed, Piece
 from whitesquare.provenance.manifest import Block, ManifestWriter, manifest_writer
 from whitesquare.provenance.merkle import TreeBuilder
-from whitesquare.provenance.types import LEAF, TREE, Content, Progress, SplitTree, Tree, silent
+from whitesquare.provenance.types import FORMAT, LEAF, TREE, Content, Progress, SplitTree, Tree, silent
 from whitesquare.provenance.walk import RUN, Odd, count_files, list_folder, walk
 from whitesquare.provenance.workers import hash_all
+from whitesquare.streams import MOST_BYTES
 
 FILES, PIXELS = "files", "pixels"
 """Kinds of :class:`~whitesquare.provenance.types.Content`."""
@@ -58,6 +59,8 @@ def make_manifest(
     pixels: bool = False,
     strict: bool = True,
     expected: Content | None = None,
+    most: int = MOST_BYTES,
+    format: int = FORMAT,
     on_progress: Progress = silent,
 ) -> Listing:
     """List a data set and write its manifest, whole or not at all.
@@ -70,6 +73,9 @@ def make_manifest(
             not one file, only name it.
         expected: what was hashed when it was signed, so that a file which was added since cannot make the data set
             one of another kind.
+        most: bytes that the images of one container may announce; see
+            :func:`whitesquare.provenance.container_files.expect_sizes`.
+        format: of the manifest; in format 1, containers are no items.
         on_progress: told how many files are hashed.
 
     Raises:
@@ -78,15 +84,15 @@ def make_manifest(
         MissingDependencyError: pixels of files and .npz files need the extra ``scan``.
     """
     with manifest_writer(path, pixels=pixels) as writer:
-        tally = _Tally(source, strict, writer)
+        tally = _Tally(source, strict, writer, most, files=format > 1)
         if source == "mnist":
             container = read_mnist(pixels=pixels)
-            tally.take_rows(merge(*container.rows()))
+            tally.take_container(container, pixels=pixels)
         elif Path(source).is_dir():
             container = _take_folder(Path(source), tally, expected, on_progress, pixels=pixels)
         else:
-            container = read_npz({"train": _npz_file(source)}, pixels=pixels, refuse=tally.refuse)
-            tally.take_rows(merge(*container.rows()))
+            container = read_npz({"train": _npz_file(source)}, pixels=pixels, refuse=tally.refuse, most=most)
+            tally.take_container(container, pixels=pixels)
     with path.open("rb") as file:
         digest, size = file_digest(file, "sha256").hexdigest(), file.seek(0, os.SEEK_END)
     content = Content(FILES, None, False)
@@ -103,6 +109,8 @@ class _Tally:
     source: str
     strict: bool
     writer: ManifestWriter
+    most: int
+    files: bool
     tree: TreeBuilder = field(default_factory=TreeBuilder)
     trees: dict[str, TreeBuilder] = field(default_factory=lambda: {split: TreeBuilder() for split in SPLITS})
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -133,6 +141,10 @@ class _Tally:
             self.refuse(ids[position], reason)
         self.take(Block(ids, labels, splits, hashed.sizes, hashed.digests, hashed.pixels), hashed.leaves)
 
+    def take_container(self, container: Container, others: Iterable[Row] = (), *, pixels: bool) -> None:
+        files = container.file_rows(pixels=pixels) if self.files else ()
+        self.take_rows(merge(*container.rows(), files, others))
+
     def take_rows(self, rows: Iterator[Row]) -> None:
         while some := list(islice(rows, RUN)):
             ids, splits, labels, sizes, digests, leaves, pixels = zip(*some, strict=True)
@@ -150,6 +162,8 @@ def _npz_file(source: str) -> Path:
     path = Path(source)
     if path.suffix.lower() != ".npz" or not path.is_file():
         raise UsageError(f"{source!r} is not a data set; give 'mnist', a folder, or an .npz file.")
+    if not is_plain(path.name):
+        raise DataError(f"{path.name!r} has a name that holds a control character; rename it.")
     return path
 
 
@@ -161,23 +175,23 @@ def _take_folder(
         kind = _kind(folder, expected)
         places: dict[str, tuple[str, str]] = {}
         if kind == "idx":
-            container = read_idx_folder(folder, pixels=pixels, refuse=tally.refuse)
+            container = read_idx_folder(folder, pixels=pixels, refuse=tally.refuse, most=tally.most)
         elif kind == "npz":
             paths = {split: path for split in SPLITS if (path := folder / f"{split}.npz").is_file()}
-            container = read_npz(paths, pixels=pixels, refuse=tally.refuse)
+            container = read_npz(paths, pixels=pixels, refuse=tally.refuse, most=tally.most)
         else:
             places = _class_folders(root)
             classes = sorted({label for _, label in places.values()}, key=class_order)
-            container = Container((), tuple(classes), None, frozenset())
+            container = Container((), tuple(classes), None, {})
         if pixels and not container.files:
             require_extra("numpy", "scan", "--pixels")
             require_extra("PIL", "scan", "--pixels")
-        tasks = _tasks(_pieces(root, places, container.files, tally))
+        tasks = _tasks(_pieces(root, places, container.files.keys(), tally))
         with closing(hash_all(root, tasks, pixels=pixels and not container.files)) as hashed:
             told = _told(hashed, root, on_progress)
             if container.files:
                 others = chain.from_iterable(_as_rows(*one, tally, pixels=pixels) for one in told)
-                tally.take_rows(merge(*container.rows(), others))
+                tally.take_container(container, others, pixels=pixels)
             else:
                 for task, found in told:
                     tally.take_hashed(task, found)
@@ -213,8 +227,8 @@ def _folders(root: int, folder: str) -> list[str]:
     return [name[:-1] for name in names if name.endswith("/") and not name.startswith(".")]
 
 
-def _pieces(root: int, places: dict[str, tuple[str, str]], read: frozenset[str], tally: _Tally) -> Iterator[Piece]:
-    """Tell what is to be hashed, in order; files that were read as containers are not."""
+def _pieces(root: int, places: dict[str, tuple[str, str]], read: Collection[str], tally: _Tally) -> Iterator[Piece]:
+    """Tell what is to be hashed, in order; files that were read as containers were hashed then."""
     for found in walk(root):
         if isinstance(found, Odd):
             if found.listed:

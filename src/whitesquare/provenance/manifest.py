@@ -117,18 +117,20 @@ def _select(source: str, *, pixels: bool) -> str:
     )
 
 
-def read_items(path: Path) -> Iterator[Item]:
+def read_items(path: Path, split: str | None = None) -> Iterator[Item]:
     """Read a manifest row by row.
 
     Args:
         path: the file; its digest must have been checked.
+        split: of this split only; of none, if it is empty.
 
     Raises:
         VerificationError: it is not a manifest.
     """
     with _opened(path) as (connection, source):
         names = _columns(connection, source, path)
-        rows = connection.execute(f"SELECT {', '.join(names)} FROM {source}")  # noqa: S608 - our own names
+        query = f"SELECT {', '.join(names)} FROM {source} WHERE $1 IS NULL OR split = $1"  # noqa: S608 - our own names
+        rows = connection.execute(query, [split])
         while chunk := rows.fetchmany(_ROWS):
             for row in chunk:
                 yield Item(*row)

@@ -1,7 +1,7 @@
 """In-toto Statements v1: what an envelope says, about which file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -56,13 +56,13 @@ def write_statement(
 
 
 def read_statement(
-    path: Path, kind: str, trusted: Sequence[TrustedKey], now: datetime, threshold: int = 1
+    path: Path, kind: str | Collection[str], trusted: Sequence[TrustedKey], now: datetime, threshold: int = 1
 ) -> Statement:
     """Read a signed statement; its signatures are checked before it is parsed.
 
     Args:
         path: bundle or envelope.
-        kind: the predicate type it must have.
+        kind: the predicate type it must have, or several of which it must have one.
         trusted: the keys that may sign.
         now: the time at which they must be valid.
         threshold: number of different keys that must have signed.
@@ -74,9 +74,21 @@ def read_statement(
     envelope = read_envelope(read_small(path), str(path))
     signers = verify(envelope, trusted, now, str(path), threshold)
     subjects, found, predicate = parse_statement(envelope.payload, str(path))
-    if found != kind:
-        raise VerificationError(f"{path} states {found!r:.120}; expected {kind}, so give the file that does.")
+    expect_kind(found, kind, path)
     return Statement(subjects, found, predicate, signers)
+
+
+def expect_kind(found: str, kind: str | Collection[str], path: Path) -> None:
+    """Refuse a statement of another predicate type than the one, or the several, asked for.
+
+    Raises:
+        VerificationError: it is.
+    """
+    kinds = (kind,) if isinstance(kind, str) else tuple(kind)
+    if found not in kinds:
+        raise VerificationError(
+            f"{path} states {found!r:.120}; expected {' or '.join(kinds)}, so give the file that does."
+        )
 
 
 def read_small(path: Path) -> bytes:

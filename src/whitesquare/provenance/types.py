@@ -20,7 +20,15 @@ BUNDLE = "manifest.sigstore.json"
 ENVELOPE = "manifest.dsse.json"
 """The same statement with all its signatures."""
 
-DATASET_TYPE = "https://whitesquare.dev/attestations/dataset-manifest/v1"
+FORMAT = 2
+"""Of manifests that are made now. Format 1 did not list the files that hold many samples."""
+DATASET_TYPES = {
+    "https://whitesquare.dev/attestations/dataset-manifest/v1": 1,
+    "https://whitesquare.dev/attestations/dataset-manifest/v2": 2,
+}
+"""By predicate type, the format of a statement about a data set; all of them are read."""
+DATASET_TYPE = next(kind for kind, found in DATASET_TYPES.items() if found == FORMAT)
+"""The predicate type that is written."""
 LEAF = "whitesquare-sample/v1"
 TREE = "rfc6962-sha256"
 
@@ -141,6 +149,7 @@ class DatasetPredicate:
         signed: UTC time, ``2026-01-31T12:00:00.000000Z``.
         expires: UTC time after which it must not be accepted; ``None`` for never.
         tool: name and version of what made it.
+        format: of the manifest; see :data:`FORMAT`.
     """
 
     dataset: Identity
@@ -153,6 +162,7 @@ class DatasetPredicate:
     signed: str
     expires: str | None
     tool: str
+    format: int = FORMAT
 
 
 @dataclass(frozen=True)

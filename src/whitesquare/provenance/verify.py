@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from whitesquare.errors import DataError, UsageError, VerificationError
+from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.dataset import SignedDataset, read_dataset
 from whitesquare.provenance.diff import SamePixels, diff
 from whitesquare.provenance.hashing import read_regular
@@ -101,6 +102,7 @@ def verify(
     except VerificationError as error:
         return Verification(source, False, str(error), seconds=time.perf_counter() - started)
     found = Verification(source, False, "", False, signed.predicate, signed.sha256, signed.signers)
+    found = replace(found, warnings=_promises_less(signed.predicate))
     try:
         if state is not None:
             check_newer(state, signed.predicate, signed.sha256)
@@ -129,7 +131,13 @@ def _compare(found: Verification, signed: SignedDataset, folder: Path, on_progre
     predicate = signed.predicate
     try:
         listing = make_manifest(
-            found.source, folder / _FOUND, strict=False, expected=predicate.content, on_progress=on_progress
+            found.source,
+            folder / _FOUND,
+            strict=False,
+            expected=predicate.content,
+            most=expect_sizes(found.source, signed),
+            format=predicate.format,
+            on_progress=on_progress,
         )
     except DataError as error:
         raise VerificationError(f"The data set cannot be read as the signed one could: {error}") from error
@@ -152,6 +160,16 @@ def _compare(found: Verification, signed: SignedDataset, folder: Path, on_progre
         found = replace(found, counts=counts, changes=folder / CHANGES)
     reason = f"The data set is not the signed one: {'; '.join(reasons)}." if reasons else ""
     return replace(found, ok=not reasons, reason=reason)
+
+
+def _promises_less(predicate: DatasetPredicate) -> tuple[str, ...]:
+    """Say what an old format leaves open."""
+    if predicate.format > 1:
+        return ()
+    open_ends = "how the images must be shown (orientation, colour profile, frames, transparency) is not recorded"
+    if predicate.content.kind != FILES:
+        open_ends = f"of the files that hold the samples only the samples are covered, no other byte, and {open_ends}"
+    return (f"This statement is of format 1, which promises less: {open_ends}; attest the data set again.",)
 
 
 def _differences(predicate: DatasetPredicate, listing: Listing) -> list[str]:
