@@ -167,7 +167,7 @@ def test_splits_agree_on_the_classes(tmp_path, make):
 def test_images_and_labels_of_different_sources(tmp_path, make):
     write_idx_folder(tmp_path, make(6), None)
     write_idx(tmp_path / "train-labels-idx1-ubyte.gz", np.zeros(5, np.uint8))
-    with pytest.raises(DataError, match="train-images.*found 6 images but 5 labels"):
+    with pytest.raises(DataError, match=r"train-images.*found 6 images but 5 labels"):
         load_idx_folder(tmp_path)
 
 

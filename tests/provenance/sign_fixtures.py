@@ -31,9 +31,10 @@ from whitesquare.provenance.types import (
     Tree,
 )
 
-VERSION = "v1"
+VERSION = "v2"
 FOLDER = Path(__file__).parent / "fixtures"
-PEOPLE = ("alice", "bob", "carol")
+PEOPLE = {"alice": "data", "bob": "review", "carol": "scanner"}
+"""Who signs, and as what."""
 PASSWORD = "fixture"
 """Of carol's key; the others are not encrypted. None of them is used for anything else."""
 
@@ -81,9 +82,9 @@ def main() -> None:
     if place.exists():
         sys.exit(f"{place} exists, and fixtures are never signed again; raise VERSION for a new format.")
     for kind in KEY_TYPES:
-        for name in PEOPLE:
+        for name, role in PEOPLE.items():
             password = PASSWORD if name == "carol" else None
-            generate(place / kind / "keys" / name, kind, password, {"role": "data"} if name == "alice" else None)
+            generate(place / kind / "keys" / name, kind, password, {"role": role})
         paths = [str(place / kind / "keys" / f"{name}.pem") for name in PEOPLE]
         write(place / kind, [load_signer(path, lambda _: PASSWORD) for path in paths])
     expected = {

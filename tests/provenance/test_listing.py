@@ -44,9 +44,9 @@ def write(root, files):
         (root / name).write_bytes(data)
 
 
-def check_against_adapter(source, found, items):
+def check_against_adapter(source, found, items, splits=None):
     """Every split as the adapter presents it: ids, labels, content, classes, and the root a training would compute."""
-    for split in found.splits:
+    for split in found.splits if splits is None else splits:
         dataset = open_dataset(str(source), split)
         presented = {
             (name, dataset.classes[label], hashlib.sha256(dataset.content(i)).digest(), len(dataset.content(i)))
@@ -69,6 +69,14 @@ def check_against_adapter(source, found, items):
         assert tree.classes == {name: names.count(name) for name in found.classes}
 
 
+def check_files_as_they_are(folder, items):
+    """Everything that is no sample is listed with the size and digest of a file, without a label."""
+    for item in items:
+        if not item.split:
+            data = (folder / item.id).read_bytes()
+            assert (item.label, item.size, item.sha256) == ("", len(data), hashlib.sha256(data).digest())
+
+
 @pytest.mark.parametrize("fmt", ["idx", "npz", "png-folder"])
 @pytest.mark.parametrize("with_test", [True, False])
 def test_every_format_lists_what_its_adapter_presents(tiny, tmp_path, fmt, with_test):
@@ -78,8 +86,11 @@ def test_every_format_lists_what_its_adapter_presents(tiny, tmp_path, fmt, with_
     found, items = listed(folder, tmp_path)
     assert set(found.splits) == {"train", "test"} if with_test else {"train"}
     check_against_adapter(folder, found, items)
-    others = {item.id: item.label for item in items if not item.split}
-    assert others == {"README.md": "", ".hidden/evil.png": "", "other/a.png": ""}
+    others = {item.id for item in items if not item.split}
+    boxes = set() if fmt == "png-folder" else {path.name for path in folder.iterdir() if path.suffix in (".gz", ".npz")}
+    assert len(boxes) == {"idx": 4, "npz": 2, "png-folder": 0}[fmt] // (1 if with_test else 2)
+    assert others == {"README.md", ".hidden/evil.png", "other/a.png"} | boxes
+    check_files_as_they_are(folder, items)
     # Ids in the .npz file of the test split are those of the training split it was made of, and no positions there.
     positional = fmt == "idx" or not with_test
     pixels, files = Content("pixels", (1, 12, 12), positional), Content("files", None, False)
@@ -100,6 +111,17 @@ def test_one_npz_file_with_ids_of_its_own(tiny, tmp_path):
     found, items = listed(tmp_path / "d.NPZ", tmp_path)
     check_against_adapter(tmp_path / "d.NPZ", found, items)
     assert found.content == Content("pixels", (1, 12, 12), False)
+    assert [item.id for item in items if not item.split] == ["d.NPZ"]
+    check_files_as_they_are(tmp_path, items)
+
+
+@pytest.mark.parametrize("fmt", ["idx", "npz"])
+def test_format_1_lists_no_containers(tiny, tmp_path, fmt):
+    write_dataset(tmp_path / "d", tiny, tiny, fmt)
+    write(tmp_path / "d", {"README.md": b"hello"})
+    found, items = listed(tmp_path / "d", tmp_path, format=1)
+    assert [item.id for item in items if not item.split] == ["README.md"]
+    assert found.splits == listed(tmp_path / "d", tmp_path)[0].splits
 
 
 def test_colour_arrays_with_channels_last_are_hashed_as_the_adapter_presents_them(tmp_path):
@@ -110,7 +132,8 @@ def test_colour_arrays_with_channels_last_are_hashed_as_the_adapter_presents_the
     assert found.content.shape == (3, 5, 6)
     buffer = tmp_path / "image.png"
     Image.fromarray(images[0]).save(buffer)
-    assert items[0].pixels == pixel_digest(buffer.read_bytes(), "image.png")
+    first = next(item for item in items if item.split)
+    assert first.pixels == pixel_digest(buffer.read_bytes(), "image.png")
 
 
 @pytest.mark.parametrize("count", [0, 1, 99_999, 100_000, 100_007, 1_200_345])
@@ -177,7 +200,7 @@ def test_any_tree_lists_each_file_once_and_samples_as_the_adapter_does(tmp_path_
         ids = {item.id: item.label for item in items if item.split == split}
         assert ids == {name: dataset.classes[y] for name, y in zip(dataset.ids, dataset.labels.tolist(), strict=True)}
         assert found.classes == dataset.classes
-        check_against_adapter(root, found, items)
+        check_against_adapter(root, found, items, [split])  # the other may be one that the adapter refuses
 
 
 def test_what_the_adapter_refuses_can_be_listed_and_is_no_sample(tmp_path):
@@ -310,7 +333,8 @@ def test_a_file_added_later_does_not_make_the_data_set_another_kind(tiny, tmp_pa
         listed(tmp_path / "i", tmp_path, strict=False)
     after, items = listed(tmp_path / "i", tmp_path, strict=False, expected=before.content)
     assert after.splits == before.splits
-    assert [item.id for item in items if not item.split] == ["train/cat/a.png"]
+    boxes = ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"]
+    assert [item.id for item in items if not item.split] == [*boxes, "train/cat/a.png"]
 
 
 @pytest.mark.parametrize("source", ["nowhere", "plain.txt"])

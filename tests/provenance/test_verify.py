@@ -260,7 +260,8 @@ def test_the_sample_that_is_missing_is_named_and_the_shift_is_explained(idx) -> 
     record = idx.found()
     assert record["removed"] == ["train/00015", "train/00016"]
     assert record["renamed"] == [[f"train/{i:05}", f"train/{i - 2:05}"] for i in range(17, 50)]
-    assert record["changed"] == record["added"] == record["relabelled"] == []
+    assert record["changed"] == ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"]
+    assert record["added"] == record["relabelled"] == []
     shown = idx.verify(code=1).stdout
     assert "33 lie at another position" in shown.replace("\n", " ")
     assert "train/00017" not in shown
@@ -272,7 +273,8 @@ def test_labels_and_pixels_of_a_container(idx) -> None:
     labels[40] = (labels[40] + 1) % 3
     write_idx_data(idx, images, labels)
     old, new = str(40 % 3), str(41 % 3)
-    only(idx.found(), changed=["train/00020"], relabelled=[["train/00030", old, new]])
+    changed = ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "train/00020"]
+    only(idx.found(), changed=changed, relabelled=[["train/00030", old, new]])
 
 
 def test_the_same_bytes_in_another_shape_are_not_the_same(idx) -> None:
@@ -282,7 +284,8 @@ def test_the_same_bytes_in_another_shape_are_not_the_same(idx) -> None:
         data[8:16] = (1).to_bytes(4, "big") + (25).to_bytes(4, "big")
         path.write_bytes(gzip.compress(bytes(data)))
         record = idx.found()
-        only(record)
+        changed = ["t10k-images-idx3-ubyte.gz"] if split == "t10k" else []
+        only(record, changed=[*changed, "train-images-idx3-ubyte.gz"])
         assert said in record["reason"]
 
 

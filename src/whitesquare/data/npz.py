@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import sys
 import tokenize
 import zlib
 from collections.abc import Callable
@@ -161,7 +162,7 @@ def _announce(
         stream, name = MemberStream(file, member, path), member.name.removesuffix(".npy")
         announced[name] = _head(stream, member, name, path)
         if name == "layout":
-            layout = str(_array(announced[name], stream.read(announced[name].bytes)))
+            layout = str(_text(_array(announced[name], stream.read(announced[name].bytes)), name, path))
     if missing := [name for name in MEMBERS[:2] if name not in announced]:
         raise DataError(
             f"{path} has no member {missing[0]!r} (found: {', '.join(sorted(announced)) or 'none'}); "
@@ -249,7 +250,7 @@ def _read_all(
             found[name] = np.broadcast_to(np.zeros((), one.dtype), one.shape)
         else:
             found[name] = _array(one, _content(stream, one.bytes))
-    if "layout" in found and str(found["layout"]) != layout:
+    if "layout" in found and str(_text(found["layout"], "layout", path)) != layout:
         raise refusal(path, "it was changed while it was read")
     return found
 
@@ -289,9 +290,23 @@ def _strings(found: dict[str, NDArray[Any]], name: str, path: Path) -> tuple[str
     if name not in found:
         return None
     array = found[name]
-    if array.ndim != 1 or array.dtype.kind != "U":
-        raise DataError(
-            f"{path}: {name!r} is {array.dtype} of the shape {array.shape}, expected a list of strings; "
-            f"save numpy.array({name}, dtype=str)."
-        )
-    return tuple(array.tolist())
+    if array.ndim != 1:
+        raise _no_text(array, name, path)
+    return tuple(_text(array, name, path).tolist())
+
+
+def _text(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
+    """Refuse an array that holds no text: numpy takes any four bytes for a letter, and Python breaks on some."""
+    if array.dtype.kind != "U":
+        raise _no_text(array, name, path)
+    letters = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    if letters.max(initial=0) > sys.maxunicode:
+        raise DataError(f"{path}: {name!r} holds numbers that are no letters; write it again.")
+    return array
+
+
+def _no_text(array: NDArray[Any], name: str, path: Path) -> DataError:
+    return DataError(
+        f"{path}: {name!r} is {array.dtype} of the shape {array.shape}, expected a list of strings; "
+        f"save numpy.array({name}, dtype=str)."
+    )

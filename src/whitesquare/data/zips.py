@@ -28,6 +28,8 @@ _ENCRYPTED, _DESCRIBED = 1, 8
 _FLAGS = _DESCRIBED | 2 | 4 | 0x800
 """Sizes behind the data, how hard it was compressed, and names in UTF-8: what says nothing about the content."""
 _EXTRA64 = 1
+_NEWEST = 45
+"""Version of the format that knows large files, and nothing behind it."""
 _MOST_LISTED = 2**14
 _CHUNK = 2**18
 
@@ -164,7 +166,7 @@ def _entries(listing: bytes, count: int, path: Path, known: Sequence[str]) -> It
         if len(listing) < place + _CENTRAL.size or not listing.startswith(b"PK\x01\x02", place):
             raise refusal(path, f"its list of {count} members is damaged or cut off")
         found = _CENTRAL.unpack_from(listing, place)
-        _, _, _, flags, method, hour, day, crc, packed, size, *lengths, disk, _, _, offset = found
+        _, _, version, flags, method, hour, day, crc, packed, size, *lengths, disk, _, _, offset = found
         place += _CENTRAL.size
         name, extra = listing[place : place + lengths[0]], listing[place + lengths[0] : place + lengths[0] + lengths[1]]
         place += sum(lengths)
@@ -177,8 +179,8 @@ def _entries(listing: bytes, count: int, path: Path, known: Sequence[str]) -> It
         if text in seen:
             raise refusal(path, f"the member {text!r} is there twice")
         seen.add(text)
-        if lengths[2] or disk:
-            raise refusal(path, f"the member {text!r} has a comment, or lies in another file")
+        if lengths[2] or disk or version > _NEWEST:
+            raise refusal(path, f"the member {text!r} has a comment, lies in another file, or is of a newer version")
         size, packed, offset = _widened(extra, [size, packed, offset], path, text)
         yield _Entry(name, flags, method, (hour, day), crc, packed, size, offset)
     if not listing.startswith((b"PK\x05\x06", b"PK\x06\x06"), place):
@@ -207,13 +209,17 @@ def _member(file: BinaryIO, entry: _Entry, path: Path) -> Member:
     header = file.read(_LOCAL.size)
     if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
         raise refusal(path, f"the member {name!r} has no header")
-    _, _, flags, method, hour, day, crc, packed, size, name_length, extra_length = _LOCAL.unpack(header)
+    _, version, flags, method, hour, day, crc, packed, size, name_length, extra_length = _LOCAL.unpack(header)
     rest = file.read(name_length + extra_length)
     own, extra = rest[:name_length], rest[name_length:]
     told = _told(extra, crc, packed, size, path, name)
     described = bool(flags & _DESCRIBED)
     same = told == (entry.crc, entry.packed, entry.size) or (described and told == (0, 0, 0))
-    if (own, flags, method, (hour, day)) != (entry.name, entry.flags, entry.method, entry.when) or not same:
+    if (
+        (own, flags, method, (hour, day)) != (entry.name, entry.flags, entry.method, entry.when)
+        or not same
+        or version > _NEWEST
+    ):
         raise refusal(path, f"the header of the member {name!r} and the list of members say different things")
     start = entry.offset + len(header) + len(rest)
     footer = b""

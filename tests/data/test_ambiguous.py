@@ -1,0 +1,320 @@
+"""No file that two programs would read differently is read at all, and none unpacks to more than it may hold."""
+
+import gzip
+import hashlib
+import io
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+
+from whitesquare.data import from_arrays, load_idx_folder, load_npz, read_idx, write_idx, write_idx_folder, write_npz
+from whitesquare.data.npz import read_npz
+from whitesquare.errors import DataError, UsageError
+from whitesquare.streams import MOST_BYTES, most_unpacked
+
+from .hostile import COUNT, EVIL, GZIP, MEMBERS, NPZ, append, npy
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """An honest .npz file of all members."""
+    images = np.arange(COUNT * 36, dtype=np.uint8).reshape(COUNT, 6, 6)
+    write_npz(tmp_path / "whole.npz", from_arrays(images, np.arange(COUNT) % 2, classes=("cat", "dog")))
+    return (tmp_path / "whole.npz").read_bytes()
+
+
+@pytest.mark.parametrize("name", NPZ)
+def test_npz_that_others_read_differently(tmp_path, whole, name):
+    changed = NPZ[name](whole)
+    assert changed != whole
+    (tmp_path / "a.npz").write_bytes(changed)
+    with pytest.raises(DataError, match=r"a\.npz .*(again|another file)"):
+        load_npz(tmp_path / "a.npz")
+
+
+def test_the_other_programs_do_read_them_differently(tmp_path, whole):
+    """What the refusals are for: numpy returns arrays that are not those of the five members."""
+    for name in ("members without .npy, which np.load prefers", "an .npy file in front"):
+        (tmp_path / "a.npz").write_bytes(NPZ[name](whole))
+        found = np.load(tmp_path / "a.npz")
+        images = found if isinstance(found, np.ndarray) else found["images"]
+        assert images.min() == 255
+
+
+def test_whatever_is_read_numpy_reads_alike(tmp_path, whole):
+    """One flipped byte anywhere: what is still accepted says the same to both."""
+    path = tmp_path / "a.npz"
+    accepted = 0
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            found = load_npz(path)
+        except (DataError, UsageError):  # the latter: an unknown layout
+            continue
+        accepted += 1
+        with np.load(path) as foreign:
+            np.testing.assert_array_equal(found.pixels, foreign["images"])
+            np.testing.assert_array_equal(found.labels, foreign["labels"])
+            assert list(found.classes) == foreign["classes"].tolist()
+    assert 0 < accepted < 100  # versions and attributes, which say nothing of the content
+
+
+class OneWay(io.RawIOBase):
+    """A stream that cannot go back, as a pipe."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.target.write(data)
+        return len(data)
+
+
+def written(path, way):
+    arrays = {"images": np.arange(72, dtype=np.uint8).reshape(2, 6, 6), "labels": np.array([0, 1])}
+    if way == "savez":
+        np.savez(path, **arrays)
+    elif way == "savez_compressed":
+        np.savez_compressed(path, **arrays)
+    elif way == "a pipe":
+        with path.open("wb") as file:
+            np.savez_compressed(OneWay(file), **arrays)
+    elif way == "an open file":
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+    else:
+        stream = path.open("wb") if "file" in way else OneWay(path.open("wb"))
+        method = zipfile.ZIP_DEFLATED if "deflate" in way else zipfile.ZIP_STORED
+        with zipfile.ZipFile(stream, "w", method) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64="64" in way) as member:
+                    member.write(npy(array))
+        (stream if "file" in way else stream.target).close()
+    return arrays
+
+
+WAYS = [
+    *("savez", "savez_compressed", "a pipe", "an open file"),
+    *(
+        f"{where} {method}{wide}"
+        for where in ("file", "pipe")
+        for method in ("store", "deflate")
+        for wide in ("", " 64")
+    ),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_honest_writers_write_is_read(tmp_path, way):
+    arrays = written(tmp_path / "a.npz", way)
+    found = load_npz(tmp_path / "a.npz")
+    np.testing.assert_array_equal(found.pixels[:, 0], arrays["images"])
+    np.testing.assert_array_equal(found.labels, arrays["labels"])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(5, 4, 6), (5, 5, 6, 3), (5, 3, 5, 6)])
+def test_images_are_handed_out_as_they_are_loaded(tmp_path, monkeypatch, shape, order):
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", images=np.asarray(images, order=order), labels=np.arange(5))
+    monkeypatch.setattr("whitesquare.data.npz._CHUNK", 50)
+    batches = []
+    read_npz(tmp_path / "a.npz", take=lambda some: batches.append(some.copy()))
+    assert len(batches) > 1
+    np.testing.assert_array_equal(np.concatenate(batches), load_npz(tmp_path / "a.npz").pixels)
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path, whole):
+    """What is hashed is what was parsed: the second look at the structure must find what the first found."""
+    path = tmp_path / "a.npz"
+    path.write_bytes(whole)
+    other = append(b"", *((f"{name}.npy", npy(np.zeros(3))) for name in MEMBERS))
+
+    def swap(_):
+        path.write_bytes(other)  # the same file, which stays open
+
+    np.savez(path, images=np.zeros((600, 60, 60), np.uint8), labels=np.zeros(600, int))
+    with pytest.raises(DataError, match="again"):
+        read_npz(path, take=swap)
+
+
+def test_the_digest_is_that_of_the_file(tmp_path, whole):
+    (tmp_path / "a.npz").write_bytes(whole)
+    assert load_npz(tmp_path / "a.npz").files == (("a.npz", len(whole), hashlib.sha256(whole).digest()),)
+    dataset = from_arrays(np.zeros((3, 5, 5), np.uint8), [0, 1, 2])
+    write_idx_folder(tmp_path / "i", dataset, dataset)
+    read = {name: (size, digest) for name, size, digest in load_idx_folder(tmp_path / "i").files}
+    names = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+    files = {name: (tmp_path / "i" / name).read_bytes() for name in names}
+    assert read == {name: (len(data), hashlib.sha256(data).digest()) for name, data in files.items()}
+
+
+@pytest.mark.parametrize("name", GZIP)
+def test_gzip_that_others_read_differently(tmp_path, name):
+    path = tmp_path / "a.gz"
+    write_idx(path, np.arange(60, dtype=np.uint8).reshape(3, 4, 5))
+    path.write_bytes(GZIP[name](path.read_bytes()))
+    with pytest.raises(DataError, match=r"a\.gz .*(again|anew)"):
+        read_idx(path)
+
+
+def test_gzip_of_the_command_line_has_a_name(tmp_path):
+    array = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+    with (tmp_path / "a.gz").open("wb") as raw, gzip.GzipFile("train-images-idx3-ubyte", "wb", fileobj=raw) as stream:
+        stream.write(b"\0\0\x08\x03" + struct.pack(">3I", 3, 4, 5) + array.tobytes())
+    assert (tmp_path / "a.gz").read_bytes()[3] == 8
+    np.testing.assert_array_equal(read_idx(tmp_path / "a.gz"), array)
+
+
+def test_a_hundred_thousand_members_are_refused_at_once(tmp_path):
+    path = tmp_path / "many.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(100_000):
+            archive.writestr(zipfile.ZipInfo(f"{i}.npy"), b"")
+    started = time.perf_counter()
+    with pytest.raises(DataError, match=r"has the member '0\.npy'"):
+        load_npz(path)
+    assert time.perf_counter() - started < 0.5
+
+
+def bomb_idx(path, count):
+    """Some megabytes of gzip that hold ``count`` images of 1,000 x 1,000 zeros."""
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        stream.write(b"\0\0\x08\x03" + struct.pack(">3I", count, 1000, 1000))
+        for _ in range(count):
+            stream.write(bytes(1_000_000))
+
+
+def bomb_npz(path, count, held):
+    """A small file that announces ``count`` images of 1,000 x 1,000 zeros and holds some of them."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("images.npy", "w", force_zip64=True) as member:
+            member.write(head("|u1", (count, 1000, 1000)))
+            for _ in range(held):
+                member.write(bytes(1_000_000))
+        archive.writestr("labels.npy", npy(np.zeros(count, np.uint8)))
+
+
+def head(descr, shape):
+    """Return the header of an array that need not exist."""
+    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}}}".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+READ = {
+    "idx": "from whitesquare.data import read_idx; read_idx(Path(sys.argv[1]))",
+    "npz": "from whitesquare.data import load_npz; load_npz(Path(sys.argv[1]))",
+}
+
+
+def peak_mb(code, path):
+    """Run some lines in a process of their own; return what it says and its largest size."""
+    lines = (
+        "import sys, resource\nfrom pathlib import Path\nfrom whitesquare.errors import DataError\n"
+        f"try:\n    {code}\n    print('read')\nexcept DataError as error:\n    print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", lines, str(path)], capture_output=True, text=True, check=True)
+    said, peak = done.stdout.splitlines()
+    return said, int(peak)
+
+
+@pytest.mark.parametrize("fmt", ["idx", "npz"])
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, fmt):
+    path = tmp_path / f"bomb.{fmt}"
+    if fmt == "idx":
+        bomb_idx(path, 600)
+    else:
+        bomb_npz(path, 600, 600)
+    assert path.stat().st_size < 6_000_000
+    said, peak = peak_mb(READ[fmt], path)
+    assert "declare" in said
+    assert peak < 200
+
+
+def test_an_announcement_without_content_takes_no_memory(tmp_path):
+    """Header and list of members lie about the size, too, so that nothing but the reading itself can tell."""
+    path = tmp_path / "a.npz"
+    bomb_npz(path, 500, 1)
+    announced = struct.pack("<L", len(head("|u1", (500, 1000, 1000))) + 500_000_000)
+    real = struct.pack("<L", len(head("|u1", (500, 1000, 1000))) + 1_000_000)
+    data = path.read_bytes()
+    assert data.count(real) == 2
+    path.write_bytes(data.replace(real, announced))
+    said, peak = peak_mb(READ["npz"], path)
+    assert "cannot be read" in said
+    assert peak < 200
+
+
+def test_a_wrong_number_of_labels_is_found_before_the_images_are_read(tmp_path):
+    """The images are damaged, which nobody who reads them could overlook."""
+    np.savez(tmp_path / "a.npz", images=np.full((9, 6, 6), 77, np.uint8), labels=np.zeros(8, int))
+    data = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(data.replace(bytes([77] * 99), bytes([78] * 99)))
+    with pytest.raises(DataError, match=r"labels have the shape \(8,\), expected \(9,\)"):
+        load_npz(tmp_path / "a.npz")
+    dataset = from_arrays(np.full((9, 6, 6), 77, np.uint8), np.zeros(9, int))
+    write_idx_folder(tmp_path / "i", dataset, None)
+    images = tmp_path / "i" / "train-images-idx3-ubyte.gz"
+    images.write_bytes(images.read_bytes()[:-9])
+    write_idx(tmp_path / "i" / "train-labels-idx1-ubyte.gz", np.zeros(8, np.uint8))
+    with pytest.raises(DataError, match="9 images but 8 labels"):
+        load_idx_folder(tmp_path / "i")
+
+
+def test_a_header_of_gigabytes_is_not_read(tmp_path):
+    head = b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("images.npy", "w") as member:
+            member.write(head)
+            for _ in range(400):
+                member.write(b" " * 1_000_000)
+        archive.writestr("labels.npy", npy(np.zeros(2, int)))
+    said, peak = peak_mb(READ["npz"], tmp_path / "a.npz")
+    assert "cannot be read" in said
+    assert peak < 200
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("ids", np.zeros(COUNT, "U100000")),
+        ("classes", np.zeros(2**22, "U5")),
+        ("layout", np.zeros((), "U2000")),
+        ("labels", np.zeros(COUNT, "V5000")),
+        ("classes", head("<U0", (2**40,))),
+    ],
+    ids=range(5),
+)
+def test_texts_have_a_length(tmp_path, name, array):
+    members = {"images": EVIL, "labels": npy(np.arange(COUNT)), name: array if isinstance(array, bytes) else npy(array)}
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for key, data in members.items():
+            archive.writestr(f"{key}.npy", data)
+    with pytest.raises(DataError, match=f"{name!r} declares"):
+        load_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("name", ["ids", "classes", "layout"])
+def test_texts_are_text(tmp_path, name):
+    array = np.frombuffer(b"\xff\xff\xff\x7f" * COUNT, "<U1")
+    members = {"images": EVIL, "labels": npy(np.arange(COUNT)), name: npy(array)}
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for key, data in members.items():
+            archive.writestr(f"{key}.npy", data)
+    with pytest.raises(DataError, match=f"{name!r} holds numbers that are no letters"):
+        load_npz(tmp_path / "a.npz")
+
+
+def test_the_bounds_are_what_the_documentation_says():
+    assert most_unpacked(1_000) == 2**29
+    assert most_unpacked(10_000_000) == 1_000_000_000
+    assert most_unpacked(2**40) == MOST_BYTES
