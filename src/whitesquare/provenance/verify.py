@@ -166,10 +166,11 @@ def _promises_less(predicate: DatasetPredicate) -> tuple[str, ...]:
     """Say what an old format leaves open."""
     if predicate.format > 1:
         return ()
-    open_ends = "how the images must be shown (orientation, colour profile, frames, transparency) is not recorded"
-    if predicate.content.kind != FILES:
-        open_ends = f"of the files that hold the samples only the samples are covered, no other byte, and {open_ends}"
-    return (f"This statement is of format 1, which promises less: {open_ends}; attest the data set again.",)
+    if predicate.content.kind == FILES:
+        less = "how an image must be shown (orientation, colour profile, frames, transparency) is not recorded"
+    else:
+        less = "of the files that hold the samples nothing but the samples is covered"
+    return (f"This statement is of format 1, which promises less: {less}; attest the data set again.",)
 
 
 def _differences(predicate: DatasetPredicate, listing: Listing) -> list[str]:
