@@ -21,6 +21,8 @@ from whitesquare.gallery import read_gallery, write_gallery
 from whitesquare.jsonio import decode, encode, whole_file, write_text
 from whitesquare.types import Gallery, PoisonManifest
 
+from .data.hostile import NPZ
+
 
 @dataclass(frozen=True)
 class Inner:
@@ -242,8 +244,16 @@ def test_a_gallery_survives_its_file(tmp_path):
     assert again.poison_ids == gallery.poison_ids
     assert np.array_equal(again.poisons["a:b"], gallery.poisons["a:b"])
     assert np.array_equal(again.example, gallery.example)
-    (tmp_path / "gallery.npz").write_bytes(b"PK no zip")
-    with pytest.raises(DataError, match="cannot be read as a gallery"):
+    whole = (tmp_path / "gallery.npz").read_bytes()
+    for bad in (b"PK no zip", b"in front" + whole, whole + b"behind", NPZ["damaged lzma"](whole), whole[:-30]):
+        (tmp_path / "gallery.npz").write_bytes(bad)
+        with pytest.raises(DataError, match="cannot be read as"):
+            read_gallery(tmp_path / "gallery.npz")
+
+
+def test_a_gallery_is_no_bomb(tmp_path):
+    np.savez_compressed(tmp_path / "gallery.npz", example=np.zeros(2**29, np.uint8))
+    with pytest.raises(DataError, match="expected at most 268435456"):
         read_gallery(tmp_path / "gallery.npz")
 
 

@@ -1,7 +1,9 @@
 """The pictures of a report as one ``.npz`` file, and the rule that picks its example; needs no torch."""
 
+import os
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -13,6 +15,8 @@ from whitesquare.types import Gallery, IntArray
 
 SHOWN = 8
 """Poisons kept per row."""
+_MOST_BYTES = 2**28
+"""Of all pictures of a gallery together: some rows of :data:`SHOWN`."""
 
 
 def example_position(labels: IntArray, target: int) -> int:
@@ -46,15 +50,26 @@ def read_gallery(path: Path) -> Gallery:
     Raises:
         DataError: if the file is missing or unreadable.
     """
+    from whitesquare.data.zips import read_archive
+
     try:
-        with np.load(path) as arrays:
-            names = [key.partition(":")[2] for key in arrays if key.startswith("poisons:")]
-            return Gallery(
-                example=arrays["example"],
-                triggered=arrays["triggered"],
-                originals={name: arrays[f"originals:{name}"] for name in names},
-                poisons={name: arrays[f"poisons:{name}"] for name in names},
-                poison_ids={name: tuple(map(str, arrays[f"ids:{name}"])) for name in names},
-            )
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        with path.open("rb") as file:
+            archive = read_archive(file, os.fstat(file.fileno()).st_size, path)
+            if (size := sum(member.size for member in archive.members)) > _MOST_BYTES:
+                raise ValueError(f"its pictures have {size} bytes, expected at most {_MOST_BYTES}")
+            file.seek(0)
+            return _gallery(file)
+    except (OSError, ValueError, KeyError, BadZipFile, EOFError, SyntaxError, zlib.error, MemoryError) as error:
         raise DataError(f"{path} cannot be read as a gallery ({error}); make its folder again.") from error
+
+
+def _gallery(file: BinaryIO) -> Gallery:
+    with np.load(file) as arrays:
+        names = [key.partition(":")[2] for key in arrays if key.startswith("poisons:")]
+        return Gallery(
+            example=arrays["example"],
+            triggered=arrays["triggered"],
+            originals={name: arrays[f"originals:{name}"] for name in names},
+            poisons={name: arrays[f"poisons:{name}"] for name in names},
+            poison_ids={name: tuple(map(str, arrays[f"ids:{name}"])) for name in names},
+        )

@@ -30,7 +30,8 @@ _FLAGS = _DESCRIBED | 2 | 4 | 0x800
 _EXTRA64 = 1
 _NEWEST = 45
 """Version of the format that knows large files, and nothing behind it."""
-_MOST_LISTED = 2**14
+_MOST_LISTED, _MOST_ANY = 2**14, 2**20
+"""Most bytes of the list of members, where they are known, and where they are not."""
 _CHUNK = 2**18
 
 
@@ -86,19 +87,19 @@ class _Entry:
     offset: int
 
 
-def read_archive(file: BinaryIO, size: int, path: Path, known: Sequence[str]) -> Archive:
+def read_archive(file: BinaryIO, size: int, path: Path, known: Sequence[str] | None = None) -> Archive:
     """Read the structure of a zip file, and nothing of what its members hold.
 
     Args:
         file: the file, which can be positioned.
         size: its size.
         path: its name, for the errors.
-        known: names of the members that may be there.
+        known: names of the members that may be there; default: any.
 
     Raises:
         DataError: it has other members, or is not built as plainly as this module wants it.
     """
-    listing, start, count = _read_listing(file, size, path)
+    listing, start, count = _read_listing(file, size, path, _MOST_ANY if known is None else _MOST_LISTED)
     entries = list(_entries(listing, count, path, known))
     members, place = [], 0
     for entry in entries:
@@ -119,7 +120,7 @@ def refusal(path: Path, what: str) -> DataError:
     )
 
 
-def _read_listing(file: BinaryIO, size: int, path: Path) -> tuple[bytes, int, int]:
+def _read_listing(file: BinaryIO, size: int, path: Path, most: int) -> tuple[bytes, int, int]:
     """Return all bytes behind the members, where they begin, and how many members they tell of."""
     tail_size = min(size, _END64.size + _LOCATOR.size + _END.size)
     file.seek(size - tail_size)
@@ -139,7 +140,7 @@ def _read_listing(file: BinaryIO, size: int, path: Path) -> tuple[bytes, int, in
     if start + length != end or start < 0:
         raise refusal(path, "there are bytes behind the list of its members that belong to none")
     file.seek(start)
-    return file.read(min(length, _MOST_LISTED) + size - start - length), start, count
+    return file.read(min(length, most) + size - start - length), start, count
 
 
 _LIMITS = (_MANY, _LARGE, _LARGE)
@@ -159,7 +160,7 @@ def _read_wide(tail: bytes, end: int, path: Path) -> tuple[int, int, int]:
     return count, listed, start
 
 
-def _entries(listing: bytes, count: int, path: Path, known: Sequence[str]) -> Iterator[_Entry]:
+def _entries(listing: bytes, count: int, path: Path, known: Sequence[str] | None) -> Iterator[_Entry]:
     seen: set[str] = set()
     place = 0
     for _ in range(count):
@@ -171,7 +172,7 @@ def _entries(listing: bytes, count: int, path: Path, known: Sequence[str]) -> It
         name, extra = listing[place : place + lengths[0]], listing[place + lengths[0] : place + lengths[0] + lengths[1]]
         place += sum(lengths)
         text = name.decode("utf-8", "backslashreplace")
-        if text not in known:
+        if known is not None and text not in known:
             raise DataError(
                 f"{path} has the member {text!r:.80}, which is no part of a data set; expected only "
                 f"{', '.join(known)} (each an array of numpy.savez), so rename it, or keep it in another file."
