@@ -7,15 +7,22 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import IO, NamedTuple
 
+from whitesquare.layouts import MAX_IMAGE_BYTES, is_image
 from whitesquare.provenance.merkle import leaf_of
 from whitesquare.provenance.walk import open_folder
+from whitesquare.traits import look
 
+SMALL, MOVED = 2**20, 2**26
+"""Bytes of a file that is read though nobody signed its size; and of one that is read where its size was signed, but of
+a file of another name."""
 NOTHING = bytes(32)
 """Stands for the digest of a file that cannot be read: no file has it."""
 
@@ -46,7 +53,8 @@ class Hashed:
         digests: 32 bytes for each; :data:`NOTHING` for one that cannot be read.
         leaves: 32 bytes for each, see :func:`~whitesquare.provenance.merkle.leaf_of`.
         pixels: 32 bytes for each, :data:`NOTHING` for one that is no image; empty if not asked for.
-        failed: by position, why a file cannot be read.
+        failed: by position, why a file cannot be read, or was not.
+        traits: by name, how many of the samples have it, see :data:`whitesquare.traits.NAMES`.
     """
 
     sizes: list[int]
@@ -54,29 +62,131 @@ class Hashed:
     leaves: bytes
     pixels: bytes
     failed: dict[int, str]
+    traits: dict[str, int]
 
 
-def hash_files(root: int, task: list[Piece], *, pixels: bool) -> Hashed:
-    """Hash files in this process; a file that is read is a regular one, reached through no symbolic link."""
-    sizes: list[int] = []
-    digests, leaves, decoded = [], [], []
-    failed: dict[int, str] = {}
-    buffer = memoryview(bytearray(_BUFFER))
+class SignedSizes:
+    """Which large files were signed: a file of another size is another file, and need not be read to know it.
+
+    It holds one number for each size above :data:`SMALL`, and the id of each file above :data:`MOVED`.
+    """
+
+    def __init__(self, sizes: Iterable[int], named: dict[str, int]) -> None:
+        """Take the sizes of all signed files above :data:`SMALL`, and by id those of all above :data:`MOVED`."""
+        self._sizes = array("q", sorted(sizes))
+        self._named = named
+
+    def check(self, id: str, size: int) -> None:
+        """Refuse to read a file whose size says that it is not signed.
+
+        Raises:
+            TooLargeError: it is none of the signed.
+        """
+        if size <= SMALL or self._named.get(id) == size:
+            return
+        place = bisect_left(self._sizes, size)
+        if size > MOVED or place == len(self._sizes) or self._sizes[place] != size:
+            raise TooLargeError(size, f"was not read, for no such file of {size} bytes is signed")
+
+    def message(self) -> list[object]:
+        """Return what :func:`serve` makes it of again."""
+        return [self._sizes.tolist(), self._named]
+
+
+class TooLargeError(Exception):
+    """A file whose size alone says that it is not to be read: its size, and why, to follow its name in a sentence."""
+
+    def __init__(self, size: int, reason: str) -> None:
+        super().__init__(reason)
+        self.size, self.reason = size, reason
+
+
+def hash_files(root: int, task: list[Piece], *, pixels: bool, signed: SignedSizes | None = None) -> Hashed:
+    """Hash files in this process; a file that is read is a regular one, reached through no symbolic link.
+
+    Args:
+        root: file descriptor of the root.
+        task: the files.
+        pixels: decode images and digest their pixels, too.
+        signed: sizes of the files that were signed, so that nothing larger is read; without, a sample must not be
+            larger than an image can be, and any other file may have any size.
+    """
+    work = _Work(pixels, signed)
     for piece in task:
         with _opened(root, piece) as (opened, reason):
             for name in piece.names:
-                size, digest, seen = 0, NOTHING, NOTHING
-                try:
-                    if reason:
-                        raise OSError(0, reason)
-                    size, digest, seen = _hash_image(opened, name) if pixels else _hash_file(opened, name, buffer)
-                except OSError as error:
-                    failed[len(sizes)] = piece.reason or f"cannot be read ({error.strerror})"
-                sizes.append(size)
-                digests.append(digest)
-                leaves.append(leaf_of(piece.folder + name, piece.label, piece.split, size, digest))
-                decoded.append(seen)
-    return Hashed(sizes, b"".join(digests), b"".join(leaves), b"".join(decoded) if pixels else b"", failed)
+                work.take(opened, piece, name, reason)
+    return work.hashed()
+
+
+class _Work:
+    """What is found of some files, one after the other."""
+
+    def __init__(self, pixels: bool, signed: SignedSizes | None) -> None:
+        self._pixels, self._signed = pixels, signed
+        self._buffer = memoryview(bytearray(_BUFFER))
+        self._sizes: list[int] = []
+        self._digests: list[bytes] = []
+        self._leaves: list[bytes] = []
+        self._decoded: list[bytes] = []
+        self._failed: dict[int, str] = {}
+        self._traits: dict[str, int] = {}
+
+    def take(self, folder: int, piece: Piece, name: str, reason: str) -> None:
+        id, size, digest, seen = piece.folder + name, 0, NOTHING, NOTHING
+        try:
+            if reason:
+                raise OSError(0, reason)
+            size, digest, seen = self._read(folder, piece, name, id)
+        except TooLargeError as error:
+            size, self._failed[len(self._sizes)] = error.size, error.reason
+        except OSError as error:
+            self._failed[len(self._sizes)] = piece.reason or f"cannot be read ({error.strerror})"
+        self._sizes.append(size)
+        self._digests.append(digest)
+        self._leaves.append(leaf_of(id, piece.label, piece.split, size, digest))
+        self._decoded.append(seen)
+
+    def hashed(self) -> Hashed:
+        pixels = b"".join(self._decoded) if self._pixels else b""
+        return Hashed(
+            self._sizes, b"".join(self._digests), b"".join(self._leaves), pixels, self._failed, self._traits
+        )
+
+    def _read(self, folder: int, piece: Piece, name: str, id: str) -> tuple[int, bytes, bytes]:
+        opened, size = _open_regular(folder, name)
+        try:
+            if size > SMALL:
+                self._check_size(id, size, is_sample=bool(piece.split))
+            if self._pixels and size <= MAX_IMAGE_BYTES and is_image(name):
+                digest, seen = _hash_image(opened, name, size)
+            else:
+                digest, seen = _hash_open(opened, size, self._buffer), NOTHING
+            if piece.split:
+                self._note_traits(opened, size)
+        finally:
+            os.close(opened)
+        return size, digest, seen
+
+    def _check_size(self, id: str, size: int, *, is_sample: bool) -> None:
+        if self._signed is not None:
+            self._signed.check(id, size)
+        elif is_sample and size > MAX_IMAGE_BYTES:
+            reason = f"has {size} bytes, more than the {MAX_IMAGE_BYTES} of an image that can be read"
+            raise TooLargeError(size, reason)
+
+    def _note_traits(self, opened: int, size: int) -> None:
+        head: memoryview | bytes = self._buffer[:size]
+        if size > _BUFFER or self._pixels:  # then the buffer holds the end of the file, or nothing of it
+            head = os.pread(opened, 4096, 0)
+
+        def read(offset: int, count: int) -> bytes:
+            if offset + count <= len(head) or len(head) == size:
+                return bytes(head[offset : offset + count])
+            return os.pread(opened, count, offset) if offset < size else b""
+
+        for trait in found.names() if (found := look(head, read)) else ():
+            self._traits[trait] = self._traits.get(trait, 0) + 1
 
 
 @contextmanager
@@ -95,66 +205,100 @@ def _opened(root: int, piece: Piece) -> Iterator[tuple[int, str]]:
 
 
 def serve(root: int, pixels: bool) -> None:
-    """Answer tasks from standard input on standard output until it ends: what a worker does."""
+    """Answer tasks from standard input on standard output until it ends: what a worker does.
+
+    The first message is no task: it says which sizes are signed, or ``null``.
+    """
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started the worker decides when it ends
+    sizes = json.loads(receive(sys.stdin.buffer) or "null")
+    signed = SignedSizes(*sizes) if sizes else None
     while request := receive(sys.stdin.buffer):
-        found = hash_files(root, [Piece(*piece) for piece in json.loads(request)], pixels=pixels)
-        send(sys.stdout.buffer, json.dumps([found.sizes, found.failed]).encode())
+        found = hash_files(root, [Piece(*piece) for piece in json.loads(request)], pixels=pixels, signed=signed)
+        send(sys.stdout.buffer, json.dumps([found.sizes, found.failed, found.traits]).encode())
         send(sys.stdout.buffer, found.digests + found.leaves + found.pixels)
 
 
-def _hash_file(folder: int, name: str, buffer: memoryview) -> tuple[int, bytes, bytes]:
-    opened = _open_regular(folder, name)
-    try:
-        size = os.readv(opened, (buffer,))
-        digest = sha256(buffer[:size])
-        if size == len(buffer):
-            while count := os.readv(opened, (buffer,)):
-                digest.update(buffer[:count])
-                size += count
-    finally:
-        os.close(opened)
-    return size, digest.digest(), NOTHING
+def _hash_open(opened: int, size: int, buffer: memoryview) -> bytes:
+    """Hash a file of a known size; a single read need not give all of it, whatever the size.
+
+    Raises:
+        OSError: it has more bytes than that, or fewer.
+    """
+    done = os.readv(opened, (buffer,))
+    digest = sha256(buffer[:done])
+    if done == size and done < len(buffer):
+        return digest.digest()
+    count = done
+    while count and done <= size:
+        count = os.readv(opened, (buffer,))
+        digest.update(buffer[:count])
+        done += count
+    _check_whole(done, size)
+    return digest.digest()
 
 
-def _hash_image(folder: int, name: str) -> tuple[int, bytes, bytes]:
+def _hash_image(opened: int, name: str, size: int) -> tuple[bytes, bytes]:
     from whitesquare.provenance.pixels import pixel_digest
 
-    with os.fdopen(_open_regular(folder, name), "rb") as file:
-        data = file.read()
-    return len(data), sha256(data).digest(), pixel_digest(data, name) or NOTHING
+    data = _read_open(opened, size)
+    return sha256(data).digest(), pixel_digest(data, name) or NOTHING
 
 
-def _open_regular(folder: int, name: str) -> int:
+def _read_open(opened: int, size: int) -> bytes:
+    """Read a file of a known size.
+
+    Raises:
+        OSError: it has more bytes than that, or fewer.
+    """
+    with os.fdopen(opened, "rb", closefd=False) as file:
+        data = file.read(size + 1)
+    _check_whole(len(data), size)
+    return data
+
+
+def _check_whole(found: int, size: int) -> None:
+    if found != size:
+        more = "more" if found > size else f"only {found}"
+        raise OSError(0, f"it has {size} bytes, and {more} were read: it was changed meanwhile, or is no file to keep")
+
+
+def _open_regular(folder: int, name: str) -> tuple[int, int]:
+    """Open a regular file; return its size with it."""
     opened = os.open(name, _FILE, dir_fd=folder)
-    if not stat.S_ISREG(os.fstat(opened).st_mode):
+    found = os.fstat(opened)
+    if not stat.S_ISREG(found.st_mode):
         os.close(opened)
         raise OSError(0, "it is no regular file")
-    return opened
+    return opened, found.st_size
 
 
-def read_regular(root: int, path: str) -> bytes:
+def read_regular(root: int, path: str, most: int) -> bytes:
     """Read one file below a root, as :func:`hash_files` does: a regular one, reached through no symbolic link.
 
     Args:
         root: file descriptor of the root.
         path: its id.
+        most: bytes that it may have; of a larger one nothing is read.
 
     Raises:
-        OSError: it is none, or cannot be read.
+        OSError: it is none, cannot be read, or is larger.
     """
     above, slash, name = path.rpartition("/")
     if not {"", ".", ".."}.isdisjoint(path.split("/")):
         raise OSError(0, "its name leads elsewhere")
     folder = open_folder(root, above + slash)
     try:
-        opened = _open_regular(folder, name)
+        opened, size = _open_regular(folder, name)
     finally:
         os.close(folder)
-    with os.fdopen(opened, "rb") as file:
-        return file.read()
+    try:
+        if size > most:
+            raise OSError(0, f"it has {size} bytes, expected at most {most}")
+        return _read_open(opened, size)
+    finally:
+        os.close(opened)
 
 
 def send(stream: IO[bytes], data: bytes) -> None:

@@ -149,6 +149,27 @@ def count_items(path: Path) -> int:
         return int(found[0])
 
 
+def large_sizes(path: Path, above: int, named: int) -> tuple[list[int], dict[str, int]]:
+    """Return which large files a manifest lists.
+
+    Args:
+        path: the file; its digest must have been checked.
+        above: bytes above which a size counts.
+        named: bytes above which the file is named, too.
+
+    Returns:
+        The different sizes above ``above``, and by id the size of each file above ``named``.
+
+    Raises:
+        VerificationError: it is not a manifest.
+    """
+    with _opened(path) as (connection, source):
+        sizes = connection.execute(f"SELECT DISTINCT size FROM {source} WHERE size > $1", [above])  # noqa: S608
+        found = [size for (size,) in sizes.fetchall()]
+        rows = connection.execute(f"SELECT id, size FROM {source} WHERE size > $1", [named]).fetchall()  # noqa: S608
+    return found, dict(rows)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple["DuckDBPyConnection", str]]:
     import duckdb

@@ -114,7 +114,7 @@ def look_up(source: str, proof: Proof) -> str:
         raise UsageError(f"There is no folder {source!r}, in which {item.id!r} would be a file; give the data set.")
     root = os.open(source, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        content = read_regular(root, item.id)
+        content = read_regular(root, item.id, item.size)
     except OSError as error:
         return f"it cannot be read as a plain file ({error.strerror})"
     finally:

@@ -13,11 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from whitesquare.errors import DataError, UsageError, VerificationError
+from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.provenance.dataset import SignedDataset, read_dataset
 from whitesquare.provenance.diff import SamePixels, diff
-from whitesquare.provenance.hashing import read_regular
+from whitesquare.provenance.hashing import MOVED, SMALL, SignedSizes, read_regular
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.listing import FILES, Listing, make_manifest
+from whitesquare.provenance.manifest import large_sizes
 from whitesquare.provenance.state import StateFile, check_newer, remember
 from whitesquare.provenance.times import utc_now
 from whitesquare.provenance.types import KINDS, Content, DatasetPredicate, Progress, silent
@@ -43,7 +45,7 @@ class Verification:
         changes: the file that names them, see :mod:`whitesquare.provenance.changes`; ``None`` if there are none.
         classes_added: class names that were found and are not signed.
         classes_removed: class names that are signed and were not found.
-        refused: by id, why it is no plain file under a name of its own.
+        refused: by id, why it was not read: it is no plain file under a name of its own, or larger than any signed.
         warnings: what somebody should know even so.
         seconds: how long it took.
     """
@@ -129,7 +131,12 @@ def _compare(found: Verification, signed: SignedDataset, folder: Path, on_progre
     predicate = signed.predicate
     try:
         listing = make_manifest(
-            found.source, folder / _FOUND, strict=False, expected=predicate.content, on_progress=on_progress
+            found.source,
+            folder / _FOUND,
+            strict=False,
+            expected=predicate.content,
+            signed=SignedSizes(*large_sizes(signed.manifest, SMALL, MOVED)),
+            on_progress=on_progress,
         )
     except DataError as error:
         raise VerificationError(f"The data set cannot be read as the signed one could: {error}") from error
@@ -194,7 +201,7 @@ def _pixels(source: str, content: Content) -> SamePixels | None:
 
         root = os.open(source, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            return pixel_digest(read_regular(root, id), id) == digest
+            return pixel_digest(read_regular(root, id, MAX_IMAGE_BYTES), id) == digest
         except OSError:
             return None
         finally:

@@ -19,7 +19,7 @@ from typing import IO
 
 from whitesquare.errors import DataError
 from whitesquare.machine import usable_cores
-from whitesquare.provenance.hashing import Hashed, Piece, hash_files, receive, send
+from whitesquare.provenance.hashing import Hashed, Piece, SignedSizes, hash_files, receive, send
 
 _MOST_WORKERS = 8
 """More would wait for this process, which builds the tree and the table."""
@@ -29,7 +29,12 @@ _WORKER = (
 
 
 def hash_all(
-    root: int, tasks: Iterable[list[Piece]], *, pixels: bool, workers: int | None = None
+    root: int,
+    tasks: Iterable[list[Piece]],
+    *,
+    pixels: bool,
+    signed: SignedSizes | None = None,
+    workers: int | None = None,
 ) -> Generator[tuple[list[Piece], Hashed], None, None]:
     """Hash files task by task, in order; only a few tasks are under way at any time.
 
@@ -37,6 +42,7 @@ def hash_all(
         root: file descriptor of the folder.
         tasks: each some thousand files.
         pixels: decode images and digest their pixels, too.
+        signed: which large files are to be read, see :func:`~whitesquare.provenance.hashing.hash_files`.
         workers: number of processes; by default, one for each core, and none for a single task.
     """
     tasks = iter(tasks)
@@ -44,9 +50,9 @@ def hash_all(
     if workers is None:
         workers = min(usable_cores(), _MOST_WORKERS) if len(ahead) > 1 else 0
     if workers < 1:
-        yield from ((task, hash_files(root, task, pixels=pixels)) for task in chain(ahead, tasks))
+        yield from ((task, hash_files(root, task, pixels=pixels, signed=signed)) for task in chain(ahead, tasks))
         return
-    with _Workers(workers, root, pixels=pixels) as pool:
+    with _Workers(workers, root, signed, pixels=pixels) as pool:
         waiting: deque[tuple[list[Piece], Future[Hashed]]] = deque()
         for task in chain(ahead, tasks):
             waiting.append((task, pool.submit(task)))
@@ -60,8 +66,9 @@ def hash_all(
 class _Workers:
     """Worker processes, and a thread for each that waits for its answers."""
 
-    def __init__(self, count: int, root: int, *, pixels: bool) -> None:
+    def __init__(self, count: int, root: int, signed: SignedSizes | None, *, pixels: bool) -> None:
         self._count, self._root, self._pixels = count, root, pixels
+        self._settings = json.dumps(signed.message() if signed else None).encode()
         self._idle: SimpleQueue[Popen[bytes]] = SimpleQueue()
         self._processes: list[Popen[bytes]] = []
         self._stack = ExitStack()
@@ -76,6 +83,8 @@ class _Workers:
             command = [sys.executable, "-I", "-S", "-c", code]
             process = Popen(command, stdin=PIPE, stdout=PIPE, pass_fds=(self._root,))  # noqa: S603
             self._processes.append(process)
+            with suppress(OSError):  # one that has ended already: its first task will say so
+                send(_streams(process)[0], self._settings)
             self._idle.put(process)
         return self
 
@@ -90,7 +99,7 @@ class _Workers:
         try:
             requests, answers = _streams(process)
             send(requests, json.dumps(task).encode())
-            sizes, failed = json.loads(receive(answers))
+            sizes, failed, traits = json.loads(receive(answers))
             blob = receive(answers)
             if len(blob) != 32 * len(sizes) * (3 if self._pixels else 2):
                 raise ValueError("the answer is cut off")
@@ -102,7 +111,7 @@ class _Workers:
             self._idle.put(process)
         end = 32 * len(sizes)
         reasons = {int(position): reason for position, reason in failed.items()}
-        return Hashed(sizes, blob[:end], blob[end : 2 * end], blob[2 * end :], reasons)
+        return Hashed(sizes, blob[:end], blob[end : 2 * end], blob[2 * end :], reasons, traits)
 
     def _stop(self) -> None:
         """End all workers; a thread that waits for one then sees its answer end."""
