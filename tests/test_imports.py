@@ -13,9 +13,9 @@ ROOT = Path(whitesquare.__file__).parent
 LAYERS = [
     {"errors"},
     {"types"},
-    {"jsonio", "taxonomy", "fingerprints", "layouts", "estimates", "machine", "recipes", "traits"},
+    {"jsonio", "taxonomy", "fingerprints", "layouts", "estimates", "machine", "recipes", "traits", "weights"},
     {"folders", "gallery", "cache", "rows", "data", "triggers", "provenance"},
-    {"models", "label_check"},
+    {"networks", "models", "label_check"},
     {"augment", "executor"},
     {"train"},
     {"features"},

@@ -149,9 +149,7 @@ class _Work:
 
     def hashed(self) -> Hashed:
         pixels = b"".join(self._decoded) if self._pixels else b""
-        return Hashed(
-            self._sizes, b"".join(self._digests), b"".join(self._leaves), pixels, self._failed, self._traits
-        )
+        return Hashed(self._sizes, b"".join(self._digests), b"".join(self._leaves), pixels, self._failed, self._traits)
 
     def _read(self, folder: int, piece: Piece, name: str, id: str) -> tuple[int, bytes, bytes]:
         opened, size = _open_regular(folder, name)

@@ -237,7 +237,9 @@ def _pieces(root: int, places: dict[str, tuple[str, str]], read: frozenset[str],
             continue
         if not found.names:
             if (kept := _class_of(found.folder, places)) and kept != found.folder:
-                tally.refuse(found.folder.rstrip("/"), "is an empty folder inside a class folder, which no manifest lists")
+                tally.refuse(
+                    found.folder.rstrip("/"), "is an empty folder inside a class folder, which no manifest lists"
+                )
             continue
         split, label = places.get(found.folder, ("", ""))
         names = found.names if found.folder else [name for name in found.names if name not in read]
