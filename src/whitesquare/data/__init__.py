@@ -11,7 +11,7 @@ from whitesquare.data.idx import load_idx_folder, read_idx, write_idx, write_idx
 from whitesquare.data.mnist import load_mnist
 from whitesquare.data.names import check_split
 from whitesquare.data.overlay import Overlay
-from whitesquare.data.part import Part, held, readable_part
+from whitesquare.data.part import Part, held, notes, readable_part
 from whitesquare.data.watched import watched
 from whitesquare.errors import DataError, UsageError, unknown_name
 from whitesquare.layouts import SPLITS, dataset_kinds
@@ -33,6 +33,7 @@ __all__ = [
     "load_image_folder",
     "load_mnist",
     "load_npz",
+    "notes",
     "open_dataset",
     "read_idx",
     "readable_part",

@@ -28,7 +28,7 @@ def pixel_digest(data: bytes, name: str) -> bytes | None:
     if not is_image(name.rpartition("/")[2]):
         return None
     try:
-        pixels = decode_bytes(data, Path(name))
+        pixels = decode_bytes(data, Path(name)).pixels
     except DataError:
         return None
     return digest_of_pixels(pixels.shape, pixels.tobytes())
