@@ -7,7 +7,7 @@ from whitesquare.machine import available_memory
 
 _BATCH = 1000
 """Images that a network answers for at a time."""
-_PER_PIXEL = 16
+_PER_PIXEL = 12
 """Bytes for each pixel of such a batch: as float32, and what the first layer makes of it."""
 _FEW = 2**28
 """Bytes that are taken without asking."""
