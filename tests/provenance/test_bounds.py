@@ -16,7 +16,7 @@ from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.provenance import hashing, walk
 from whitesquare.provenance.hashing import MOVED, SMALL, Piece, SignedSizes, TooLargeError, hash_files
 from whitesquare.provenance.listing import make_manifest
-from whitesquare.provenance.manifest import large_sizes, read_items
+from whitesquare.provenance.manifest import read_items, survey
 
 from .signed import make_signed, run
 
@@ -82,9 +82,9 @@ def test_a_large_file_that_was_signed_is_read_under_its_name_and_a_moved_one_up_
     for name, size in sizes.items():
         sparse(tmp_path / "d" / name, size)
     _, items = listed(tmp_path / "d", tmp_path)
-    known = large_sizes(tmp_path / "m.parquet", SMALL, MOVED)
-    assert (sorted(known[0]), known[1]) == (sorted(sizes.values()), {"a/y.bin": MOVED + 7})
-    signed = SignedSizes(*known)
+    known = survey(tmp_path / "m.parquet", SMALL, MOVED)
+    assert (known.rows, list(known.sizes), known.named) == (2, sorted(sizes.values()), {"a/y.bin": MOVED + 7})
+    signed = SignedSizes(known.sizes, known.named)
     found, again = listed(tmp_path / "d", tmp_path, strict=False, signed=signed)
     assert (found.refused, again) == ({}, items)
     for name in sizes:
@@ -102,7 +102,8 @@ def test_worker_processes_know_the_signed_sizes(tmp_path):
     for number in range(2100):
         sparse(tmp_path / "d" / "a" / f"{number}.png", 1)
     listed(tmp_path / "d", tmp_path)
-    signed = SignedSizes(*large_sizes(tmp_path / "m.parquet", SMALL, MOVED))
+    known = survey(tmp_path / "m.parquet", SMALL, MOVED)
+    signed = SignedSizes(known.sizes, known.named)
     sparse(tmp_path / "d" / "a" / "2099.png", HUGE)
     found, items = listed(tmp_path / "d", tmp_path, strict=False, signed=signed)
     assert list(found.refused) == ["a/2099.png"]

@@ -16,10 +16,9 @@ from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.provenance.dataset import SignedDataset, read_dataset
 from whitesquare.provenance.diff import SamePixels, diff
-from whitesquare.provenance.hashing import MOVED, SMALL, SignedSizes, read_regular
+from whitesquare.provenance.hashing import read_regular
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.listing import FILES, Listing, make_manifest
-from whitesquare.provenance.manifest import large_sizes
 from whitesquare.provenance.state import StateFile, check_newer, remember
 from whitesquare.provenance.times import utc_now
 from whitesquare.provenance.types import KINDS, Content, DatasetPredicate, Progress, silent
@@ -135,7 +134,7 @@ def _compare(found: Verification, signed: SignedDataset, folder: Path, on_progre
             folder / _FOUND,
             strict=False,
             expected=predicate.content,
-            signed=SignedSizes(*large_sizes(signed.manifest, SMALL, MOVED)),
+            signed=signed.sizes,
             on_progress=on_progress,
         )
     except DataError as error:
