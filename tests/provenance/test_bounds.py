@@ -13,10 +13,11 @@ from tests.memory import measured
 from whitesquare.data import open_dataset
 from whitesquare.errors import DataError
 from whitesquare.layouts import MAX_IMAGE_BYTES
-from whitesquare.provenance import hashing, walk
-from whitesquare.provenance.hashing import MOVED, SMALL, Piece, SignedSizes, TooLargeError, hash_files
+from whitesquare.provenance import reading, walk
+from whitesquare.provenance.hashing import Piece, hash_files
 from whitesquare.provenance.listing import make_manifest
 from whitesquare.provenance.manifest import read_items, survey
+from whitesquare.provenance.reading import MOVED, SMALL, SignedSizes, TooLargeError
 
 from .signed import make_signed, run
 
@@ -59,7 +60,7 @@ def never_larger(monkeypatch, most):
         assert told["read"] <= most
         return found
 
-    monkeypatch.setattr(hashing.os, "readv", counted)
+    monkeypatch.setattr(reading.os, "readv", counted)
 
 
 @pytest.mark.parametrize("place", ["signed", "added", "no sample"])
@@ -237,7 +238,7 @@ def test_a_short_read_does_not_end_a_file(opened, tmp_path, monkeypatch, size):
     content = np.random.default_rng(0).bytes(size)
     (tmp_path / "d" / "a.png").write_bytes(content)
     readv = os.readv
-    monkeypatch.setattr(hashing.os, "readv", lambda file, buffers: readv(file, [buffers[0][:1001]]))
+    monkeypatch.setattr(reading.os, "readv", lambda file, buffers: readv(file, [buffers[0][:1001]]))
     found = hash_files(opened, [Piece("", "", "", ["a.png"])], pixels=False)
     assert (found.sizes, found.failed) == ([size], {})
     assert found.digests == hashlib.sha256(content).digest()
@@ -256,7 +257,7 @@ def test_a_file_that_grows_or_shrinks_while_it_is_read_is_named(opened, tmp_path
         os.truncate(path, size + by)
         return found
 
-    monkeypatch.setattr(hashing.os, "fstat", then_changed)
+    monkeypatch.setattr(reading.os, "fstat", then_changed)
     found = hash_files(opened, [Piece("", "", "", ["a.png"])], pixels=pixels)
     assert "was changed meanwhile" in found.failed[0]
     assert found.digests == bytes(32)
@@ -320,3 +321,29 @@ def test_a_trait_at_the_end_of_a_large_file_is_seen(tmp_path):
     Image.fromarray(pixels).save(tmp_path / "d" / "a" / "x.webp", exif=exif, lossless=True)
     assert (tmp_path / "d" / "a" / "x.webp").stat().st_size > 2**18
     assert listed(tmp_path / "d", tmp_path)[0].traits == {"orientation": 1}
+
+
+def test_large_images_are_decoded_one_after_the_other_whatever_the_number_of_processes(tmp_path):
+    """Two of 64 million pixels at once would take more than a gigabyte."""
+    import multiprocessing
+    import tempfile
+
+    from tests.data.test_room import png
+    from whitesquare.provenance import pixels
+
+    content, context = png(2100, 2000), multiprocessing.get_context("fork")
+    with tempfile.TemporaryFile() as file:
+
+        def other(done):
+            pixels.pixel_digest(content, "a.png", file.fileno())
+            done.set()
+
+        done = context.Event()
+        with pixels._alone(file.fileno()):
+            process = context.Process(target=other, args=(done,))
+            process.start()
+            assert not done.wait(2)
+        assert done.wait(60)
+        process.join()
+    small = png(20, 20)
+    assert pixels.pixel_digest(small, "a.png", -1) == pixels.pixel_digest(small, "a.png")

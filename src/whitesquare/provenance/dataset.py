@@ -9,9 +9,9 @@ from pathlib import Path
 from whitesquare.errors import DataError, NothingToDoError, VerificationError
 from whitesquare.jsonio import build
 from whitesquare.layouts import SPLITS, is_plain
-from whitesquare.provenance.hashing import MOVED, SMALL, SignedSizes
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.manifest import survey
+from whitesquare.provenance.reading import MOVED, SMALL, SignedSizes
 from whitesquare.provenance.statements import read_statement
 from whitesquare.provenance.times import from_text
 from whitesquare.provenance.types import DATASET_TYPE, LEAF, TREE, DatasetPredicate

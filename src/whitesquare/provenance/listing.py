@@ -17,9 +17,10 @@ from pathlib import Path
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.layouts import SPLITS, class_order, dataset_kinds, is_image
 from whitesquare.provenance.containers import Container, Row, read_idx_folder, read_mnist, read_npz
-from whitesquare.provenance.hashing import NOTHING, Hashed, Piece, SignedSizes
+from whitesquare.provenance.hashing import Hashed, Piece
 from whitesquare.provenance.manifest import Block, ManifestWriter, manifest_writer
 from whitesquare.provenance.merkle import TreeBuilder
+from whitesquare.provenance.reading import NOTHING, SignedSizes
 from whitesquare.provenance.types import LEAF, TREE, Content, Progress, SplitTree, Tree, silent
 from whitesquare.provenance.walk import RUN, Odd, count_files, list_folder, walk
 from whitesquare.provenance.workers import hash_all

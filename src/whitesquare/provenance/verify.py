@@ -16,9 +16,9 @@ from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.provenance.dataset import SignedDataset, read_dataset
 from whitesquare.provenance.diff import SamePixels, diff
-from whitesquare.provenance.hashing import read_regular
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.listing import FILES, Listing, make_manifest
+from whitesquare.provenance.reading import read_regular
 from whitesquare.provenance.state import StateFile, check_newer, remember
 from whitesquare.provenance.times import utc_now
 from whitesquare.provenance.types import KINDS, Content, DatasetPredicate, Progress, silent

@@ -15,17 +15,19 @@ from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
 from subprocess import PIPE, Popen
+from tempfile import TemporaryFile
 from typing import IO
 
 from whitesquare.errors import DataError
 from whitesquare.machine import usable_cores
-from whitesquare.provenance.hashing import Hashed, Piece, SignedSizes, hash_files, receive, send
+from whitesquare.provenance.hashing import Hashed, Piece, hash_files, receive, send
+from whitesquare.provenance.reading import SignedSizes
 
 _MOST_WORKERS = 8
 """More would wait for this process, which builds the tree and the table."""
-_WORKER = (
-    "import sys; sys.path[:] = {path!r}; from whitesquare.provenance.hashing import serve; serve({root}, {pixels})"
-)
+_WORKER = """import sys; sys.path[:] = {path!r}
+from whitesquare.provenance.hashing import serve
+serve({root}, {pixels}, {lock})"""
 
 
 def hash_all(
@@ -77,11 +79,12 @@ class _Workers:
         self._threads = self._stack.enter_context(ThreadPoolExecutor(self._count))
         self._stack.callback(self._stop)
         path = [str(Path(__file__).parents[2]), *(item for item in sys.path if Path(item).is_absolute())]
-        code = _WORKER.format(path=path, root=self._root, pixels=self._pixels)
+        lock = self._stack.enter_context(TemporaryFile()).fileno()
+        code = _WORKER.format(path=path, root=self._root, pixels=self._pixels, lock=lock)
         for _ in range(self._count):
             # -I and -S: no user code runs in it, and it starts in a few milliseconds.
             command = [sys.executable, "-I", "-S", "-c", code]
-            process = Popen(command, stdin=PIPE, stdout=PIPE, pass_fds=(self._root,))  # noqa: S603
+            process = Popen(command, stdin=PIPE, stdout=PIPE, pass_fds=(self._root, lock))  # noqa: S603
             self._processes.append(process)
             with suppress(OSError):  # one that has ended already: its first task will say so
                 send(_streams(process)[0], self._settings)
