@@ -33,6 +33,8 @@ def decode(cls: type[T], text: str, *, where: str) -> T:
     """
     try:
         return _build(cls, json.loads(text))  # type: ignore[no-any-return]
+    except RecursionError as error:
+        raise DataError(f"{where} is not a valid {cls.__name__} file: it is nested too deep.") from error
     except (ValueError, TypeError, KeyError, OverflowError) as error:  # the last: a whole number no float can hold
         raise DataError(f"{where} is not a valid {cls.__name__} file: {error}.") from error
 

@@ -21,6 +21,9 @@ SPLITS = ("train", "test")
 SUFFIXES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "pgm"})
 """What an image file's name ends with, in lower case."""
 
+MAX_IMAGE_BYTES = 2**28
+"""Largest image file that is read: what 64 million pixels of four bytes take uncompressed, and a header."""
+
 IDX_PREFIX = {"train": "train", "test": "t10k"}
 IDX_PARTS = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
 

@@ -2,12 +2,14 @@
 
 import os
 import platform
+from collections.abc import Iterator
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import whitesquare
 
+UNKNOWN_MEMORY = 8 * 2**30
 _DECIDING = ("torch", "numpy", "scipy", "scikit-learn", "pillow")
 
 
@@ -56,6 +58,60 @@ def peak_memory_gb() -> float | None:
         return None
     unit = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that machine, container and limits leave to this process.
+
+    Where nothing tells, it is :data:`UNKNOWN_MEMORY`.
+    """
+    found = [size for size in (_free_of_machine(), *_free_of_container(), _free_of_process()) if size is not None]
+    return max(0, min(found, default=UNKNOWN_MEMORY))
+
+
+def _free_of_machine() -> int | None:
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return int(_memory_gb() * 1e9) or None
+
+
+def _free_of_container() -> Iterator[int | None]:
+    """Tell what is left of the limit of a control group, of version 2 or 1; its file cache can be given back."""
+    own = next((line.strip().removeprefix("0::") for line in _lines("/proc/self/cgroup") if line.startswith("0::")), "")
+    root = "/sys/fs/cgroup"
+    for folder, limit, used, cache in (
+        (root + own, "memory.max", "memory.current", "inactive_file"),
+        (root, "memory.max", "memory.current", "inactive_file"),
+        (root + "/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        most, taken = (_number(next(iter(_lines(f"{folder}/{name}")), "")) for name in (limit, used))
+        if most is not None and taken is not None:
+            stat = dict(line.split(maxsplit=1) for line in _lines(f"{folder}/memory.stat") if " " in line)
+            yield most - taken + (_number(stat.get(cache, "")) or 0)
+
+
+def _free_of_process() -> int | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    taken = _number(next(iter(_lines("/proc/self/statm")), "").partition(" ")[0])
+    if most == resource.RLIM_INFINITY or taken is None:
+        return None
+    return most - taken * os.sysconf("SC_PAGE_SIZE")
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.strip().isdigit() else None
 
 
 def _processor() -> str:

@@ -73,6 +73,7 @@ def _tell(made: "DatasetPredicate", data: str, signers: list["Signer"], output: 
     rows = [
         ("data set", f"{made.dataset.id}, version {made.dataset.version}"),
         ("items", f"{made.tree.size}: {', '.join(parts)}, in {len(made.classes)} classes"),
+        *([("traits", _traits(made.traits))] if made.traits else []),
         ("root", made.tree.root),
         ("signed by", ", ".join(signer.keyid[:16] for signer in signers)),
         ("expires", made.expires or "never"),
@@ -84,3 +85,15 @@ def _tell(made: "DatasetPredicate", data: str, signers: list["Signer"], output: 
         f"\nNext, with the public keys ({PUBLIC}) of those you trust in a folder:\n"
         f"  whitesquare verify {shlex.quote(data)} --bundle {bundle} --trust KEYS\n"
     )
+
+
+def _traits(traits: dict[str, int]) -> str:
+    """Say what the reader of an image must heed beside its pixels."""
+    words = {
+        "orientation": "are to be turned",
+        "profile": "have a colour profile",
+        "gamma": "state a gamma",
+        "frames": "have several frames",
+        "alpha": "may be transparent",
+    }
+    return ", ".join(f"{count} {words.get(name, name)}" for name, count in traits.items())

@@ -12,7 +12,7 @@ from whitesquare.data.mnist import load_mnist
 from whitesquare.data.names import check_split
 from whitesquare.data.npz import load_npz, write_npz
 from whitesquare.data.overlay import Overlay
-from whitesquare.data.part import Part, held, readable_part
+from whitesquare.data.part import Part, held, notes, readable_part
 from whitesquare.data.watched import watched
 from whitesquare.errors import DataError, UsageError, unknown_name
 from whitesquare.layouts import SPLITS, dataset_kinds
@@ -34,6 +34,7 @@ __all__ = [
     "load_image_folder",
     "load_mnist",
     "load_npz",
+    "notes",
     "open_dataset",
     "read_idx",
     "readable_part",

@@ -1,19 +1,34 @@
-"""One image file to one array: the only place where Pillow reads untrusted bytes."""
+"""One image file to one array: the only place where Pillow reads untrusted bytes.
 
+Training reads what a viewer shows, or refuses; :mod:`whitesquare.data.shown` says how, and the rule is the same for
+every format.
+"""
+
+import os
 import struct
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, features
 
+from whitesquare.data.shown import as_shown, check_shown
 from whitesquare.errors import DataError
+from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.types import UInt8Array
 
 MAX_PIXELS = 64_000_000
 """Largest image (width x height) that is decoded; checked in the header, before anything is allocated."""
 
+Shape = tuple[int, int, int]
+"""``(C, H, W)``."""
+OnHeader = Callable[[Shape], None]
+"""Told what the header says before a pixel is decoded; it may raise. Height and width may still change places."""
+
+_GREY, _COLOUR = ("1", "L", "LA"), ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM")
 """Pillow may try these only: a file that says ``.png`` must not reach the PostScript reader."""
 
@@ -31,12 +46,26 @@ _BROKEN = (
 )
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """An image as a viewer shows it.
+
+    Attributes:
+        pixels: ``(C, H, W)`` uint8, C = 1 (grey) or 3 (RGB).
+        turned: an orientation was applied.
+        converted: colours were converted to sRGB.
+    """
+
+    pixels: UInt8Array
+    turned: bool = False
+    converted: bool = False
+
+
 def decode_image(path: Path) -> UInt8Array:
-    """Decode one image file.
+    """Decode one image file as a viewer shows it.
 
     Bilevel images become grey; palette, CMYK and YCbCr images become RGB; an alpha channel is dropped if it
-    is fully opaque. Orientation tags are not applied and only the first frame is read, as training
-    pipelines do.
+    is fully opaque. For all else that a file may say of itself see :mod:`whitesquare.data.shown`.
 
     Args:
         path: the file.
@@ -45,22 +74,71 @@ def decode_image(path: Path) -> UInt8Array:
         ``(C, H, W)`` uint8, C = 1 (grey) or 3 (RGB).
 
     Raises:
-        DataError: if it is damaged, larger than :data:`MAX_PIXELS`, transparent, or not 8 bits per channel.
+        DataError: if it is damaged, larger than :data:`MAX_PIXELS`, transparent, not 8 bits per channel, or shown
+            otherwise by one viewer than by another.
     """
-    return _decode(path, path)
+    return decode_bytes(read_image(path), path).pixels
 
 
-def decode_bytes(content: bytes, path: Path) -> UInt8Array:
+def decode_bytes(content: bytes, path: Path, on_header: OnHeader | None = None) -> Decoded:
     """Decode the content of an image file that was read already; else as :func:`decode_image`.
 
     Args:
         content: of the file.
         path: the file, for the errors.
+        on_header: told its shape before it is decoded.
 
     Raises:
         DataError: see :func:`decode_image`.
     """
-    return _decode(BytesIO(content), path)
+    try:
+        with Image.open(BytesIO(content), formats=_FORMATS) as picture:
+            shape = _header(picture, path)
+            if on_header is not None:
+                on_header(shape)
+            traits = check_shown(picture, content, path)
+            # What is turned or converted is another image; Pillow itself turns a TIFF file as it loads it.
+            loaded = _eight_bit(picture, path)
+            profile = picture.info.get("icc_profile")
+            shown = as_shown(loaded, profile, traits, path, is_turned=picture.format == "TIFF")
+            pixels = np.asarray(shown.picture)
+    except _BOMBS as error:
+        raise DataError(f"{path} is too large: {error} Expected at most {MAX_PIXELS} pixels.") from error
+    except _BROKEN as error:
+        raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it.") from error
+    ordered = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return Decoded(ordered, shown.turned, shown.converted)
+
+
+def read_image(path: Path) -> bytes:
+    """Read an image file; nothing of one that is larger than an image can be.
+
+    Raises:
+        DataError: it is, or it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_IMAGE_BYTES + 1) if os.fstat(file.fileno()).st_size <= MAX_IMAGE_BYTES else None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}); check the file and its permissions.") from error
+    if content is None or len(content) > MAX_IMAGE_BYTES:
+        raise DataError(f"{path} has more than the {MAX_IMAGE_BYTES} bytes that an image file may have; remove it.")
+    return content
+
+
+def header_shape(path: Path) -> Shape:
+    """Return ``(C, H, W)`` as the header of an image file says, for little time and memory.
+
+    Raises:
+        DataError: see :func:`decode_image`.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as picture:
+            return _header(picture, path)
+    except _BOMBS as error:
+        raise DataError(f"{path} is too large: {error} Expected at most {MAX_PIXELS} pixels.") from error
+    except _BROKEN as error:
+        raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it.") from error
 
 
 def decoder() -> str:
@@ -72,31 +150,26 @@ def decoder() -> str:
     return ", ".join(f"{name} {version}" for name, version in found.items() if version)
 
 
-def _decode(source: Path | BytesIO, path: Path) -> UInt8Array:
-    try:
-        with Image.open(source, formats=_FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise DataError(
-                    f"{path} is {picture.width}x{picture.height}, expected at most {MAX_PIXELS} pixels; scale it down."
-                )
-            pixels = np.asarray(_eight_bit(picture, path))
-    except _BOMBS as error:
-        raise DataError(f"{path} is too large: {error} Expected at most {MAX_PIXELS} pixels.") from error
-    except _BROKEN as error:
-        raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it.") from error
-    return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+def _header(picture: Image.Image, path: Path) -> Shape:
+    if picture.width * picture.height > MAX_PIXELS:
+        raise DataError(
+            f"{path} is {picture.width}x{picture.height}, expected at most {MAX_PIXELS} pixels; scale it down."
+        )
+    if picture.mode not in _GREY + _COLOUR:
+        raise DataError(f"{path} has the mode {picture.mode!r}, expected 8-bit grey or RGB; convert it.")
+    return (1 if picture.mode in _GREY else 3), picture.height, picture.width
 
 
 def _eight_bit(picture: Image.Image, path: Path) -> Image.Image:
-    if picture.mode in ("L", "RGB"):
-        return picture
-    if picture.mode == "1":
-        return picture.convert("L")
-    if picture.mode in ("LA", "RGBA", "PA") or (picture.mode == "P" and "transparency" in picture.info):
+    mode = picture.mode
+    if mode in ("LA", "RGBA", "PA") or "transparency" in picture.info:  # the latter: a colour that is transparent
         opaque = picture.convert("RGBA")
         if opaque.getchannel("A").getextrema() != (255, 255):
             raise DataError(f"{path} has transparent pixels, expected none; flatten it onto a background.")
-        return opaque.convert("L" if picture.mode == "LA" else "RGB")
-    if picture.mode in ("P", "CMYK", "YCbCr"):
+        return opaque.convert("L" if mode in _GREY else "RGB")
+    if mode == "1":
+        return picture.convert("L")
+    if mode in ("P", "YCbCr"):
         return picture.convert("RGB")
-    raise DataError(f"{path} has the mode {picture.mode!r}, expected 8-bit grey or RGB; convert it.")
+    picture.load()
+    return picture

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
@@ -11,8 +11,9 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
-from whitesquare.data.decode import decode_bytes, decode_image
+from whitesquare.data.decode import Shape, decode_bytes, read_image
 from whitesquare.data.names import check_name, check_split
+from whitesquare.data.room import check_room
 from whitesquare.errors import DataError, UsageError
 from whitesquare.layouts import SPLITS, SUFFIXES, class_order, is_image, is_plain
 from whitesquare.types import ImageDataset, Index, IntArray, Progress, UInt8Array, silent
@@ -34,6 +35,8 @@ class ImageFolder:
         ids: paths of the files below ``root``, with forward slashes.
         labels: ``(N,)`` int64, read-only.
         on_read: told the bytes of every file that is decoded.
+        turned: positions of the images that were turned as their orientation says, as far as they were decoded.
+        converted: likewise, of those whose colours were converted as their profile says.
     """
 
     root: Path
@@ -41,54 +44,73 @@ class ImageFolder:
     ids: tuple[str, ...]
     labels: IntArray
     on_read: OnRead | None = None
+    turned: set[int] = field(default_factory=set, repr=False)
+    converted: set[int] = field(default_factory=set, repr=False)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """``(C, H, W)`` of the first image, which every other must share."""
         return self.image(0).shape
 
-    def image(self, i: int) -> UInt8Array:
-        """Decode one image as ``(C, H, W)`` uint8, whatever the others are like.
+    def image(self, i: int, like: tuple[int, ...] | None = None) -> UInt8Array:
+        """Decode one image as ``(C, H, W)`` uint8, as a viewer shows it.
+
+        Args:
+            i: its position; a negative one counts from the end.
+            like: ``(C, H, W)``; an image that has other channels or more or fewer pixels is not decoded.
 
         Raises:
-            DataError: if the file is damaged or too large.
+            IndexError: there is no such position.
+            DataError: if the file is damaged, too large, or not like ``like``.
         """
-        path = self.root / self.ids[i]
-        if self.on_read is None:
-            return decode_image(path)
-        content = self.content(i)
-        self.on_read(i, content)
-        return decode_bytes(content, path)
+        position = range(len(self.ids))[i]
+        path = self.root / self.ids[position]
+        content = read_image(path)
+        if self.on_read is not None:
+            self.on_read(position, content)
+
+        def check(found: Shape) -> None:
+            if like is not None and alike(found) != alike(like):
+                raise self._unlike(position, found, like)
+
+        decoded = decode_bytes(content, path, check)
+        if decoded.turned:
+            self.turned.add(position)
+        if decoded.converted:
+            self.converted.add(position)
+        return decoded.pixels
 
     def images(self, index: Index) -> UInt8Array:
         """Decode images as ``(B, C, H, W)`` uint8, C = 1 or 3.
 
         Raises:
-            DataError: if a file is damaged, too large, or of another size or colour mode than the first.
+            DataError: if a file is damaged, too large, or of another size or colour mode than the first; or if they
+                do not fit into memory.
         """
         positions = np.arange(len(self.ids))[index]
+        check_room(len(positions), self.shape, str(self.root))
         batch = np.empty((len(positions), *self.shape), dtype=np.uint8)
         for slot, i in enumerate(positions.tolist()):
-            pixels = self.image(i)
+            pixels = self.image(i, self.shape)
             if pixels.shape != self.shape:
-                raise DataError(
-                    f"{self.root / self.ids[i]} is {describe(pixels.shape)} but {self.root / self.ids[0]} "
-                    f"is {describe(self.shape)}; expected one size and colour mode, so convert one of them."
-                )
+                raise self._unlike(i, pixels.shape, self.shape)
             batch[slot] = pixels
         return batch
+
+    def _unlike(self, i: int, found: tuple[int, ...], first: tuple[int, ...]) -> DataError:
+        return DataError(
+            f"{self.root / self.ids[i]} is {describe(found)} but {self.root / self.ids[0]} "
+            f"is {describe(first)}; expected one size and colour mode, so convert one of them."
+        )
 
     def content(self, i: int) -> bytes:
         """Return the bytes of the file.
 
         Raises:
-            DataError: if it cannot be read.
+            IndexError: there is no such position.
+            DataError: if it cannot be read, or is larger than an image can be.
         """
-        path = self.root / self.ids[i]
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{path} cannot be read ({error}); check the file and its permissions.") from error
+        return read_image(self.root / self.ids[range(len(self.ids))[i]])
 
 
 def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
@@ -190,6 +212,11 @@ def _check_writable(target: Path, dataset: ImageDataset) -> None:
             f"{target}: class folders are read back in sorted order, so the labels of classes "
             f"{', '.join(dataset.classes)} would change; sort the classes or write npz."
         )
+
+
+def alike(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return what images that may have one shape share, turned by a right angle or not."""
+    return shape[0], *sorted(shape[1:])
 
 
 def describe(shape: tuple[int, ...]) -> str:

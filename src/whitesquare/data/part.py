@@ -1,12 +1,17 @@
 """Some samples of a data set as a data set of their own, and the part of a folder that can be read."""
 
+import math
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from whitesquare.data.folder import ImageFolder, describe
+from whitesquare.data.decode import Shape, header_shape
+from whitesquare.data.folder import ImageFolder, alike, describe
+from whitesquare.data.overlay import Overlay
+from whitesquare.data.room import check_room
 from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.types import ImageDataset, Index, IntArray, Progress, UInt8Array, silent
 
@@ -68,9 +73,9 @@ def held(dataset: ImageDataset) -> ImageDataset:
 def readable_part(dataset: ImageDataset, on_progress: Progress = silent) -> tuple[ImageDataset, dict[str, str]]:
     """Decode the images of a folder once, and leave out those that cannot be read or are not like the others.
 
-    What the others are like is decided by the most common size and colour mode, so that one odd file that happens to
-    come first does not cost all the rest. Any other data set is one file: it is read whole or not at all, and is
-    returned as it is.
+    What the others are like is decided by the most common size and colour mode of their headers, so that one odd file
+    that happens to come first does not cost all the rest, and nothing else is decoded. Any other data set is one file:
+    it is read whole or not at all, and is returned as it is.
 
     Args:
         dataset: any data set.
@@ -81,25 +86,88 @@ def readable_part(dataset: ImageDataset, on_progress: Progress = silent) -> tupl
 
     Raises:
         NothingToDoError: if no file can be read.
+        DataError: if they do not fit into memory.
     """
     if not isinstance(dataset, ImageFolder):
         return dataset, {}
-    decoded: dict[int, UInt8Array] = {}
+    shapes, skipped = _headers(dataset)
+    left = set(range(len(dataset.ids))) - set(skipped)
+    for usual, _ in Counter(alike(shape) for shape in shapes.values()).most_common():
+        of_kind = [i for i in shapes if alike(shapes[i]) == usual]
+        left -= set(of_kind)
+        part = _decoded(dataset, of_kind, usual, skipped, on_progress)
+        if part is not None:
+            for i in sorted(left):
+                skipped[i] = f"it is {describe(shapes[i])}, and most files are {describe(_shape(part))}"
+                _hash(dataset, i)
+            return part, {dataset.ids[i]: skipped[i] for i in sorted(skipped)}
+    raise NothingToDoError(
+        f"None of the {len(skipped)} files of {dataset.root} can be read as an image; the first: "
+        f"{skipped[min(skipped)]}"
+    )
+
+
+def notes(dataset: ImageDataset) -> tuple[str, ...]:
+    """Say what was done to images, as far as they were decoded, so that they are what a viewer shows."""
+    positions = np.arange(len(dataset.ids))
+    while isinstance(dataset, Part | Overlay):
+        positions = dataset.positions[positions] if isinstance(dataset, Part) else positions
+        dataset = dataset.base
+    if not isinstance(dataset, ImageFolder):
+        return ()
+    kept = set(positions.tolist())
+    counts = (
+        (len(kept & dataset.turned), "carry an orientation and were read as a viewer shows them"),
+        (len(kept & dataset.converted), "carry a colour profile other than sRGB and were converted as a viewer does"),
+    )
+    return tuple(f"{count:,} of {len(kept):,} images {what}." for count, what in counts if count)
+
+
+def _headers(folder: ImageFolder) -> tuple[dict[int, Shape], dict[int, str]]:
+    """Return by position what the header of each file says, and why it cannot be read."""
+    shapes: dict[int, Shape] = {}
     skipped: dict[int, str] = {}
-    for i in range(len(dataset.ids)):
+    for i, name in enumerate(folder.ids):
         try:
-            decoded[i] = dataset.image(i)
+            shapes[i] = header_shape(folder.root / name)
         except DataError as error:
             skipped[i] = str(error)
-        if i % 1000 == 999 or i + 1 == len(dataset.ids):
-            on_progress("decoding", i + 1, len(dataset.ids))
-    if not decoded:
-        raise NothingToDoError(
-            f"None of the {len(skipped)} files of {dataset.root} can be read as an image; the first: "
-            f"{next(iter(skipped.values()))}"
-        )
-    usual = Counter(image.shape for image in decoded.values()).most_common(1)[0][0]
-    for i in [i for i, image in decoded.items() if image.shape != usual]:
-        skipped[i] = f"it is {describe(decoded.pop(i).shape)}, and most files are {describe(usual)}"
-    part = Part(dataset, np.array(list(decoded), np.int64), np.stack(list(decoded.values())))
-    return part, {dataset.ids[i]: skipped[i] for i in sorted(skipped)}
+            _hash(folder, i)
+    return shapes, skipped
+
+
+def _hash(folder: ImageFolder, i: int) -> None:
+    """Let whoever watches the reading see a file that is left out: it may not be the one that was signed."""
+    if folder.on_read is not None:
+        with suppress(DataError):
+            folder.on_read(i, folder.content(i))
+
+
+def _decoded(
+    folder: ImageFolder, positions: list[int], kind: tuple[int, ...], skipped: dict[int, str], on_progress: Progress
+) -> Part | None:
+    """Decode files of which the headers are alike; ``None`` if none of them can be decoded."""
+    check_room(len(positions), kind, str(folder.root))
+    rows = np.empty((len(positions), math.prod(kind)), np.uint8)
+    found: dict[int, tuple[int, ...]] = {}
+    for done, i in enumerate(positions, 1):
+        try:
+            image = folder.image(i, kind)
+            rows[len(found)], found[i] = image.reshape(-1), image.shape
+        except DataError as error:
+            skipped[i] = str(error)
+        if done % 1000 == 0 or done == len(positions):
+            on_progress("decoding", done, len(positions))
+    if not found:
+        return None
+    usual = Counter(found.values()).most_common(1)[0][0]
+    for i, shape in found.items():
+        if shape != usual:
+            skipped[i] = f"it is {describe(shape)}, and most files are {describe(usual)}"
+    kept = [row for row, shape in enumerate(found.values()) if shape == usual]
+    pixels = rows[: len(found)] if len(kept) == len(found) else rows[kept]
+    return Part(folder, np.array(list(found), np.int64)[kept], pixels.reshape(-1, *usual))
+
+
+def _shape(part: Part) -> tuple[int, ...]:
+    return part.images(slice(0, 1)).shape[1:]

@@ -137,6 +137,7 @@ def _predicate(
         signed=to_text(now),
         expires=None if expires is None else to_text(expires),
         tool=f"whitesquare {whitesquare.__version__}",
+        traits=listing.traits,
     )
 
 

@@ -11,7 +11,8 @@ from whitesquare.errors import DataError, NothingToDoError, VerificationError
 from whitesquare.jsonio import build
 from whitesquare.layouts import SPLITS, is_plain
 from whitesquare.provenance.keys import TrustedKey
-from whitesquare.provenance.manifest import count_items
+from whitesquare.provenance.manifest import survey
+from whitesquare.provenance.reading import MOVED, SMALL, SignedSizes
 from whitesquare.provenance.statements import read_statement
 from whitesquare.provenance.times import from_text
 from whitesquare.provenance.types import DATASET_TYPES, LEAF, TREE, DatasetPredicate
@@ -41,12 +42,14 @@ class SignedDataset:
         sha256: of the manifest, hexadecimal.
         manifest: its file.
         signers: whose signatures the statement bears.
+        sizes: of the large files that it lists.
     """
 
     predicate: DatasetPredicate
     sha256: str
     manifest: Path
     signers: tuple[TrustedKey, ...]
+    sizes: SignedSizes | None = None
 
 
 def read_dataset(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, threshold: int = 1) -> SignedDataset:
@@ -69,8 +72,8 @@ def read_dataset(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, thr
             f"{bundle} expired at {predicate.expires}; attest the data set again, or ask whoever signed it to."
         )
     manifest = bundle.parent / predicate.manifest.name
-    _check_manifest(manifest, claim, str(bundle))
-    return SignedDataset(predicate, claim.sha256, manifest, claim.signers)
+    sizes = _check_manifest(manifest, claim, str(bundle))
+    return SignedDataset(predicate, claim.sha256, manifest, claim.signers, sizes)
 
 
 def read_claim(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, threshold: int = 1) -> Claim:
@@ -151,7 +154,7 @@ def _check_predicate(predicate: DatasetPredicate) -> None:
             from_text(when)
 
 
-def _check_manifest(path: Path, claim: Claim, where: str) -> None:
+def _check_manifest(path: Path, claim: Claim, where: str) -> SignedSizes:
     """Compare size, digest and number of rows with what is signed; nothing larger than announced is read."""
     if not path.is_file():
         raise NothingToDoError(f"There is no manifest {path}, which {where} is about; put it beside the bundle.")
@@ -162,5 +165,7 @@ def _check_manifest(path: Path, claim: Claim, where: str) -> None:
         found = file_digest(file, "sha256").hexdigest()
     if found != claim.sha256:
         raise VerificationError(f"{path} has the SHA-256 {found}, and {claim.sha256} is signed: it was changed.")
-    if (rows := count_items(path)) != (items := claim.predicate.tree.size):
-        raise VerificationError(f"{path} has {rows} rows, and {items} items are signed.")
+    listed = survey(path, SMALL, MOVED)
+    if listed.rows != (items := claim.predicate.tree.size):
+        raise VerificationError(f"{path} has {listed.rows} rows, and {items} items are signed.")
+    return SignedSizes(listed.sizes, listed.named)

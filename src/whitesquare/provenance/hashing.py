@@ -5,23 +5,15 @@ It loads little, for it is loaded anew by every worker; see :mod:`whitesquare.pr
 
 import json
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import IO, NamedTuple
 
 from whitesquare.provenance.merkle import leaf_of
+from whitesquare.provenance.reading import NOTHING, Reader, SignedSizes, TooLargeError
 from whitesquare.provenance.walk import open_folder
-
-NOTHING = bytes(32)
-"""Stands for the digest of a file that cannot be read: no file has it."""
-
-_BUFFER = 2**18
-"""Bytes read at a time; most images fit."""
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Piece(NamedTuple):
@@ -43,10 +35,11 @@ class Hashed:
 
     Attributes:
         sizes: bytes of each.
-        digests: 32 bytes for each; :data:`NOTHING` for one that cannot be read.
+        digests: 32 bytes for each; :data:`~whitesquare.provenance.reading.NOTHING` for one that cannot be read.
         leaves: 32 bytes for each, see :func:`~whitesquare.provenance.merkle.leaf_of`.
-        pixels: 32 bytes for each, :data:`NOTHING` for one that is no image; empty if not asked for.
-        failed: by position, why a file cannot be read.
+        pixels: 32 bytes for each, likewise for one that is no image; empty if not asked for.
+        failed: by position, why a file cannot be read, or was not.
+        traits: by name, how many of the samples have it, see :data:`whitesquare.traits.NAMES`.
     """
 
     sizes: list[int]
@@ -54,14 +47,26 @@ class Hashed:
     leaves: bytes
     pixels: bytes
     failed: dict[int, str]
+    traits: dict[str, int]
 
 
-def hash_files(root: int, task: list[Piece], *, pixels: bool) -> Hashed:
-    """Hash files in this process; a file that is read is a regular one, reached through no symbolic link."""
+def hash_files(
+    root: int, task: list[Piece], *, pixels: bool, signed: SignedSizes | None = None, lock: int | None = None
+) -> Hashed:
+    """Hash files in this process; a file that is read is a regular one, reached through no symbolic link.
+
+    Args:
+        root: file descriptor of the root.
+        task: the files.
+        pixels: decode images and digest their pixels, too.
+        signed: sizes of the files that were signed, so that nothing larger is read; without, a sample must not be
+            larger than an image can be, and any other file may have any size.
+        lock: see :func:`~whitesquare.provenance.pixels.pixel_digest`.
+    """
     sizes: list[int] = []
     digests, leaves, decoded = [], [], []
     failed: dict[int, str] = {}
-    buffer = memoryview(bytearray(_BUFFER))
+    reader = Reader(pixels, signed, lock)
     for piece in task:
         with _opened(root, piece) as (opened, reason):
             for name in piece.names:
@@ -69,14 +74,17 @@ def hash_files(root: int, task: list[Piece], *, pixels: bool) -> Hashed:
                 try:
                     if reason:
                         raise OSError(0, reason)
-                    size, digest, seen = _hash_image(opened, name) if pixels else _hash_file(opened, name, buffer)
+                    size, digest, seen = reader.read(opened, name, piece)
+                except TooLargeError as error:
+                    size, failed[len(sizes)] = error.size, error.reason
                 except OSError as error:
                     failed[len(sizes)] = piece.reason or f"cannot be read ({error.strerror})"
                 sizes.append(size)
                 digests.append(digest)
                 leaves.append(leaf_of(piece.folder + name, piece.label, piece.split, size, digest))
                 decoded.append(seen)
-    return Hashed(sizes, b"".join(digests), b"".join(leaves), b"".join(decoded) if pixels else b"", failed)
+    seen_pixels = b"".join(decoded) if pixels else b""
+    return Hashed(sizes, b"".join(digests), b"".join(leaves), seen_pixels, failed, reader.traits)
 
 
 @contextmanager
@@ -94,67 +102,21 @@ def _opened(root: int, piece: Piece) -> Iterator[tuple[int, str]]:
             os.close(opened)
 
 
-def serve(root: int, pixels: bool) -> None:
-    """Answer tasks from standard input on standard output until it ends: what a worker does."""
+def serve(root: int, pixels: bool, lock: int) -> None:
+    """Answer tasks from standard input on standard output until it ends: what a worker does.
+
+    The first message is no task: it says which sizes are signed, or ``null``.
+    """
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started the worker decides when it ends
+    sizes = json.loads(receive(sys.stdin.buffer) or "null")
+    signed = SignedSizes(*sizes) if sizes else None
     while request := receive(sys.stdin.buffer):
-        found = hash_files(root, [Piece(*piece) for piece in json.loads(request)], pixels=pixels)
-        send(sys.stdout.buffer, json.dumps([found.sizes, found.failed]).encode())
+        task = [Piece(*piece) for piece in json.loads(request)]
+        found = hash_files(root, task, pixels=pixels, signed=signed, lock=lock)
+        send(sys.stdout.buffer, json.dumps([found.sizes, found.failed, found.traits]).encode())
         send(sys.stdout.buffer, found.digests + found.leaves + found.pixels)
-
-
-def _hash_file(folder: int, name: str, buffer: memoryview) -> tuple[int, bytes, bytes]:
-    opened = _open_regular(folder, name)
-    try:
-        size = os.readv(opened, (buffer,))
-        digest = sha256(buffer[:size])
-        if size == len(buffer):
-            while count := os.readv(opened, (buffer,)):
-                digest.update(buffer[:count])
-                size += count
-    finally:
-        os.close(opened)
-    return size, digest.digest(), NOTHING
-
-
-def _hash_image(folder: int, name: str) -> tuple[int, bytes, bytes]:
-    from whitesquare.provenance.pixels import pixel_digest
-
-    with os.fdopen(_open_regular(folder, name), "rb") as file:
-        data = file.read()
-    return len(data), sha256(data).digest(), pixel_digest(data, name) or NOTHING
-
-
-def _open_regular(folder: int, name: str) -> int:
-    opened = os.open(name, _FILE, dir_fd=folder)
-    if not stat.S_ISREG(os.fstat(opened).st_mode):
-        os.close(opened)
-        raise OSError(0, "it is no regular file")
-    return opened
-
-
-def read_regular(root: int, path: str) -> bytes:
-    """Read one file below a root, as :func:`hash_files` does: a regular one, reached through no symbolic link.
-
-    Args:
-        root: file descriptor of the root.
-        path: its id.
-
-    Raises:
-        OSError: it is none, or cannot be read.
-    """
-    above, slash, name = path.rpartition("/")
-    if not {"", ".", ".."}.isdisjoint(path.split("/")):
-        raise OSError(0, "its name leads elsewhere")
-    folder = open_folder(root, above + slash)
-    try:
-        opened = _open_regular(folder, name)
-    finally:
-        os.close(folder)
-    with os.fdopen(opened, "rb") as file:
-        return file.read()
 
 
 def send(stream: IO[bytes], data: bytes) -> None:

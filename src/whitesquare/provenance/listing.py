@@ -17,9 +17,10 @@ from pathlib import Path
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.layouts import SPLITS, class_order, dataset_kinds, is_image, is_plain
 from whitesquare.provenance.containers import Container, Row, read_idx_folder, read_mnist, read_npz
-from whitesquare.provenance.hashing import NOTHING, Hashed, Piece
+from whitesquare.provenance.hashing import Hashed, Piece
 from whitesquare.provenance.manifest import Block, ManifestWriter, manifest_writer
 from whitesquare.provenance.merkle import TreeBuilder
+from whitesquare.provenance.reading import NOTHING, SignedSizes
 from whitesquare.provenance.types import FORMAT, LEAF, TREE, Content, Progress, SplitTree, Tree, silent
 from whitesquare.provenance.walk import RUN, Odd, count_files, list_folder, walk
 from whitesquare.provenance.workers import hash_all
@@ -41,6 +42,7 @@ class Listing:
         sha256: of the manifest, hexadecimal.
         bytes: its size.
         refused: by id, what a data set to be signed must not hold; empty if it was listed strictly.
+        traits: by name, how many samples have it, see :data:`whitesquare.traits.NAMES`; those of none are not named.
     """
 
     tree: Tree
@@ -50,6 +52,7 @@ class Listing:
     sha256: str
     bytes: int
     refused: dict[str, str]
+    traits: dict[str, int]
 
 
 def make_manifest(
@@ -61,6 +64,7 @@ def make_manifest(
     expected: Content | None = None,
     most: int = MOST_BYTES,
     format: int = FORMAT,
+    signed: SignedSizes | None = None,
     on_progress: Progress = silent,
 ) -> Listing:
     """List a data set and write its manifest, whole or not at all.
@@ -76,6 +80,7 @@ def make_manifest(
         most: bytes that the images of one container may announce; see
             :func:`whitesquare.provenance.container_files.expect_sizes`.
         format: of the manifest; in format 1, containers are no items.
+        signed: sizes of what was signed, so that no large file is read which cannot be the signed one.
         on_progress: told how many files are hashed.
 
     Raises:
@@ -89,7 +94,7 @@ def make_manifest(
             container = read_mnist(pixels=pixels)
             tally.take_container(container, pixels=pixels)
         elif Path(source).is_dir():
-            container = _take_folder(Path(source), tally, expected, on_progress, pixels=pixels)
+            container = _take_folder(Path(source), tally, expected, signed, on_progress, pixels=pixels)
         else:
             container = read_npz({"train": _npz_file(source)}, pixels=pixels, refuse=tally.refuse, most=most)
             tally.take_container(container, pixels=pixels)
@@ -99,7 +104,8 @@ def make_manifest(
     if container.files or source == "mnist":
         content = Content(PIXELS, container.shape, container.positional)
     tree = Tree(TREE, LEAF, tally.tree.size, tally.tree.root().hex())
-    return Listing(tree, tally.splits(container.classes), container.classes, content, digest, size, tally.refused)
+    splits, traits = tally.splits(container.classes), dict(sorted(tally.traits.items()))
+    return Listing(tree, splits, container.classes, content, digest, size, tally.refused, traits)
 
 
 @dataclass
@@ -115,6 +121,7 @@ class _Tally:
     trees: dict[str, TreeBuilder] = field(default_factory=lambda: {split: TreeBuilder() for split in SPLITS})
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: dict[str, str] = field(default_factory=dict)
+    traits: Counter[str] = field(default_factory=Counter)
 
     def refuse(self, id: str, reason: str) -> None:
         if self.strict:
@@ -139,6 +146,7 @@ class _Tally:
         splits = [piece.split for piece in task for _ in piece.names]
         for position, reason in hashed.failed.items():
             self.refuse(ids[position], reason)
+        self.traits.update(hashed.traits)
         self.take(Block(ids, labels, splits, hashed.sizes, hashed.digests, hashed.pixels), hashed.leaves)
 
     def take_container(self, container: Container, others: Iterable[Row] = (), *, pixels: bool) -> None:
@@ -168,7 +176,13 @@ def _npz_file(source: str) -> Path:
 
 
 def _take_folder(
-    folder: Path, tally: _Tally, expected: Content | None, on_progress: Progress, *, pixels: bool
+    folder: Path,
+    tally: _Tally,
+    expected: Content | None,
+    signed: SignedSizes | None,
+    on_progress: Progress,
+    *,
+    pixels: bool,
 ) -> Container:
     root = os.open(folder.resolve(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -187,7 +201,7 @@ def _take_folder(
             require_extra("numpy", "scan", "--pixels")
             require_extra("PIL", "scan", "--pixels")
         tasks = _tasks(_pieces(root, places, container.files.keys(), tally))
-        with closing(hash_all(root, tasks, pixels=pixels and not container.files)) as hashed:
+        with closing(hash_all(root, tasks, pixels=pixels and not container.files, signed=signed)) as hashed:
             told = _told(hashed, root, on_progress)
             if container.files:
                 others = chain.from_iterable(_as_rows(*one, tally, pixels=pixels) for one in told)
@@ -236,6 +250,12 @@ def _pieces(root: int, places: dict[str, tuple[str, str]], read: Collection[str]
             else:
                 tally.refuse(found.id, found.reason)
             continue
+        if not found.names:
+            if (kept := _class_of(found.folder, places)) and kept != found.folder:
+                tally.refuse(
+                    found.folder.rstrip("/"), "is an empty folder inside a class folder, which no manifest lists"
+                )
+            continue
         split, label = places.get(found.folder, ("", ""))
         names = found.names if found.folder else [name for name in found.names if name not in read]
         if not split:
@@ -243,6 +263,14 @@ def _pieces(root: int, places: dict[str, tuple[str, str]], read: Collection[str]
             continue
         for sample, group in groupby(names, is_image):
             yield Piece(found.folder, split if sample else "", label if sample else "", list(group))
+
+
+def _class_of(folder: str, places: dict[str, tuple[str, str]]) -> str:
+    """Return the class folder in which a folder lies that a loader would see; empty if it lies in none."""
+    steps = folder.split("/")
+    above = ("/".join(steps[:count]) + "/" for count in (1, 2))
+    found = next((place for place in above if place in places), "")
+    return "" if folder[len(found) :].startswith(".") else found
 
 
 def _tasks(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:

@@ -3,6 +3,7 @@
 The same items always give the same bytes, and neither side holds more than some thousand rows and DuckDB's own limit.
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,21 @@ class Block:
     sizes: Sequence[int]
     digests: bytes
     pixels: bytes = b""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What :func:`survey` tells of a manifest.
+
+    Attributes:
+        rows: their number.
+        sizes: the different sizes above a bound, sorted.
+        named: by id, the size of each file above a larger bound.
+    """
+
+    rows: int
+    sizes: "array[int]"
+    named: dict[str, int]
 
 
 class ManifestWriter:
@@ -149,6 +165,26 @@ def count_items(path: Path) -> int:
         _columns(connection, source, path)
         (found,) = connection.execute(f"SELECT count(*) FROM {source}").fetchall()  # noqa: S608 - our own name
         return int(found[0])
+
+
+def survey(path: Path, above: int, named: int) -> Survey:
+    """Count the rows of a manifest and tell which large files it lists, for the time of opening it.
+
+    Args:
+        path: the file; its digest must have been checked.
+        above: bytes above which a size counts.
+        named: bytes above which the file is named, too.
+
+    Raises:
+        VerificationError: it is not a manifest.
+    """
+    with _opened(path) as (connection, source):
+        _columns(connection, source, path)
+        (rows,) = connection.execute(f"SELECT count(*) FROM {source}").fetchall()  # noqa: S608 - our own name
+        sizes = connection.execute(f"SELECT DISTINCT size FROM {source} WHERE size > $1", [above])  # noqa: S608
+        found = array("q", sorted(size for (size,) in sizes.fetchall()))
+        large = connection.execute(f"SELECT id, size FROM {source} WHERE size > $1", [named]).fetchall()  # noqa: S608
+    return Survey(int(rows[0]), found, dict(large))
 
 
 @contextmanager

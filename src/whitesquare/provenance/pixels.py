@@ -3,6 +3,8 @@
 Two decoders may decode a JPEG otherwise, so it explains a difference and never decides about one.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,15 +12,19 @@ from whitesquare.errors import DataError
 from whitesquare.layouts import is_image
 
 _DOMAIN = b"whitesquare-pixels/v1\0"
+_LARGE = 4_000_000
+"""Pixels of an image that is decoded while no other such image is: it takes up to ten bytes of memory for each."""
 _MODES = {1: b"L", 3: b"RGB", 4: b"RGBA"}
 
 
-def pixel_digest(data: bytes, name: str) -> bytes | None:
+def pixel_digest(data: bytes, name: str, lock: int | None = None) -> bytes | None:
     """Return the digest of the pixels of an image file; needs NumPy and Pillow.
 
     Args:
         data: content of the file.
         name: its name or path, whose end says whether it is an image.
+        lock: file descriptor of a file that all processes share which decode at the same time, so that large images
+            are decoded one after the other.
 
     Returns:
         32 bytes; ``None`` for what is no image by its name, or cannot be decoded.
@@ -27,11 +33,29 @@ def pixel_digest(data: bytes, name: str) -> bytes | None:
 
     if not is_image(name.rpartition("/")[2]):
         return None
+    with ExitStack() as turn:
+
+        def wait(shape: tuple[int, int, int]) -> None:
+            if lock is not None and shape[1] * shape[2] > _LARGE:
+                turn.enter_context(_alone(lock))
+
+        try:
+            pixels = decode_bytes(data, Path(name), wait).pixels
+        except DataError:
+            return None
+        return digest_of_pixels(pixels.shape, pixels.tobytes())
+
+
+@contextmanager
+def _alone(lock: int) -> Iterator[None]:
+    """Hold a lock that belongs to a process, not to a file descriptor."""
+    import fcntl
+
+    fcntl.lockf(lock, fcntl.LOCK_EX)
     try:
-        pixels = decode_bytes(data, Path(name))
-    except DataError:
-        return None
-    return digest_of_pixels(pixels.shape, pixels.tobytes())
+        yield
+    finally:
+        fcntl.lockf(lock, fcntl.LOCK_UN)
 
 
 def digest_of_pixels(shape: tuple[int, ...], pixels: bytes) -> bytes:

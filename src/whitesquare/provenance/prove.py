@@ -13,11 +13,11 @@ from pathlib import Path
 from whitesquare.errors import UsageError, VerificationError, require_extra
 from whitesquare.provenance.changes import nearest_ids
 from whitesquare.provenance.dataset import read_dataset
-from whitesquare.provenance.hashing import read_regular
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.listing import FILES
 from whitesquare.provenance.manifest import read_items
 from whitesquare.provenance.merkle import inclusion_proof, leaf_hash, root_from_proof
+from whitesquare.provenance.reading import read_regular
 from whitesquare.provenance.times import utc_now
 from whitesquare.provenance.types import DatasetPredicate, Item
 
@@ -114,7 +114,7 @@ def look_up(source: str, proof: Proof) -> str:
         raise UsageError(f"There is no folder {source!r}, in which {item.id!r} would be a file; give the data set.")
     root = os.open(source, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        content = read_regular(root, item.id)
+        content = read_regular(root, item.id, item.size)
     except OSError as error:
         return f"it cannot be read as a plain file ({error.strerror})"
     finally:

@@ -4,7 +4,7 @@ Nothing here or in its neighbours needs NumPy, so that a gate installs and start
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Progress = Callable[[str, int, int], None]
 """``on_progress(step, done, total)``, as in :mod:`whitesquare.types`, which needs NumPy."""
@@ -150,6 +150,8 @@ class DatasetPredicate:
         expires: UTC time after which it must not be accepted; ``None`` for never.
         tool: name and version of what made it.
         format: of the manifest; see :data:`FORMAT`.
+        traits: by name, how many samples say more of themselves than their pixels, see
+            :data:`whitesquare.traits.NAMES`; those of none are not named, and a container has none.
     """
 
     dataset: Identity
@@ -163,6 +165,7 @@ class DatasetPredicate:
     expires: str | None
     tool: str
     format: int = FORMAT
+    traits: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

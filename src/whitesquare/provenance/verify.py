@@ -13,12 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from whitesquare.errors import DataError, UsageError, VerificationError
+from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.dataset import SignedDataset, read_dataset
 from whitesquare.provenance.diff import SamePixels, diff
-from whitesquare.provenance.hashing import read_regular
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.listing import FILES, Listing, make_manifest
+from whitesquare.provenance.reading import read_regular
 from whitesquare.provenance.state import StateFile, check_newer, remember
 from whitesquare.provenance.times import utc_now
 from whitesquare.provenance.types import KINDS, Content, DatasetPredicate, Progress, silent
@@ -44,7 +45,7 @@ class Verification:
         changes: the file that names them, see :mod:`whitesquare.provenance.changes`; ``None`` if there are none.
         classes_added: class names that were found and are not signed.
         classes_removed: class names that are signed and were not found.
-        refused: by id, why it is no plain file under a name of its own.
+        refused: by id, why it was not read: it is no plain file under a name of its own, or larger than any signed.
         warnings: what somebody should know even so.
         seconds: how long it took.
     """
@@ -137,6 +138,7 @@ def _compare(found: Verification, signed: SignedDataset, folder: Path, on_progre
             expected=predicate.content,
             most=expect_sizes(found.source, signed),
             format=predicate.format,
+            signed=signed.sizes,
             on_progress=on_progress,
         )
     except DataError as error:
@@ -213,7 +215,7 @@ def _pixels(source: str, content: Content) -> SamePixels | None:
 
         root = os.open(source, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            return pixel_digest(read_regular(root, id), id) == digest
+            return pixel_digest(read_regular(root, id, MAX_IMAGE_BYTES), id) == digest
         except OSError:
             return None
         finally:

@@ -15,21 +15,28 @@ from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
 from subprocess import PIPE, Popen
+from tempfile import TemporaryFile
 from typing import IO
 
 from whitesquare.errors import DataError
 from whitesquare.machine import usable_cores
 from whitesquare.provenance.hashing import Hashed, Piece, hash_files, receive, send
+from whitesquare.provenance.reading import SignedSizes
 
 _MOST_WORKERS = 8
 """More would wait for this process, which builds the tree and the table."""
-_WORKER = (
-    "import sys; sys.path[:] = {path!r}; from whitesquare.provenance.hashing import serve; serve({root}, {pixels})"
-)
+_WORKER = """import sys; sys.path[:] = {path!r}
+from whitesquare.provenance.hashing import serve
+serve({root}, {pixels}, {lock})"""
 
 
 def hash_all(
-    root: int, tasks: Iterable[list[Piece]], *, pixels: bool, workers: int | None = None
+    root: int,
+    tasks: Iterable[list[Piece]],
+    *,
+    pixels: bool,
+    signed: SignedSizes | None = None,
+    workers: int | None = None,
 ) -> Generator[tuple[list[Piece], Hashed], None, None]:
     """Hash files task by task, in order; only a few tasks are under way at any time.
 
@@ -37,6 +44,7 @@ def hash_all(
         root: file descriptor of the folder.
         tasks: each some thousand files.
         pixels: decode images and digest their pixels, too.
+        signed: which large files are to be read, see :func:`~whitesquare.provenance.hashing.hash_files`.
         workers: number of processes; by default, one for each core, and none for a single task.
     """
     tasks = iter(tasks)
@@ -44,9 +52,9 @@ def hash_all(
     if workers is None:
         workers = min(usable_cores(), _MOST_WORKERS) if len(ahead) > 1 else 0
     if workers < 1:
-        yield from ((task, hash_files(root, task, pixels=pixels)) for task in chain(ahead, tasks))
+        yield from ((task, hash_files(root, task, pixels=pixels, signed=signed)) for task in chain(ahead, tasks))
         return
-    with _Workers(workers, root, pixels=pixels) as pool:
+    with _Workers(workers, root, signed, pixels=pixels) as pool:
         waiting: deque[tuple[list[Piece], Future[Hashed]]] = deque()
         for task in chain(ahead, tasks):
             waiting.append((task, pool.submit(task)))
@@ -60,8 +68,9 @@ def hash_all(
 class _Workers:
     """Worker processes, and a thread for each that waits for its answers."""
 
-    def __init__(self, count: int, root: int, *, pixels: bool) -> None:
+    def __init__(self, count: int, root: int, signed: SignedSizes | None, *, pixels: bool) -> None:
         self._count, self._root, self._pixels = count, root, pixels
+        self._settings = json.dumps(signed.message() if signed else None).encode()
         self._idle: SimpleQueue[Popen[bytes]] = SimpleQueue()
         self._processes: list[Popen[bytes]] = []
         self._stack = ExitStack()
@@ -70,12 +79,15 @@ class _Workers:
         self._threads = self._stack.enter_context(ThreadPoolExecutor(self._count))
         self._stack.callback(self._stop)
         path = [str(Path(__file__).parents[2]), *(item for item in sys.path if Path(item).is_absolute())]
-        code = _WORKER.format(path=path, root=self._root, pixels=self._pixels)
+        lock = self._stack.enter_context(TemporaryFile()).fileno()
+        code = _WORKER.format(path=path, root=self._root, pixels=self._pixels, lock=lock)
         for _ in range(self._count):
             # -I and -S: no user code runs in it, and it starts in a few milliseconds.
             command = [sys.executable, "-I", "-S", "-c", code]
-            process = Popen(command, stdin=PIPE, stdout=PIPE, pass_fds=(self._root,))  # noqa: S603
+            process = Popen(command, stdin=PIPE, stdout=PIPE, pass_fds=(self._root, lock))  # noqa: S603
             self._processes.append(process)
+            with suppress(OSError):  # one that has ended already: its first task will say so
+                send(_streams(process)[0], self._settings)
             self._idle.put(process)
         return self
 
@@ -90,7 +102,7 @@ class _Workers:
         try:
             requests, answers = _streams(process)
             send(requests, json.dumps(task).encode())
-            sizes, failed = json.loads(receive(answers))
+            sizes, failed, traits = json.loads(receive(answers))
             blob = receive(answers)
             if len(blob) != 32 * len(sizes) * (3 if self._pixels else 2):
                 raise ValueError("the answer is cut off")
@@ -102,7 +114,7 @@ class _Workers:
             self._idle.put(process)
         end = 32 * len(sizes)
         reasons = {int(position): reason for position, reason in failed.items()}
-        return Hashed(sizes, blob[:end], blob[end : 2 * end], blob[2 * end :], reasons)
+        return Hashed(sizes, blob[:end], blob[end : 2 * end], blob[2 * end :], reasons, traits)
 
     def _stop(self) -> None:
         """End all workers; a thread that waits for one then sees its answer end."""

@@ -31,7 +31,7 @@ RULES = {
     "PV03": ("removed", "A signed file or sample is missing.", "error"),
     "PV04": ("relabelled", "A signed image stands in another class.", "error"),
     "PV05": ("renamed", "A signed sample has another name, or is in another split.", "warning"),
-    "PV06": ("refused", "Something is no plain file under a name of its own, and was not read.", "error"),
+    "PV06": ("refused", "Something was not read: it is no plain file under a name of its own, or too large.", "error"),
     "PV07": (
         "untrusted",
         "The statement about the data set is not to be believed, or nothing could be compared with it.",

@@ -50,7 +50,7 @@ def lines(found: Verification, again: str = "") -> list[str]:
         if count:
             shown += ["", *_kind(found, kind, count)]
     if found.refused:
-        shown += ["", "What is no plain file under a name of its own, and was not read:"]
+        shown += ["", "What was not read, for it is no plain file under a name of its own, or too large:"]
         shown += [_cut(f"  {id} {reason}") for id, reason in islice(found.refused.items(), FIRST)]
         shown += _rest(len(found.refused))
     for warning in found.warnings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from whitesquare.data import dataset_digest
+from whitesquare.data import dataset_digest, notes
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.detectors.types import Evidence
 from whitesquare.errors import NothingToDoError, UsageError, unknown_name
@@ -124,7 +124,7 @@ def run_scan(
         classes=class_rows(dataset, suspicions, flagged),
         runs=runs,
         skipped=dict(skipped or {}),
-        warnings=warnings,
+        warnings=(*warnings, *notes(dataset)),
         seed=settings.seed,
         fused_auroc=auroc(dataset.ids, found.fused, truth),
         seconds=clock.seconds,
