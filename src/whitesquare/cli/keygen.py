@@ -38,10 +38,13 @@ def keygen(
         password = None if no_password else new_password(f"{output}{PRIVATE}")
         key = generate(output, kind.value, password, about)
         public, beside = shlex.quote(f"{output}{PUBLIC}"), shlex.quote(f"{output}{ABOUT}")
-        terminal.say(
-            f"Key {key.keyid[:16]} ({kind.value}), role {role}\n"
-            f"{output}{PRIVATE}  signs; keep it secret, and out of the folder of trusted keys\n"
-            f"{output}{PUBLIC}  verifies; give it to everybody\n"
-            f"{output}{ABOUT}  says what the key is for; it goes where {output.name}{PUBLIC} goes\n\n"
-            f"Next, for those who verify:\n  mkdir -p trusted && cp {public} {beside} trusted/"
-        )
+        lines = [
+            f"Key {key.keyid[:16]} ({kind.value}), role {role}",
+            f"{output}{PRIVATE}  signs; keep it secret, and out of the folder of trusted keys",
+            f"{output}{PUBLIC}  verifies; give it to everybody",
+            f"{output}{ABOUT}  says what the key is for; it goes where {output.name}{PUBLIC} goes",
+            "",
+            "Next, for those who verify:",
+            f"  mkdir -p trusted && cp {public} {beside} trusted/",
+        ]
+        terminal.say_json("".join(f"{terminal.printable(line)}\n" for line in lines))

@@ -44,7 +44,7 @@ def verify(
         from whitesquare.provenance.state import state_file
         from whitesquare.provenance.verify import verify as compare
 
-        asked, pins = parse_signatures(signatures, threshold), Pins(dataset or "", min_version, manifest or "")
+        asked, pins = parse_signatures(signatures, threshold), Pins(dataset, min_version, manifest)
         trusted, place = open_trust(trust), state_file(state)
         with TemporaryDirectory(prefix="whitesquare-") as folder:
             with terminal.progress() as on_progress:

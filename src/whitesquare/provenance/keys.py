@@ -287,7 +287,7 @@ def _head(path: Path) -> bytes:
 def _with_password(data: bytes, password: str, key: str) -> PrivateKeyTypes:
     try:
         return serialization.load_pem_private_key(data, password.encode())
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # the latter at an empty one
         raise UsageError(f"The password does not open {key}.") from error
 
 

@@ -11,20 +11,22 @@ class Pins:
     """What a signed statement must be about.
 
     Attributes:
-        dataset: the id of the data set; empty for any.
+        dataset: the id of the data set; ``None`` for any.
         min_version: the lowest version.
-        manifest: SHA-256 of the manifest, hexadecimal; empty for any.
+        manifest: SHA-256 of the manifest, hexadecimal; ``None`` for any.
 
     Raises:
-        UsageError: the digest is none.
+        UsageError: the id is empty, as that of a variable that nobody has set, or the digest is none.
     """
 
-    dataset: str = ""
+    dataset: str | None = None
     min_version: int = 1
-    manifest: str = ""
+    manifest: str | None = None
 
     def __post_init__(self) -> None:
-        if self.manifest and (len(self.manifest) != 64 or set(self.manifest) - set("0123456789abcdef")):
+        if self.dataset == "":
+            raise UsageError("The id of the data set is empty; name the one that it must be, or leave it out for any.")
+        if self.manifest is not None and (len(self.manifest) != 64 or set(self.manifest) - set("0123456789abcdef")):
             raise UsageError(
                 f"{self.manifest!r:.80} is no SHA-256; give the 64 hexadecimal digits, in lower case, that `sha256sum` "
                 "prints for the manifest."
@@ -42,7 +44,7 @@ class Pins:
             VerificationError: it is about another data set, version or manifest.
         """
         found = predicate.dataset
-        if self.dataset and found.id != self.dataset:
+        if self.dataset is not None and found.id != self.dataset:
             raise VerificationError(
                 f"{where} is about the data set {found.id!r}; expected {self.dataset!r}, so give that one's bundle."
             )
@@ -51,7 +53,7 @@ class Pins:
                 f"{where} is about version {found.version} of {found.id!r}; expected version {self.min_version} or a "
                 "later one: an older one is offered."
             )
-        if self.manifest and manifest != self.manifest:
+        if self.manifest is not None and manifest != self.manifest:
             raise VerificationError(
                 f"{where} is about the manifest with the SHA-256 {manifest}; expected {self.manifest}, so give the "
                 "bundle of that one."
