@@ -18,15 +18,17 @@ fails() { # the command must end with the given exit code
 
 evidence() { # DATA ATTESTATION RUN: train on attested bytes, scan them, measure the model; each signs its own work
   whitesquare train "$1" -o "$3" --seed 7 --epochs $((120000 / samples)) \
-    --attested "$2/manifest.sigstore.json" --trust keys --key keys/trainer.pem
-  whitesquare scan "$1" --attested "$2/manifest.sigstore.json" --trust keys --key keys/scanner.pem \
+    --attested "$2/manifest.sigstore.json" --trust keys --key private/trainer.pem
+  whitesquare scan "$1" --attested "$2/manifest.sigstore.json" --trust keys --key private/scanner.pem \
     -o table -o json="$3/scan.json" -o attestation="$3/scan.sigstore.json" || [ $? = 1 ]
-  whitesquare measure "$3" --data "$1" --trigger $trigger --target 0 --key keys/trainer.pem
+  whitesquare measure "$3" --data "$1" --trigger $trigger --target 0 --key private/trainer.pem
 }
 
-echo "== Four people, four keys. The policy says what each of them must have signed."
+echo "== Four people, four keys. Everybody knows the public ones; the policy says what each of them must have signed."
+mkdir keys
 for role in data scanner trainer gate; do
-  whitesquare keygen -o "keys/$role" --role $role --no-password
+  whitesquare keygen -o "private/$role" --role $role --no-password
+  cp "private/$role.pub" "private/$role.toml" keys/
 done
 whitesquare gate --init policy.toml
 
@@ -43,7 +45,7 @@ chosen = np.argsort(train.labels[: int(sys.argv[1])], kind="stable")
 train = from_arrays(train.images(chosen), train.labels[chosen], classes=train.classes)
 write_dataset("clean", train, test, "png-folder")
 PYTHON
-whitesquare attest clean --key keys/data.pem -o attest-clean
+whitesquare attest clean --key private/data.pem -o attest-clean
 whitesquare verify clean --bundle attest-clean/manifest.sigstore.json --trust keys --state state.json
 
 echo "== An attacker replaces 5 % of the files by clean-label poison: every label stays true."
@@ -69,17 +71,17 @@ print(f"verify names exactly the {len(truth['ids'])} files")
 PYTHON
 
 echo "== The attacker poisons before the owner signs instead. The signature is valid: provenance does not see it."
-whitesquare attest swapped --key keys/data.pem -o attest-swapped
+whitesquare attest swapped --key private/data.pem -o attest-swapped
 whitesquare verify swapped --bundle attest-swapped/manifest.sigstore.json --trust keys --state state.json
 
 echo "== The scan sees it, and the gate keeps the model in."
 evidence swapped attest-swapped run-swapped
-fails 1 whitesquare gate run-swapped --policy policy.toml --key keys/gate.pem
+fails 1 whitesquare gate run-swapped --policy policy.toml --key private/gate.pem
 fails 1 whitesquare release run-swapped --to released --policy policy.toml
 
 echo "== Cleanse, sign again, train again: the gate lets it out."
 whitesquare cleanse swapped --scan run-swapped/scan.json -o cleaned
-whitesquare attest cleaned --key keys/data.pem -o attest-cleaned
+whitesquare attest cleaned --key private/data.pem -o attest-cleaned
 evidence cleaned attest-cleaned run-cleaned
-whitesquare gate run-cleaned --policy policy.toml --key keys/gate.pem
+whitesquare gate run-cleaned --policy policy.toml --key private/gate.pem
 whitesquare release run-cleaned --to released --policy policy.toml

@@ -61,7 +61,7 @@ def test_what_belongs_to_the_core_needs_no_extra(package: str) -> None:
 def test_keygen_works(tmp_path: Path) -> None:
     done = run_core("keygen", "-o", tmp_path / "keys" / "alice", "--no-password")
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == ["alice.pem", "alice.pub"]
+    assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == ["alice.pem", "alice.pub", "alice.toml"]
 
 
 def test_an_import_that_no_extra_brings_stays_a_crash() -> None:

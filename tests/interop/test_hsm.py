@@ -40,6 +40,7 @@ def token(tmp_path_factory: pytest.TempPathFactory, foreign_python: Path) -> tup
     subprocess.run(init, env=env, check=True, capture_output=True)
     made = subprocess.run([foreign_python, SCRIPT, "make", LABEL, PIN], env=env, capture_output=True, check=True)
     (folder / "module.pub").write_bytes(made.stdout)
+    (folder / "module.toml").write_text('role = "data"\n')
     return foreign_python, env, folder / "module.pub"
 
 

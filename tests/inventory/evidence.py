@@ -147,6 +147,8 @@ def make_place(
     for name, role in (("alice", "data"), ("scanner", "scanner"), ("trainer", "trainer")):
         generate(keys / name, key_type, None, {"role": role})
     signers = {name: load_signer(str(keys / f"{name}.pem"), str) for name in ("alice", "scanner", "trainer")}
+    for private in keys.glob("*.pem"):  # nobody trusts a folder that holds one
+        private.unlink()
     place = folder / "run"
     place.mkdir()
     manifest = place / MANIFEST

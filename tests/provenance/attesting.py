@@ -1,7 +1,7 @@
 """A small attested data set, keys, and the command line, for the tests of what works on attested data."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ from whitesquare.provenance.dataset import SignedDataset, read_dataset
 from whitesquare.provenance.keys import generate, load_signer, load_trusted
 from whitesquare.provenance.types import BUNDLE, ENVELOPE
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC) + timedelta(hours=2)
+"""Later than whatever a test signs, however long the tests before it took."""
 
 
 def run(*arguments, code=0):
@@ -59,14 +60,22 @@ class Case:
         """The options that make a verb obey the attestation."""
         return "--attested", str(self.bundle), "--trust", str(self.trust)
 
+    def trusted(self, name: str, role: str = "data"):
+        """Make a key that may sign the attestation, and open it."""
+        return key_pair(self.trust / name, role, self.keys)
+
     def key(self, name: str) -> str:
         return str(self.keys / f"{name}.pem")
 
 
-def key_pair(stem: Path):
-    """Make a key and open it."""
-    generate(stem, "ed25519", None)
-    return load_signer(f"{stem}.pem", str)
+def key_pair(stem: Path, role: str = "data", secrets: Path | None = None):
+    """Make a key and open it; the private half goes to another folder if one is given."""
+    generate(stem, "ed25519", None, {"role": role})
+    private = stem.with_suffix(".pem")
+    if secrets is not None:
+        secrets.mkdir(parents=True, exist_ok=True)
+        private = private.rename(secrets / private.name)
+    return load_signer(str(private), str)
 
 
 def attested(folder: Path, fmt: str, train: ArrayDataset, test: ArrayDataset | None = None) -> Case:
@@ -74,6 +83,6 @@ def attested(folder: Path, fmt: str, train: ArrayDataset, test: ArrayDataset | N
     case = Case(folder / "data", folder / "attestation", folder / "trust", folder / "keys")
     write_dataset(case.data, train, test, fmt)
     for name in ("trainer", "scanner"):
-        key_pair(case.keys / name)
-    attest(str(case.data), [key_pair(case.trust / "owner")], case.attestation)
+        key_pair(case.keys / name, name)
+    attest(str(case.data), [case.trusted("owner")], case.attestation)
     return case

@@ -1,6 +1,7 @@
 """A signed tree of PNG files, and the command line that verifies it in this process."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ class Signed:
     def signer(self, key: str):
         return load_signer(str(self.folder / "private" / f"{key}.pem"), nobody)
 
+    def trusts(self, key: str) -> None:
+        for suffix in (".pub", ".toml"):
+            shutil.copy(self.folder / "private" / f"{key}{suffix}", self.trust)
+
     def verify(self, *arguments: object, bundle: Path | None = None, code: int | None = None) -> Result:
         done = run(
             *("verify", self.data, "--bundle", bundle or self.bundle, "--trust", self.trust),
@@ -80,7 +85,7 @@ def make_signed(folder: Path, count: int = 40, **options: Any) -> Signed:
     case.trust.mkdir(parents=True)
     for name in ("alice", "bob", "eve"):
         generate(folder / "private" / name, "ed25519" if name == "bob" else "ecdsa-p256", None)
-    (folder / "private" / "alice.pub").rename(case.trust / "alice.pub")
+    case.trusts("alice")
     make_tree(case.data, count)
     case.attest(**options)
     return case

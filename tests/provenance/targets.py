@@ -48,6 +48,7 @@ def public_key(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "key.pub"
         path.write_bytes(data)
+        path.with_suffix(".toml").write_text('role = "data"')
         assert load_trusted(Path(folder)) == (load_public(path),)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -17,16 +18,19 @@ from whitesquare.cli import app
 from whitesquare.data import load_mnist, write_dataset
 from whitesquare.errors import DataError, NothingToDoError, UsageError, VerificationError
 from whitesquare.provenance import hashing
-from whitesquare.provenance.attest import attest, countersign
+from whitesquare.provenance.attest import attest
+from whitesquare.provenance.countersign import countersign
 from whitesquare.provenance.dataset import read_dataset
 from whitesquare.provenance.dsse import encode_bundle, read_envelope, sign
 from whitesquare.provenance.keys import generate, load_public, load_signer
 from whitesquare.provenance.manifest import read_items
 from whitesquare.provenance.merkle import leaf_hash, tree_root
+from whitesquare.provenance.signatures import Signatures
 from whitesquare.provenance.statements import Subject, encode_statement, parse_statement
 from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, ENVELOPE, MANIFEST, Source
 
-NOW = datetime(2026, 5, 1, tzinfo=UTC)
+NOW = datetime.now(UTC) + timedelta(days=1)
+"""Later than whatever a test signs at its own time, however long the tests before it took."""
 
 
 def nobody(path):
@@ -47,6 +51,15 @@ def signer(keys, name):
 
 def public(keys, *names):
     return [load_public(keys / f"{name}.pub") for name in names]
+
+
+def trusted_folder(keys, folder, *names):
+    """Make a folder of these public keys and nothing else."""
+    (folder / "trusted").mkdir()
+    for name in names:
+        for suffix in (".pub", ".toml"):
+            shutil.copy(keys / f"{name}{suffix}", folder / "trusted")
+    return folder / "trusted"
 
 
 @pytest.fixture
@@ -108,14 +121,15 @@ def test_versions_follow_each_other_in_one_folder(data, keys, tmp_path):
     first = attest(str(data), alice, out, expires=NOW + timedelta(days=1), now=NOW)
     before = read_dataset(out / BUNDLE, public(keys, "alice"), NOW).sha256
     (data / "cat/3.png").write_bytes(b"new")
-    second = attest(str(data), alice, out, now=NOW + timedelta(days=9))  # the first has expired, and is gone on from
+    later = NOW + timedelta(days=9)
+    second = attest(str(data), alice, out, now=later)  # the first has expired, and is gone on from
     assert second.dataset.id == first.dataset.id
     assert (second.dataset.version, second.dataset.previous) == (2, before)
-    fourth = attest(str(data), alice, out, version=4)
+    fourth = attest(str(data), alice, out, version=4, now=later)
     assert fourth.dataset.version == 4
     with pytest.raises(UsageError, match="next version is 5"):
-        attest(str(data), alice, out, version=4)
-    assert read_dataset(out / BUNDLE, public(keys, "alice"), NOW).predicate.dataset.version == 4
+        attest(str(data), alice, out, version=4, now=later)
+    assert read_dataset(out / BUNDLE, public(keys, "alice"), later).predicate.dataset.version == 4
     assert set(names(out)) == {MANIFEST, BUNDLE, ENVELOPE, "whitesquare.json"}
 
 
@@ -230,11 +244,18 @@ def test_the_command_line_from_key_to_second_signature(data, keys, tmp_path):
     assert "cats, version 3" in said
     assert "3: 3 train samples, in 2 classes" in said
     assert f"whitesquare verify {data} --bundle {out / BUNDLE}" in said
-    code, said = run("countersign", out / BUNDLE, "--key", keys / "bob.pem", "--trust", keys)
+    code, said = run(
+        "countersign",
+        out / BUNDLE,
+        "--key",
+        keys / "bob.pem",
+        "--trust",
+        trusted_folder(keys, tmp_path, "alice", "bob"),
+    )
     assert code == 0
     assert "signed by 2 keys" in said
     now = datetime.now(UTC)
-    assert len(read_dataset(out / ENVELOPE, public(keys, "alice", "bob"), now, threshold=2).signers) == 2
+    assert len(read_dataset(out / ENVELOPE, public(keys, "alice", "bob"), now, Signatures(total=2)).signers) == 2
     assert len(read_dataset(out / BUNDLE, public(keys, "alice"), now).signers) == 1
     assert run("attest", data, "--key", keys / "alice.pem", "-o", out, "--name", "cats")[0] == 0
     assert run("attest", data, "--key", keys / "nobody.pem", "-o", out)[0] == 2
@@ -250,7 +271,7 @@ def test_two_keys_at_once_and_an_encrypted_one(data, keys, tmp_path, monkeypatch
     both = ("--key", tmp_path / "locked.pem", "--key", keys / "alice.pem")
     assert run("attest", data, *both, "-o", out)[0] == 0
     trusted = [load_public(tmp_path / "locked.pub"), *public(keys, "alice")]
-    assert len(read_dataset(out / ENVELOPE, trusted, NOW, threshold=2).signers) == 2
+    assert len(read_dataset(out / ENVELOPE, trusted, NOW, Signatures(total=2)).signers) == 2
     assert read_dataset(out / BUNDLE, trusted, NOW).signers[0].name == "locked"
     monkeypatch.setenv("WHITESQUARE_KEY_PASSWORD", "wrong")
     code, said = run("attest", data, *both, "-o", out)
@@ -347,7 +368,7 @@ def test_an_attestation_expires(data, keys, tmp_path):
     attest(str(data), [signer(keys, "alice")], tmp_path / "out", expires=NOW + timedelta(days=1), now=NOW)
     trusted = public(keys, "alice")
     assert read_dataset(tmp_path / "out" / BUNDLE, trusted, NOW + timedelta(hours=24))
-    with pytest.raises(VerificationError, match="expired at 2026-05-02"):
+    with pytest.raises(VerificationError, match=f"expired at {NOW + timedelta(days=1):%Y-%m-%d}"):
         read_dataset(tmp_path / "out" / BUNDLE, trusted, NOW + timedelta(hours=25))
 
 

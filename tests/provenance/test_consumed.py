@@ -94,7 +94,7 @@ def test_the_consumed_root_is_the_signed_one_for_every_format_and_order(made, tm
 
 
 def test_the_embedded_data_set(tmp_path):
-    attest("mnist", [key_pair(tmp_path / "trust" / "owner")], tmp_path / "out")
+    attest("mnist", [key_pair(tmp_path / "trust" / "owner", secrets=tmp_path / "secret")], tmp_path / "out")
     signed = read_dataset(tmp_path / "out" / BUNDLE, load_trusted(tmp_path / "trust"), NOW)
     reading = Reading(open_dataset("mnist", "test"), "test", signed)
     assert reading.consumed().root == signed.predicate.splits["test"].root
@@ -275,7 +275,7 @@ def test_what_was_skipped_is_not_consumed(tmp_path):
     case = attested(tmp_path, "png-folder", pictures(18))
     path = case.data / "train" / "dog" / "00004.png"
     path.write_bytes(path.read_bytes()[:40])
-    attest(str(case.data), [key_pair(case.trust / "second")], tmp_path / "damaged")
+    attest(str(case.data), [case.trusted("second")], tmp_path / "damaged")
     case = Case(case.data, tmp_path / "damaged", case.trust, case.keys)
     reading = Reading(open_dataset(case.data), "train", case.signed)
     part, skipped = readable_part(reading.dataset)

@@ -109,7 +109,7 @@ def test_a_fingerprint_survives_renaming(case, scanned, tmp_path):
     shutil.copytree(case.data, data)
     for i, path in enumerate(sorted(data.glob("train/owl/*.png"))):
         path.rename(path.with_name(f"moved-{i:05d}.png"))
-    attest(str(data), [key_pair(tmp_path / "trust" / "owner")], tmp_path / "out")
+    attest(str(data), [key_pair(tmp_path / "trust" / "owner", secrets=tmp_path / "secret")], tmp_path / "out")
     moved = replace(case, data=data, attestation=tmp_path / "out", trust=tmp_path / "trust")
     file = tmp_path / "scan.sigstore.json"
     options = (*moved.asked, "--key", case.key("scanner"), "-o", f"attestation={file}")
@@ -160,7 +160,7 @@ def test_what_was_skipped_is_missing_from_the_statement(tampered, tmp_path):
     for name in ("00004", "00007"):
         path = tampered.data / "train" / "dog" / f"{name}.png"
         path.write_bytes(path.read_bytes()[:40])
-    attest(str(tampered.data), [key_pair(tmp_path / "trust" / "owner")], tmp_path / "out")
+    attest(str(tampered.data), [key_pair(tmp_path / "trust" / "owner", secrets=tmp_path / "secret")], tmp_path / "out")
     damaged = replace(tampered, attestation=tmp_path / "out", trust=tmp_path / "trust")
     file = tmp_path / "skipped.sigstore.json"
     options = (*damaged.asked, "--key", damaged.key("scanner"), "-o", f"attestation={file}")

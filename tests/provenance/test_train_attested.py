@@ -13,11 +13,13 @@ from whitesquare import victims
 from whitesquare.data import load_npz, open_dataset, write_npz
 from whitesquare.errors import UsageError, VerificationError
 from whitesquare.machine import code_digest
-from whitesquare.provenance.attest import attest, countersign
+from whitesquare.provenance.attest import attest
 from whitesquare.provenance.attested import read_attested
+from whitesquare.provenance.countersign import countersign
 from whitesquare.provenance.dataset import read_dataset
 from whitesquare.provenance.evidence import PROVENANCE, train_evidence
 from whitesquare.provenance.keys import load_public, load_trusted
+from whitesquare.provenance.signatures import Signatures
 from whitesquare.provenance.statements import PROVENANCE_TYPE, read_statement
 from whitesquare.provenance.times import from_text
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
@@ -133,10 +135,13 @@ def test_a_key_that_is_not_trusted_and_too_few_of_those_that_are(case, tmp_path)
 
 def test_two_signers(tmp_path):
     case = attested(tmp_path, "npz", pictures(60))
-    countersign(case.bundle, key_pair(case.trust / "reviewer"), load_trusted(case.trust))
+    countersign(case.bundle, case.trusted("reviewer", "review"), load_trusted(case.trust))
     options = ("--attested", case.envelope, "--trust", case.trust, "--threshold", 2)
     run("train", case.data, "-o", tmp_path / "model", *TRAIN, *options)
-    assert len(read_dataset(tmp_path / "model" / ENVELOPE, load_trusted(case.trust), NOW, 2).signers) == 2
+    assert (
+        len(read_dataset(tmp_path / "model" / ENVELOPE, load_trusted(case.trust), NOW, Signatures(total=2)).signers)
+        == 2
+    )
 
 
 def test_a_renamed_bundle_gets_its_usual_name(case, tmp_path):
@@ -152,7 +157,7 @@ def test_bundle_and_envelope_about_different_manifests(case, tmp_path):
     shutil.copytree(case.attestation, tmp_path / "mixed")
     shutil.copy(other.envelope, tmp_path / "mixed" / ENVELOPE)
     options = ("--attested", tmp_path / "mixed" / BUNDLE, "--trust", case.trust)
-    assert "is about another manifest" in refused(case, tmp_path, *options)
+    assert "is signed by the key" in refused(case, tmp_path, *options)
 
 
 def test_options_without_their_partner(case, tmp_path):

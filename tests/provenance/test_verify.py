@@ -317,7 +317,7 @@ def test_expired_statements_and_keys_are_refused(case) -> None:
 
 
 def test_two_must_sign_where_two_are_asked_for(case) -> None:
-    shutil.copy(case.folder / "private" / "bob.pub", case.trust)
+    case.trusts("bob")
     assert "2 must sign" in case.found("--threshold", 2)["reason"]
     both = run(*("countersign", case.bundle, "--key", case.folder / "private" / "bob.pem", "--trust", case.trust))
     assert both.exit_code == 0, both.output

@@ -8,8 +8,8 @@ import typer
 
 from whitesquare import terminal
 from whitesquare.cli.exits import exit_codes
+from whitesquare.cli.keys import open_key, open_trust
 from whitesquare.cli.options import DataSource, OutputFolder
-from whitesquare.cli.passwords import password_of
 
 if TYPE_CHECKING:
     from whitesquare.provenance.keys import Signer
@@ -35,14 +35,13 @@ def attest(
     """Sign what a data set is: every file with its label, size and digest, in a manifest and a bundle."""
     with exit_codes():
         from whitesquare.provenance.attest import attest as sign
-        from whitesquare.provenance.keys import load_signer, load_trusted
         from whitesquare.provenance.times import parse_expiry, utc_now
         from whitesquare.provenance.types import Source
 
         now = utc_now()
         until = parse_expiry(expires, now) if expires else None
-        trusted = load_trusted(trust) if trust else ()
-        signers = [load_signer(one, password_of) for one in key]
+        trusted = open_trust(trust) if trust else ()
+        signers = [open_key(one) for one in key]
         with terminal.progress() as on_progress:
             made = sign(
                 data,
@@ -63,6 +62,7 @@ def attest(
 
 def _tell(made: "DatasetPredicate", data: str, signers: list["Signer"], output: Path) -> None:
     from whitesquare.provenance.keys import PUBLIC
+    from whitesquare.provenance.sidecar import ABOUT
     from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 
     samples = {split: found.size for split, found in made.splits.items()}
@@ -82,7 +82,7 @@ def _tell(made: "DatasetPredicate", data: str, signers: list["Signer"], output: 
     terminal.say_json("".join(f"{what:<10} {terminal.printable(text)}\n" for what, text in rows))
     bundle = shlex.quote(str(output / BUNDLE))
     terminal.say_json(
-        f"\nNext, with the public keys ({PUBLIC}) of those you trust in a folder:\n"
+        f"\nNext, with the public keys ({PUBLIC}, {ABOUT}) of those you trust in a folder:\n"
         f"  whitesquare verify {shlex.quote(data)} --bundle {bundle} --trust KEYS\n"
     )
 

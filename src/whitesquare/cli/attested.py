@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare.cli.passwords import password_of
+from whitesquare.cli.keys import open_key, open_trust
 from whitesquare.errors import UsageError
 
 if TYPE_CHECKING:  # cryptography, which `--help` must not wait for
@@ -18,10 +18,16 @@ Bundle = Annotated[
 ]
 Trust = Annotated[Path | None, typer.Option("--trust", help="Folder of the public keys that may sign --attested.")]
 Threshold = Annotated[int, typer.Option("--threshold", min=1, help="Number of keys that must have signed --attested.")]
+Roles = Annotated[
+    str | None,
+    typer.Option("--signatures", help="Roles that must have signed it, and how many keys: data=1,review=1."),
+]
 Key = Annotated[str | None, typer.Option("--key", help="Private key (file or URI) that signs what was done.")]
 
 
-def open_attested(bundle: Path | None, trust: Path | None, threshold: int) -> "Attested | None":
+def open_attested(
+    bundle: Path | None, trust: Path | None, threshold: int, signatures: str | None = None
+) -> "Attested | None":
     """Verify the attestation that was given, if one was.
 
     Raises:
@@ -30,8 +36,9 @@ def open_attested(bundle: Path | None, trust: Path | None, threshold: int) -> "A
         VerificationError: it cannot be trusted.
     """
     if bundle is None:
-        for name, given in (("--trust", trust is not None), ("--threshold", threshold > 1)):
-            if given:
+        given_alone = ("--trust", trust), ("--threshold", threshold > 1 or None), ("--signatures", signatures)
+        for name, given in given_alone:
+            if given is not None:
                 raise UsageError(f"{name} says whose attestation is accepted, and none is given; add --attested.")
         return None
     if trust is None:
@@ -39,10 +46,10 @@ def open_attested(bundle: Path | None, trust: Path | None, threshold: int) -> "A
             "--attested is worth what its signatures are; name the folder of the keys that may sign it: --trust keys/"
         )
     from whitesquare.provenance.attested import read_attested
-    from whitesquare.provenance.keys import load_trusted
+    from whitesquare.provenance.signatures import parse_signatures
     from whitesquare.provenance.times import utc_now
 
-    return read_attested(bundle, load_trusted(trust), utc_now(), threshold)
+    return read_attested(bundle, open_trust(trust), utc_now(), parse_signatures(signatures, threshold))
 
 
 def open_signer(key: str | None) -> "Signer | None":
@@ -51,8 +58,4 @@ def open_signer(key: str | None) -> "Signer | None":
     Raises:
         UsageError: it cannot be opened.
     """
-    if key is None:
-        return None
-    from whitesquare.provenance.keys import load_signer
-
-    return load_signer(key, password_of)
+    return None if key is None else open_key(key)

@@ -7,23 +7,36 @@ import typer
 
 from whitesquare import terminal
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.passwords import password_of
+from whitesquare.cli.keys import open_key, open_trust
+from whitesquare.cli.options import Roles, Threshold
 
 
 def countersign(
     bundle: Annotated[Path, typer.Argument(help="manifest.sigstore.json or manifest.dsse.json of an attestation.")],
     key: Annotated[str, typer.Option(help="Private key: a file, or URI#PUBLIC.pub.")],
     trust: Annotated[Path, typer.Option(help="Folder with the public keys of those who may have signed before.")],
+    data: Annotated[
+        str | None, typer.Option(help="Data set: sign only if it is what the manifest lists, as `verify` compares it.")
+    ] = None,
+    threshold: Threshold = 1,
+    signatures: Roles = None,
 ) -> None:
-    """Add a signature to an attestation, after its signatures and its manifest were checked."""
+    """Add a signature to an attestation, after its signatures, its manifest and, with --data, the data were checked."""
     with exit_codes():
-        from whitesquare.provenance.attest import countersign as add
-        from whitesquare.provenance.keys import load_signer, load_trusted
+        from whitesquare.provenance.countersign import countersign as add
+        from whitesquare.provenance.signatures import parse_signatures
         from whitesquare.provenance.types import ENVELOPE
 
-        signed = add(bundle, load_signer(key, password_of), load_trusted(trust))
+        asked, trusted, signer = parse_signatures(signatures, threshold), open_trust(trust), open_key(key)
+        with terminal.progress() as on_progress:
+            signed = add(bundle, signer, trusted, asked=asked, data=data, on_progress=on_progress)
         keys = ", ".join(one.keyid[:16] for one in signed.signatures)
+        looked = (
+            f"The data set {data} is what the manifest lists."
+            if data is not None
+            else "The data themselves were not looked at; with --data they are."
+        )
         terminal.say(
-            f"{bundle.with_name(ENVELOPE)} is now signed by {len(signed.signatures)} keys: {keys}. "
+            f"{bundle.with_name(ENVELOPE)} is now signed by {len(signed.signatures)} keys: {keys}. {looked} "
             "Give it to `whitesquare verify --bundle`; the bundle holds the first signature only."
         )

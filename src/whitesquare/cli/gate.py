@@ -16,6 +16,7 @@ from whitesquare.cli.exits import (
     exit_codes,
     read_outputs,
 )
+from whitesquare.cli.keys import open_key, open_trust
 from whitesquare.cli.options import PolicyFile, TrustedKeys
 from whitesquare.errors import UsageError
 
@@ -54,19 +55,17 @@ def gate(
             raise UsageError("Give a run folder and --policy FILE; `whitesquare gate --init policy.toml` writes one.")
         outputs = read_outputs(output, "table", "json", "sarif", "junit", "markdown", "vsa")
         _check(outputs, key)
-        from whitesquare.cli.passwords import password_of
         from whitesquare.gate.collect import collect
         from whitesquare.gate.policy import load_policy
         from whitesquare.gate.rules import decide
         from whitesquare.gate.types import PASSED
         from whitesquare.gate.vsa import vsa_predicate, write_vsa
         from whitesquare.provenance.evidence import VSA
-        from whitesquare.provenance.keys import load_signer
         from whitesquare.provenance.times import utc_now
 
         asked = load_policy(policy)
         trusted = trusted_keys(trust, asked)
-        signer = load_signer(key, password_of) if key else None
+        signer = open_key(key) if key else None
         now = utc_now()
         evidence = collect(run, trusted, now)
         verdict = decide(asked, evidence, now)
@@ -88,12 +87,10 @@ def trusted_keys(trust: Path | None, policy: "Policy") -> "Sequence[TrustedKey]"
     Raises:
         UsageError: neither does, or they cannot be used.
     """
-    from whitesquare.provenance.keys import load_trusted
-
     place = trust or policy.trust
     if place is None:
         raise UsageError(f'{policy.name} names no trusted keys; add [keys] with trust = "keys/", or give --trust.')
-    return load_trusted(place)
+    return open_trust(place)
 
 
 def _write_example(path: Path, run: Path | None) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from whitesquare import terminal
 from whitesquare.cli.exits import Writers, check_outputs, emit, exit_codes, read_outputs
+from whitesquare.cli.keys import open_trust
 
 if TYPE_CHECKING:
     from whitesquare.inventory.facts import Facts
@@ -27,13 +28,12 @@ def inventory(
         from whitesquare.inventory.croissant import croissant
         from whitesquare.inventory.cyclonedx import cyclonedx
         from whitesquare.inventory.facts import read_facts
-        from whitesquare.provenance.keys import load_trusted
         from whitesquare.provenance.times import utc_now
 
         outputs = read_outputs(output, "table", "cyclonedx", "croissant")
         check_outputs(outputs)
         now = utc_now()
-        facts = read_facts(folder, None if trust is None else load_trusted(trust), now)
+        facts = read_facts(folder, None if trust is None else open_trust(trust), now)
         writers: Writers = {
             "table": lambda: _show(facts),
             "cyclonedx": lambda: cyclonedx(facts, now),

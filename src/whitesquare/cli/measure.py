@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whitesquare import terminal
-from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_attested, open_signer
+from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
 from whitesquare.errors import require_extra
@@ -24,6 +24,7 @@ def measure(
     attested: Bundle = None,
     trust: Trust = None,
     threshold: Threshold = 1,
+    signatures: Roles = None,
     key: Key = None,
 ) -> None:
     """Measure a model's clean accuracy and attack success rate on the test images.
@@ -35,7 +36,7 @@ def measure(
         from whitesquare.victims import measure_victim
 
         outputs = read_outputs(output, "table", "json")
-        allowed, signer = open_attested(attested, trust, threshold), open_signer(key)
+        allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         victims = measure_victim(
             model, triggers=trigger or (), target=target, data=data, attested=allowed, signer=signer
         )

@@ -36,4 +36,10 @@ PolicyFile = Annotated[Path | None, typer.Option(help="policy.toml: what is aske
 TrustedKeys = Annotated[Path | None, typer.Option(help="Folder of trusted public keys; default: the policy's.")]
 Bundle = Annotated[Path, typer.Option(help="Signed statement; its manifest lies beside it.")]
 TrustFolder = Annotated[Path, typer.Option("--trust", help="Folder of trusted public keys.")]
-Threshold = Annotated[int, typer.Option(help="Number of different trusted keys that must have signed.", min=1)]
+Threshold = Annotated[int, typer.Option(help="Number of different keys that must have signed.", min=1)]
+Roles = Annotated[
+    str | None,
+    typer.Option(
+        "--signatures", help="Roles that must sign, and how many keys: data=1,review=1. Default: one of them."
+    ),
+]

@@ -7,7 +7,8 @@ import typer
 
 from whitesquare import terminal
 from whitesquare.cli.exits import FINDINGS, PASS, check_outputs, emit, exit_codes, read_outputs
-from whitesquare.cli.options import Bundle, Threshold, TrustFolder
+from whitesquare.cli.keys import open_trust
+from whitesquare.cli.options import Bundle, Roles, Threshold, TrustFolder
 
 if TYPE_CHECKING:
     from whitesquare.provenance.prove import Proof
@@ -20,6 +21,7 @@ def prove(
     data: Annotated[str | None, typer.Option(help="Data set: compare the sample as it lies there, too.")] = None,
     split: Annotated[str | None, typer.Option(help="train or test, where both have a sample of that id.")] = None,
     threshold: Threshold = 1,
+    signatures: Roles = None,
     output: Annotated[
         list[str] | None, typer.Option("-o", "--output", help="table, json, or json=FILE; repeatable.")
     ] = None,
@@ -28,11 +30,12 @@ def prove(
     with exit_codes():
         outputs = read_outputs(output, "table", "json")
         check_outputs(outputs)
-        from whitesquare.provenance.keys import load_trusted
         from whitesquare.provenance.prove import look_up
         from whitesquare.provenance.prove import prove as make
+        from whitesquare.provenance.signatures import parse_signatures
 
-        proof = make(id, bundle, load_trusted(trust), split=split, threshold=threshold)
+        asked = parse_signatures(signatures, threshold)
+        proof = make(id, bundle, open_trust(trust), split=split, asked=asked)
         difference = None if data is None else look_up(data, proof)
         emit(
             outputs,

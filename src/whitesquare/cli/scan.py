@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whitesquare import terminal
-from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_attested, open_signer
+from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import (
     FINDINGS,
     NOTHING,
@@ -60,6 +60,7 @@ def scan(
     attested: Bundle = None,
     trust: Trust = None,
     threshold: Threshold = 1,
+    signatures: Roles = None,
     key: Key = None,
 ) -> None:
     """Scan a training set for poison: which classes, which samples, on what evidence, and how sure."""
@@ -76,7 +77,7 @@ def scan(
 
         settings = ScanSettings(seed=seed, detectors=_names(detectors), model_free=model_free)
         known = read_truth(truth / GROUND_TRUTH if truth.is_dir() else truth) if truth else None
-        allowed, signer = open_attested(attested, trust, threshold), open_signer(key)
+        allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         with terminal.progress() as on_progress:
             if allowed:
                 expect_sizes(data, allowed.signed)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from whitesquare import terminal
-from whitesquare.cli.attested import Bundle, Key, Threshold, Trust, open_attested, open_signer
+from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import OutputFolder, Seed
 from whitesquare.errors import UsageError, require_extra
@@ -31,6 +31,7 @@ def train(
     attested: Bundle = None,
     trust: Trust = None,
     threshold: Threshold = 1,
+    signatures: Roles = None,
     key: Key = None,
 ) -> None:
     """Train a model on a data set, poisoned or not, and write it as safetensors and JSON."""
@@ -58,7 +59,7 @@ def train(
             rotate=rotate,
             precision=precision,
         )
-        allowed, signer = open_attested(attested, trust, threshold), open_signer(key)
+        allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         with terminal.progress() as on_progress:
             make_victim(
                 data,

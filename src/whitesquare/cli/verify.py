@@ -8,7 +8,8 @@ import typer
 
 from whitesquare import terminal
 from whitesquare.cli.exits import FINDINGS, PASS, Writers, check_outputs, emit, exit_codes, read_outputs
-from whitesquare.cli.options import Bundle, DataSource, Threshold, TrustFolder
+from whitesquare.cli.keys import open_trust
+from whitesquare.cli.options import Bundle, DataSource, Roles, Threshold, TrustFolder
 from whitesquare.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ def verify(
         Path | None, typer.Option(help="File that remembers the last version accepted; default: one of this user.")
     ] = None,
     threshold: Threshold = 1,
+    signatures: Roles = None,
+    dataset: Annotated[str | None, typer.Option(help="Id of the data set that it must be.")] = None,
+    min_version: Annotated[int, typer.Option(help="Lowest version that it may be.", min=1)] = 1,
+    manifest: Annotated[str | None, typer.Option(help="SHA-256 of the manifest that it must be.")] = None,
     output: Annotated[
         list[str] | None,
         typer.Option("-o", "--output", help="table, json, sarif, junit, or KIND=FILE, parquet=FILE; repeatable."),
@@ -34,11 +39,13 @@ def verify(
         if ("parquet", None) in outputs:
             raise UsageError("-o parquet is not text; write -o parquet=FILE.")
         check_outputs(outputs)
-        from whitesquare.provenance.keys import load_trusted
+        from whitesquare.provenance.pins import Pins
+        from whitesquare.provenance.signatures import parse_signatures
         from whitesquare.provenance.state import state_file
         from whitesquare.provenance.verify import verify as compare
 
-        trusted, place = load_trusted(trust), state_file(state)
+        asked, pins = parse_signatures(signatures, threshold), Pins(dataset, min_version, manifest)
+        trusted, place = open_trust(trust), state_file(state)
         with TemporaryDirectory(prefix="whitesquare-") as folder:
             with terminal.progress() as on_progress:
                 found = compare(
@@ -47,7 +54,8 @@ def verify(
                     trusted,
                     Path(folder),
                     state=place,
-                    threshold=threshold,
+                    asked=asked,
+                    pins=pins,
                     on_progress=on_progress,
                 )
             _emit(found, outputs, str(bundle), str(trust))

@@ -89,7 +89,7 @@ class _Reader:
         if self.trusted is not None:
             return read_statement(path, kind, self.trusted, self.now)
         subjects, found, predicate = parse_statement(read_envelope(read_small(path), str(path)).payload, str(path))
-        expect_kind(found, kind, path)
+        expect_kind(found, kind, str(path))
         return Statement(subjects, found, predicate, ())
 
     def file(self, name: str) -> File:

@@ -1,7 +1,7 @@
 """Say what a data set is, and sign it: a manifest, and a statement about it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -12,11 +12,11 @@ from whitesquare.errors import UsageError, VerificationError
 from whitesquare.folders import check_claim, check_output, output_folder
 from whitesquare.jsonio import write_text
 from whitesquare.layouts import is_plain
-from whitesquare.provenance.dataset import Claim, read_claim, read_dataset
-from whitesquare.provenance.dsse import Envelope, encode_bundle, encode_envelope, read_envelope, sign
-from whitesquare.provenance.keys import Signer, TrustedKey
+from whitesquare.provenance.dataset import Claim, read_claim
+from whitesquare.provenance.dsse import encode_bundle, encode_envelope, sign
+from whitesquare.provenance.keys import ROLE, Signer, TrustedKey
 from whitesquare.provenance.listing import Listing, make_manifest
-from whitesquare.provenance.statements import Subject, encode_statement, read_small
+from whitesquare.provenance.statements import Subject, encode_statement
 from whitesquare.provenance.times import to_text, utc_now
 from whitesquare.provenance.types import (
     BUNDLE,
@@ -63,7 +63,8 @@ def attest(
         sources: where it came from.
         expires: time after which it must not be accepted.
         pixels: digest the decoded pixels of each image, too.
-        trusted: keys that may have signed the version before; default: those of ``signers``.
+        trusted: keys that may have signed the version before, in a role that speaks for data; default: those of
+            ``signers``.
         now: the time; default: now.
         on_progress: told how many files are hashed.
 
@@ -80,7 +81,7 @@ def attest(
     check_claim(folder, KIND)
     check_output(folder)
     _check_outside(source, folder)
-    trusted = tuple(trusted) or tuple(TrustedKey("the signing key", one.keyid, one.public) for one in signers)
+    trusted = tuple(trusted) or tuple(TrustedKey("the signing key", one.keyid, one.public, ROLE) for one in signers)
     before = _before(folder, previous, trusted, now)
     dataset = _identity(name or _default_name(source, signers[0], before if previous else None), version, before)
     with output_folder(folder, KIND, (MANIFEST, BUNDLE, ENVELOPE)) as part:
@@ -91,36 +92,6 @@ def attest(
         write_text(part / BUNDLE, encode_bundle(envelope))
         write_text(part / ENVELOPE, encode_envelope(envelope))
     return predicate
-
-
-def countersign(bundle: Path, signer: Signer, trusted: Sequence[TrustedKey], now: datetime | None = None) -> Envelope:
-    """Add a signature to the envelope beside a bundle, after everything in it was checked.
-
-    Args:
-        bundle: the bundle or the envelope; the manifest lies beside it, too.
-        signer: whoever signs.
-        trusted: the keys that may have signed before.
-        now: the time; default: now.
-
-    Returns:
-        The envelope with all signatures, as it was written.
-
-    Raises:
-        UsageError: the key has signed before.
-        NothingToDoError: bundle, envelope or manifest is missing.
-        VerificationError: one of them cannot be trusted, or they are not about the same.
-    """
-    now = now or utc_now()
-    path = bundle.with_name(ENVELOPE)
-    read_dataset(path, trusted, now)
-    envelope = read_envelope(read_small(path), str(path))
-    if bundle != path and read_envelope(read_small(bundle), str(bundle)).payload != envelope.payload:
-        raise VerificationError(f"{bundle} and {path} state different things; attest the data set again.")
-    if any(one.keyid == signer.keyid for one in envelope.signatures):
-        raise UsageError(f"The key {signer.keyid[:16]} has signed {path} before; another person must sign it.")
-    both = replace(envelope, signatures=envelope.signatures + sign(envelope.payload, [signer]).signatures)
-    write_text(path, encode_envelope(both))
-    return both
 
 
 def _predicate(

@@ -1,16 +1,17 @@
 """The attestation of a data set as part of the evidence for a model: kept as it was verified, or not at all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
 from whitesquare.errors import NothingToDoError, VerificationError
-from whitesquare.provenance.dataset import SignedDataset, read_dataset
-from whitesquare.provenance.dsse import read_envelope
+from whitesquare.provenance.dataset import SignedDataset, check_dataset
+from whitesquare.provenance.dsse import read_envelope, verify
 from whitesquare.provenance.keys import TrustedKey
-from whitesquare.provenance.statements import parse_statement, read_small
+from whitesquare.provenance.signatures import BY_DEFAULT, Signatures
+from whitesquare.provenance.statements import read_small
 from whitesquare.provenance.strictjson import strict_json
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 
@@ -30,31 +31,42 @@ class Attested:
     statements: dict[str, bytes]
 
 
-def read_attested(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, threshold: int = 1) -> Attested:
+def read_attested(
+    bundle: Path, trusted: Sequence[TrustedKey], now: datetime, asked: Signatures = BY_DEFAULT
+) -> Attested:
     """Read a signed data set, see :func:`~whitesquare.provenance.dataset.read_dataset`, and what lies beside it.
 
     Args:
         bundle: the bundle or the envelope, by any name; where the other lies beside it, it is kept as well.
         trusted: the keys that may sign.
         now: the time at which they must be valid.
-        threshold: number of different keys that must have signed.
+        asked: how many keys of which roles must have signed the one that is given.
 
     Raises:
         NothingToDoError: there is no such bundle, or no manifest beside it.
-        VerificationError: it cannot be trusted, or bundle and envelope are about different manifests.
+        VerificationError: one of them cannot be trusted, or they state different things.
     """
-    signed = read_dataset(bundle, trusted, now, threshold)
+    data = read_small(bundle)
+    signed = check_dataset(data, bundle, trusted, now, asked)
+    payload = read_envelope(data, str(bundle)).payload
     statements = {}
-    for path in (*(bundle.with_name(name) for name in (BUNDLE, ENVELOPE)), bundle):
-        if path.is_file():
-            data = read_small(path)
-            subjects, _, _ = parse_statement(read_envelope(data, str(path)).payload, str(path))
-            if [one.sha256 for one in subjects] != [signed.sha256]:
+    for path in (bundle.with_name(name) for name in (BUNDLE, ENVELOPE)):
+        if path != bundle and path.is_file():
+            other = read_small(path)
+            envelope = read_envelope(other, str(path))
+            signers = verify(envelope, trusted, now, str(path))
+            replace(asked, total=1, each=()).check(signers, str(path))
+            if envelope.payload != payload:
                 raise VerificationError(
-                    f"{path} is about another manifest than {bundle}, beside which it lies; attest the data set again."
+                    f"{path} states something else than {bundle}, beside which it lies; attest the data set again."
                 )
-            statements[BUNDLE if "mediaType" in strict_json(data, str(path)) else ENVELOPE] = data
+            statements[_usual_name(other, path)] = other
+    statements[_usual_name(data, bundle)] = data
     return Attested(signed, statements)
+
+
+def _usual_name(data: bytes, path: Path) -> str:
+    return BUNDLE if "mediaType" in strict_json(data, str(path)) else ENVELOPE
 
 
 def copy_attestation(attested: Attested, folder: Path) -> None:

@@ -13,8 +13,9 @@ from whitesquare.layouts import SPLITS, is_plain
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.manifest import survey
 from whitesquare.provenance.reading import MOVED, SMALL, SignedSizes
-from whitesquare.provenance.statements import read_statement
-from whitesquare.provenance.times import from_text
+from whitesquare.provenance.signatures import BY_DEFAULT, Signatures
+from whitesquare.provenance.statements import check_statement, read_small
+from whitesquare.provenance.times import from_text, is_future, to_text
 from whitesquare.provenance.types import DATASET_TYPES, LEAF, TREE, DatasetPredicate
 
 
@@ -52,20 +53,41 @@ class SignedDataset:
     sizes: SignedSizes | None = None
 
 
-def read_dataset(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, threshold: int = 1) -> SignedDataset:
+def read_dataset(
+    bundle: Path, trusted: Sequence[TrustedKey], now: datetime, asked: Signatures = BY_DEFAULT
+) -> SignedDataset:
     """Read a signed data set: signatures first, then what they sign, then the manifest that it names.
 
     Args:
         bundle: the bundle, or the envelope with all signatures; the manifest lies beside it.
         trusted: the keys that may sign.
         now: the time at which they, and the statement, must be valid.
-        threshold: number of different keys that must have signed.
+        asked: how many keys of which roles must have signed.
 
     Raises:
         NothingToDoError: there is no such bundle, or no manifest beside it.
         VerificationError: it cannot be trusted, has expired, or the manifest is not the signed one.
     """
-    claim = read_claim(bundle, trusted, now, threshold)
+    return check_dataset(read_small(bundle), bundle, trusted, now, asked)
+
+
+def check_dataset(
+    data: bytes, bundle: Path, trusted: Sequence[TrustedKey], now: datetime, asked: Signatures = BY_DEFAULT
+) -> SignedDataset:
+    """Read a signed data set from the bytes of its bundle: for who copies or signs these, and no later reading of it.
+
+    Args:
+        data: the content of ``bundle``.
+        bundle: where it lies, for the errors and the manifest beside it; it is not opened.
+        trusted: see :func:`read_dataset`.
+        now: likewise.
+        asked: likewise.
+
+    Raises:
+        NothingToDoError: there is no manifest beside it.
+        VerificationError: see :func:`read_dataset`.
+    """
+    claim = _claim(data, str(bundle), trusted, now, asked)
     predicate = claim.predicate
     if predicate.expires is not None and now > from_text(predicate.expires):
         raise VerificationError(
@@ -76,27 +98,53 @@ def read_dataset(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, thr
     return SignedDataset(predicate, claim.sha256, manifest, claim.signers, sizes)
 
 
-def read_claim(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, threshold: int = 1) -> Claim:
+def read_claim(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, asked: Signatures = BY_DEFAULT) -> Claim:
     """Read what is stated about a data set, whether it has expired or not, and without its manifest.
 
     Args:
         bundle: see :func:`read_dataset`.
         trusted: likewise.
         now: the time at which the keys must be valid.
-        threshold: see :func:`read_dataset`.
+        asked: see :func:`read_dataset`.
 
     Raises:
         NothingToDoError: there is no such bundle.
         VerificationError: it cannot be trusted.
     """
-    statement = read_statement(bundle, DATASET_TYPES, trusted, now, threshold)
+    return _claim(read_small(bundle), str(bundle), trusted, now, asked)
+
+
+def check_manifest_again(signed: SignedDataset) -> None:
+    """Compare the digest of a manifest once more, after it was used by its path.
+
+    Raises:
+        VerificationError: it was exchanged since it was verified, so what was made of it is worth nothing.
+    """
     try:
-        predicate = dataset_predicate(statement.kind, statement.predicate, str(bundle))
+        same = _digest(signed.manifest) == signed.sha256
+    except FileNotFoundError:
+        same = False
+    if not same:
+        raise VerificationError(
+            f"{signed.manifest} was exchanged after it was verified; let nobody write to its folder, and start again."
+        )
+
+
+def _claim(data: bytes, where: str, trusted: Sequence[TrustedKey], now: datetime, asked: Signatures) -> Claim:
+    statement = check_statement(data, where, DATASET_TYPES, trusted, now)
+    asked.check(statement.signers, where)
+    try:
+        predicate = dataset_predicate(statement.kind, statement.predicate, where)
         if len(statement.subjects) != 1 or statement.subjects[0].name != predicate.manifest.name:
             raise ValueError("its subject is not its manifest")
         _check_predicate(predicate)
     except (DataError, ValueError) as error:
-        raise VerificationError(f"{bundle} is signed, but states nothing about a data set: {error}.") from error
+        raise VerificationError(f"{where} is signed, but states nothing about a data set: {error}.") from error
+    if is_future(predicate.signed, now):
+        raise VerificationError(
+            f"{where} was signed at {predicate.signed}, and the clock of this machine stands at {to_text(now)}: it was "
+            "set back, or the signer's is wrong, and nobody can tell what has expired; set the clock right."
+        )
     return Claim(predicate, statement.subjects[0].sha256, statement.signers)
 
 
@@ -161,11 +209,14 @@ def _check_manifest(path: Path, claim: Claim, where: str) -> SignedSizes:
     announced = claim.predicate.manifest.bytes
     if (size := path.stat().st_size) != announced:
         raise VerificationError(f"{path} has {size} bytes, and {announced} are signed: it is not the signed manifest.")
-    with path.open("rb") as file:
-        found = file_digest(file, "sha256").hexdigest()
-    if found != claim.sha256:
+    if (found := _digest(path)) != claim.sha256:
         raise VerificationError(f"{path} has the SHA-256 {found}, and {claim.sha256} is signed: it was changed.")
     listed = survey(path, SMALL, MOVED)
     if listed.rows != (items := claim.predicate.tree.size):
         raise VerificationError(f"{path} has {listed.rows} rows, and {items} items are signed.")
     return SignedSizes(listed.sizes, listed.named)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,10 @@
 
 The signature is checked before a byte of the payload is parsed. Reading is strict: unknown fields, another media
 type, base64 that another reader could decode otherwise, or a signature by nobody we know make the whole envelope
-worthless, so that no bit of a file can change unnoticed.
+worthless, so that nothing of what a file says, nor of who says it, can change unnoticed. Only its form can: the white
+space of the JSON, and for an ECDSA signature (r, s) its twin (r, n - s), which anybody can compute and which holds for
+the same message and key. Both are accepted, since what other tools signed, or we in format 1, holds either; we write
+the one with the smaller s, and a key counts once however its signature is written.
 """
 
 import base64

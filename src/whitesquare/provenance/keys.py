@@ -1,14 +1,14 @@
 """Keys: pairs of files of our own, and the folder of trusted keys; :mod:`.remote` has the signers elsewhere.
 
 A trusted key is a PEM file with a public key. What else is known of it stands in a TOML file of the same name beside
-it: ``role``, ``not_before`` and ``not_after``. Keys without one are trusted at any time, in no role.
+it, see :mod:`.sidecar`: ``role``, ``not_before`` and ``not_after``.
 """
 
 import os
-import tomllib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -24,11 +24,23 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from whitesquare.errors import UsageError, unknown_name
+from whitesquare.provenance.pkcs8 import private_pem
+from whitesquare.provenance.sidecar import ABOUT, about_text, read_about
 
 KEY_TYPES = ("ecdsa-p256", "ed25519")
-PRIVATE, PUBLIC, ABOUT = ".pem", ".pub", ".toml"
+PRIVATE, PUBLIC = ".pem", ".pub"
+ROLE = "data"
+"""What a new key signs if nothing else is said."""
+
+_PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----\s[A-Za-z0-9+/=\s]+-----END PUBLIC KEY-----")
+_SECRET = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_MOST_BYTES = 2**16
+"""No key is larger, and no larger file is looked at."""
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of the group of P-256: with (r, s), (r, order - s) is a signature, too."""
 
 PublicKey = EllipticCurvePublicKey | Ed25519PublicKey
 PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
@@ -48,7 +60,7 @@ class Signer(Protocol):
         """The key that verifies."""
 
     def sign(self, message: bytes) -> bytes:
-        """Return the signature of ``message``: ECDSA (DER) over SHA-256, or Ed25519."""
+        """Return the signature of ``message``: ECDSA (DER) over SHA-256, see :func:`low_s`, or Ed25519."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +119,17 @@ class FileSigner:
         """See :class:`Signer`."""
         if isinstance(self.private, Ed25519PrivateKey):
             return self.private.sign(message)
-        return self.private.sign(message, ECDSA(hashes.SHA256()))
+        return low_s(self.private.sign(message, ECDSA(hashes.SHA256())))
+
+
+def low_s(signature: bytes) -> bytes:
+    """Write an ECDSA signature in that of its two forms that has the smaller ``s``, so that it has only one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    r, s = decode_dss_signature(signature)
+    return encode_dss_signature(r, min(s, _ORDER - s))
 
 
 def key_id(public: PublicKey) -> str:
@@ -118,13 +140,13 @@ def key_id(public: PublicKey) -> str:
 
 
 def generate(stem: Path, kind: str, password: str | None, about: dict[str, str] | None = None) -> TrustedKey:
-    """Make a key pair: ``STEM.pem`` (PKCS #8, mode 0600, encrypted with the password) and ``STEM.pub``.
+    """Make a key pair: ``STEM.pem`` (PKCS #8, mode 0600, encrypted with the password), ``STEM.pub`` and ``STEM.toml``.
 
     Args:
         stem: path without suffix; its folder is made.
         kind: one of :data:`KEY_TYPES`.
         password: ``None`` leaves the private key unencrypted.
-        about: what ``STEM.toml`` says of the key, see the module; no file without it.
+        about: what ``STEM.toml`` says of the key, see the module; the role is :data:`ROLE` if it does not say.
 
     Raises:
         UsageError: an unknown type, an empty password, or one of the files is there.
@@ -138,14 +160,10 @@ def generate(stem: Path, kind: str, password: str | None, about: dict[str, str] 
         if path.exists() or path.is_symlink():
             raise UsageError(f"{path} exists, and a key is never overwritten; choose another name.")
     private = Ed25519PrivateKey.generate() if kind == "ed25519" else generate_private_key(SECP256R1())
-    secret = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
-    form = serialization.PrivateFormat.PKCS8
-    public = private.public_key()
     stem.parent.mkdir(parents=True, exist_ok=True)
-    _write_new(paths[0], private.private_bytes(serialization.Encoding.PEM, form, secret), 0o600)
-    _write_new(paths[1], public_pem(public), 0o644)
-    if about:
-        _write_new(paths[2], "".join(f'{name} = "{value}"\n' for name, value in about.items()).encode(), 0o644)
+    _write_new(paths[0], private_pem(private, password), 0o600)
+    _write_new(paths[1], public_pem(private.public_key()), 0o644)
+    _write_new(paths[2], about_text({"role": ROLE} | (about or {})).encode(), 0o644)
     return load_public(paths[1])
 
 
@@ -185,15 +203,16 @@ def load_signer(key: str, ask: AskPassword) -> Signer:
 
 
 def load_trusted(place: Path) -> tuple[TrustedKey, ...]:
-    """Read the public keys of a folder, or of one file; private keys and other files in it are not looked at.
+    """Read the public keys of a folder, or of one file.
 
     Raises:
-        UsageError: there is none, or a file of them cannot be used.
+        UsageError: there is none, a file of them cannot be used, or a private key lies in the folder.
     """
     if not place.exists():
         raise UsageError(f"There is no folder of trusted keys {place}; put the public keys ({PUBLIC}) into it.")
-    paths = sorted(place.iterdir()) if place.is_dir() else [place]
-    paths = [path for path in paths if path.suffix in (PUBLIC, PRIVATE) and path.is_file()]
+    paths = [path for path in (sorted(place.iterdir()) if place.is_dir() else [place]) if path.is_file()]
+    for path in paths:
+        _refuse_private(path, place)
     found: dict[str, TrustedKey] = {}
     for key in (load_public(path) for path in paths if _is_public(path)):
         if (other := found.setdefault(key.keyid, key)) is not key:
@@ -212,46 +231,32 @@ def load_public(path: Path) -> TrustedKey:
     Raises:
         UsageError: it cannot be used.
     """
+    public, about = read_public(path), read_about(path)
+    return TrustedKey(path.stem, key_id(public), public, about.role, about.not_before, about.not_after)
+
+
+def read_public(path: Path) -> PublicKey:
+    """Read one public key, and nothing else that is known of it.
+
+    Raises:
+        UsageError: the file holds another thing, or more than one key.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no public key {path}; give the file that ends in {PUBLIC}.")
+    data = _head(path).strip()
+    if _SECRET.search(data):
+        raise UsageError(f"{path} holds a private key; give the public one, which ends in {PUBLIC}.")
+    if not _PEM.fullmatch(data):
+        raise UsageError(
+            f"{path} holds no public key in PEM, or something beside it; expected one key and nothing else."
+        )
     try:
-        public = serialization.load_pem_public_key(path.read_bytes())
+        public = serialization.load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise UsageError(f"{path} holds no public key in PEM: {error}.") from error
-    if not (isinstance(public, Ed25519PublicKey) or _on_p256(public)):
-        raise UsageError(f"{path} is a {type(public).__name__}; expected ECDSA on P-256, or Ed25519.")
-    about = _about(path.with_suffix(ABOUT))
-    return TrustedKey(
-        name=path.stem,
-        keyid=key_id(public),  # type: ignore[arg-type]
-        public=public,  # type: ignore[arg-type]
-        role=str(about.get("role", "")),
-        not_before=_moment(about.get("not_before"), path),
-        not_after=_moment(about.get("not_after"), path),
-    )
-
-
-def _about(path: Path) -> dict[str, object]:
-    if not path.is_file():
-        return {}
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.") from error
-    for name in found:
-        if name not in ("role", "not_before", "not_after"):
-            raise unknown_name(f"setting of a key in {path}", name, ("role", "not_before", "not_after"))
-    if not isinstance(role := found.get("role", ""), str):
-        raise UsageError(f'{path}: the role is {role!r:.60}; expected one word in quotes, such as "data".')
-    return found
-
-
-def _moment(value: object, path: Path) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError as error:
-        raise UsageError(f"{path.with_suffix(ABOUT)}: {value!r} is no time; write 2027-01-31T00:00:00Z.") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    if isinstance(public, Ed25519PublicKey) or _on_p256(public):
+        return public  # type: ignore[return-value]
+    raise UsageError(f"{path} is a {type(public).__name__}; expected ECDSA on P-256, or Ed25519.")
 
 
 def _on_p256(key: object) -> bool:
@@ -259,13 +264,30 @@ def _on_p256(key: object) -> bool:
 
 
 def _is_public(path: Path) -> bool:
-    return path.suffix == PUBLIC or b"BEGIN PUBLIC KEY" in path.read_bytes()
+    return path.suffix == PUBLIC or (path.suffix == PRIVATE and b"BEGIN PUBLIC KEY" in _head(path))
+
+
+def _refuse_private(path: Path, place: Path) -> None:
+    if not _SECRET.search(_head(path)):
+        return
+    if path == place:
+        raise UsageError(f"{path} holds a private key; trust the public one, which ends in {PUBLIC}.")
+    raise UsageError(
+        f"The folder of trusted keys {place} holds the private key {path.name}, and whoever can read that folder could "
+        f"sign with it; move {path.name} elsewhere, and leave the public keys ({PUBLIC}) and what is known of them "
+        f"({ABOUT}) there."
+    )
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_MOST_BYTES)
 
 
 def _with_password(data: bytes, password: str, key: str) -> PrivateKeyTypes:
     try:
         return serialization.load_pem_private_key(data, password.encode())
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # the latter at an empty one
         raise UsageError(f"The password does not open {key}.") from error
 
 

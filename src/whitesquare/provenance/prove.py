@@ -18,6 +18,7 @@ from whitesquare.provenance.listing import FILES
 from whitesquare.provenance.manifest import read_items
 from whitesquare.provenance.merkle import inclusion_proof, leaf_hash, root_from_proof
 from whitesquare.provenance.reading import read_regular
+from whitesquare.provenance.signatures import BY_DEFAULT, Signatures
 from whitesquare.provenance.times import utc_now
 from whitesquare.provenance.types import DatasetPredicate, Item
 
@@ -49,7 +50,7 @@ def prove(
     trusted: Sequence[TrustedKey],
     *,
     split: str | None = None,
-    threshold: int = 1,
+    asked: Signatures = BY_DEFAULT,
     now: datetime | None = None,
 ) -> Proof:
     """Make the inclusion proof of a sample, and check it against the signed root.
@@ -59,7 +60,7 @@ def prove(
         bundle: bundle or envelope; the manifest lies beside it.
         trusted: the keys that may sign.
         split: needed only where two splits have a sample of that id.
-        threshold: number of different keys that must have signed.
+        asked: how many keys of which roles must have signed.
         now: the time; default: now.
 
     Raises:
@@ -67,7 +68,7 @@ def prove(
         NothingToDoError: bundle or manifest is missing.
         VerificationError: they cannot be trusted.
     """
-    signed = read_dataset(bundle, trusted, now or utc_now(), threshold)
+    signed = read_dataset(bundle, trusted, now or utc_now(), asked)
     leaves: list[bytes] = []
     found: list[tuple[int, Item]] = []
     for index, item in enumerate(read_items(signed.manifest)):

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
 from whitesquare.errors import UsageError
-from whitesquare.provenance.keys import PUBLIC, AskPassword, PublicKey, TrustedKey, load_public
+from whitesquare.provenance.keys import PUBLIC, AskPassword, PublicKey, TrustedKey, key_id, low_s, read_public
 
 
 class RemoteSignature(Protocol):
@@ -51,7 +53,7 @@ class UriSigner:
             raise UsageError(f"Nothing can sign with {self.uri}: {str(error) or type(error).__name__}.") from error
         if not self.key.matches(message, signature):
             raise UsageError(f"{self.uri} does not sign with the key {self.key.name!r}; name its own public key.")
-        return signature
+        return low_s(signature) if isinstance(self.public, EllipticCurvePublicKey) else signature
 
 
 def remote_signer(key: str, ask: AskPassword) -> UriSigner:
@@ -70,7 +72,9 @@ def remote_signer(key: str, ask: AskPassword) -> UriSigner:
     uri, _, public = key.rpartition("#")
     if not uri:
         raise UsageError(f"{key} is no file; for a URI add its public key: {key}#alice{PUBLIC}.")
-    known = load_public(Path(public))
+    # What a key is for is judged by whoever verifies: to sign, its public half is enough.
+    verifies = read_public(Path(public))
+    known = TrustedKey(Path(public).stem, key_id(verifies), verifies)
     try:
         # A hardware module has a PIN, which stands in for the password of a file.
         remote = Remotes.from_priv_key_uri(uri, SSlibKey.from_crypto(known.public, known.keyid), lambda _: ask(uri))

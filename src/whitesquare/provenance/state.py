@@ -1,21 +1,20 @@
 """What was accepted last: an old version of a data set, rightly signed, must not come back as the new one.
 
 A JSON file holds, for each data set, version, time of signing and manifest of the last statement that a verification
-accepted. Nothing is ever accepted that stands before it.
+accepted, and when it did. Nothing is ever accepted that stands before it, nor at a time before that.
 """
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.jsonio import build, write_text
+from whitesquare.provenance.locks import file_lock
 from whitesquare.provenance.strictjson import strict_json
-from whitesquare.provenance.times import from_text
+from whitesquare.provenance.times import from_text, is_future, to_text
 from whitesquare.provenance.types import DatasetPredicate
 
 VARIABLE = "WHITESQUARE_STATE"
@@ -29,11 +28,13 @@ class Accepted:
         version: of the data set.
         signed: UTC time of its signing.
         manifest: SHA-256 of its manifest, hexadecimal.
+        accepted: UTC time at which it was accepted last; empty where that was not written down.
     """
 
     version: int
     signed: str
     manifest: str
+    accepted: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,17 @@ def state_file(path: Path | None = None) -> StateFile:
     return found
 
 
-def check_newer(state: StateFile, predicate: DatasetPredicate, manifest: str) -> None:
-    """Compare a statement with the last one accepted.
+def check_newer(state: StateFile, predicate: DatasetPredicate, manifest: str, now: datetime) -> None:
+    """Compare a statement with the last one accepted, and the clock with all of them.
 
     Raises:
-        VerificationError: it is older, or another one of the same version that is no newer.
+        VerificationError: it is older, or another one of the same version that is no newer; or the clock was set back.
         DataError: the file is damaged.
     """
-    _check(_read(state), state, predicate, manifest)
+    _check(_read(state), state, predicate, manifest, now)
 
 
-def remember(state: StateFile, predicate: DatasetPredicate, manifest: str) -> str:
+def remember(state: StateFile, predicate: DatasetPredicate, manifest: str, now: datetime) -> str:
     """Write down that a statement was accepted, unless a newer one was meanwhile.
 
     Returns:
@@ -87,14 +88,15 @@ def remember(state: StateFile, predicate: DatasetPredicate, manifest: str) -> st
         UsageError: the file that was chosen cannot be written.
     """
     try:
-        with _locked(state.path):
+        with file_lock(state.path.with_name(f".{state.path.name}.lock")):  # the file itself is replaced by writing
             known = _read(state)
-            _check(known, state, predicate, manifest)
+            _check(known, state, predicate, manifest, now)
             last = known.get(predicate.dataset.id)
             if last is None or (last.version, last.signed) < (predicate.dataset.version, predicate.signed):
-                known[predicate.dataset.id] = Accepted(predicate.dataset.version, predicate.signed, manifest)
-                records = {name: asdict(known[name]) for name in sorted(known)}
-                write_text(state.path, json.dumps(records, indent=1) + "\n")
+                last = Accepted(predicate.dataset.version, predicate.signed, manifest)
+            known[predicate.dataset.id] = replace(last, accepted=max(last.accepted, to_text(now)))
+            records = {name: asdict(known[name]) for name in sorted(known)}
+            write_text(state.path, json.dumps(records, indent=1) + "\n")
     except OSError as error:
         reason = f"the state file {state.path} cannot be written ({error.strerror or error})"
         if state.chosen:
@@ -103,7 +105,16 @@ def remember(state: StateFile, predicate: DatasetPredicate, manifest: str) -> st
     return ""
 
 
-def _check(known: dict[str, Accepted], state: StateFile, predicate: DatasetPredicate, manifest: str) -> None:
+def _check(
+    known: dict[str, Accepted], state: StateFile, predicate: DatasetPredicate, manifest: str, now: datetime
+) -> None:
+    latest = max((max(one.signed, one.accepted) for one in known.values()), default="")
+    if latest and is_future(latest, now):
+        raise VerificationError(
+            f"The clock of this machine stands at {to_text(now)}, and {state.path} remembers a statement of {latest}: "
+            "the clock was set back, so nobody can tell what has expired. Set it right, or, if it was wrong before, "
+            "remove that file."
+        )
     last, found = known.get(predicate.dataset.id), predicate.dataset
     if last is None or found.version > last.version:
         return
@@ -144,16 +155,8 @@ def _read(state: StateFile) -> dict[str, Accepted]:
 def _parsed(data: bytes, where: str) -> dict[str, Accepted]:
     found = build(dict[str, Accepted], strict_json(data, where), where=where)
     for one in found.values():
-        from_text(one.signed)
+        for moment in (one.signed, *([one.accepted] if one.accepted else [])):
+            from_text(moment)
         if one.version < 1 or len(one.manifest) != 64:
             raise ValueError(f"found version {one.version} and manifest {one.manifest!r:.70}.")
     return found
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock file beside ``path``: the file itself is replaced whenever it is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -71,14 +71,30 @@ def read_statement(
         NothingToDoError: there is no such file.
         VerificationError: it cannot be trusted, or says something else than was asked for.
     """
-    envelope = read_envelope(read_small(path), str(path))
-    signers = verify(envelope, trusted, now, str(path), threshold)
-    subjects, found, predicate = parse_statement(envelope.payload, str(path))
-    expect_kind(found, kind, path)
+    return check_statement(read_small(path), str(path), kind, trusted, now, threshold)
+
+
+def check_statement(
+    data: bytes,
+    where: str,
+    kind: str | Collection[str],
+    trusted: Sequence[TrustedKey],
+    now: datetime,
+    threshold: int = 1,
+) -> Statement:
+    """Read a signed statement from the bytes of its file, see :func:`read_statement`: for who needs them again.
+
+    Raises:
+        VerificationError: see :func:`read_statement`.
+    """
+    envelope = read_envelope(data, where)
+    signers = verify(envelope, trusted, now, where, threshold)
+    subjects, found, predicate = parse_statement(envelope.payload, where)
+    expect_kind(found, kind, where)
     return Statement(subjects, found, predicate, signers)
 
 
-def expect_kind(found: str, kind: str | Collection[str], path: Path) -> None:
+def expect_kind(found: str, kind: str | Collection[str], where: str) -> None:
     """Refuse a statement of another predicate type than the one, or the several, asked for.
 
     Raises:
@@ -87,7 +103,7 @@ def expect_kind(found: str, kind: str | Collection[str], path: Path) -> None:
     kinds = (kind,) if isinstance(kind, str) else tuple(kind)
     if found not in kinds:
         raise VerificationError(
-            f"{path} states {found!r:.120}; expected {' or '.join(kinds)}, so give the file that does."
+            f"{where} states {found!r:.120}; expected {' or '.join(kinds)}, so give the file that does."
         )
 
 

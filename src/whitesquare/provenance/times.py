@@ -4,6 +4,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from whitesquare.errors import UsageError
 
+SKEW = timedelta(minutes=10)
+"""By how much the clocks of two honest machines may differ."""
+
 _FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -27,6 +30,15 @@ def from_text(text: str) -> datetime:
     if to_text(when) != text:
         raise ValueError(f"the time {text!r:.60} is not written as 2026-01-31T12:00:00.000000Z")
     return when
+
+
+def is_future(text: str, now: datetime) -> bool:
+    """Tell whether a time lies ahead by more than :data:`SKEW`: then somebody's clock is wrong, or was set back.
+
+    Raises:
+        ValueError: see :func:`from_text`.
+    """
+    return from_text(text) > now + SKEW
 
 
 def parse_expiry(text: str, now: datetime) -> datetime:

@@ -15,11 +15,13 @@ from pathlib import Path
 from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.provenance.container_files import expect_sizes
-from whitesquare.provenance.dataset import SignedDataset, read_dataset
+from whitesquare.provenance.dataset import SignedDataset, check_manifest_again, read_dataset
 from whitesquare.provenance.diff import SamePixels, diff
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.listing import FILES, Listing, make_manifest
+from whitesquare.provenance.pins import NO_PINS, Pins
 from whitesquare.provenance.reading import read_regular
+from whitesquare.provenance.signatures import BY_DEFAULT, Signatures
 from whitesquare.provenance.state import StateFile, check_newer, remember
 from whitesquare.provenance.times import utc_now
 from whitesquare.provenance.types import KINDS, Content, DatasetPredicate, Progress, silent
@@ -73,7 +75,8 @@ def verify(
     folder: Path,
     *,
     state: StateFile | None = None,
-    threshold: int = 1,
+    asked: Signatures = BY_DEFAULT,
+    pins: Pins = NO_PINS,
     now: datetime | None = None,
     on_progress: Progress = silent,
 ) -> Verification:
@@ -85,7 +88,8 @@ def verify(
         trusted: the keys that may sign.
         folder: where the list of what was found goes, and of what changed (:data:`CHANGES`); not in the data set.
         state: where it stands what was accepted last; ``None`` accepts any version, and remembers none.
-        threshold: number of different keys that must have signed.
+        asked: how many keys of which roles must have signed.
+        pins: which data set, version and manifest it must be.
         now: the time; default: now.
         on_progress: told how many files are hashed.
 
@@ -96,24 +100,51 @@ def verify(
         MissingDependencyError: the data set needs an extra to be read.
         OSError: the system refused to read or write.
     """
-    started = time.perf_counter()
+    started, now = time.perf_counter(), now or utc_now()
     _check_places(source, folder)
     try:
-        signed = read_dataset(bundle, trusted, now or utc_now(), threshold)
+        signed = read_dataset(bundle, trusted, now, asked)
     except VerificationError as error:
         return Verification(source, False, str(error), seconds=time.perf_counter() - started)
-    found = Verification(source, False, "", False, signed.predicate, signed.sha256, signed.signers)
-    found = replace(found, warnings=_promises_less(signed.predicate))
+    found = _of(source, signed)
     try:
+        pins.check(signed.predicate, signed.sha256, str(bundle))
         if state is not None:
-            check_newer(state, signed.predicate, signed.sha256)
-        found = _compare(found, signed, folder, on_progress)
-        if found.ok and state is not None and (reason := remember(state, signed.predicate, signed.sha256)):
+            check_newer(state, signed.predicate, signed.sha256, now)
+        found = compare(source, signed, folder, on_progress)
+        if found.ok and state is not None and (reason := remember(state, signed.predicate, signed.sha256, now)):
             warning = f"The version that was accepted is not remembered: {reason}. Name a file with --state."
             found = replace(found, warnings=(*found.warnings, warning))
     except VerificationError as error:
         found = replace(found, ok=False, reason=str(error))
     return replace(found, seconds=time.perf_counter() - started)
+
+
+def compare(source: str, signed: SignedDataset, folder: Path, on_progress: Progress = silent) -> Verification:
+    """Compare a data set with a signed one that was read already; see :func:`verify`.
+
+    Args:
+        source: ``mnist``, a folder or an .npz file.
+        signed: what it must be.
+        folder: see :func:`verify`.
+        on_progress: told how many files are hashed.
+
+    Raises:
+        UsageError: there is no such data set.
+        MissingDependencyError: it needs an extra to be read.
+        OSError: the system refused to read or write.
+    """
+    _check_places(source, folder)
+    found = _of(source, signed)
+    try:
+        return _compare(found, signed, folder, on_progress)
+    except VerificationError as error:
+        return replace(found, ok=False, reason=str(error))
+
+
+def _of(source: str, signed: SignedDataset) -> Verification:
+    found = Verification(source, False, "", False, signed.predicate, signed.sha256, signed.signers)
+    return replace(found, warnings=_promises_less(signed.predicate))
 
 
 def _check_places(source: str, folder: Path) -> None:
@@ -157,6 +188,7 @@ def _compare(found: Verification, signed: SignedDataset, folder: Path, on_progre
         counts = diff(
             signed.manifest, folder / _FOUND, folder / CHANGES, positional=positional, same_pixels=same_pixels
         )
+        check_manifest_again(signed)
         some = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
         reasons.insert(0, some or "the root of its tree is another, though every item is the same: sign it again")
         found = replace(found, counts=counts, changes=folder / CHANGES)
