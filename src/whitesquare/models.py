@@ -83,11 +83,13 @@ class Model:
         network: ready to evaluate.
         card: what it is.
         digest: SHA-256, hexadecimal, of the file of weights it was read from; empty if it was read from none.
+        card_digest: the same of the file of its card.
     """
 
     network: nn.Module
     card: ModelCard
     digest: str = ""
+    card_digest: str = ""
 
 
 def _head(features: int, a: Architecture) -> list[nn.Module]:
@@ -278,11 +280,12 @@ def load_model(folder: Path, weights: str = WEIGHTS) -> Model:
             raise DataError(
                 f"{folder} is not a model folder: {path.name} is missing; make one with `whitesquare train`."
             )
-    card = decode(ModelCard, paths[1].read_text(encoding="utf-8", errors="replace"), where=str(paths[1]))
+    said = paths[1].read_bytes()
+    card = decode(ModelCard, said.decode("utf-8", errors="replace"), where=str(paths[1]))
     network = build(card.architecture, seed=0)
     content = paths[0].read_bytes()
     try:
         network.load_state_dict(load(content))
     except (SafetensorError, RuntimeError) as error:
         raise DataError(f"{paths[0]} cannot be loaded as {card.architecture.name!r}: {error}.") from error
-    return Model(network.eval(), card, sha256(content).hexdigest())
+    return Model(network.eval(), card, sha256(content).hexdigest(), sha256(said).hexdigest())

@@ -11,7 +11,7 @@ from whitesquare.jsonio import build
 from whitesquare.layouts import SPLITS, is_plain
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.manifest import count_items
-from whitesquare.provenance.statements import read_statement
+from whitesquare.provenance.statements import read_small, statement_of
 from whitesquare.provenance.times import from_text
 from whitesquare.provenance.types import DATASET_TYPE, LEAF, TREE, DatasetPredicate
 
@@ -61,7 +61,26 @@ def read_dataset(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, thr
         NothingToDoError: there is no such bundle, or no manifest beside it.
         VerificationError: it cannot be trusted, has expired, or the manifest is not the signed one.
     """
-    claim = read_claim(bundle, trusted, now, threshold)
+    return signed_dataset(read_small(bundle), bundle, trusted, now, threshold)
+
+
+def signed_dataset(
+    data: bytes, bundle: Path, trusted: Sequence[TrustedKey], now: datetime, threshold: int = 1
+) -> SignedDataset:
+    """Read a signed data set as :func:`read_dataset` does, of bytes that were read already.
+
+    Args:
+        data: content of the bundle or envelope.
+        bundle: its file; the manifest lies beside it.
+        trusted: see :func:`read_dataset`.
+        now: likewise.
+        threshold: likewise.
+
+    Raises:
+        NothingToDoError: there is no manifest beside the bundle.
+        VerificationError: see :func:`read_dataset`.
+    """
+    claim = claim_of(data, str(bundle), trusted, now, threshold)
     predicate = claim.predicate
     if predicate.expires is not None and now > from_text(predicate.expires):
         raise VerificationError(
@@ -85,14 +104,23 @@ def read_claim(bundle: Path, trusted: Sequence[TrustedKey], now: datetime, thres
         NothingToDoError: there is no such bundle.
         VerificationError: it cannot be trusted.
     """
-    statement = read_statement(bundle, DATASET_TYPE, trusted, now, threshold)
+    return claim_of(read_small(bundle), str(bundle), trusted, now, threshold)
+
+
+def claim_of(data: bytes, where: str, trusted: Sequence[TrustedKey], now: datetime, threshold: int = 1) -> Claim:
+    """Read what is stated about a data set, of bytes that were read already; ``where`` names them in errors.
+
+    Raises:
+        VerificationError: it cannot be trusted.
+    """
+    statement = statement_of(data, where, DATASET_TYPE, trusted, now, threshold)
     try:
-        predicate = build(DatasetPredicate, statement.predicate, where=str(bundle))
+        predicate = build(DatasetPredicate, statement.predicate, where=where)
         if len(statement.subjects) != 1 or statement.subjects[0].name != predicate.manifest.name:
             raise ValueError("its subject is not its manifest")
         _check_predicate(predicate)
     except (DataError, ValueError) as error:
-        raise VerificationError(f"{bundle} is signed, but states nothing about a data set: {error}.") from error
+        raise VerificationError(f"{where} is signed, but states nothing about a data set: {error}.") from error
     return Claim(predicate, statement.subjects[0].sha256, statement.signers)
 
 

@@ -87,7 +87,7 @@ def remember(state: StateFile, predicate: DatasetPredicate, manifest: str) -> st
         UsageError: the file that was chosen cannot be written.
     """
     try:
-        with _locked(state.path):
+        with locked(state.path):
             known = _read(state)
             _check(known, state, predicate, manifest)
             last = known.get(predicate.dataset.id)
@@ -151,7 +151,7 @@ def _parsed(data: bytes, where: str) -> dict[str, Accepted]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock file beside ``path``: the file itself is replaced whenever it is written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("wb") as lock:

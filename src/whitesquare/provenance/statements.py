@@ -71,11 +71,30 @@ def read_statement(
         NothingToDoError: there is no such file.
         VerificationError: it cannot be trusted, or says something else than was asked for.
     """
-    envelope = read_envelope(read_small(path), str(path))
-    signers = verify(envelope, trusted, now, str(path), threshold)
-    subjects, found, predicate = parse_statement(envelope.payload, str(path))
+    return statement_of(read_small(path), str(path), kind, trusted, now, threshold)
+
+
+def statement_of(
+    data: bytes, where: str, kind: str, trusted: Sequence[TrustedKey], now: datetime, threshold: int = 1
+) -> Statement:
+    """Read a signed statement of bytes that were read already; see :func:`read_statement`.
+
+    Args:
+        data: content of the bundle or envelope.
+        where: what they are called in errors.
+        kind: see :func:`read_statement`.
+        trusted: likewise.
+        now: likewise.
+        threshold: likewise.
+
+    Raises:
+        VerificationError: it cannot be trusted, or says something else than was asked for.
+    """
+    envelope = read_envelope(data, where)
+    signers = verify(envelope, trusted, now, where, threshold)
+    subjects, found, predicate = parse_statement(envelope.payload, where)
     if found != kind:
-        raise VerificationError(f"{path} states {found!r:.120}; expected {kind}, so give the file that does.")
+        raise VerificationError(f"{where} states {found!r:.120}; expected {kind}, so give the file that does.")
     return Statement(subjects, found, predicate, signers)
 
 
