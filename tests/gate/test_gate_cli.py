@@ -26,9 +26,10 @@ from .world import ALARM, FULL, NOW, TRAINED, World, digest, keyring, scanned, s
 
 
 @pytest.fixture(autouse=True)
-def _the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def _the_time_and_a_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(times, "utc_now", lambda: NOW)
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("WHITESQUARE_STATE", str(tmp_path / "state" / "accepted.json"))
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_a_model_that_passes(run: Path, policy_file: Path) -> None:
     before = {path.name for path in run.iterdir()}
     found = gate(run, policy_file)
     assert found.exit_code == 0
-    assert found.stdout.startswith("PASSED: 28 of 28 rules passed\n")
+    assert found.stdout.startswith("PASSED: 32 of 32 rules passed\n")
     assert "no proof that there is no poison" in " ".join(found.stdout.split())
     assert {path.name for path in run.iterdir()} == before
 
@@ -65,7 +66,7 @@ def test_a_model_that_fails(tmp_path: Path, policy_file: Path) -> None:
     run = World(scan=scanned(alarms=(ALARM,), verdict="suspicious")).write(tmp_path / "run")
     found = gate(run, policy_file)
     assert found.exit_code == 1
-    assert found.stdout.startswith("FAILED: 27 of 28 rules passed\n")
+    assert found.stdout.startswith("FAILED: 31 of 32 rules passed\n")
 
 
 def test_evidence_that_is_missing_has_an_exit_code_of_its_own(run: Path, policy_file: Path) -> None:
@@ -88,6 +89,7 @@ def test_evidence_that_is_missing_has_an_exit_code_of_its_own(run: Path, policy_
         (("{run}", "--policy", "{policy}", "-o", "yaml"), "no output named 'yaml'"),
         (("{run}", "--policy", "{policy}", "--key", "{tmp}/none.pem"), "There is no key"),
         (("{run}", "--policy", "{policy}", "-o", "json={tmp}"), "names a folder"),
+        (("{run}", "--policy", "{policy}", "--state", "{tmp}/state.json"), "add --key gate.pem"),
         (("{run}", "--init", "{tmp}/new.toml"), "leave the run folder out"),
         (("--init", "{policy}"), "a policy is never overwritten"),
     ],
@@ -119,7 +121,7 @@ def test_every_output_at_once(run: Path, policy_file: Path, tmp_path: Path) -> N
     assert "PASSED" in found.stdout
     assert json.loads((tmp_path / "a.json").read_text())["result"] == "PASSED"
     assert json.loads((tmp_path / "a.sarif").read_text())["version"] == "2.1.0"
-    assert Xml.fromstring((tmp_path / "a.xml").read_text()).get("tests") == "28"
+    assert Xml.fromstring((tmp_path / "a.xml").read_text()).get("tests") == "32"
     assert (tmp_path / "a.md").read_text(encoding="utf-8").startswith("## ")
     assert (tmp_path / "a.vsa.json").is_file()
     assert not (run / VSA).exists()
@@ -142,7 +144,7 @@ def test_without_a_model_no_verdict_is_signed(run: Path, policy_file: Path) -> N
     found = gate(run, policy_file, "--key", keyring() / "gate.pem")
     assert found.exit_code == 3
     assert not (run / VSA).exists()
-    assert "no verdict was signed" in found.stderr
+    assert "No verdict was signed" in found.stderr
 
 
 def test_a_locked_key_is_opened_with_the_password_of_the_environment(

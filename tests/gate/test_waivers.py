@@ -12,9 +12,26 @@ from whitesquare.gate.types import FAILED, MISSING, PASSED, WAIVED, Evidence, Ve
 from whitesquare.gate.waivers import fingerprint
 from whitesquare.provenance.evidence import Figure
 
-from .world import ALARM, FULL, MEASURED, NOW, World, at, digest, gather, good, key, policy, rule, scanned
+from .world import (
+    ALARM,
+    ALARM_KEY,
+    FULL,
+    MEASURED,
+    NOW,
+    ROOT,
+    World,
+    at,
+    digest,
+    gather,
+    good,
+    key,
+    policy,
+    rule,
+    scanned,
+)
 
 OTHER = replace(ALARM, fingerprint="88" * 32, class_name="one", tier="confirmed")
+OTHER_KEY = fingerprint("scan-alarms", (OTHER.fingerprint, OTHER.tier, ROOT))
 
 
 def waiver(key: str, expires: str = "2026-06-30") -> str:
@@ -34,7 +51,7 @@ def judged(evidence: Evidence, *waivers: str, now: Any = NOW) -> Verdict:
 
 
 def test_an_alarm_is_waived_by_its_fingerprint_and_stays_named() -> None:
-    verdict = judged(alarmed(), waiver(ALARM.fingerprint))
+    verdict = judged(alarmed(), waiver(ALARM_KEY))
     found = rule(verdict, "scan-alarms")
     assert found.status == WAIVED
     assert verdict.result == PASSED
@@ -45,16 +62,16 @@ def test_an_alarm_is_waived_by_its_fingerprint_and_stays_named() -> None:
 
 def test_one_waiver_covers_one_alarm() -> None:
     two = shown(alarms=(OTHER, ALARM), verdict="confirmed")
-    verdict = judged(two, waiver(ALARM.fingerprint))
+    verdict = judged(two, waiver(ALARM_KEY))
     found = rule(verdict, "scan-alarms")
     assert found.status == FAILED
-    assert found.fingerprints == (OTHER.fingerprint,)
+    assert found.fingerprints == (OTHER_KEY,)
     assert len(found.waived) == 1
-    assert judged(two, waiver(ALARM.fingerprint), waiver(OTHER.fingerprint)).result == PASSED
+    assert judged(two, waiver(ALARM_KEY), waiver(OTHER_KEY)).result == PASSED
 
 
 def test_a_waiver_counts_to_the_end_of_its_day_and_no_longer() -> None:
-    last = waiver(ALARM.fingerprint, "2026-06-01")
+    last = waiver(ALARM_KEY, "2026-06-01")
     assert judged(alarmed(), last).result == PASSED
     verdict = judged(alarmed(), last, now=NOW + timedelta(hours=12))
     assert rule(verdict, "scan-alarms").status == FAILED

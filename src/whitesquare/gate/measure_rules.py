@@ -107,17 +107,17 @@ def measure_targets(policy: Policy, evidence: Evidence, now: datetime) -> Outcom
         return Outcome(f"{len(said.classes)} classes", expected, (Fault(reason, (*_of(evidence), *unknown)),))
     bound = _bound(policy, said)
     tried = {(one.trigger, one.target) for one in said.asr}
-    triggers = sorted({one.trigger for one in said.asr} | set(policy.measure.triggers))
     faults = []
-    for trigger in triggers:
+    for trigger in sorted({one.trigger for one in said.asr}):
         if missing := sorted(target for target in bound if (trigger, target) not in tried):
             listed = names([repr(said.classes[target]) for target in missing[:5]])
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             reason = f"Under {trigger} nobody measured how often the model answers {listed}{more}."
             faults.append(Fault(reason, (*_of(evidence), trigger, *map(str, missing))))
-    if not bound:
-        faults.append(Fault("The measurement names no class of the model.", _of(evidence)))
-    return Outcome(f"{len({target for _, target in tried})} of {len(said.classes)} classes", expected, tuple(faults))
+    if not bound or not tried:
+        faults.append(Fault("No class was tried as the target.", _of(evidence)))
+    found = f"{len({target for _, target in tried})} of {len(said.classes)} classes"
+    return Outcome(found, expected, tuple(faults), missing=not tried)
 
 
 def measure_attack(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
