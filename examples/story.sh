@@ -21,7 +21,8 @@ evidence() { # DATA ATTESTATION RUN: train on attested bytes, scan them, measure
     --attested "$2/manifest.sigstore.json" --trust keys --key keys/trainer.pem
   whitesquare scan "$1" --attested "$2/manifest.sigstore.json" --trust keys --key keys/scanner.pem \
     -o table -o json="$3/scan.json" -o attestation="$3/scan.sigstore.json" || [ $? = 1 ]
-  whitesquare measure "$3" --data "$1" --trigger $trigger --target 0 --key keys/trainer.pem
+  whitesquare measure "$3" --data "$1" --trigger $trigger --target 0 \
+    --attested "$2/manifest.sigstore.json" --trust keys --key keys/scanner.pem
 }
 
 echo "== Four people, four keys. The policy says what each of them must have signed."
