@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -224,3 +225,46 @@ def test_the_gate_decides_without_numpy(run: Path, policy_file: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("PASSED")
+
+
+def test_a_release_after_a_later_failed_verdict(run: Path, policy_file: Path, tmp_path: Path) -> None:
+    """The state file of both verbs is the same one, wherever it is."""
+    for state in ((), ("--state", tmp_path / "mine.json")):
+        signed = ("--key", keyring() / "gate.pem", *state)
+        assert gate(run, policy_file, *signed).exit_code == 0
+        passed, scan = (run / VSA).read_bytes(), (run / SCAN).read_bytes()
+        (run / SCAN).unlink()
+        times.utc_now = lambda: NOW + timedelta(minutes=1)  # the fixture puts it back
+        assert gate(run, policy_file, *signed).exit_code == 3
+        (run / SCAN).write_bytes(scan)
+        (run / VSA).write_bytes(passed)
+        found = call("release", run, "--to", tmp_path / "out", "--policy", policy_file, *state)
+        assert found.exit_code == 1
+        assert "this model was FAILED" in " ".join(found.stderr.split())
+        assert not (tmp_path / "out").exists()
+        times.utc_now = lambda: NOW
+    assert (tmp_path / "state" / "decided.json").is_file()
+    assert (tmp_path / "mine.json").is_file()
+
+
+def test_a_policy_that_asks_for_data_alone_needs_no_model_and_releases_none(
+    run: Path, policy_file: Path, tmp_path: Path
+) -> None:
+    policy_file.write_text('[keys]\ntrust = "keys"\n[data]\n')
+    (run / "model.safetensors").unlink()
+    found = gate(run, policy_file, "--key", keyring() / "gate.pem")
+    assert found.exit_code == 0
+    assert "data " + digest(World().rows)[:16] in found.stdout
+    assert "no model can be released" in " ".join(found.stdout.split())
+    (run / "model.safetensors").write_bytes(b"any file")
+    found = call("release", run, "--to", tmp_path / "out", "--policy", policy_file)
+    assert found.exit_code == 1
+    assert "no rule of the policy covers the weights" in " ".join(found.stderr.split())
+
+
+def test_what_a_release_leaves_out_is_said(run: Path, policy_file: Path, tmp_path: Path) -> None:
+    (run / "victim.json").write_text("{}\n")
+    found = gate(run, policy_file, "--key", keyring() / "gate.pem", "-o", "table", "-o", f"json={tmp_path / 'a.json'}")
+    assert found.exit_code == 0
+    assert "No rule vouches for victim.json: a release does not hold it." in " ".join(found.stdout.split())
+    assert json.loads((tmp_path / "a.json").read_text())["left_out"] == ["victim.json"]
