@@ -21,7 +21,8 @@ evidence() { # DATA ATTESTATION RUN: train on attested bytes, scan them, measure
     --attested "$2/manifest.sigstore.json" --trust keys --key private/trainer.pem
   whitesquare scan "$1" --attested "$2/manifest.sigstore.json" --trust keys --key private/scanner.pem \
     -o table -o json="$3/scan.json" -o attestation="$3/scan.sigstore.json" || [ $? = 1 ]
-  whitesquare measure "$3" --data "$1" --trigger $trigger --target 0 --key private/trainer.pem
+  whitesquare measure "$3" --data "$1" --trigger $trigger --target 0 \
+    --attested "$2/manifest.sigstore.json" --trust keys --key private/scanner.pem
 }
 
 echo "== Four people, four keys. Everybody knows the public ones; the policy says what each of them must have signed."

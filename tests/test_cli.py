@@ -125,7 +125,7 @@ def test_training_on_data_whitesquare_did_not_write(data, tmp_path):
     assert run("train", data, "--epochs", 1, "-o", tmp_path / "x").returncode == 0
     asked = run("measure", tmp_path / "x")
     assert asked.returncode == 2
-    assert "--trigger patch:size=2,corner=br,margin=1 --target 0" in asked.stderr
+    assert "--trigger patch:size=2,corner=br,margin=1" in asked.stderr
     found = run("measure", tmp_path / "x", "--trigger", "patch:size=2,corner=br,margin=1", "--target", 0, "-o", "json")
     assert json.loads(found.stdout)["target"] == 0
 

@@ -13,7 +13,7 @@ from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.estimates import over_victims, share
 from whitesquare.gallery import example_position
 from whitesquare.label_check import label_check, thumbnails
-from whitesquare.measure import label_consistency, measure, predict, prepare
+from whitesquare.measure import label_consistency, measure, predict, prepare, try_triggers, worst_of
 from whitesquare.models import Architecture, Model, ModelCard
 from whitesquare.recipes import Recipe
 from whitesquare.rows import make_row
@@ -165,3 +165,23 @@ def test_a_small_fixed_run_gives_its_golden_figures(attack, accuracy, success, s
     # The tolerance is what other processors and thread counts may round to, measured over seeds and precisions.
     assert found.ca.value == pytest.approx(accuracy, abs=0.01)
     assert found.asr.value == pytest.approx(success, abs=0.015)
+
+
+def test_the_answers_are_asked_once_and_counted_for_every_target(monkeypatch):
+    asked = []
+    monkeypatch.setattr("whitesquare.measure.predict", lambda model, images: asked.append(1) or predict(model, images))
+    triggers = (Patch(), Patch(size=3))
+    found = try_triggers(reader(), written([0, 0, 1, 1, 2, 3]), triggers, None)
+    assert len(asked) == 3  # the clean images once, and once under each trigger
+    for one, trigger in zip(found, triggers, strict=True):
+        assert one.result.target == worst_of(one.asr) == 0
+        for target in range(4):
+            alone = measure(reader(), prepare(written([0, 0, 1, 1, 2, 3]), trigger, target))
+            assert one.asr[target] == alone.asr
+    (other,) = try_triggers(reader(), written([0, 1, 2, 3]), (Patch(),), 3)
+    assert (other.result.target, other.result.asr.value, worst_of(other.asr)) == (3, 0.0, 0)
+
+
+def test_a_class_that_all_images_have_is_no_target():
+    (found,) = try_triggers(reader(), written([1, 1]), (Patch(),), None)
+    assert set(found.asr) == {0, 2, 3}

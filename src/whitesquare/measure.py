@@ -4,7 +4,8 @@ Attack success counts *targeted* success on test images *outside* the target cla
 that is called by its name is no success, and an error in another direction is not one either.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -96,9 +97,54 @@ def predict(model: Model, images: UInt8Array) -> FloatArray:
     return outputs
 
 
+@dataclass(frozen=True)
+class Answers:
+    """Logits ``(N, K)`` of a victim on the clean and on the triggered images of a test set."""
+
+    clean: FloatArray
+    triggered: FloatArray
+
+
+def answer(model: Model, test: TestSet, clean: FloatArray | None = None) -> Answers:
+    """Let a victim answer a prepared test set.
+
+    Args:
+        model: the victim.
+        test: the test set.
+        clean: its logits on the clean images, if they are known.
+
+    Raises:
+        DataError: see :func:`predict`.
+    """
+    return Answers(predict(model, test.images) if clean is None else clean, predict(model, test.triggered))
+
+
+def successes(answers: Answers, labels: IntArray) -> dict[int, Estimate]:
+    """Return the attack success rate for every class as the target: the answers are the same for all of them.
+
+    A class to which all images belong has none: there is nothing to attack.
+    """
+    given, classes = answers.triggered.argmax(1), answers.triggered.shape[1]
+    turned = np.bincount(given[given != labels], minlength=classes)
+    outside = len(labels) - np.bincount(labels, minlength=classes)
+    return {
+        target: share("asr", int(turned[target]), int(outside[target])) for target in range(classes) if outside[target]
+    }
+
+
+def worst_of(asr: Mapping[int, Estimate]) -> int:
+    """Return the target that the largest share of the other images turns to."""
+    return max(asr, key=lambda target: asr[target].value)
+
+
 def measure(model: Model, test: TestSet) -> VictimResult:
     """Measure one victim on a prepared test set."""
-    clean, triggered = predict(model, test.images), predict(model, test.triggered)
+    return judge(model, test, answer(model, test))
+
+
+def judge(model: Model, test: TestSet, found: Answers) -> VictimResult:
+    """Measure one victim by the answers that it gave to a prepared test set."""
+    clean, triggered = found.clean, found.triggered
     answers, attacked = triggered.argmax(1), test.attacked
     example = example_position(test.labels, test.target)
     success = answers == test.target
@@ -120,6 +166,47 @@ def measure(model: Model, test: TestSet) -> VictimResult:
         trained_on=model.card.trained_on,
         example=_view(test.classes, clean[example], triggered[example]),
     )
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a victim does under one trigger: everything for one target, and the success rate for every class.
+
+    Attributes:
+        result: for the target asked for, else for the worst.
+        asr: by target class (a label).
+    """
+
+    result: VictimResult
+    asr: dict[int, Estimate]
+
+
+def try_triggers(
+    model: Model, dataset: ImageDataset, triggers: Sequence[Trigger], target: int | None
+) -> tuple[Tried, ...]:
+    """Measure one victim under every trigger and for every class as the target; it answers each image once.
+
+    Args:
+        model: the victim.
+        dataset: the test images.
+        triggers: what to stamp on them.
+        target: class (a label) that the results are of; ``None`` for the worst under each trigger.
+
+    Raises:
+        NothingToDoError: see :func:`prepare`.
+        UsageError: likewise.
+        DataError: see :func:`predict`.
+    """
+    found, clean = [], None
+    for trigger in triggers:
+        first = next((label for label in range(len(dataset.classes)) if np.any(dataset.labels != label)), 0)
+        test = prepare(dataset, trigger, first if target is None else target)
+        answers = answer(model, test, clean)
+        clean = answers.clean
+        asr = successes(answers, test.labels)
+        shown = worst_of(asr) if target is None else target
+        found.append(Tried(judge(model, replace(test, target=shown), answers), asr))
+    return tuple(found)
 
 
 def label_consistency(judge: Model, content: UInt8Array, labels: IntArray) -> Estimate:

@@ -68,11 +68,13 @@ class Model:
         network: ready to evaluate.
         card: what it is.
         digest: SHA-256, hexadecimal, of the file of weights it was read from; empty if it was read from none.
+        card_digest: the same of the file of its card.
     """
 
     network: nn.Module
     card: ModelCard
     digest: str = ""
+    card_digest: str = ""
 
 
 def restore(card: ModelCard, state: dict[str, NDArray[Any]]) -> Model:
@@ -108,7 +110,8 @@ def load_model(folder: Path, weights: str = WEIGHTS) -> Model:
             raise DataError(
                 f"{folder} is not a model folder: {path.name} is missing; make one with `whitesquare train`."
             )
-    card = _read_card(paths[1])
+    said = read_small(paths[1], _MAX_CARD)
+    card = _read_card(said, paths[1])
     size = sum(tensor.nbytes for tensor in outline(card.architecture).values())
     content = read_weights(paths[0], size, card.architecture.name)
     network = build(card.architecture, seed=0)
@@ -116,12 +119,12 @@ def load_model(folder: Path, weights: str = WEIGHTS) -> Model:
         network.load_state_dict(load(content))
     except (SafetensorError, RuntimeError) as error:
         raise DataError(f"{paths[0]} cannot be loaded as {card.architecture.name!r}: {error}.") from error
-    return Model(network.eval(), card, sha256(content).hexdigest())
+    return Model(network.eval(), card, sha256(content).hexdigest(), sha256(said).hexdigest())
 
 
-def _read_card(path: Path) -> ModelCard:
+def _read_card(said: bytes, path: Path) -> ModelCard:
     """Read a card, and refuse one that describes no model before anything is made of it."""
-    card = decode(ModelCard, read_small(path, _MAX_CARD).decode("utf-8", "replace"), where=str(path))
+    card = decode(ModelCard, said.decode("utf-8", "replace"), where=str(path))
     try:
         outline(card.architecture)
     except UsageError as error:

@@ -7,17 +7,18 @@ from pathlib import Path
 import whitesquare
 from whitesquare.data import held, open_dataset
 from whitesquare.data.decode import decoder
-from whitesquare.errors import UsageError
+from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.folders import check_output, output_folder
 from whitesquare.jsonio import encode, write_text
 from whitesquare.machine import code_digest, versions
-from whitesquare.measure import measure, prepare
+from whitesquare.measure import Tried, try_triggers
 from whitesquare.models import CARD, WEIGHTS, Model, load_model, save_model
 from whitesquare.provenance.attested import Attested, copy_attestation
 from whitesquare.provenance.consumed import Consumed, Reading
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.evidence import (
     EVIDENCE,
+    FORMAT,
     MEASURE,
     PROVENANCE,
     Figure,
@@ -36,7 +37,7 @@ from whitesquare.recipes import Recipe
 from whitesquare.runs import VICTIM, find_run, read_manifest
 from whitesquare.train import train
 from whitesquare.triggers import parse_trigger
-from whitesquare.types import Estimate, ImageDataset, Progress, VictimResult, silent
+from whitesquare.types import Estimate, ImageDataset, Progress, silent
 
 
 def make_victim(
@@ -115,16 +116,16 @@ def measure_victim(
     data: str | None = None,
     attested: Attested | None = None,
     signer: Signer | None = None,
-) -> list[VictimResult]:
+) -> tuple[Tried, ...]:
     """Measure a model folder, and keep the result under the first trigger in it for the report.
 
     Triggers, target and test images default to those of the run the model lies in; test images, failing that, to the
-    data set the model was trained on.
+    data set the model was trained on. What is signed covers every class as the target, whichever is shown.
 
     Args:
         folder: the model.
         triggers: specs of the triggers to try.
-        target: class (a label) that they aim at.
+        target: class (a label) to show; without one, and outside a run, that which the most images turn to.
         data: data set with the test images.
         attested: measure on nothing but the test split of this.
         signer: signs what the model does; the statement is kept in the folder too.
@@ -133,8 +134,9 @@ def measure_victim(
         What the model does under each trigger.
 
     Raises:
-        UsageError: no trigger or target is given and the model lies in no run; or the target is no class.
-        DataError: the model or the test images cannot be read.
+        UsageError: no trigger is given and the model lies in no run; or the target is no class.
+        DataError: the model or the test images cannot be read, or know other classes.
+        NothingToDoError: there is no test image outside a class that must be tried as the target.
         VerificationError: a test image is not the attested one.
     """
     model = load_model(folder)
@@ -143,15 +145,34 @@ def measure_victim(
     if manifest is not None:
         triggers = triggers or [manifest.trigger]
         target = manifest.target if target is None else target
-    if not triggers or target is None:
+    if not triggers:
         raise UsageError(
-            f"{folder} does not lie in a run folder, so its trigger and target are not known; give them: "
-            "--trigger patch:size=2,corner=br,margin=1 --target 0"
+            f"{folder} does not lie in a run folder, so its trigger is not known; give it: "
+            "--trigger patch:size=2,corner=br,margin=1"
         )
-    if not 0 <= target < len(model.card.classes):
+    if target is not None and not 0 <= target < len(model.card.classes):
         raise UsageError(f"The target class must be in 0..{len(model.card.classes) - 1}; got {target}.")
-    source = data or (str(run) if run else model.card.source)
     chosen = [parse_trigger(trigger) for trigger in triggers]
+    test, consumed = _test_images(model, data or (str(run) if run else model.card.source), attested, signer)
+    found = try_triggers(model, test, chosen, target)
+    text = encode(found[0].result)
+    evidence = _measurement(model, found, consumed) if signer is not None and consumed is not None else None
+    write_text(folder / VICTIM, text)
+    if signer is not None and evidence is not None:
+        subjects = [
+            Subject(WEIGHTS, model.digest),
+            # The card says what each output means: weights with another card are another model.
+            Subject(CARD, model.card_digest),
+            Subject(VICTIM, sha256(text.encode()).hexdigest()),
+        ]
+        write_statement(folder / MEASURE, subjects, TEST_RESULT_TYPE, measure_predicate(evidence), signer)
+    return found
+
+
+def _test_images(
+    model: Model, source: str, attested: Attested | None, signer: Signer | None
+) -> tuple[ImageDataset, Consumed | None]:
+    """Read the test images, and what of them was read where that is to be held against an attestation or signed."""
     reading = None
     if attested is not None:
         expect_sizes(source, attested.signed)
@@ -160,27 +181,48 @@ def measure_victim(
         reading = Reading(test, "test", attested.signed if attested else None)
         test = reading.dataset
     test = held(test)
-    if len(test.classes) != len(model.card.classes):
+    known = model.card.classes
+    if len(known) != (outputs := model.card.architecture.classes):
+        raise DataError(f"The card of the model names {len(known)} classes and its network has {outputs} outputs.")
+    if len(test.classes) != len(known):
         raise UsageError(
-            f"The model knows {len(model.card.classes)} classes and the test images of {source} have "
-            f"{len(test.classes)}; measure it on the data it was made for."
+            f"The model knows {len(known)} classes and the test images of {source} have {len(test.classes)}; measure "
+            "it on the data it was made for."
         )
-    consumed = reading.consumed() if reading else None
-    results = [measure(model, prepare(test, trigger, target)) for trigger in chosen]
-    write_text(folder / VICTIM, encode(results[0]))
-    if signer is not None and consumed is not None:
-        predicate = measure_predicate(_measurement(results, consumed))
-        write_statement(folder / MEASURE, [Subject(WEIGHTS, model.digest)], TEST_RESULT_TYPE, predicate, signer)
-    return results
+    if test.classes != known and sorted(test.classes) == sorted(known):
+        raise DataError(
+            f"The model knows the classes in another order ({', '.join(known):.120}) than the test images of {source} "
+            f"({', '.join(test.classes):.120}), so its answers would be misread; give the model that was trained on "
+            "such data."
+        )
+    return test, reading.consumed() if reading else None
 
 
-def _measurement(results: Sequence[VictimResult], consumed: Consumed) -> MeasureEvidence:
+def _measurement(model: Model, found: Sequence[Tried], consumed: Consumed) -> MeasureEvidence:
+    """Say what was measured, for every class as the target.
+
+    Raises:
+        NothingToDoError: all images are of one class, so that it cannot be a target.
+    """
+    classes = model.card.classes
+    for one in found:
+        if missing := [name for label, name in enumerate(classes) if label not in one.asr]:
+            raise NothingToDoError(
+                f"A signed measurement tries every class as the target, and all test images are of the class "
+                f"{missing[0]!r:.60}; give images of other classes as well."
+            )
     return MeasureEvidence(
-        ca=_figure(results[0].ca),
-        asr=tuple(TriggerFigure(one.trigger, one.target, _figure(one.asr)) for one in results),
+        ca=_figure(found[0].result.ca),
+        asr=tuple(
+            TriggerFigure(one.result.trigger, target, _figure(asr))
+            for one in found
+            for target, asr in sorted(one.asr.items())
+        ),
         test_root=consumed.root,
         version=whitesquare.__version__,
         finished=to_text(utc_now()),
+        format=FORMAT,
+        classes=classes,
     )
 
 

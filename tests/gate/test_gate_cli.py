@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -26,9 +27,10 @@ from .world import ALARM, FULL, NOW, TRAINED, World, digest, keyring, scanned, s
 
 
 @pytest.fixture(autouse=True)
-def _the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def _the_time_and_a_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(times, "utc_now", lambda: NOW)
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("WHITESQUARE_STATE", str(tmp_path / "state" / "accepted.json"))
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def test_a_model_that_passes(run: Path, policy_file: Path) -> None:
     before = {path.name for path in run.iterdir()}
     found = gate(run, policy_file)
     assert found.exit_code == 0
-    assert found.stdout.startswith("PASSED: 28 of 28 rules passed\n")
+    assert found.stdout.startswith("PASSED: 32 of 32 rules passed\n")
     assert "no proof that there is no poison" in " ".join(found.stdout.split())
     assert {path.name for path in run.iterdir()} == before
 
@@ -65,7 +67,7 @@ def test_a_model_that_fails(tmp_path: Path, policy_file: Path) -> None:
     run = World(scan=scanned(alarms=(ALARM,), verdict="suspicious")).write(tmp_path / "run")
     found = gate(run, policy_file)
     assert found.exit_code == 1
-    assert found.stdout.startswith("FAILED: 27 of 28 rules passed\n")
+    assert found.stdout.startswith("FAILED: 31 of 32 rules passed\n")
 
 
 def test_evidence_that_is_missing_has_an_exit_code_of_its_own(run: Path, policy_file: Path) -> None:
@@ -88,6 +90,7 @@ def test_evidence_that_is_missing_has_an_exit_code_of_its_own(run: Path, policy_
         (("{run}", "--policy", "{policy}", "-o", "yaml"), "no output named 'yaml'"),
         (("{run}", "--policy", "{policy}", "--key", "{tmp}/none.pem"), "There is no key"),
         (("{run}", "--policy", "{policy}", "-o", "json={tmp}"), "names a folder"),
+        (("{run}", "--policy", "{policy}", "--state", "{tmp}/state.json"), "add --key gate.pem"),
         (("{run}", "--init", "{tmp}/new.toml"), "leave the run folder out"),
         (("--init", "{policy}"), "a policy is never overwritten"),
     ],
@@ -119,7 +122,7 @@ def test_every_output_at_once(run: Path, policy_file: Path, tmp_path: Path) -> N
     assert "PASSED" in found.stdout
     assert json.loads((tmp_path / "a.json").read_text())["result"] == "PASSED"
     assert json.loads((tmp_path / "a.sarif").read_text())["version"] == "2.1.0"
-    assert Xml.fromstring((tmp_path / "a.xml").read_text()).get("tests") == "28"
+    assert Xml.fromstring((tmp_path / "a.xml").read_text()).get("tests") == "32"
     assert (tmp_path / "a.md").read_text(encoding="utf-8").startswith("## ")
     assert (tmp_path / "a.vsa.json").is_file()
     assert not (run / VSA).exists()
@@ -142,7 +145,7 @@ def test_without_a_model_no_verdict_is_signed(run: Path, policy_file: Path) -> N
     found = gate(run, policy_file, "--key", keyring() / "gate.pem")
     assert found.exit_code == 3
     assert not (run / VSA).exists()
-    assert "no verdict was signed" in found.stderr
+    assert "No verdict was signed" in found.stderr
 
 
 def test_a_locked_key_is_opened_with_the_password_of_the_environment(
@@ -222,3 +225,46 @@ def test_the_gate_decides_without_numpy(run: Path, policy_file: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("PASSED")
+
+
+def test_a_release_after_a_later_failed_verdict(run: Path, policy_file: Path, tmp_path: Path) -> None:
+    """The state file of both verbs is the same one, wherever it is."""
+    for state in ((), ("--state", tmp_path / "mine.json")):
+        signed = ("--key", keyring() / "gate.pem", *state)
+        assert gate(run, policy_file, *signed).exit_code == 0
+        passed, scan = (run / VSA).read_bytes(), (run / SCAN).read_bytes()
+        (run / SCAN).unlink()
+        times.utc_now = lambda: NOW + timedelta(minutes=1)  # the fixture puts it back
+        assert gate(run, policy_file, *signed).exit_code == 3
+        (run / SCAN).write_bytes(scan)
+        (run / VSA).write_bytes(passed)
+        found = call("release", run, "--to", tmp_path / "out", "--policy", policy_file, *state)
+        assert found.exit_code == 1
+        assert "this model was FAILED" in " ".join(found.stderr.split())
+        assert not (tmp_path / "out").exists()
+        times.utc_now = lambda: NOW
+    assert (tmp_path / "state" / "decided.json").is_file()
+    assert (tmp_path / "mine.json").is_file()
+
+
+def test_a_policy_that_asks_for_data_alone_needs_no_model_and_releases_none(
+    run: Path, policy_file: Path, tmp_path: Path
+) -> None:
+    policy_file.write_text('[keys]\ntrust = "keys"\n[data]\n')
+    (run / "model.safetensors").unlink()
+    found = gate(run, policy_file, "--key", keyring() / "gate.pem")
+    assert found.exit_code == 0
+    assert "data " + digest(World().rows)[:16] in found.stdout
+    assert "no model can be released" in " ".join(found.stdout.split())
+    (run / "model.safetensors").write_bytes(b"any file")
+    found = call("release", run, "--to", tmp_path / "out", "--policy", policy_file)
+    assert found.exit_code == 1
+    assert "no rule of the policy covers the weights" in " ".join(found.stderr.split())
+
+
+def test_what_a_release_leaves_out_is_said(run: Path, policy_file: Path, tmp_path: Path) -> None:
+    (run / "victim.json").write_text("{}\n")
+    found = gate(run, policy_file, "--key", keyring() / "gate.pem", "-o", "table", "-o", f"json={tmp_path / 'a.json'}")
+    assert found.exit_code == 0
+    assert "No rule vouches for victim.json: a release does not hold it." in " ".join(found.stdout.split())
+    assert json.loads((tmp_path / "a.json").read_text())["left_out"] == ["victim.json"]

@@ -67,6 +67,10 @@ def test_what_is_not_written_has_safe_defaults() -> None:
     assert found.scan.fail_on == "suspicious"
     assert "model-free" not in found.scan.modes
     assert found.scan.allow_not_run == ()
+    assert not found.scan.allow_reference
+    assert found.measure.targets == ()
+    assert found.measure.attested_test
+    assert found.measure.signed_by == ("scanner",)
     assert found.trust is None
 
 
@@ -82,7 +86,7 @@ REFUSED = {
     "scan without data": ("[scan]", "add [data]"),
     "training without data": ("[training]", "add [data]"),
     "attested test without data": ("[measure]\nmin_clean_accuracy=0.9\nattested_test=true", "add [data]"),
-    "measure of nothing": ("[measure]\nmin_images = 3", "asks for nothing"),
+    "measure of nothing": ("[measure]\nattested_test = false\nmin_images = 3", "asks for nothing"),
     "text for a number": (BASE + "[scan]\nmax_age_days = '30'", "max_age_days is '30'; expected a number"),
     "truth for a number": (BASE + "[scan]\nmax_age_days = true", "expected a number"),
     "truth for a whole number": (BASE + "min_version = true", "expected a whole number"),
@@ -90,7 +94,10 @@ REFUSED = {
     "not a number": (BASE + "[scan]\nmax_age_days = nan", "expected a number"),
     "for ever": (BASE + "[scan]\nmax_age_days = inf", "expected a number"),
     "no time at all": (BASE + "[scan]\nmax_age_days = 0", "more than 0"),
-    "unknown tier": (BASE + "[scan]\nfail_on = 'never'", "one of confirmed, suspicious, review"),
+    "unknown tier": (BASE + "[scan]\nfail_on = 'never'", "one of confirmed, suspicious"),
+    "a tier that is no alarm": (BASE + "[scan]\nfail_on = 'review'", "never an alarm"),
+    "an attested test by default, without data": ("[measure]\nmin_clean_accuracy=0.9", "attested_test = false"),
+    "a target twice": (BASE + "[measure]\nmin_clean_accuracy=0.9\ntargets=['a', 'a']", "each once"),
     "unknown mode": (BASE + "[scan]\nmodes = ['blind']", "model-free"),
     "no mode": (BASE + "[scan]\nmodes = []", "some of"),
     "text for a list": (BASE + "[scan]\nrequire_detectors = 'strip'", "expected a list"),

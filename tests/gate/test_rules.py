@@ -13,7 +13,7 @@ from whitesquare.gate import rules
 from whitesquare.gate.rules import RULES, decide
 from whitesquare.gate.settings import Policy
 from whitesquare.gate.types import FAILED, MISSING, PASSED, Evidence, FileState, Outcome
-from whitesquare.provenance.evidence import SCAN_REPORT, Figure, TriggerFigure
+from whitesquare.provenance.evidence import SCAN_REPORT, Figure, ReferenceRecord, TriggerFigure
 from whitesquare.provenance.statements import Subject
 from whitesquare.provenance.times import from_text, to_text
 
@@ -69,12 +69,13 @@ def data(**changes: Any) -> Change:
 
 
 def attacked(low: float, value: float, high: float, n: int = 9000) -> Change:
-    return measured(asr=(TriggerFigure(TRIGGER, 0, Figure(value, low, high, n)),))
+    return measured(asr=(TriggerFigure(TRIGGER, 0, Figure(value, low, high, n)), MEASURED.asr[1]))
 
 
 EXPIRED = replace(key("alice"), not_after=NOW - timedelta(seconds=1))
 FUTURE = replace(key("alice"), not_before=NOW + timedelta(days=1))
 DAY = timedelta(days=1)
+REFERENCE = ReferenceRecord("11" * 32, "22" * 32, 50, "train", (key("alice").keyid, key("bob").keyid))
 
 FAULTS: list[tuple[str, str, Change]] = [
     ("model-present", "unreadable", lambda found: replace(found, model=FileState("m", problem="no file"))),
@@ -117,6 +118,19 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("scan-alarms", "of an unknown tier", scan(alarms=(replace(ALARM, tier="harmless"),), verdict="nothing found")),
     ("scan-alarms", "denied by the verdict", scan(alarms=(replace(ALARM, tier="review"),), verdict="nothing found")),
     ("scan-alarms", "verdict without alarm", scan(verdict="confirmed")),
+    ("scan-alarms", "nothing was decided", scan(verdict="not decided")),
+    ("scan-alarms", "nothing was checked", scan(verdict="not checked")),
+    ("scan-alarms", "an alarm, and nothing was decided", scan(
+        alarms=(replace(ALARM, tier="review"),), verdict="not decided")),
+    ("scan-model", "another model", scan(mode="given model", model="99" * 32)),
+    ("scan-model", "no digest of the given one", scan(mode="given model")),
+    ("scan-model", "its own, and one was given", scan(model=digest(b"weights"))),
+    ("scan-model", "given before format 2", scan(mode="given model", format=1, learned=None)),
+    ("scan-model", "does not say what it learned", scan(learned=None)),
+    ("scan-model", "learned nothing", scan(learned=Figure(0.51, 0.49, 0.53, 2000))),
+    ("scan-model", "no share", scan(learned=Figure(float("nan"), 0.9, 1.0, 2000))),
+    ("scan-reference", "one was used", scan(reference=REFERENCE)),
+    ("scan-reference", "before format 2", scan(format=1, learned=None)),
     ("training-signed", "by the scanner", by("training", key("carol"))),
     ("training-model", "swapped", lambda found: replace(found, model=FileState("m", "99" * 32))),
     ("training-data", "another manifest", trained(manifest="99" * 32)),
@@ -126,6 +140,15 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("training-code", "other code", trained(code="99" * 32)),
     ("measure-signed", "by the data's owner", by("measure", key("alice"))),
     ("measure-model", "of another model", about("measure", "99" * 32)),
+    ("measure-model", "without the card", about("measure", digest(b"weights"))),
+    ("measure-classes", "permuted", measured(classes=("1", "0"))),
+    ("measure-classes", "one more", measured(classes=("0", "1", "2"))),
+    ("measure-classes", "before format 2", measured(format=1, classes=())),
+    ("measure-targets", "one of two", measured(asr=MEASURED.asr[:1])),
+    ("measure-targets", "another one under a second trigger", measured(
+        asr=(*MEASURED.asr, TriggerFigure("x", 0, MEASURED.asr[0].asr)))),
+    ("measure-targets", "before format 2", measured(format=1, classes=())),
+    ("measure-targets", "of no class", measured(classes=())),
     ("measure-test", "other images", measured(test_root="99" * 32)),
     ("measure-test", "none named", measured(test_root="")),
     ("measure-test", "no signed test split", data(splits={"train": DATASET.splits["train"]})),
@@ -145,7 +168,8 @@ LACKS: list[tuple[str, str, Change]] = [
     ("model-present", "no file", lambda found: replace(found, model=FileState("model.safetensors"))),
     ("scan-report", "no file", lambda found: replace(
         found, files=found.files | {SCAN_REPORT: FileState(SCAN_REPORT)})),
-    ("measure-triggers", "not tried", measured(asr=(TriggerFigure("other", 0, MEASURED.asr[0].asr),))),
+    ("measure-triggers", "not tried", measured(
+        asr=tuple(replace(one, trigger="other") for one in MEASURED.asr))),
     ("measure-triggers", "none tried", measured(asr=())),
 ]  # fmt: skip
 
@@ -203,7 +227,7 @@ def test_without_a_part_every_rule_that_needs_it_fails(part: str, missing: bool)
 
 
 def test_rules_that_need_nothing_of_the_kind_are_judged_alone() -> None:
-    text = "[measure]\nmin_clean_accuracy = 0.9"
+    text = "[measure]\nmin_clean_accuracy = 0.9\nattested_test = false"
     verdict = decide(policy(text), good(), NOW)
     assert set(statuses(verdict)) == {
         "model-present", "measure-signed", "measure-model", "measure-images", "measure-accuracy",
@@ -224,7 +248,10 @@ def test_a_rule_that_breaks_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_bounds_are_inclusive_and_the_worse_end_counts() -> None:
-    figures = {"ca": Figure(0.99, 0.95, 0.995, 1000), "asr": (TriggerFigure(TRIGGER, 0, Figure(0.05, 0.0, 0.1, 1000)),)}
+    figures = {
+        "ca": Figure(0.99, 0.95, 0.995, 1000),
+        "asr": tuple(TriggerFigure(TRIGGER, target, Figure(0.05, 0.0, 0.1, 1000)) for target in (0, 1)),
+    }
     just = measured(**figures)(good())
     assert decide(policy(), just, NOW).result == PASSED
 
@@ -238,9 +265,7 @@ def test_the_tier_that_fails_is_the_policys() -> None:
     text = FULL.replace("seed = 0", 'seed = 0\nfail_on = "confirmed"')
     suspicious = scan(alarms=(ALARM,), verdict="suspicious")(good())
     assert decide(policy(text), suspicious, NOW).result == PASSED
-    text = FULL.replace("seed = 0", 'seed = 0\nfail_on = "review"')
     review = scan(alarms=(replace(ALARM, tier="review"),), verdict="review")(good())
-    assert decide(policy(text), review, NOW).result == FAILED
     assert decide(policy(), review, NOW).result == PASSED
 
 

@@ -18,13 +18,15 @@ import pytest
 
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
 from whitesquare.gate.collect import collect
+from whitesquare.gate.expiry import expiry
 from whitesquare.gate.release import NAMES, release
 from whitesquare.gate.rules import decide
 from whitesquare.gate.settings import Policy
 from whitesquare.gate.types import FAILED, PASSED
-from whitesquare.gate.vsa import LEVELS, read_vsa, trust_digest, vsa_predicate, write_vsa
+from whitesquare.gate.vsa import LEVELS, read_vsa, subject_of, trust_digest, vsa_predicate, write_vsa
 from whitesquare.provenance.dsse import encode_bundle, read_envelope, sign
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, VSA
+from whitesquare.provenance.state import StateFile
 from whitesquare.provenance.statements import VSA_TYPE, Subject, encode_statement
 from whitesquare.provenance.types import ENVELOPE
 
@@ -43,8 +45,15 @@ def gated(run: Path, asked: Policy | None = None, by: str = "gate", now: datetim
     asked = asked or policy()
     evidence = collect(run, trusted(), now)
     verdict = decide(asked, evidence, now)
-    write_vsa(run / VSA, vsa_predicate(verdict, asked, evidence, trusted()), verdict.model, signer(by))
+    ends = expiry(verdict, asked, evidence, signer(by).keyid, now)
+    write_vsa(run / VSA, vsa_predicate(verdict, asked, evidence, ends), subject_of(verdict, asked), signer(by))
     return run
+
+
+def let_go(run: Path, to: Path, asked: Policy | None = None, keys: Any = None, now: datetime = NOW) -> tuple[str, ...]:
+    """Release, with a memory of its own."""
+    memory = StateFile(to.parent / "state" / "decided.json", True)
+    return release(run, to, asked or policy(), trusted() if keys is None else keys, now, memory).files
 
 
 def statement(run: Path) -> dict[str, Any]:
@@ -104,24 +113,21 @@ def test_a_failed_verdict_has_it_too(tmp_path: Path) -> None:
 
 
 def test_levels_are_only_of_what_was_asked(run: Path) -> None:
-    gated(run, policy("[data]\n[measure]\nmin_clean_accuracy = 0.9"))
+    gated(run, policy("[data]\n[measure]\nmin_clean_accuracy = 0.9\nattested_test = true"))
     assert check_form(statement(run))["verifiedLevels"] == ["WHITESQUARE_DATA_SIGNED", "WHITESQUARE_MODEL_MEASURED"]
 
 
 def test_there_is_no_verdict_about_nothing(run: Path) -> None:
     (run / MODEL).unlink()
     with pytest.raises(NothingToDoError, match="nothing to sign"):
-        gated_without_model(run)
-
-
-def gated_without_model(run: Path) -> None:
-    write_vsa(run / VSA, {}, "", signer("gate"))
+        gated(run)
 
 
 def test_a_verdict_is_read_back(run: Path) -> None:
     summary = read_vsa(gated(run) / VSA, trusted(), NOW)
-    assert (summary.result, summary.model) == (PASSED, digest(World().weights))
-    assert summary.files[MODEL] == summary.model
+    assert (summary.result, summary.subject, summary.sha256) == (PASSED, MODEL, digest(World().weights))
+    assert summary.files[MODEL] == summary.sha256
+    assert summary.expires == NOW + timedelta(days=7)
     assert [one.name for one in summary.signers] == ["gate"]
     assert summary.verified == NOW
 
@@ -136,35 +142,35 @@ def test_which_keys_are_trusted_is_a_digest_of_all_that_matters() -> None:
 
 def test_a_release_holds_the_model_its_evidence_and_the_verdict(run: Path, tmp_path: Path) -> None:
     to = tmp_path / "out" / "release"
-    copied = release(gated(run), to, policy(), trusted(), NOW)
+    copied = let_go(gated(run), to)
     assert set(copied) == set(NAMES)
     assert {path.name for path in to.iterdir()} == {*NAMES, "whitesquare.json"}
     assert all((to / name).read_bytes() == (run / name).read_bytes() for name in NAMES)
-    again = release(run, to, policy(), trusted(), NOW)
+    again = let_go(run, to)
     assert again == copied
 
 
 def test_a_release_is_itself_a_run_that_passes(run: Path, tmp_path: Path) -> None:
-    release(gated(run), tmp_path / "release", policy(), trusted(), NOW)
+    let_go(gated(run), tmp_path / "release")
     assert decide(policy(), collect(tmp_path / "release", trusted(), NOW), NOW).result == PASSED
 
 
 def test_files_the_verdict_does_not_know_stay_behind(run: Path, tmp_path: Path) -> None:
     (run / "notes.txt").write_text("x")
-    release(gated(run), tmp_path / "release", policy(), trusted(), NOW)
+    let_go(gated(run), tmp_path / "release")
     assert not (tmp_path / "release" / "notes.txt").exists()
 
 
 def refused(run: Path, to: Path, told: str, asked: Policy | None = None, keys: Any = None, now: datetime = NOW) -> None:
     with pytest.raises(VerificationError, match=re.escape(told)):
-        release(run, to, asked or policy(), trusted() if keys is None else keys, now)
+        let_go(run, to, asked, keys, now)
     assert not to.exists()
     assert not [path for path in to.parent.iterdir() if path.name.endswith((".part", ".old"))]
 
 
 def test_without_a_verdict_nothing_leaves(run: Path, tmp_path: Path) -> None:
     with pytest.raises(NothingToDoError):
-        release(run, tmp_path / "release", policy(), trusted(), NOW)
+        let_go(run, tmp_path / "release")
 
 
 def test_behind_a_failed_verdict_nothing_leaves(tmp_path: Path) -> None:
@@ -195,7 +201,7 @@ def test_a_verdict_by_a_stranger(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_verdict_under_a_milder_policy(run: Path, tmp_path: Path) -> None:
-    gated(run, policy("[data]"))
+    gated(run, policy(FULL.replace("min_version = 3", "min_version = 2")))
     refused(run, tmp_path / "release", "is about another policy")
 
 
@@ -209,7 +215,7 @@ def test_an_old_verdict_and_one_of_the_future(run: Path, tmp_path: Path) -> None
     gated(run)
     refused(run, tmp_path / "release", "one of the last 7 days counts", now=NOW + timedelta(days=7, seconds=1))
     refused(run, tmp_path / "release", "one of the last 7 days counts", now=NOW - timedelta(hours=1))
-    release(run, tmp_path / "release", policy(), trusted(), NOW + timedelta(days=7))
+    let_go(run, tmp_path / "release", now=NOW + timedelta(days=7))
 
 
 def test_the_gates_key_expired_since(run: Path, tmp_path: Path) -> None:
@@ -274,12 +280,12 @@ def test_one_bit_of_the_verdict_flipped(run: Path, tmp_path: Path) -> None:
         changed[position] ^= 1
         (run / VSA).write_bytes(bytes(changed))
         with pytest.raises(VerificationError):
-            release(run, tmp_path / "release", policy(), trusted(), NOW)
+            let_go(run, tmp_path / "release")
 
 
 def test_a_folder_of_somebody_else_is_left_alone(run: Path, tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "file").write_text("x")
     with pytest.raises(UsageError, match="was not written by whitesquare"):
-        release(gated(run), tmp_path / "theirs", policy(FULL), trusted(), NOW)
+        let_go(gated(run), tmp_path / "theirs", policy(FULL))
     assert (tmp_path / "theirs" / "file").read_text() == "x"

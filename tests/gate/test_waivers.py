@@ -1,5 +1,6 @@
 """A waiver covers one finding, for a time, with a reason; never a signature, never what is missing."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +12,31 @@ from whitesquare.gate.rules import decide
 from whitesquare.gate.types import FAILED, MISSING, PASSED, WAIVED, Evidence, Verdict
 from whitesquare.gate.waivers import fingerprint
 from whitesquare.provenance.evidence import Figure
+from whitesquare.provenance.statements import Subject
+from whitesquare.provenance.types import MANIFEST
 
-from .world import ALARM, FULL, MEASURED, NOW, World, at, digest, gather, good, key, policy, rule, scanned
+from .test_rules import FAULTS, Change
+from .world import (
+    ALARM,
+    ALARM_KEY,
+    DATASET,
+    FULL,
+    MEASURED,
+    NOW,
+    ROOT,
+    World,
+    at,
+    digest,
+    gather,
+    good,
+    key,
+    policy,
+    rule,
+    scanned,
+)
 
 OTHER = replace(ALARM, fingerprint="88" * 32, class_name="one", tier="confirmed")
+OTHER_KEY = fingerprint("scan-alarms", (OTHER.fingerprint, OTHER.tier, ROOT))
 
 
 def waiver(key: str, expires: str = "2026-06-30") -> str:
@@ -34,7 +56,7 @@ def judged(evidence: Evidence, *waivers: str, now: Any = NOW) -> Verdict:
 
 
 def test_an_alarm_is_waived_by_its_fingerprint_and_stays_named() -> None:
-    verdict = judged(alarmed(), waiver(ALARM.fingerprint))
+    verdict = judged(alarmed(), waiver(ALARM_KEY))
     found = rule(verdict, "scan-alarms")
     assert found.status == WAIVED
     assert verdict.result == PASSED
@@ -45,16 +67,16 @@ def test_an_alarm_is_waived_by_its_fingerprint_and_stays_named() -> None:
 
 def test_one_waiver_covers_one_alarm() -> None:
     two = shown(alarms=(OTHER, ALARM), verdict="confirmed")
-    verdict = judged(two, waiver(ALARM.fingerprint))
+    verdict = judged(two, waiver(ALARM_KEY))
     found = rule(verdict, "scan-alarms")
     assert found.status == FAILED
-    assert found.fingerprints == (OTHER.fingerprint,)
+    assert found.fingerprints == (OTHER_KEY,)
     assert len(found.waived) == 1
-    assert judged(two, waiver(ALARM.fingerprint), waiver(OTHER.fingerprint)).result == PASSED
+    assert judged(two, waiver(ALARM_KEY), waiver(OTHER_KEY)).result == PASSED
 
 
 def test_a_waiver_counts_to_the_end_of_its_day_and_no_longer() -> None:
-    last = waiver(ALARM.fingerprint, "2026-06-01")
+    last = waiver(ALARM_KEY, "2026-06-01")
     assert judged(alarmed(), last).result == PASSED
     verdict = judged(alarmed(), last, now=NOW + timedelta(hours=12))
     assert rule(verdict, "scan-alarms").status == FAILED
@@ -149,3 +171,42 @@ def test_fingerprints_are_of_rule_and_content_in_order() -> None:
     assert len({fingerprint("a", ["b", "c"]), fingerprint("a", ["c", "b"]), fingerprint("ab", ["c"]),
                 fingerprint("a", ["bc"]), fingerprint("", ["a", "b", "c"])}) == 5  # fmt: skip
     assert len(digest(b"")) == len(fingerprint("a", []))
+
+
+def elsewhere(found: Evidence) -> Evidence:
+    """The same evidence about another data set and the model that was made of it."""
+    splits = {name: replace(split, root="61" * 32) for name, split in DATASET.splits.items()}
+    return replace(
+        found,
+        model=replace(found.model, sha256="62" * 32),
+        dataset=replace(found.dataset, subjects=(Subject(MANIFEST, "63" * 32),),
+                        said=replace(found.dataset.value, splits=splits)),
+        scan=replace(found.scan, said=replace(found.scan.value, root="61" * 32)),
+        training=replace(found.training, said=replace(found.training.value, root="61" * 32, manifest="63" * 32)),
+        measure=replace(found.measure, said=replace(found.measure.value, test_root="64" * 32)),
+    )  # fmt: skip
+
+
+CAN_BE_WAIVED = {
+    "scan-age", "scan-settings", "scan-detectors", "scan-not-run", "scan-alarms", "training-code", "measure-age",
+    "measure-images", "measure-accuracy", "measure-attack",
+}  # fmt: skip
+
+
+def waivable_faults(evidence: Evidence, name: str) -> set[str]:
+    return {one.fingerprint for one in rule(judged(evidence), name).faults if one.waivable}
+
+
+def test_the_rules_that_can_be_waived_are_those_of_the_docs() -> None:
+    assert {name for name, _, change in FAULTS if waivable_faults(change(good()), name)} == CAN_BE_WAIVED
+    text = (Path(__file__).parents[2] / "docs" / "gate.md").read_text(encoding="utf-8")
+    told = text.split("These can be waived:", 1)[1].split(". ", 1)[0]
+    assert set(re.findall("`([a-z-]+)`", told)) == CAN_BE_WAIVED
+
+
+@pytest.mark.parametrize(("name", "what", "change"), FAULTS, ids=[f"{one[0]}: {one[1]}" for one in FAULTS])
+def test_no_waiver_for_one_data_set_covers_another(name: str, what: str, change: Change) -> None:
+    """Also where an alarm has no samples, so that its own fingerprint is the same everywhere."""
+    here, there = waivable_faults(change(good()), name), waivable_faults(elsewhere(change(good())), name)
+    assert not here & there
+    assert len(here) == len(there)

@@ -16,7 +16,8 @@ from whitesquare.gate.collect import collect
 from whitesquare.gate.policy import parse_policy
 from whitesquare.gate.rules import decide
 from whitesquare.gate.settings import Policy
-from whitesquare.gate.types import Evidence, RuleResult, Verdict
+from whitesquare.gate.types import VICTIM, Evidence, RuleResult, Verdict
+from whitesquare.gate.waivers import fingerprint
 from whitesquare.jsonio import write_text
 from whitesquare.provenance.dsse import encode_bundle, encode_envelope, sign
 from whitesquare.provenance.evidence import (
@@ -177,6 +178,8 @@ DATASET = DatasetPredicate(
     tool="whitesquare 0.1.0",
 )
 ALARM = AlarmRecord("77" * 32, "SS01", "seven", "suspicious", 12)
+ALARM_KEY = fingerprint("scan-alarms", (ALARM.fingerprint, ALARM.tier, ROOT))
+"""What waives it."""
 SCAN_SAID = ScanEvidence(
     root=ROOT,
     size=60,
@@ -190,6 +193,8 @@ SCAN_SAID = ScanEvidence(
     version="0.1.0",
     finished=at(days=2),
     report=digest(b"{}"),
+    format=2,
+    learned=Figure(0.97, 0.96, 0.98, 2000),
 )
 TRAINED = TrainEvidence(
     manifest=digest(ROWS),
@@ -206,11 +211,14 @@ TRAINED = TrainEvidence(
 )
 MEASURED = MeasureEvidence(
     ca=Figure(0.98, 0.975, 0.985, 10_000),
-    asr=(TriggerFigure(TRIGGER, 0, Figure(0.01, 0.005, 0.02, 9_000)),),
+    asr=tuple(TriggerFigure(TRIGGER, target, Figure(0.01, 0.005, 0.02, 9_000)) for target in (0, 1)),
     test_root=TEST_ROOT,
     version="0.1.0",
     finished=at(days=1),
+    format=2,
+    classes=("0", "1"),
 )
+CARD = b'{"classes": 2}'
 
 
 @dataclass(frozen=True)
@@ -230,12 +238,14 @@ class World:
     measure: MeasureEvidence = MEASURED
     measure_of: str = digest(WEIGHTS)
     measure_by: str = "carol"
+    card: bytes = CARD
+    card_signed: bool = True
 
     def write(self, run: Path) -> Path:
         """Write the folder."""
         run.mkdir(parents=True, exist_ok=True)
         (run / "model.safetensors").write_bytes(self.weights)
-        (run / "model.json").write_bytes(b'{"classes": 2}')
+        (run / "model.json").write_bytes(self.card)
         (run / "victim.json").write_bytes(b"{}")
         (run / SCAN_REPORT).write_bytes(b"{}")
         (run / MANIFEST).write_bytes(self.rows)
@@ -245,14 +255,19 @@ class World:
             signer(self.scan_by),
         )  # fmt: skip
         write_statement(
-            run / PROVENANCE, [Subject("model.safetensors", self.training_of)], PROVENANCE_TYPE,
+            run / PROVENANCE, self.subjects(self.training_of), PROVENANCE_TYPE,
             train_predicate(self.training, MANIFEST), signer(self.training_by),
         )  # fmt: skip
         write_statement(
-            run / MEASURE, [Subject("model.safetensors", self.measure_of)], TEST_RESULT_TYPE,
+            run / MEASURE, self.subjects(self.measure_of, VICTIM), TEST_RESULT_TYPE,
             measure_predicate(self.measure), signer(self.measure_by),
         )  # fmt: skip
         return run
+
+    def subjects(self, weights: str, *more: str) -> list[Subject]:
+        """What a statement about the model is about: weights, card, and what else is named."""
+        beside = [Subject("model.json", digest(self.card)), *(Subject(name, digest(b"{}")) for name in more)]
+        return [Subject("model.safetensors", weights), *(beside if self.card_signed else ())]
 
     def write_manifest(self, run: Path, signers: Sequence[Signer]) -> None:
         """Write envelope and bundle."""

@@ -1,6 +1,7 @@
 """The bill of materials follows the published schema, and points at the digests that were signed."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
+from whitesquare.inventory.croissant import croissant
 from whitesquare.inventory.cyclonedx import cyclonedx
 from whitesquare.inventory.facts import Facts, read_facts
+from whitesquare.provenance.evidence import ReferenceRecord
 from whitesquare.provenance.keys import load_trusted
 from whitesquare.provenance.types import Content, Identity, Source
 
@@ -148,3 +151,25 @@ def test_any_name_gives_a_valid_bill(text: str, tmp_path_factory: pytest.TempPat
     )
     record = bill(read_facts(place.folder, None, NOW))
     assert component(record, "data")["name"] == text
+
+
+def test_what_a_scan_rested_on_and_what_a_target_is_called_is_said(tmp_path: Path) -> None:
+    place = make_place(tmp_path)
+    facts = read_facts(place.folder, None, NOW)
+    assert facts.scan is not None
+    assert facts.measured is not None
+    reference = ReferenceRecord("11" * 32, "22" * 32, 50, "train", ())
+    told = replace(
+        facts,
+        scan=replace(facts.scan, reference=reference, model="33" * 32, format=2),
+        measured=replace(facts.measured, classes=("cat", "dog"), format=2),
+    )
+    record = bill(told)
+    found = properties(component(record, "data"))
+    assert found["whitesquare:scan:reference"] == "22" * 32
+    assert found["whitesquare:scan:reference-size"] == "50"
+    assert found["whitesquare:scan:model"] == "33" * 32
+    assert "target 0 (cat)" in json.dumps(component(record, "machine-learning-model"))
+    assert "whitesquare:scan:reference" not in properties(component(bill(facts), "data"))
+    assert "50 other samples are clean" in croissant(told, place.folder)
+    assert "other samples are clean" not in croissant(facts, place.folder)

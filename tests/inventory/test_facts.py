@@ -10,13 +10,21 @@ from tests.core_install import run_core
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
 from whitesquare.inventory.facts import read_facts
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN
-from whitesquare.provenance.keys import load_trusted
+from whitesquare.provenance.keys import load_signer, load_trusted
+from whitesquare.provenance.statements import (
+    PROVENANCE_TYPE,
+    TEST_RESULT_TYPE,
+    Subject,
+    read_statement,
+    write_statement,
+)
 from whitesquare.provenance.types import BUNDLE, MANIFEST, ManifestFile
 
-from .evidence import Place, make_place
+from .evidence import Place, make_place, sha256
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 STATEMENTS = (BUNDLE, SCAN, PROVENANCE, MEASURE)
+KINDS = {PROVENANCE: PROVENANCE_TYPE, MEASURE: TEST_RESULT_TYPE}
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +114,18 @@ def test_the_verb_s_exit_codes(place: Place, made: tuple[Place, Place], tmp_path
 def test_keys_are_named_or_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder of trusted keys"):
         load_trusted(tmp_path / "keys")
+
+
+@pytest.mark.parametrize("name", [PROVENANCE, MEASURE])
+def test_a_card_other_than_the_signed_one_is_refused(place: Place, name: str) -> None:
+    """Permuted class names make every answer of the same weights mean something else."""
+    card = place.folder / "model.json"
+    card.write_text('{"classes": ["cat", "dog"]}')
+    subjects = [Subject(path.name, sha256(path)) for path in (place.folder / "model.safetensors", card)]
+    read = read_statement(place.folder / name, KINDS[name], load_trusted(place.keys), NOW)
+    signer = load_signer(str(place.keys / "trainer.pem"), str)
+    write_statement(place.folder / name, subjects, KINDS[name], read.predicate, signer)
+    assert read_facts(place.folder, None, NOW).model is not None
+    card.write_text('{"classes": ["dog", "cat"]}')
+    with pytest.raises(VerificationError, match=f"{name} is not about model.json"):
+        read_facts(place.folder, None, NOW)

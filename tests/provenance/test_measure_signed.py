@@ -47,13 +47,18 @@ def test_the_statement_holds_what_was_measured_under_every_trigger(case, model):
     done = run("measure", model, *ASKED, *case.asked, "--key", case.key("trainer"), "-o", "json")
     shown = json.loads(done.stdout)
     statement, evidence = evidence_in(case, model)
-    weights = sha256((model / "model.safetensors").read_bytes()).hexdigest()
-    assert [(one.name, one.sha256) for one in statement.subjects] == [("model.safetensors", weights)]
+    names = ("model.safetensors", "model.json", "victim.json")
+    digests = [sha256((model / name).read_bytes()).hexdigest() for name in names]
+    assert [(one.name, one.sha256) for one in statement.subjects] == list(zip(names, digests, strict=True))
+    assert (evidence.format, evidence.classes) == (2, ("cat", "dog", "owl"))
     assert evidence.test_root == case.signed.predicate.splits["test"].root
     assert (evidence.ca.value, evidence.ca.n) == (shown[0]["ca"]["value"], 30)
     told = [(one["trigger"], one["target"], one["asr"]["value"], one["asr"]["n"]) for one in shown]
-    assert [(one.trigger, one.target, one.asr.value, one.asr.n) for one in evidence.asr] == told
-    assert [one.trigger[:12] for one in evidence.asr] == ["patch:size=2", "patch:size=4"]
+    signed = [(one.trigger, one.target, one.asr.value, one.asr.n) for one in evidence.asr]
+    assert [one for one in signed if one[1] == 1] == told
+    assert [(one.trigger[:12], one.target) for one in evidence.asr] == [
+        (name, target) for name in ("patch:size=2", "patch:size=4") for target in (0, 1, 2)
+    ]
     assert json.loads((model / "victim.json").read_text()) == shown[0]
 
 
@@ -132,14 +137,59 @@ def test_a_data_set_signed_by_a_stranger_or_another_one(case, model, tmp_path):
 
 
 def test_weights_exchanged_while_they_are_measured(case, model, monkeypatch):
-    """The statement is about the weights that were loaded, not about those that lie there by then."""
-    measured = sha256((model / "model.safetensors").read_bytes()).hexdigest()
-    measure = victims.measure
+    """The statement is about the weights and the card that were loaded, not about those that lie there by then."""
+    measured = [sha256((model / name).read_bytes()).hexdigest() for name in ("model.safetensors", "model.json")]
+    try_triggers = victims.try_triggers
 
     def exchange(*arguments):
         (model / "model.safetensors").write_bytes(b"a model that was never measured")
-        return measure(*arguments)
+        (model / "model.json").write_bytes(b"{}")
+        return try_triggers(*arguments)
 
-    monkeypatch.setattr(victims, "measure", exchange)
+    monkeypatch.setattr(victims, "try_triggers", exchange)
     victims.measure_victim(model, triggers=TRIGGERS[:1], target=1, signer=load_signer(case.key("trainer"), str))
-    assert evidence_in(case, model)[0].subjects[0].sha256 == measured
+    assert [one.sha256 for one in evidence_in(case, model)[0].subjects[:2]] == measured
+
+
+def test_a_target_that_is_shown_hides_no_other(case, model):
+    """The figures of every class are signed and the worst is named, whichever target somebody asks for."""
+    shown = {}
+    for target in (0, 1, 2):
+        done = run("measure", model, *ASKED[2:], "--target", target, "--key", case.key("trainer"), "-o", "json")
+        shown[target] = [one["asr"]["value"] for one in json.loads(done.stdout)]
+        evidence = evidence_in(case, model)[1]
+        assert len(evidence.asr) == 6
+    for one in evidence.asr:
+        assert one.asr.value == shown[one.target][TRIGGERS.index(one.trigger.split(",x=")[0])]
+    table = " ".join(run("measure", model, *ASKED).stdout.split())
+    worst = max(figures[0] for figures in shown.values())
+    assert f"at worst {100 * worst:.2f} % of the other images turn to class" in table
+
+
+def test_without_a_target_the_worst_is_shown(case, model):
+    results = json.loads(run("measure", model, *ASKED[2:], "--key", case.key("trainer"), "-o", "json").stdout)
+    evidence = evidence_in(case, model)[1]
+    for one in results:
+        figures = {at.target: at.asr.value for at in evidence.asr if at.trigger == one["trigger"]}
+        assert one["asr"]["value"] == figures[one["target"]] == max(figures.values())
+    assert "its trigger is not known" in run("measure", model, "--target", 1, code=2).stderr
+
+
+def test_a_card_with_permuted_classes_is_not_measured(case, model):
+    card = json.loads((model / "model.json").read_text())
+    card["classes"] = ["dog", "cat", "owl"]
+    (model / "model.json").write_text(json.dumps(card))
+    assert "the classes in another order" in refused(case, model, *case.asked, code=2)
+    card["classes"] = ["cat", "dog"]
+    (model / "model.json").write_text(json.dumps(card))
+    assert "classes" in refused(case, model, *case.asked, code=2)
+
+
+def test_images_of_one_class_cannot_try_every_target(case, model, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(case.data, data)
+    for name in ("dog", "owl"):
+        for path in (data / "test" / name).iterdir():
+            path.unlink()
+    said = refused(case, model, "--data", data, code=3)
+    assert "tries every class as the target" in said

@@ -17,15 +17,17 @@ from whitesquare.cli.exits import (
     read_outputs,
 )
 from whitesquare.cli.keys import open_key, open_trust
-from whitesquare.cli.options import PolicyFile, TrustedKeys
-from whitesquare.errors import UsageError
+from whitesquare.cli.options import Decisions, PolicyFile, TrustedKeys
+from whitesquare.errors import NothingToDoError, UsageError
 
 if TYPE_CHECKING:  # they load cryptography, which `--help` must not wait for
     from collections.abc import Sequence
+    from datetime import datetime
 
     from whitesquare.gate.settings import Policy
-    from whitesquare.gate.types import Verdict
-    from whitesquare.provenance.keys import TrustedKey
+    from whitesquare.gate.types import Evidence, Verdict
+    from whitesquare.provenance.keys import Signer, TrustedKey
+    from whitesquare.provenance.state import StateFile
 
 
 def gate(
@@ -41,6 +43,7 @@ def gate(
             help="table, json, sarif, junit, markdown, or KIND=FILE; vsa=FILE needs --key; repeatable.",
         ),
     ] = None,
+    state: Decisions = None,
     init: Annotated[Path | None, typer.Option(help="Write a commented policy to start with, and stop.")] = None,
 ) -> None:
     """Decide by a policy whether a model may leave: signed data, a scan, the training, what the model does.
@@ -54,12 +57,12 @@ def gate(
         if run is None or policy is None:
             raise UsageError("Give a run folder and --policy FILE; `whitesquare gate --init policy.toml` writes one.")
         outputs = read_outputs(output, "table", "json", "sarif", "junit", "markdown", "vsa")
-        _check(outputs, key)
+        _check(outputs, key, state)
         from whitesquare.gate.collect import collect
+        from whitesquare.gate.memory import memory_file
         from whitesquare.gate.policy import load_policy
         from whitesquare.gate.rules import decide
         from whitesquare.gate.types import PASSED
-        from whitesquare.gate.vsa import vsa_predicate, write_vsa
         from whitesquare.provenance.evidence import VSA
         from whitesquare.provenance.times import utc_now
 
@@ -70,15 +73,37 @@ def gate(
         evidence = collect(run, trusted, now)
         verdict = decide(asked, evidence, now)
         if signer is not None:
-            places = [path for kind, path in outputs if kind == "vsa" and path is not None] or [run / VSA]
-            if verdict.model:
-                predicate = vsa_predicate(verdict, asked, evidence, trusted)
-                for path in places:
-                    write_vsa(path, predicate, verdict.model, signer)
-            else:
-                terminal.complain("There is no model that could be read, so no verdict was signed.")
+            places = [path for kind, path in outputs if kind == "vsa" and path is not None]
+            _sign(verdict, asked, evidence, signer, places or [run / VSA], memory_file(state), now)
         _emit(verdict, [one for one in outputs if one[0] != "vsa"])
         raise typer.Exit(PASS if verdict.result == PASSED else NOTHING if verdict.only_missing else FINDINGS)
+
+
+def _sign(
+    verdict: "Verdict",
+    policy: "Policy",
+    evidence: "Evidence",
+    signer: "Signer",
+    places: "Sequence[Path]",
+    state: "StateFile",
+    now: "datetime",
+) -> None:
+    """Remember the verdict and write it, signed; what is about nothing is not signed."""
+    from whitesquare.gate.expiry import expiry
+    from whitesquare.gate.memory import Decision, record
+    from whitesquare.gate.vsa import subject_of, vsa_predicate, write_vsa
+
+    try:
+        subject = subject_of(verdict, policy)
+    except NothingToDoError as error:
+        terminal.complain(f"No verdict was signed: {error}")
+        return
+    predicate = vsa_predicate(verdict, policy, evidence, expiry(verdict, policy, evidence, signer.keyid, now))
+    # Before it is written: a PASSED that nobody wrote does no harm, a FAILED that nobody remembers does.
+    if problem := record(state, subject.sha256, Decision(verdict.decided, verdict.result, policy.sha256)):
+        terminal.complain(f"The decision is not remembered: {problem}.")
+    for path in places:
+        write_vsa(path, predicate, subject, signer)
 
 
 def trusted_keys(trust: Path | None, policy: "Policy") -> "Sequence[TrustedKey]":
@@ -105,7 +130,9 @@ def _write_example(path: Path, run: Path | None) -> None:
     terminal.say(f"{path} holds a commented policy; put the public keys you trust into keys/ beside it.")
 
 
-def _check(outputs: list[tuple[str, Path | None]], key: str | None) -> None:
+def _check(outputs: list[tuple[str, Path | None]], key: str | None, state: Path | None) -> None:
+    if state is not None and key is None:
+        raise UsageError("--state remembers decisions that are signed; add --key gate.pem, or leave it out.")
     for kind, path in outputs:
         if kind == "vsa" and path is None:
             raise UsageError("-o vsa is a signed file; write -o vsa=FILE, or only --key for the one in the run folder.")

@@ -12,13 +12,16 @@ from whitesquare.cli.options import Outputs
 from whitesquare.errors import require_extra
 
 if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
+    from collections.abc import Sequence
+
+    from whitesquare.measure import Tried
     from whitesquare.types import VictimResult
 
 
 def measure(
     model: Annotated[Path, typer.Argument(help="Model folder written by `train`.")],
     trigger: Annotated[list[str] | None, typer.Option(help="Trigger in use; default: the run's; repeatable.")] = None,
-    target: Annotated[int | None, typer.Option(help="Target class; default: the run's.")] = None,
+    target: Annotated[int | None, typer.Option(help="Target class to show; default: the run's, or the worst.")] = None,
     data: Annotated[str | None, typer.Option(help="Data set with the test images; default: the model's own.")] = None,
     output: Outputs = None,
     attested: Bundle = None,
@@ -29,7 +32,8 @@ def measure(
 ) -> None:
     """Measure a model's clean accuracy and attack success rate on the test images.
 
-    The figures under the first trigger are kept for the report. With several, JSON is a list, one entry each.
+    Every class is tried as the target, whichever is shown, and --key signs all of it. The figures under the first
+    trigger are kept for the report. With several, JSON is a list, one entry each.
     """
     with exit_codes():
         require_extra("torch", "train", "`whitesquare measure`")
@@ -37,18 +41,23 @@ def measure(
 
         outputs = read_outputs(output, "table", "json")
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
-        victims = measure_victim(
-            model, triggers=trigger or (), target=target, data=data, attested=allowed, signer=signer
+        found = measure_victim(model, triggers=trigger or (), target=target, data=data, attested=allowed, signer=signer)
+        emit(outputs, {"table": lambda: _show(found), "json": lambda: _json([one.result for one in found])})
+
+
+def _show(found: "Sequence[Tried]") -> None:
+    from whitesquare.measure import worst_of
+
+    for one in found:
+        terminal.show_victim(one.result)
+        worst = worst_of(one.asr)
+        terminal.say(
+            f"Every class was tried as the target; at worst {100 * one.asr[worst].value:.2f} % of the other images "
+            f"turn to class {worst}."
         )
-        emit(outputs, {"table": lambda: _show(victims), "json": lambda: _json(victims)})
 
 
-def _show(victims: "list[VictimResult]") -> None:
-    for victim in victims:
-        terminal.show_victim(victim)
-
-
-def _json(victims: "list[VictimResult]") -> str:
+def _json(victims: "Sequence[VictimResult]") -> str:
     from whitesquare.jsonio import encode
 
     texts = [encode(victim) for victim in victims]

@@ -34,6 +34,10 @@ TriggerSpec = Annotated[
 ]
 PolicyFile = Annotated[Path | None, typer.Option(help="policy.toml: what is asked of the evidence.")]
 TrustedKeys = Annotated[Path | None, typer.Option(help="Folder of trusted public keys; default: the policy's.")]
+Decisions = Annotated[
+    Path | None,
+    typer.Option("--state", help="File that remembers the newest decision on every model; default: the user's own."),
+]
 Bundle = Annotated[Path, typer.Option(help="Signed statement; its manifest lies beside it.")]
 TrustFolder = Annotated[Path, typer.Option("--trust", help="Folder of trusted public keys.")]
 Threshold = Annotated[int, typer.Option(help="Number of different keys that must have signed.", min=1)]

@@ -8,7 +8,7 @@ import typer
 from whitesquare import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.gate import trusted_keys
-from whitesquare.cli.options import PolicyFile, TrustedKeys
+from whitesquare.cli.options import Decisions, PolicyFile, TrustedKeys
 from whitesquare.errors import UsageError
 
 
@@ -17,15 +17,20 @@ def release(
     to: Annotated[Path, typer.Option(help="Folder to write; must be new, empty or our own.")],
     policy: PolicyFile = None,
     trust: TrustedKeys = None,
+    state: Decisions = None,
 ) -> None:
-    """Copy a model and its evidence into a release folder, only behind a signed PASSED verdict on these very bytes."""
+    """Copy a model and its evidence into a release folder, only behind a signed PASSED verdict that still holds."""
     with exit_codes():
         if policy is None:
             raise UsageError("Give --policy FILE: the policy that the model must have passed.")
         from whitesquare.gate import release as gate_release
+        from whitesquare.gate.memory import memory_file
         from whitesquare.gate.policy import load_policy
         from whitesquare.provenance.times import utc_now
 
         asked = load_policy(policy)
-        copied = gate_release.release(run, to, asked, trusted_keys(trust, asked), utc_now())
-        terminal.say(f"Released {len(copied)} files to {to}: {', '.join(copied)}")
+        place = memory_file(state)
+        done = gate_release.release(run, to, asked, trusted_keys(trust, asked), utc_now(), place)
+        if done.unremembered:
+            terminal.complain(f"The release is not remembered: {done.unremembered}.")
+        terminal.say(f"Released {len(done.files)} files to {to}: {', '.join(done.files)}")

@@ -1,10 +1,12 @@
 """What several rules share: signatures by role, subjects, ages, and whether a signed split was read whole."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from whitesquare.gate.settings import Policy
-from whitesquare.gate.types import Evidence, Fault, Outcome, Part
+from whitesquare.gate.types import CARD, MODEL, VICTIM, Evidence, Fault, Outcome, Part
+from whitesquare.provenance.evidence import Figure
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.times import from_text
 
@@ -23,13 +25,13 @@ def names(texts: Sequence[str]) -> str:
 
 
 def signed_by(part: Part[object], roles: Sequence[str], now: datetime) -> Outcome:
-    """Hold a statement's signers against the roles of which one must have signed."""
+    """Hold a statement's signers against the roles of which one must have signed; it then vouches for the file."""
     found = names([f"{key.name} ({key.role or 'no role'})" for key in part.signers])
     expected = f"a key of the role {' or '.join(roles)}"
     faults = expired(part.signers, now)
     if not any(key.role in roles for key in part.signers):
         faults = (*faults, Fault(f"{part.file} is signed by {found}, not by {expected}.", (part.sha256,)))
-    return Outcome(found, expected, faults)
+    return Outcome(found, expected, faults, covers=part.files)
 
 
 def expired(signers: Sequence[TrustedKey], now: datetime) -> tuple[Fault, ...]:
@@ -46,6 +48,19 @@ def about(part: Part[object], sha256: str, what: str) -> Outcome:
         return Outcome(found, expected)
     reason = f"{part.file} is about {found}, and {what} here is {expected}: it belongs to something else."
     return Outcome(found, expected, (Fault(reason, (*said, sha256)),))
+
+
+def of_model(part: Part[object], evidence: Evidence) -> Outcome:
+    """Hold the subjects of a statement about a model against the files here.
+
+    The weights must be its subject, and so must the card, if it names one: it says what each output means. The figures
+    of a measurement may be written again later; they are vouched for only while they are the signed ones.
+    """
+    here = {name: evidence.files[name].sha256 for name in (CARD, VICTIM)}
+    beside = {one.name: one.sha256 for one in part.subjects if one.sha256 and here.get(one.name) == one.sha256}
+    rest = tuple(one for one in part.subjects if one.name not in beside and one.name != VICTIM)
+    found = about(replace(part, subjects=rest), evidence.model.sha256, "the model")
+    return replace(found, covers={MODEL: evidence.model.sha256, **beside})
 
 
 def whole_split(policy: Policy, evidence: Evidence, said: tuple[str, int, str], who: str) -> Outcome:
@@ -69,6 +84,18 @@ def whole_split(policy: Policy, evidence: Evidence, said: tuple[str, int, str], 
     part = "only a part" if split == policy.data.split and size < wanted.size else "something other than all"
     reason = f"{who} read {part} of the signed samples: found {found}; expected {expected}."
     return Outcome(found, expected, (Fault(reason, said_texts(said)),))
+
+
+def share(figure: Figure) -> str:
+    """Write a share with its interval, in per cent."""
+    return f"{figure.value:.2%} [{100 * figure.low:.2f}, {100 * figure.high:.2f}], n = {figure.n}"
+
+
+def sound(what: str, figure: Figure) -> tuple[Fault, ...]:
+    """Return a fault if the numbers cannot be a share and its interval; NaN compares as false with everything."""
+    if 0 <= figure.low <= figure.value <= figure.high <= 1 and figure.n > 0:
+        return ()
+    return (Fault(f"{what} is no share with its interval: {share(figure)}.", (repr(figure),)),)
 
 
 def said_texts(said: tuple[str, int, str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Whatever is wrong with a file becomes a fact about it. Only a folder that is not
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any, TypeVar
 
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError, WhitesquareError
 from whitesquare.gate.types import CARD, MODEL, VICTIM, Evidence, FileState, Part
-from whitesquare.provenance.dataset import read_dataset
-from whitesquare.provenance.dsse import read_envelope, verify
+from whitesquare.provenance.dataset import check_dataset
+from whitesquare.provenance.dsse import read_envelope
 from whitesquare.provenance.evidence import (
     MEASURE,
     PROVENANCE,
@@ -30,17 +31,23 @@ from whitesquare.provenance.evidence import (
 )
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.signatures import ANY_ROLE
-from whitesquare.provenance.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, parse_statement, read_small
+from whitesquare.provenance.statements import (
+    PROVENANCE_TYPE,
+    TEST_RESULT_TYPE,
+    Subject,
+    check_statement,
+    read_small,
+)
 from whitesquare.provenance.times import from_text
-from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST, DatasetPredicate
+from whitesquare.provenance.types import BUNDLE, DATASET_TYPES, ENVELOPE, MANIFEST, DatasetPredicate
 
 T = TypeVar("T")
 
 Reader = Callable[[dict[str, Any], str], T]
 """``read(predicate, where)`` returns what a statement says."""
 
-OTHERS = (CARD, VICTIM, SCAN_REPORT, MANIFEST, BUNDLE, ENVELOPE)
-"""Files that belong to a release beside the weights and the statements read here."""
+OTHERS = (CARD, VICTIM, SCAN_REPORT)
+"""Files that can belong to a release beside the weights, the statements read here, and the manifest."""
 
 
 def collect(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> Evidence:
@@ -63,6 +70,7 @@ def collect(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> Evidence
         training=_statement(run / PROVENANCE, PROVENANCE_TYPE, _training, trusted, now),
         measure=_statement(run / MEASURE, TEST_RESULT_TYPE, _measure, trusted, now),
         files={name: file_state(run / name) for name in OTHERS},
+        trusted=tuple(trusted),
     )
 
 
@@ -80,27 +88,34 @@ def file_state(path: Path) -> FileState:
 
 
 def _dataset(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> Part[DatasetPredicate]:
-    """Read the signed data set: the envelope with all signatures, or the bundle with one where there is no other."""
-    path = run / ENVELOPE if (run / ENVELOPE).exists() else run / BUNDLE
+    """Read the signed data set: the envelope with all signatures, or the bundle with one where there is no other.
+
+    Every file is read once, so that each digest is of the bytes that were checked. A bundle beside the envelope is
+    verified like any other: its signature is its own.
+    """
+    path = run / ENVELOPE if os.path.lexists(run / ENVELOPE) else run / BUNDLE
     sha256 = ""
     try:
         data = read_small(path)
         sha256 = hashlib.sha256(data).hexdigest()
-        signed = read_dataset(path, trusted, now, ANY_ROLE)
-        if read_small(path) != data:
-            raise VerificationError(f"{path.name} changed while it was read; run the gate again.")
-        if (run / BUNDLE).exists() and _payload(run / BUNDLE) != _payload(path):
-            raise VerificationError(f"{BUNDLE} and {ENVELOPE} state different things; put both of one attest there.")
+        signed = check_dataset(data, path, trusted, now, ANY_ROLE)
+        if signed.manifest.name != MANIFEST:
+            raise VerificationError(f"{path.name} is about {signed.manifest.name!r:.80}; expected {MANIFEST}.")
+        files = {MANIFEST: signed.sha256, path.name: sha256}
+        if path.name != BUNDLE and os.path.lexists(run / BUNDLE):
+            beside = read_small(run / BUNDLE)
+            check_statement(beside, BUNDLE, DATASET_TYPES, trusted, now)
+            if read_envelope(beside, BUNDLE).payload != read_envelope(data, path.name).payload:
+                raise VerificationError(
+                    f"{BUNDLE} and {ENVELOPE} state different things; put both of one attest there."
+                )
+            files[BUNDLE] = hashlib.sha256(beside).hexdigest()
         if signed.predicate.expires is not None:
             from_text(signed.predicate.expires)
     except (WhitesquareError, OSError, ValueError) as error:
         return _unusable(path, sha256, error)
     subjects = (Subject(MANIFEST, signed.sha256),)
-    return Part(path.name, signed.predicate, subjects, tuple(signed.signers), sha256)
-
-
-def _payload(path: Path) -> bytes:
-    return read_envelope(read_small(path), path.name).payload
+    return Part(path.name, signed.predicate, subjects, tuple(signed.signers), sha256, files=files)
 
 
 def _statement(path: Path, kind: str, read: Reader[T], trusted: Sequence[TrustedKey], now: datetime) -> Part[T]:
@@ -109,15 +124,11 @@ def _statement(path: Path, kind: str, read: Reader[T], trusted: Sequence[Trusted
     try:
         data = read_small(path)
         sha256 = hashlib.sha256(data).hexdigest()
-        envelope = read_envelope(data, path.name)
-        signers = verify(envelope, trusted, now, path.name)
-        subjects, found, predicate = parse_statement(envelope.payload, path.name)
-        if found != kind:
-            raise VerificationError(f"{path.name} states {found!r:.120}; expected {kind}.")
-        said = read(predicate, path.name)
+        found = check_statement(data, path.name, kind, trusted, now)
+        said = read(found.predicate, path.name)
     except (WhitesquareError, OSError, ValueError) as error:
         return _unusable(path, sha256, error)
-    return Part(path.name, said, subjects, signers, sha256)
+    return Part(path.name, said, found.subjects, found.signers, sha256, files={path.name: sha256})
 
 
 def _unusable(path: Path, sha256: str, error: Exception) -> Part[Any]:

@@ -28,7 +28,7 @@ def data_signed(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
         if roles[role] < number:
             reason = f"The manifest is signed by {roles[role]} keys of the role {role}; expected {number}."
             faults.append(Fault(reason, (role, str(roles[role]))))
-    return Outcome(found, expected, tuple(faults))
+    return Outcome(found, expected, tuple(faults), covers=evidence.dataset.files)
 
 
 def data_current(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
@@ -70,6 +70,7 @@ RULES = (
     Rule(
         "model-present", "", "The model is there and can be read",
         "Give the folder that `whitesquare train` wrote.", (), model_present,
+        lambda policy: policy.about_model,
     ),
     Rule(
         "data-signed", "data", "Enough trusted keys of every role signed the data set",

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from whitesquare.errors import UsageError, unknown_name
 from whitesquare.gate.settings import (
+    ALARMS,
     MODES,
     SECTIONS,
-    TIERS,
     DataPolicy,
     MeasurePolicy,
     Policy,
@@ -72,9 +72,6 @@ def parse_policy(data: bytes, path: Path) -> Policy:
         )
     if {"scan", "training"} & set(sections) and "data" not in sections:
         raise UsageError(f"{where} has [scan] or [training], which are held against the signed data; add [data].")
-    measure = found.get("measure", {})
-    if isinstance(measure, dict) and measure.get("attested_test") and "data" not in sections:
-        raise UsageError(f"[measure] in {where} asks for the attested test split; add [data], which says whose it is.")
     policy = Policy(
         name=path.name,
         sha256=sha256(data).hexdigest(),
@@ -82,7 +79,7 @@ def parse_policy(data: bytes, path: Path) -> Policy:
         data=_section(DataPolicy, found.get("data", {}), f"[data] in {where}"),
         scan=_section(ScanPolicy, found.get("scan", {}), f"[scan] in {where}"),
         training=_section(TrainingPolicy, found.get("training", {}), f"[training] in {where}"),
-        measure=_section(MeasurePolicy, measure, f"[measure] in {where}"),
+        measure=_section(MeasurePolicy, found.get("measure", {}), f"[measure] in {where}"),
         release=_section(ReleasePolicy, found.get("release", {}), f"[release] in {where}"),
         waivers=_waivers(found.get("waiver", []), where),
         trust=_trust(found.get("keys", {}), path),
@@ -173,7 +170,17 @@ def _check(policy: Policy, where: str) -> None:
         value = getattr(getattr(policy, section), name)
         if value is not None and not holds(value):
             raise UsageError(f"[{section}] in {where}: {name} is {value!r:.80}; expected {wanted}.")
+    if policy.scan.fail_on == "review":
+        raise UsageError(
+            f"[scan] in {where}: fail_on is 'review', which is a queue of samples to look at and never an alarm, so "
+            "that it would fail nothing more than 'suspicious'; write fail_on = \"suspicious\"."
+        )
     measure = policy.measure
+    if "measure" in policy.sections and measure.attested_test and "data" not in policy.sections:
+        raise UsageError(
+            f"[measure] in {where} asks for the attested test split, which is the default; add [data], which says "
+            "whose it is, or write attested_test = false."
+        )
     if "measure" in policy.sections and measure.min_clean_accuracy is None and measure.max_attack_success is None:
         raise UsageError(f"[measure] in {where} asks for nothing; set min_clean_accuracy, max_attack_success or both.")
 
@@ -200,12 +207,13 @@ _RANGES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("data", "split", bool, "the name of a split, such as train"),
     ("data", "min_version", _is_positive, "1 or more"),
     ("data", "manifest", _is_digest, "a SHA-256 in hexadecimal"),
-    ("scan", "fail_on", _one_of(TIERS), f"one of {', '.join(TIERS)}"),
+    ("scan", "fail_on", _one_of((*ALARMS, "review")), f"one of {', '.join(ALARMS)}"),
     ("scan", "max_age_days", _is_positive, "more than 0"),
     ("scan", "modes", _one_of(MODES), f"some of {', '.join(MODES)}"),
     ("training", "code", lambda codes: all(map(_is_digest, codes)), "digests (SHA-256, hexadecimal)"),
     ("measure", "min_clean_accuracy", _is_share, "a share from 0 to 1"),
     ("measure", "max_attack_success", _is_share, "a share from 0 to 1"),
+    ("measure", "targets", lambda names: len(set(names)) == len(names), "class names, each once"),
     ("measure", "min_images", _is_positive, "1 or more"),
     ("measure", "signed_by", lambda roles: roles and all(roles), "one role or more"),
     ("measure", "max_age_days", _is_positive, "more than 0"),

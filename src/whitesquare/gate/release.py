@@ -1,26 +1,45 @@
-"""Letting a model go: its files are copied only behind a signed verdict about these very bytes."""
+"""Letting a model go: its files are copied only behind a signed verdict about these very bytes, which still holds.
+
+A verdict is of one moment; keys, waivers and scans end. So the copy itself is judged anew before it appears.
+"""
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from whitesquare.errors import VerificationError
 from whitesquare.folders import check_output, output_folder
 from whitesquare.gate.checks import SKEW, brief
-from whitesquare.gate.collect import OTHERS
+from whitesquare.gate.collect import OTHERS, collect
+from whitesquare.gate.memory import Decision, accept, memory_file, record
+from whitesquare.gate.rules import decide
 from whitesquare.gate.settings import GATE, Policy
-from whitesquare.gate.types import MODEL, PASSED
+from whitesquare.gate.types import FAILED, MODEL, PASSED
 from whitesquare.gate.vsa import Summary, read_vsa, trust_digest
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, VSA
 from whitesquare.provenance.keys import TrustedKey
+from whitesquare.provenance.state import StateFile
+from whitesquare.provenance.times import to_text
+from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 
-NAMES = (MODEL, *OTHERS, PROVENANCE, SCAN, MEASURE, VSA)
+NAMES = (MODEL, *OTHERS, MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN, MEASURE, VSA)
 """All that a release may hold."""
 _CHUNK = 2**20
 
 
-def release(run: Path, to: Path, policy: Policy, trusted: Sequence[TrustedKey], now: datetime) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Released:
+    """What was copied, and why it could not be remembered (empty if it was)."""
+
+    files: tuple[str, ...]
+    unremembered: str = ""
+
+
+def release(
+    run: Path, to: Path, policy: Policy, trusted: Sequence[TrustedKey], now: datetime, state: StateFile | None = None
+) -> Released:
     """Copy model, evidence and verdict into a release folder, all or nothing.
 
     Args:
@@ -29,40 +48,67 @@ def release(run: Path, to: Path, policy: Policy, trusted: Sequence[TrustedKey], 
         policy: the one that must have been passed.
         trusted: the keys that the gate must have trusted; one in the role ``gate`` must have signed the verdict.
         now: the time.
-
-    Returns:
-        Names of the files copied.
+        state: where decisions are remembered; see :func:`whitesquare.gate.memory.memory_file`.
 
     Raises:
         NothingToDoError: there is no verdict.
-        VerificationError: the verdict does not let the model go, or a file is not the one it is about.
-        UsageError: the folder cannot be written.
+        VerificationError: the verdict does not let the model go, it would be another one today, a newer one was given,
+            or a file is not the one it is about.
+        DataError: the state file is damaged.
+        UsageError: the folder, or a state file that was chosen, cannot be written.
     """
     check_output(to)
+    state = state or memory_file()
     summary = read_vsa(run / VSA, trusted, now)
     _check(summary, policy, trusted, now)
     with output_folder(to, "release", NAMES) as part:
         for name, sha256 in summary.files.items():
             _copy(run / name, part / name, sha256)
+        _decide_again(part, summary, policy, trusted, now, state)
         (part / VSA).write_bytes(summary.data)
-    return (*summary.files, VSA)
+        unremembered = accept(state, summary.sha256, summary.verified, policy.sha256)
+    return Released((*summary.files, VSA), unremembered)
+
+
+def _decide_again(
+    part: Path, summary: Summary, policy: Policy, trusted: Sequence[TrustedKey], now: datetime, state: StateFile
+) -> None:
+    """Hold the copied files against the policy, at this time."""
+    verdict = decide(policy, collect(part, trusted, now), now)
+    if verdict.result != PASSED:
+        record(state, summary.sha256, Decision(to_text(now), FAILED, policy.sha256))
+        reasons = " ".join(f"{rule.rule}: {rule.reason}" for rule in verdict.failed if not rule.because)
+        raise VerificationError(
+            f"Nothing was released: the verdict in {VSA} was {PASSED}, and today it would be {FAILED}. {reasons}"
+        )
+    if verdict.files != summary.files:
+        raise VerificationError(
+            f"Nothing was released: the verdict in {VSA} names other files than a rule vouches for; run `whitesquare "
+            "gate` again."
+        )
 
 
 def _check(summary: Summary, policy: Policy, trusted: Sequence[TrustedKey], now: datetime) -> None:
-    age = now - summary.verified
+    age = (now - summary.verified) / timedelta(days=1)
     names = ", ".join(key.name for key in summary.signers)
     again, days = "run `whitesquare gate` again", policy.release.max_age_days
+    ends = summary.expires
     problems = (
         (all(key.role == GATE for key in summary.signers), f"is signed by {names}, not by a key of the role {GATE}"),
+        (policy.about_model and summary.subject == MODEL, "is about the data alone: no rule of the policy covers the "
+         "weights; add [training] or [measure]"),
         (summary.verifier == policy.release.verifier, f"was given by {summary.verifier!r:.120}, not by "
          f"{policy.release.verifier}"),
         (summary.policy == policy.sha256, f"is about another policy ({brief(summary.policy)}) than {policy.name} "
          f"({brief(policy.sha256)}); {again}"),
         (summary.trust == trust_digest(trusted), f"was given with other trusted keys than these; {again} with them"),
         (summary.result == PASSED, f"is {summary.result!r:.20}; run `whitesquare gate` to see why"),
-        (-SKEW <= age <= timedelta(days=days), f"was given at {summary.verified:%Y-%m-%d %H:%M} UTC; one of the last "
-         f"{days:g} days counts: {again}"),
-        (summary.files.get(MODEL) == summary.model, f"names two different {MODEL}"),
+        (-SKEW / timedelta(days=1) <= age <= days, f"was given at {summary.verified:%Y-%m-%d %H:%M} UTC; one of the "
+         f"last {days:g} days counts: {again}"),
+        (ends is not None, f"does not say until when it holds, as those of older versions did not; {again}"),
+        (ends is None or now <= ends, f"holds until {ends:%Y-%m-%d %H:%M} UTC, when the first thing that it rests on "
+         f"ended; {again}" if ends else ""),
+        (summary.files.get(MODEL) == summary.sha256, f"names two different {MODEL}"),
         (set(summary.files) <= set(NAMES) - {VSA}, "names files that belong to no release"),
     )  # fmt: skip
     for holds, problem in problems:

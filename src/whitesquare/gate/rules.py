@@ -6,7 +6,7 @@ rests on it, and a rule that breaks has failed.
 
 from datetime import datetime
 
-from whitesquare.gate import data_rules, model_rules, scan_rules
+from whitesquare.gate import data_rules, measure_rules, scan_rules, training_rules
 from whitesquare.gate.data_rules import manifest_of
 from whitesquare.gate.settings import SECTIONS, Policy
 from whitesquare.gate.types import (
@@ -26,7 +26,7 @@ from whitesquare.gate.types import (
 from whitesquare.gate.waivers import Settled, fingerprint, settle
 from whitesquare.provenance.times import to_text
 
-RULES: tuple[Rule, ...] = (*data_rules.RULES, *scan_rules.RULES, *model_rules.RULES)
+RULES: tuple[Rule, ...] = (*data_rules.RULES, *scan_rules.RULES, *training_rules.RULES, *measure_rules.RULES)
 ROOTS = {
     "model": "model-present",
     "dataset": "data-signed",
@@ -50,10 +50,11 @@ def decide(policy: Policy, evidence: Evidence, now: datetime) -> Verdict:
     results = tuple(one.result for one in settled)
     used = {key for one in settled for key in one.used}
     passed = not any(result.status in (FAILED, MISSING) for result in results)
+    covered = {name for result in results for name in result.covers}
     return Verdict(
         result=PASSED if passed else FAILED,
         rules=results,
-        model=evidence.model.sha256,
+        model=evidence.model.sha256 if policy.about_model else "",
         manifest=manifest_of(evidence),
         policy=policy.sha256,
         policy_name=policy.name,
@@ -61,7 +62,16 @@ def decide(policy: Policy, evidence: Evidence, now: datetime) -> Verdict:
         unused=tuple(waiver for waiver in policy.waivers if waiver.fingerprint not in used),
         notes=tuple(note for one in settled for note in one.notes),
         unasked=tuple(section for section in SECTIONS if section not in policy.sections),
+        left_out=tuple(name for name in _present(evidence) if name not in covered),
     )
+
+
+def _present(evidence: Evidence) -> list[str]:
+    """Return the names of the files that are there and could belong to a release."""
+    parts = (evidence.dataset, evidence.scan, evidence.training, evidence.measure)
+    states = (evidence.model, *evidence.files.values())
+    found = [state.name for state in states if state.sha256 or state.problem]
+    return found + [name for part in parts for name in (part.files or ([part.file] if part.sha256 else []))]
 
 
 def _judge(rule: Rule, policy: Policy, evidence: Evidence, now: datetime) -> Settled:

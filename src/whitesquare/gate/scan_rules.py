@@ -4,12 +4,13 @@ from datetime import datetime
 
 from whitesquare.gate.checks import about, aged, brief, names, signed_by, whole_split
 from whitesquare.gate.data_rules import manifest_of
+from whitesquare.gate.scan_sources import RULES as SOURCES
 from whitesquare.gate.settings import SCANNER, TIERS, Policy
 from whitesquare.gate.types import Evidence, Fault, Outcome, Rule
 from whitesquare.provenance.evidence import SCAN_REPORT, AlarmRecord, ScanEvidence
 
-_CALM = ("nothing found", "not checked")
-"""Verdicts of a scan without an alarm."""
+_CALM = "nothing found"
+"""The one verdict of a scan that looked and raised no alarm."""
 
 
 def scan_signed(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
@@ -41,8 +42,10 @@ def scan_report(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
     """The report beside the statement is the one that was signed with it."""
     wanted, report = evidence.scan.value.report, evidence.files[SCAN_REPORT]
     found, expected = brief(report.sha256), brief(wanted)
-    if not wanted or report.sha256 == wanted:
-        return Outcome(found, expected)
+    if not wanted:
+        return Outcome(f"not signed{', so it is left out' if report.sha256 else ''}", "the signed one, if any")
+    if report.sha256 == wanted:
+        return Outcome(found, expected, covers={SCAN_REPORT: wanted})
     missing = not report.sha256 and not report.problem
     other = f"{SCAN_REPORT} is not the one that was signed: found {found}, expected {expected}."
     reason = report.problem or (f"There is no {SCAN_REPORT}, which the scan was signed with." if missing else other)
@@ -105,9 +108,12 @@ def scan_alarms(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
     weakest = TIERS.index(policy.scan.fail_on)
     alarms = [alarm for alarm in scan.alarms if alarm.tier not in TIERS or TIERS.index(alarm.tier) <= weakest]
     faults = [
-        Fault(_alarm(alarm), (alarm.fingerprint,), alarm.fingerprint, waivable=alarm.tier in TIERS) for alarm in alarms
+        Fault(_alarm(alarm), (alarm.fingerprint, alarm.tier, scan.root), waivable=alarm.tier in TIERS)
+        for alarm in alarms
     ]
-    if not _consistent(scan):
+    if not scan.alarms and scan.verdict not in (_CALM, *TIERS):
+        faults.append(Fault(f"The scan decided nothing: its verdict is {scan.verdict!r}.", (scan.verdict, scan.root)))
+    elif not _consistent(scan):
         reason = f"The scan's verdict is {scan.verdict!r}, which its {len(scan.alarms)} alarms do not say."
         faults.append(Fault(reason, (scan.verdict, scan.root)))
     found = f"{len(alarms)} of {len(scan.alarms)} alarms count" if scan.alarms else scan.verdict
@@ -120,7 +126,7 @@ def _alarm(alarm: AlarmRecord) -> str:
 
 def _consistent(scan: ScanEvidence) -> bool:
     tiers = [tier for tier in TIERS if any(alarm.tier == tier for alarm in scan.alarms)]
-    return scan.verdict == tiers[0] if tiers else not scan.alarms and scan.verdict in _CALM
+    return scan.verdict == tiers[0] if tiers else not scan.alarms and scan.verdict == _CALM
 
 
 _AGAIN = "Scan the signed data set again and sign the result with the scanner's key"
@@ -129,7 +135,7 @@ _HOW = (
     "-o json=RUN/scan.json -o attestation=RUN/scan.sigstore.json`."
 )
 _BOTH = ("dataset", "scan")
-RULES = (
+RULES: tuple[Rule, ...] = (
     Rule("scan-signed", "scan", "A scanner's key signed the scan", _HOW, ("scan",), scan_signed),
     Rule(
         "scan-separate", "scan", "Who signed the data set did not sign its scan",
@@ -141,6 +147,7 @@ RULES = (
         "scan-report", "scan", "The scan's report is the one that was signed",
         f"Put back the {SCAN_REPORT} of this scan, or scan again.", ("scan",), scan_report,
     ),
+    *SOURCES,
     Rule("scan-age", "scan", "The scan is recent", f"{_AGAIN}.", ("scan",), scan_age),
     Rule(
         "scan-settings", "scan", "The scan's mode, seed and version are accepted",

@@ -8,6 +8,8 @@ SECTIONS = ("data", "scan", "training", "measure")
 """Of a policy, those that ask for something."""
 TIERS = ("confirmed", "suspicious", "review")
 """Of alarms, strongest first; the same as ``whitesquare.scan.types.TIERS``."""
+ALARMS = TIERS[:2]
+"""Those of them that an alarm can have; ``review`` is a queue of samples to look at, and no alarm."""
 MODES = ("scan model", "given model", "model-free")
 SCANNER, TRAINER, GATE = "scanner", "trainer", "gate"
 """Roles of keys that the gate knows by name; those that sign data are the policy's own."""
@@ -62,6 +64,7 @@ class ScanPolicy:
         modes: of :data:`MODES`, those that are accepted.
         seed: the only seed that is accepted; ``None`` for any.
         versions: of whitesquare, those that are accepted; empty for any.
+        allow_reference: whether the scan may have been told which samples are clean.
     """
 
     fail_on: str = "suspicious"
@@ -72,6 +75,7 @@ class ScanPolicy:
     modes: tuple[str, ...] = ("scan model", "given model")
     seed: int | None = None
     versions: tuple[str, ...] = ()
+    allow_reference: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,9 @@ class MeasurePolicy:
 
     Attributes:
         min_clean_accuracy: floor of the low end; ``None`` for none.
-        max_attack_success: ceiling of the high end, for every trigger measured; ``None`` for none.
+        max_attack_success: ceiling of the high end, for every trigger measured and bound target; ``None`` for none.
         triggers: specs of triggers that must have been measured.
+        targets: names of the classes that are bound as targets; empty for every class.
         min_images: smallest number of images behind every figure.
         attested_test: whether the images must be the signed test split.
         signed_by: roles of which one must have signed.
@@ -102,9 +107,10 @@ class MeasurePolicy:
     min_clean_accuracy: float | None = None
     max_attack_success: float | None = None
     triggers: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
     min_images: int = 1000
-    attested_test: bool = False
-    signed_by: tuple[str, ...] = (SCANNER, TRAINER)
+    attested_test: bool = True
+    signed_by: tuple[str, ...] = (SCANNER,)
     max_age_days: float | None = None
 
 
@@ -144,3 +150,8 @@ class Policy:
     release: ReleasePolicy = ReleasePolicy()
     waivers: tuple[Waiver, ...] = ()
     trust: Path | None = None
+
+    @property
+    def about_model(self) -> bool:
+        """Whether any section says something about the weights; the others speak of the data alone."""
+        return bool({"training", "measure"} & set(self.sections))

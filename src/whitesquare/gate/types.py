@@ -1,7 +1,7 @@
 """The vocabulary of the gate: what a run folder shows, what a rule is, and what follows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -16,6 +16,9 @@ T_co = TypeVar("T_co", covariant=True)
 PASSED, FAILED, MISSING, WAIVED = "PASSED", "FAILED", "MISSING", "WAIVED"
 MODEL, CARD, VICTIM = "model.safetensors", "model.json", "victim.json"
 
+Digests = dict[str, str]
+"""SHA-256, hexadecimal, by the name of a file."""
+
 
 @dataclass(frozen=True)
 class Part(Generic[T_co]):
@@ -29,6 +32,7 @@ class Part(Generic[T_co]):
         sha256: of the file, hexadecimal; empty if there is none.
         problem: why it cannot be used; empty if it can.
         missing: whether that is because there is no such file.
+        files: of every file that was checked for it, the digest of the bytes that were.
     """
 
     file: str
@@ -38,6 +42,7 @@ class Part(Generic[T_co]):
     sha256: str = ""
     problem: str = ""
     missing: bool = False
+    files: Digests = field(default_factory=dict)
 
     @property
     def value(self) -> T_co:
@@ -71,6 +76,7 @@ class Evidence:
         training: its subject is the model.
         measure: its subject is the model.
         files: the other files that belong to a release, by name.
+        trusted: the keys whose signatures counted.
     """
 
     model: FileState
@@ -79,6 +85,7 @@ class Evidence:
     training: Part[TrainEvidence]
     measure: Part[MeasureEvidence]
     files: dict[str, FileState]
+    trusted: tuple[TrustedKey, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,25 +94,25 @@ class Fault:
 
     Attributes:
         reason: one sentence.
-        content: what makes it the same fault another time: digests, names and numbers, never a time or a path.
-        fingerprint: digest that already stands for it; empty if one is to be made of rule and content.
+        content: what makes it the same fault another time: digests, names and numbers, never a path; in one that can
+            be waived, the digest of the data or the model it is of, so that it is the fault of no other.
         waivable: whether anybody may take the responsibility for it.
     """
 
     reason: str
     content: tuple[str, ...]
-    fingerprint: str = ""
     waivable: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a rule saw: no fault means that it passed."""
+    """What a rule saw: no fault means that it passed, and vouches for the files that it covers."""
 
     found: str
     expected: str
     faults: tuple[Fault, ...] = ()
     missing: bool = False
+    covers: Digests = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -163,6 +170,7 @@ class RuleResult:
         faults: all that stands against it.
         waived: faults that waivers cover.
         because: the rule whose failure left this one nothing to check; empty if it was checked.
+        covers: the files that it vouches for; none unless it passed or is waived.
     """
 
     rule: str
@@ -175,6 +183,7 @@ class RuleResult:
     faults: tuple[Standing, ...] = ()
     waived: tuple[Waived, ...] = ()
     because: str = ""
+    covers: Digests = field(default_factory=dict)
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -189,7 +198,7 @@ class Verdict:
     Attributes:
         result: :data:`PASSED` or :data:`FAILED`.
         rules: every rule of the policy.
-        model: SHA-256 of the weights; empty if there are none.
+        model: SHA-256 of the weights; empty if there are none, or the policy says nothing about them.
         manifest: SHA-256 of the manifest; empty if none can be trusted.
         policy: SHA-256 of the policy file.
         policy_name: its name.
@@ -197,6 +206,7 @@ class Verdict:
         unused: waivers that cover nothing.
         notes: what was wrong with waivers.
         unasked: sections that the policy does not have, so that nothing is known of what they would ask.
+        left_out: files of the run that no rule vouches for, so that no release holds them.
     """
 
     result: str
@@ -209,6 +219,12 @@ class Verdict:
     unused: tuple[Waiver, ...] = ()
     notes: tuple[str, ...] = ()
     unasked: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> Digests:
+        """Every file that a rule vouches for, with the digest of the bytes that it read."""
+        return {name: sha256 for rule in self.rules for name, sha256 in rule.covers.items()}
 
     @property
     def failed(self) -> tuple[RuleResult, ...]:

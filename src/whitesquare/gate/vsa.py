@@ -1,7 +1,9 @@
 """The verdict as others read it: an SLSA Verification Summary Attestation v1 about the model, signed by the gate.
 
+Under a policy that says nothing about weights, it is about the manifest: no rule looked at a model then.
+
 One extension field, named by a URI as the specification asks, holds what a release needs besides: the digest of every
-file that belongs to it, and of the keys that were trusted.
+file that a rule vouches for, of the keys that were trusted, and until when all of it holds.
 """
 
 import base64
@@ -16,11 +18,12 @@ from urllib.parse import quote
 import whitesquare
 from whitesquare.errors import NothingToDoError, VerificationError
 from whitesquare.gate.settings import Policy
-from whitesquare.gate.types import FAILED, MODEL, PASSED, Evidence, Verdict
+from whitesquare.gate.types import FAILED, MODEL, PASSED, Digests, Evidence, Verdict
 from whitesquare.provenance.dsse import read_envelope, verify
 from whitesquare.provenance.keys import Signer, TrustedKey
 from whitesquare.provenance.statements import VSA_TYPE, Subject, parse_statement, read_small, write_statement
 from whitesquare.provenance.times import from_text, to_text
+from whitesquare.provenance.types import MANIFEST
 
 EXTENSION = "https://whitesquare.dev/gate/v1"
 SLSA_VERSION = "1.0"
@@ -38,37 +41,58 @@ class Summary:
     """A verdict whose signature was checked.
 
     Attributes:
-        model: SHA-256 of the weights it is about.
+        subject: name of the file it is about: the weights, or the manifest.
+        sha256: of that file.
         result: ``PASSED`` or ``FAILED``.
         verifier: URI of the gate that gave it.
         policy: SHA-256 of the policy.
         verified: when.
         trust: digest of the keys that were trusted, see :func:`trust_digest`.
+        expires: last moment at which it may be acted on; ``None`` in one of an older version, which did not say.
         files: SHA-256 of every file that belongs to the release, by name.
         signers: who signed it.
         data: the file itself.
     """
 
-    model: str
+    subject: str
+    sha256: str
     result: str
     verifier: str
     policy: str
     verified: datetime
     trust: str
-    files: dict[str, str]
+    expires: datetime | None
+    files: Digests
     signers: tuple[TrustedKey, ...]
     data: bytes
 
 
-def vsa_predicate(
-    verdict: Verdict, policy: Policy, evidence: Evidence, trusted: Sequence[TrustedKey]
-) -> dict[str, Any]:
-    """Write a verdict as the predicate of a VSA."""
+def subject_of(verdict: Verdict, policy: Policy) -> Subject:
+    """Return what a verdict is about: the weights, or the manifest if the policy says nothing about weights.
+
+    Raises:
+        NothingToDoError: there is no such file that could be read, so that there is nothing to sign a verdict about.
+    """
+    name, sha256 = (MODEL, verdict.model) if policy.about_model else (MANIFEST, verdict.manifest)
+    if not sha256:
+        raise NothingToDoError(f"There is no {name} that could be read, so there is nothing to sign a verdict about.")
+    return Subject(name, sha256)
+
+
+def vsa_predicate(verdict: Verdict, policy: Policy, evidence: Evidence, expires: datetime) -> dict[str, Any]:
+    """Write a verdict as the predicate of a VSA.
+
+    Args:
+        verdict: what was decided.
+        policy: by which policy.
+        evidence: on what.
+        expires: see :func:`whitesquare.gate.expiry.expiry`.
+    """
     passed = verdict.result == PASSED
     return {
         "verifier": {"id": policy.release.verifier, "version": {"whitesquare": whitesquare.__version__}},
         "timeVerified": verdict.decided,
-        "resourceUri": named_by_hash(verdict.model),
+        "resourceUri": named_by_hash(subject_of(verdict, policy).sha256),
         "policy": {"uri": quote(policy.name), "digest": {"sha256": policy.sha256}},
         "inputAttestations": [
             {"uri": quote(name), "digest": {"sha256": sha256}} for name, sha256 in _statements(evidence).items()
@@ -77,29 +101,25 @@ def vsa_predicate(
         "verifiedLevels": [LEVELS[section] for section in policy.sections] if passed else [FAILED],
         "slsaVersion": SLSA_VERSION,
         EXTENSION: {
-            "files": _files(evidence),
-            "trust": trust_digest(trusted),
+            "files": verdict.files,
+            "trust": trust_digest(evidence.trusted),
+            "expires": to_text(expires),
             "rules": {rule.rule: rule.status for rule in verdict.rules},
             "waivers": sorted(one.waiver.fingerprint for rule in verdict.rules for one in rule.waived),
         },
     }
 
 
-def write_vsa(path: Path, predicate: dict[str, Any], model: str, signer: Signer) -> None:
+def write_vsa(path: Path, predicate: dict[str, Any], subject: Subject, signer: Signer) -> None:
     """Sign a verdict and write it, whole or not at all.
 
     Args:
         path: where.
         predicate: see :func:`vsa_predicate`.
-        model: SHA-256 of the weights; a verdict about nothing cannot be signed.
+        subject: see :func:`subject_of`.
         signer: the gate's key.
-
-    Raises:
-        NothingToDoError: there are no weights.
     """
-    if not model:
-        raise NothingToDoError(f"There is no {MODEL} that could be read, so there is nothing to sign a verdict about.")
-    write_statement(path, [Subject(MODEL, model)], VSA_TYPE, predicate, signer)
+    write_statement(path, [subject], VSA_TYPE, predicate, signer)
 
 
 def read_vsa(path: Path, trusted: Sequence[TrustedKey], now: datetime) -> Summary:
@@ -119,12 +139,14 @@ def read_vsa(path: Path, trusted: Sequence[TrustedKey], now: datetime) -> Summar
         (subject,) = subjects
         ours = predicate[EXTENSION]
         return Summary(
-            model=subject.sha256,
+            subject=subject.name,
+            sha256=subject.sha256,
             result=_text(predicate["verificationResult"]),
             verifier=_text(predicate["verifier"]["id"]),
             policy=_text(predicate["policy"]["digest"]["sha256"]),
             verified=from_text(_text(predicate["timeVerified"])),
             trust=_text(ours["trust"]),
+            expires=from_text(_text(ours["expires"])) if "expires" in ours else None,
             files={name: _text(sha256) for name, sha256 in ours["files"].items()},
             signers=signers,
             data=data,
@@ -152,11 +174,6 @@ def named_by_hash(sha256: str) -> str:
 def _statements(evidence: Evidence) -> dict[str, str]:
     parts = (evidence.dataset, evidence.scan, evidence.training, evidence.measure)
     return {part.file: part.sha256 for part in parts if part.sha256}
-
-
-def _files(evidence: Evidence) -> dict[str, str]:
-    states = [evidence.model, *evidence.files.values()]
-    return {state.name: state.sha256 for state in states if state.sha256} | _statements(evidence)
 
 
 def _text(value: object) -> str:

@@ -36,7 +36,7 @@ def settle(rule: Rule, outcome: Outcome, policy: Policy, now: datetime) -> Settl
     used: list[str] = []
     notes: list[str] = []
     for fault in outcome.faults:
-        key = fault.fingerprint or fingerprint(rule.id, fault.content)
+        key = fingerprint(rule.id, fault.content)
         waiver = waivers.get(key)
         if waiver is not None:
             used.append(key)
@@ -58,5 +58,6 @@ def settle(rule: Rule, outcome: Outcome, policy: Policy, now: datetime) -> Settl
         step=rule.step if standing else "",
         faults=tuple(standing),
         waived=tuple(waived),
+        covers={} if standing else outcome.covers,
     )
     return Settled(result, tuple(used), tuple(notes))

@@ -193,6 +193,8 @@ def _limits(facts: Facts) -> str:
     scanned = "No scan for poison came with it."
     if found:
         scanned = f"A scan for poison of {found.size} samples, finished {found.finished}, came to: {found.verdict}."
+    if found and found.reference:
+        scanned += f" It was told that {found.reference.size} other samples are clean."
     return f"{scanned} A signature says who vouches for these bytes and labels, not that no poison is in them."
 
 

@@ -138,6 +138,9 @@ def _scan(facts: Facts) -> dict[str, object]:
         "scan:size": found.size,
         "scan:detectors": ", ".join(found.detectors),
         "scan:not-run": ", ".join(sorted(found.not_run)) or None,
+        "scan:model": found.model or None,
+        "scan:reference": found.reference.root if found.reference else None,
+        "scan:reference-size": found.reference.size if found.reference else None,
     }
 
 
@@ -194,7 +197,9 @@ def _model(facts: Facts, model: File, training: TrainEvidence) -> Record:
 def _metrics(measured: MeasureEvidence) -> list[Record]:
     rows = [_metric("clean accuracy", measured.ca, "all test images")]
     for found in measured.asr:
-        rows.append(_metric("attack success rate", found.asr, f"trigger {found.trigger}, target {found.target}"))
+        named = 0 <= found.target < len(measured.classes)
+        target = f"{found.target} ({measured.classes[found.target]})" if named else f"{found.target}"
+        rows.append(_metric("attack success rate", found.asr, f"trigger {found.trigger}, target {target}"))
     return rows
 
 

@@ -36,7 +36,7 @@ from whitesquare.provenance.types import BUNDLE, DATASET_TYPES, DatasetPredicate
 T = TypeVar("T")
 
 NOT_VERIFIED = "not verified"
-_WEIGHTS = "model.safetensors"
+_WEIGHTS, _CARD = "model.safetensors", "model.json"
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,15 @@ class _Reader:
         with path.open("rb") as file:
             return File(name, path.stat().st_size, file_digest(file, "sha256").hexdigest())
 
+    def card(self, statement: Statement, name: str) -> None:
+        """Refuse a statement about another card than the one here, where it is about one: cards name the outputs."""
+        signed = {subject.sha256 for subject in statement.subjects if subject.name == _CARD}
+        if signed and self.file(_CARD).sha256 not in signed:
+            raise VerificationError(
+                f"{self.folder / name} is not about {_CARD} as it lies there, which says what each output of the model "
+                "means: one of them was changed, or belongs elsewhere."
+            )
+
     def about(self, statement: Statement, file: File, name: str) -> None:
         """Refuse a statement that is about another file."""
         if file.sha256 not in [subject.sha256 for subject in statement.subjects]:
@@ -162,6 +171,7 @@ def _model(
         return None, None, None
     model = reader.file(_WEIGHTS)
     reader.about(made, model, PROVENANCE)
+    reader.card(made, PROVENANCE)
     statements[PROVENANCE] = made
     training = train_evidence(made.predicate, str(reader.folder / PROVENANCE))
     if training.manifest != manifest.sha256:
@@ -172,6 +182,7 @@ def _model(
     if result is None:
         return model, training, None
     reader.about(result, model, MEASURE)
+    reader.card(result, MEASURE)
     statements[MEASURE] = result
     return model, training, measure_evidence(result.predicate, str(reader.folder / MEASURE))
 

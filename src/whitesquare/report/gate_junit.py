@@ -5,7 +5,7 @@ from xml.etree import ElementTree as Xml
 
 from whitesquare.gate.types import FAILED, MISSING, WAIVED, RuleResult, Verdict
 from whitesquare.report import formats
-from whitesquare.report.gate_text import headline, unused
+from whitesquare.report.gate_text import headline, left_out, unused
 
 _UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, not even escaped."""
@@ -27,7 +27,9 @@ def gate_junit(verdict: Verdict) -> str:
         Xml.SubElement(properties, "property", name=name, value=_fit(str(getattr(verdict, name))))
     for rule in verdict.rules:
         _case(suite, rule)
-    Xml.SubElement(suite, "system-out").text = _fit("\n".join((headline(verdict), *verdict.notes, *unused(verdict))))
+    Xml.SubElement(suite, "system-out").text = _fit(
+        "\n".join((headline(verdict), *verdict.notes, *unused(verdict), *left_out(verdict)))
+    )
     Xml.indent(suite)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{Xml.tostring(suite, encoding="unicode")}\n'
 

@@ -4,7 +4,7 @@ import re
 
 from whitesquare.gate.types import PASSED, RuleResult, Verdict
 from whitesquare.report import formats
-from whitesquare.report.gate_text import MOST, headline, meaning, unused
+from whitesquare.report.gate_text import MOST, headline, left_out, meaning, unused
 
 _SAFE = re.compile(r"[^A-Za-z0-9 ,;()%=]")
 _NOTIFIES = re.compile("([@#])")
@@ -25,7 +25,7 @@ def gate_markdown(verdict: Verdict) -> str:
         for rule in verdict.rules
         for one in rule.waived
     ]
-    remarks = [f"- {escape(text, 400)}" for text in (*verdict.notes, *unused(verdict))]
+    remarks = [f"- {escape(text, 400)}" for text in (*verdict.notes, *unused(verdict), *left_out(verdict))]
     parts += ["\n".join(found) for found in (waived, remarks) if found]
     if verdict.result == PASSED:
         parts.append(escape(meaning(verdict), 1000))

@@ -35,15 +35,17 @@ def headline(verdict: Verdict) -> str:
 def meaning(verdict: Verdict) -> str:
     """Say what a PASSED verdict means, and what it does not."""
     asked = "; ".join(text for section, text in _MEANINGS.items() if section not in verdict.unasked)
+    data_only = {"training", "measure"} <= set(verdict.unasked)
+    weights = " No rule covers the weights, so that no model can be released." if data_only else ""
     unasked = f" Not asked by the policy, so not known: {', '.join(verdict.unasked)}." if verdict.unasked else ""
-    return f"PASSED means: {asked}.{unasked} {LIMIT}"
+    return f"PASSED means: {asked}.{unasked}{weights} {LIMIT}"
 
 
 def lines(verdict: Verdict) -> list[str]:
     """Write a verdict for a terminal of 80 columns: the verdict, a line per rule, and what to do about each fault."""
     found = [
         headline(verdict),
-        f"model {verdict.model[:16] or 'none'}, policy {formats.short(verdict.policy_name, 40)}",
+        f"{_about(verdict)}, policy {formats.short(verdict.policy_name, 40)}",
         "",
     ]
     found += [_line(rule) for rule in verdict.rules]
@@ -55,7 +57,7 @@ def lines(verdict: Verdict) -> list[str]:
             waiver = one.waiver
             found += ["", *_wrapped(f"{rule.rule}: waived by {waiver.by} until {waiver.expires}: {waiver.reason}", 400)]
             found += _wrapped(one.reason, 400, "  ")
-    remarks = [*verdict.notes, *unused(verdict)]
+    remarks = [*verdict.notes, *unused(verdict), *left_out(verdict)]
     if remarks:
         found += ["", *(line for remark in remarks for line in _wrapped(remark, 400))]
     if verdict.result == PASSED:
@@ -69,6 +71,19 @@ def unused(verdict: Verdict) -> list[str]:
         f"The waiver by {waiver.by} until {waiver.expires} covers nothing ({waiver.fingerprint[:16]}); remove it."
         for waiver in verdict.unused
     ]
+
+
+def left_out(verdict: Verdict) -> list[str]:
+    """Say which files a release leaves behind; of a verdict that lets nothing go there is nothing to say."""
+    if verdict.result != PASSED or not verdict.left_out:
+        return []
+    return [f"No rule vouches for {', '.join(verdict.left_out)}: a release does not hold it."]
+
+
+def _about(verdict: Verdict) -> str:
+    if verdict.model or not {"training", "measure"} <= set(verdict.unasked):
+        return f"model {verdict.model[:16] or 'none'}"
+    return f"data {verdict.manifest[:16] or 'none'}"
 
 
 def gate_json(verdict: Verdict) -> str:

@@ -1,0 +1,229 @@
+"""Rules about the measurement: who signed it, of which model and on which images, and what the model does."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from whitesquare.gate.checks import aged, brief, names, of_model, share, signed_by, sound
+from whitesquare.gate.settings import Policy
+from whitesquare.gate.types import CARD, Evidence, Fault, Outcome, Rule
+from whitesquare.provenance.evidence import FORMAT, Figure, MeasureEvidence, TriggerFigure
+
+
+def measure_signed(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """A key of an accepted role signed the measurement."""
+    return signed_by(evidence.measure, policy.measure.signed_by, now)
+
+
+def measure_model(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """The model here is the one that was measured, and so is its card, which says what each output means."""
+    found = of_model(evidence.measure, evidence)
+    if evidence.measure.value.format < FORMAT or found.faults or CARD in found.covers:
+        return found
+    reason = f"The measurement is about the weights alone, without the {CARD} that says what each output means."
+    return replace(found, faults=(Fault(reason, (evidence.model.sha256,)),))
+
+
+def measure_test(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """The test images are those of the signed test split."""
+    split = evidence.dataset.value.splits.get("test")
+    said, wanted = evidence.measure.value.test_root, split.root if split else ""
+    found, expected = f"root {brief(said)}", f"root {brief(wanted)}"
+    reason = f"The test images are not the signed test split: found {found}; expected {expected}."
+    return Outcome(found, expected, () if said and said == wanted else (Fault(reason, (said, wanted)),))
+
+
+def measure_classes(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """The classes of the model are those of the signed data set, in their order."""
+    said, wanted = evidence.measure.value.classes, evidence.dataset.value.classes
+    found, expected = f"{len(said)} classes", f"{len(wanted)} classes"
+    if said == wanted:
+        return Outcome(found, expected)
+    if evidence.measure.value.format < FORMAT:
+        return Outcome("not recorded", expected, (_old(evidence),))
+    pairs = [(i, one, other) for i, (one, other) in enumerate(zip(said, wanted, strict=False)) if one != other]
+    told = (
+        f"output {pairs[0][0]} is {pairs[0][1]!r:.60}, signed was {pairs[0][2]!r:.60}"
+        if pairs
+        else (f"found {found}, expected {expected}")
+    )
+    reason = f"The model's classes are not those of the signed data set: {told}."
+    return Outcome(found, expected, (Fault(reason, (*said, "", *wanted)),))
+
+
+def measure_age(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """The measurement is recent."""
+    most = policy.measure.max_age_days or 0.0
+    return aged(evidence.measure.value.finished, most, now, evidence.model.sha256)
+
+
+def measure_images(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """Enough images are behind every figure."""
+    sizes = {name: figure.n for name, figure in _figures(policy, evidence.measure.value)}
+    least = policy.measure.min_images
+    faults = [
+        Fault(f"{name} rests on {n} images; expected {least} or more.", (*_of(evidence), name, str(n)), waivable=True)
+        for name, n in sizes.items()
+        if n < least
+    ]
+    return Outcome(f"{min(sizes.values())} or more", f"{least} or more", tuple(faults))
+
+
+def measure_accuracy(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """Even the low end of the clean accuracy reaches the floor."""
+    figure, floor = evidence.measure.value.ca, policy.measure.min_clean_accuracy or 0.0
+    found, expected = share(figure), f"low end {floor:.2%} or more"
+    faults = sound("The clean accuracy", figure)
+    if not faults and figure.low < floor:
+        reason = f"The clean accuracy is {found}; expected {expected}."
+        faults = (Fault(reason, (*_of(evidence), repr(figure.low)), waivable=True),)
+    return Outcome(found, expected, faults)
+
+
+def measure_triggers(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """Every trigger that must be tried was."""
+    tried = {one.trigger for one in evidence.measure.value.asr}
+    wanted = policy.measure.triggers
+    faults = [
+        Fault(f"The trigger {name} was not tried; tried: {names(sorted(tried))}.", (evidence.model.sha256, name))
+        for name in wanted
+        if name not in tried
+    ]
+    if not tried:
+        faults.append(Fault("No trigger was tried.", (evidence.model.sha256,)))
+    return Outcome(
+        names(sorted(tried)), names(wanted) if wanted else "any trigger", tuple(faults), missing=bool(faults)
+    )
+
+
+def measure_targets(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """Under every trigger, every class that is bound was tried as the target."""
+    said, wanted = evidence.measure.value, policy.measure.targets
+    expected = f"{names(wanted)} as the target" if wanted else "every class as the target"
+    if said.format < FORMAT:
+        return Outcome("not recorded", expected, (_old(evidence),))
+    if unknown := [name for name in wanted if said.classes.count(name) != 1]:
+        reason = f"The policy binds the target {unknown[0]!r:.60}, which is not one of the model's classes."
+        return Outcome(f"{len(said.classes)} classes", expected, (Fault(reason, (*_of(evidence), *unknown)),))
+    bound = _bound(policy, said)
+    tried = {(one.trigger, one.target) for one in said.asr}
+    faults = []
+    for trigger in sorted({one.trigger for one in said.asr}):
+        if missing := sorted(target for target in bound if (trigger, target) not in tried):
+            listed = names([repr(said.classes[target]) for target in missing[:5]])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            reason = f"Under {trigger} nobody measured how often the model answers {listed}{more}."
+            faults.append(Fault(reason, (*_of(evidence), trigger, *map(str, missing))))
+    if not bound or not tried:
+        faults.append(Fault("No class was tried as the target.", _of(evidence)))
+    found = f"{len({target for _, target in tried})} of {len(said.classes)} classes"
+    return Outcome(found, expected, tuple(faults), missing=not tried)
+
+
+def measure_attack(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """Under no trigger, for no bound target, does even the high end of the attack success pass the ceiling."""
+    ceiling = policy.measure.max_attack_success
+    ceiling = 1.0 if ceiling is None else ceiling
+    expected = f"high end {ceiling:.2%} or less"
+    faults: list[Fault] = []
+    counted = _counted(policy, evidence.measure.value)
+    for one in counted:
+        what = _name(one, evidence.measure.value)
+        unsound = sound(what, one.asr)
+        faults += unsound
+        if not unsound and one.asr.high > ceiling:
+            content = (*_of(evidence), one.trigger, str(one.target), repr(one.asr.high))
+            faults.append(Fault(f"{what} is {share(one.asr)}; expected {expected}.", content, waivable=True))
+    worst = max(counted, key=lambda one: one.asr.high, default=None)
+    return Outcome(f"at worst {share(worst.asr)}" if worst else "none", expected, tuple(faults))
+
+
+def _of(evidence: Evidence) -> tuple[str, str]:
+    """Return what makes a fault of the measurement that of no other: the model, and the images."""
+    return (evidence.model.sha256, evidence.measure.value.test_root)
+
+
+def _old(evidence: Evidence) -> Fault:
+    reason = "The model was measured before format 2, which does not say for which classes; measure again."
+    return Fault(reason, _of(evidence))
+
+
+def _bound(policy: Policy, said: MeasureEvidence) -> frozenset[int]:
+    """Return the labels of the targets that are bound; a name that is no class is told by ``measure-targets``."""
+    wanted = policy.measure.targets
+    return frozenset(label for label, name in enumerate(said.classes) if not wanted or name in wanted)
+
+
+def _counted(policy: Policy, said: MeasureEvidence) -> list[TriggerFigure]:
+    """Return the figures that count: all of them, unless the policy binds some targets only."""
+    if not policy.measure.targets or said.format < FORMAT:
+        return list(said.asr)
+    bound = _bound(policy, said)
+    return [one for one in said.asr if one.target in bound]
+
+
+def _name(one: TriggerFigure, said: MeasureEvidence) -> str:
+    name = f" {said.classes[one.target]!r:.60}" if 0 <= one.target < len(said.classes) else ""
+    return f"Attack success under {one.trigger} (target {one.target}{name})"
+
+
+def _figures(policy: Policy, said: MeasureEvidence) -> Iterator[tuple[str, Figure]]:
+    yield "The clean accuracy", said.ca
+    for one in _counted(policy, said):
+        yield _name(one, said), one.asr
+
+
+def _asks_for_attacks(policy: Policy) -> bool:
+    asked = policy.measure
+    return bool(asked.triggers or asked.targets) or asked.max_attack_success is not None
+
+
+_AGAIN = "Measure this model again with `whitesquare measure` and sign it"
+RULES = (
+    Rule(
+        "measure-signed", "measure", "A key of an accepted role signed the measurement",
+        "Measure with `whitesquare measure RUN --attested manifest.dsse.json --trust keys/ --key scanner.pem`.",
+        ("measure",), measure_signed,
+    ),
+    Rule(
+        "measure-model", "measure", "The model is the one that was measured", f"{_AGAIN}.", ("measure", "model"),
+        measure_model,
+    ),
+    Rule(
+        "measure-test", "measure", "The test images are the signed test split",
+        f"{_AGAIN}, on the attested test split.", ("dataset", "measure"), measure_test,
+        lambda policy: policy.measure.attested_test,
+    ),
+    Rule(
+        "measure-classes", "measure", "The model's classes are those of the signed data set",
+        "Train on the signed data, and measure that model.", ("dataset", "measure"), measure_classes,
+        lambda policy: "data" in policy.sections,
+    ),
+    Rule(
+        "measure-age", "measure", "The measurement is recent", f"{_AGAIN}.", ("measure",), measure_age,
+        lambda policy: policy.measure.max_age_days is not None,
+    ),
+    Rule(
+        "measure-images", "measure", "Enough images are behind every figure", f"{_AGAIN}, on more images.",
+        ("measure",), measure_images,
+    ),
+    Rule(
+        "measure-accuracy", "measure", "The clean accuracy reaches its floor",
+        "Train a better model, or measure on more images: the low end of the interval counts.", ("measure",),
+        measure_accuracy, lambda policy: policy.measure.min_clean_accuracy is not None,
+    ),
+    Rule(
+        "measure-triggers", "measure", "Every trigger that must be tried was", f"{_AGAIN}, under that trigger.",
+        ("measure",), measure_triggers,
+        _asks_for_attacks,
+    ),
+    Rule(
+        "measure-targets", "measure", "Every class was tried as the target", f"{_AGAIN}: it tries every class.",
+        ("measure",), measure_targets, _asks_for_attacks,
+    ),
+    Rule(
+        "measure-attack", "measure", "No trigger works", "The model answers to the trigger: find what it was trained "
+        "on with `whitesquare scan`, and train again without it.", ("measure",), measure_attack,
+        lambda policy: policy.measure.max_attack_success is not None,
+    ),
+)  # fmt: skip
