@@ -98,13 +98,14 @@ def test_fingerprints_of_confirmed_alarms_and_their_result():
     contents = {flag.id: sha256(flag.id.encode()).hexdigest() for flag in found.flagged}
     made = scan_evidence_of(found, Consumed("train", 3, "00" * 32, "files"), contents)
     assert made.report == ""
-    known = sarif_fingerprints(scan_sarif(found, contents))
+    known = sarif_fingerprints(scan_sarif(found, contents, "00" * 32))
     assert [one.fingerprint for one in made.alarms] == [known["SS01", "0"]]
     assert scan_predicate(made)["result"] == "FAILED"
     assert set(made.not_run) == {"nearest-reference", "frequency"}
 
 
-def test_a_fingerprint_survives_renaming(case, scanned, tmp_path):
+def test_a_fingerprint_that_is_signed_is_of_these_data_only(case, scanned, tmp_path):
+    """Renamed files are other data: a waiver does not speak of them. Code scanning without --attested still knows."""
     data = tmp_path / "renamed"
     shutil.copytree(case.data, data)
     for i, path in enumerate(sorted(data.glob("train/owl/*.png"))):
@@ -116,8 +117,19 @@ def test_a_fingerprint_survives_renaming(case, scanned, tmp_path):
     run("scan", data, *QUICK, *options, code=1)
     evidence, before = evidence_in(moved, file)[1], evidence_in(case, scanned / "attestation")[1]
     assert evidence.root != before.root
-    assert [one.fingerprint for one in evidence.alarms] == [one.fingerprint for one in before.alarms]
+    assert not {one.fingerprint for one in evidence.alarms} & {one.fingerprint for one in before.alarms}
     assert evidence.report == ""
+    plain = [run("scan", one, *QUICK, "-o", "sarif", code=1).stdout for one in (case.data, data)]
+    assert sarif_fingerprints(plain[0]) == sarif_fingerprints(plain[1])
+
+
+def test_an_alarm_without_samples_has_another_fingerprint_in_other_data():
+    found = result(flagged=())
+    one, other = (scan_evidence_of(found, Consumed("train", 3, byte * 32, "files"), {}) for byte in ("00", "01"))
+    assert one.alarms[0].fingerprint != other.alarms[0].fingerprint
+    plain = [sarif_fingerprints(scan_sarif(replace(found, digest=byte * 32), {})) for byte in ("00", "01")]
+    assert plain[0].keys() == plain[1].keys() == {("SS01", "0")}
+    assert plain[0] != plain[1]
 
 
 def refused(case, tmp_path, *options, code=1):
