@@ -62,7 +62,7 @@ def data(tmp_path, tiny):
 def model(tmp_path_factory, tiny):
     folder = tmp_path_factory.mktemp("model")
     write_dataset(folder / "data", tiny, None, "npz")
-    run("train", folder / "data", "--epochs", 1, "-o", folder / "model")
+    run("train", folder / "data", "--epochs", 60, "-o", folder / "model")
     return folder / "model"
 
 
@@ -96,9 +96,10 @@ CASES = {
 @pytest.mark.parametrize("mode", [(), ("--detectors", "all"), ("--model-free",)], ids=["default", "all", "model-free"])
 @pytest.mark.parametrize("case", CASES)
 def test_degenerate_data_is_scanned_without_a_crash(case, mode, tmp_path, tiny):
-    found = scanned(tmp_path, npz(tmp_path / "data.npz", *CASES[case](tiny)), *mode)
+    learnable = mode == ("--model-free",) or case not in ("all identical", "all black")
+    found = scanned(tmp_path, npz(tmp_path / "data.npz", *CASES[case](tiny)), *mode, code=0 if learnable else 2)
     assert [one for one in found["detectors"] if one["crashed"]] == []
-    assert found["verdict"] == "nothing found"
+    assert found["verdict"] == ("nothing found" if learnable else "not decided")
     assert found["calibration"] == "ranking only"
     assert not any(flag["tier"] == "confirmed" for flag in found["flagged"])
 

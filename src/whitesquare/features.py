@@ -78,11 +78,20 @@ class ScanModel:
         return caught[0], logits
 
     def batches(self, images: UInt8Array) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
-        """Yield position, penultimate activations and logits, batch by batch, without gradients."""
+        """Yield position, penultimate activations and logits, batch by batch, without gradients.
+
+        Raises:
+            DataError: an output is not a finite number: it would count as an answer.
+        """
         with torch.inference_mode():
             for start in range(0, len(images), _BATCH):
                 part = slice(start, min(start + _BATCH, len(images)))
                 activations, logits = self.run(to_float(torch.from_numpy(np.array(images[part]))))
+                if not (torch.isfinite(logits).all() and torch.isfinite(activations).all()):
+                    raise DataError(
+                        "The model's outputs are not finite numbers (NaN or infinity); expected a trained model, so "
+                        "train it again, or scan without --model."
+                    )
                 yield part, activations.flatten(1).numpy(), logits.numpy()
 
     def logits(self, images: UInt8Array) -> FloatArray:
@@ -104,11 +113,6 @@ class ScanModel:
         )
         logits = np.empty((size, classes), np.float32)
         for part, activations, outputs in self.batches(images):
-            if not (np.isfinite(outputs).all() and np.isfinite(activations).all()):
-                raise DataError(
-                    "The model's outputs are not finite numbers (NaN or infinity); expected a trained model, so train "
-                    "it again, or scan without --model."
-                )
             features[part], logits[part] = activations, outputs
             on_progress("reading features", part.stop, size)
         return features, logits

@@ -4,10 +4,18 @@ import hashlib
 from collections.abc import Iterable
 
 
-def fingerprint(rule_id: str, class_name: str, digests: Iterable[str]) -> str:
-    """Digest rule, class, and the digests of the samples' content in any order; 64 hexadecimal digits."""
+def fingerprint(rule_id: str, class_name: str, digests: Iterable[str], within: str = "") -> str:
+    """Digest rule, class, and the digests of the samples' content in any order; 64 hexadecimal digits.
+
+    Args:
+        rule_id: the rule.
+        class_name: the class.
+        digests: of the samples, hexadecimal.
+        within: root or digest of the data in which it was found; empty for a finding that is the same in any data.
+    """
     found = hashlib.sha256()
-    for text in (rule_id, class_name, *sorted(digests)):
+    place = (f"within:{within}",) if within else ()  # no digest begins like that
+    for text in (rule_id, class_name, *place, *sorted(digests)):
         content = text.encode("utf-8", "surrogatepass")
         found.update(len(content).to_bytes(8, "big") + content)
     return found.hexdigest()

@@ -233,7 +233,12 @@ def show_scan(result: ScanResult, scan_file: str | None = None) -> None:
         table(title, columns, [_alarm_row(alarm) for alarm in result.alarms], numbers=True)
     for line in scan_text.notices(result):
         say(formats.plain(line))
-    said = (scan_text.caution(result), scan_text.calibration(result), formats.short(result.calibration_note, 400))
+    said = (
+        scan_text.caution(result),
+        scan_text.learned(result),
+        scan_text.calibration(result),
+        formats.short(result.calibration_note, 600),
+    )
     say(formats.plain("\n" + " ".join(part for part in said if part)))
     if result.alarms:
         first = "" if scan_file else f" (after the same scan with -o json={scan_text.SCAN_FILE})"

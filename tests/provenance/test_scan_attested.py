@@ -98,13 +98,14 @@ def test_fingerprints_of_confirmed_alarms_and_their_result():
     contents = {flag.id: sha256(flag.id.encode()).hexdigest() for flag in found.flagged}
     made = scan_evidence_of(found, Consumed("train", 3, "00" * 32, "files"), contents)
     assert made.report == ""
-    known = sarif_fingerprints(scan_sarif(found, contents))
+    known = sarif_fingerprints(scan_sarif(found, contents, "00" * 32))
     assert [one.fingerprint for one in made.alarms] == [known["SS01", "0"]]
     assert scan_predicate(made)["result"] == "FAILED"
     assert set(made.not_run) == {"nearest-reference", "frequency"}
 
 
-def test_a_fingerprint_survives_renaming(case, scanned, tmp_path):
+def test_a_fingerprint_that_is_signed_is_of_these_data_only(case, scanned, tmp_path):
+    """Renamed files are other data: a waiver does not speak of them. Code scanning without --attested still knows."""
     data = tmp_path / "renamed"
     shutil.copytree(case.data, data)
     for i, path in enumerate(sorted(data.glob("train/owl/*.png"))):
@@ -116,8 +117,19 @@ def test_a_fingerprint_survives_renaming(case, scanned, tmp_path):
     run("scan", data, *QUICK, *options, code=1)
     evidence, before = evidence_in(moved, file)[1], evidence_in(case, scanned / "attestation")[1]
     assert evidence.root != before.root
-    assert [one.fingerprint for one in evidence.alarms] == [one.fingerprint for one in before.alarms]
+    assert not {one.fingerprint for one in evidence.alarms} & {one.fingerprint for one in before.alarms}
     assert evidence.report == ""
+    plain = [run("scan", one, *QUICK, "-o", "sarif", code=1).stdout for one in (case.data, data)]
+    assert sarif_fingerprints(plain[0]) == sarif_fingerprints(plain[1])
+
+
+def test_an_alarm_without_samples_has_another_fingerprint_in_other_data():
+    found = result(flagged=())
+    one, other = (scan_evidence_of(found, Consumed("train", 3, byte * 32, "files"), {}) for byte in ("00", "01"))
+    assert one.alarms[0].fingerprint != other.alarms[0].fingerprint
+    plain = [sarif_fingerprints(scan_sarif(replace(found, digest=byte * 32), {})) for byte in ("00", "01")]
+    assert plain[0].keys() == plain[1].keys() == {("SS01", "0")}
+    assert plain[0] != plain[1]
 
 
 def refused(case, tmp_path, *options, code=1):
@@ -205,3 +217,58 @@ def test_data_can_be_checked_without_a_statement(case, tampered):
     run("scan", case.data, *QUICK, *case.asked, code=1)
     (tampered.data / "train" / "dog" / "00004.png").unlink()
     assert "is missing" in run("scan", tampered.data, *QUICK, *tampered.asked, code=1).stderr
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """Noise of the same classes without a square, attested by somebody else."""
+    labels = np.arange(300) % 3
+    images = np.random.default_rng(7).integers(0, 256, (300, 1, 12, 12)).astype(np.uint8)
+    made = from_arrays(images, labels, classes=("cat", "dog", "owl"), layout="NCHW")
+    return attested(tmp_path_factory.mktemp("reference"), "png-folder", made)
+
+
+@pytest.fixture
+def both(case, reference, tmp_path):
+    """The options of a scan of attested data with an attested reference: both owners are trusted."""
+    shutil.copytree(case.trust, tmp_path / "both")
+    shutil.copy(reference.trust / "owner.pub", tmp_path / "both" / "other.pub")
+    return ("--attested", case.bundle, "--trust", tmp_path / "both", "--key", case.key("scanner"))
+
+
+def test_the_reference_is_in_the_statement_and_the_alarms_are_the_same(case, scanned, reference, both, tmp_path):
+    file = tmp_path / "scan.sigstore.json"
+    told = ("--reference", reference.data, "--reference-attested", reference.bundle)
+    run("scan", case.data, *QUICK, *both, *told, "-o", f"attestation={file}", code=1)
+    evidence, before = evidence_in(case, file)[1], evidence_in(case, scanned / "attestation")[1]
+    split = reference.signed.predicate.splits["train"]
+    assert evidence.format == 2
+    assert evidence.reference is not None
+    assert evidence.reference.manifest == reference.signed.sha256
+    assert (evidence.reference.root, evidence.reference.size, evidence.reference.split) == (split.root, 300, "train")
+    assert evidence.reference.signers == tuple(key.keyid for key in reference.signed.signers)
+    assert evidence.alarms == before.alarms
+    assert (before.reference, before.format) == (None, 2)
+
+
+def test_a_reference_that_nobody_answers_for_is_refused(case, reference, both, tmp_path):
+    file = ("-o", f"attestation={tmp_path / 'scan.sigstore.json'}")
+    said = run("scan", case.data, *QUICK, *both, *file, "--reference", reference.data, code=2).stderr
+    assert "give --reference-attested BUNDLE, or leave --reference out" in said
+    asked = ("--reference", reference.data, "--reference-attested", reference.bundle)
+    alone = ("--attested", case.bundle, "--trust", case.trust, "--key", case.key("scanner"))
+    assert "Error" in run("scan", case.data, *QUICK, *alone, *file, *asked, code=1).stderr, "its owner is not trusted"
+    assert "there is no --attested" in run("scan", case.data, *QUICK, *asked, code=2).stderr
+    said = run("scan", case.data, *QUICK, *both, *file, "--reference-attested", reference.bundle, code=2).stderr
+    assert "there is no --reference" in said
+    assert not (tmp_path / "scan.sigstore.json").exists()
+
+
+def test_a_reference_other_than_the_signed_one_ends_the_scan(case, reference, both, tmp_path):
+    data = tmp_path / "changed"
+    shutil.copytree(reference.data, data)
+    shutil.copy(data / "train" / "owl" / "00002.png", data / "train" / "owl" / "00005.png")
+    asked = ("--reference", data, "--reference-attested", reference.bundle, "-o", f"attestation={tmp_path / 'x.json'}")
+    said = run("scan", case.data, *QUICK, *both, *asked, code=1).stderr
+    assert "'train/owl/00005.png' is not the signed one" in said
+    assert not (tmp_path / "x.json").exists()

@@ -16,6 +16,10 @@ Bundle = Annotated[
     Path | None,
     typer.Option("--attested", help="manifest.sigstore.json or manifest.dsse.json: stop at the first other byte."),
 ]
+ReferenceBundle = Annotated[
+    Path | None,
+    typer.Option("--reference-attested", help="Attestation of --reference, signed as --attested must be."),
+]
 Trust = Annotated[Path | None, typer.Option("--trust", help="Folder of the public keys that may sign --attested.")]
 Threshold = Annotated[int, typer.Option("--threshold", min=1, help="Number of keys that must have signed --attested.")]
 Roles = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whitesquare import terminal
-from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
+from whitesquare.cli.attested import Bundle, Key, ReferenceBundle, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import (
     FINDINGS,
     NOTHING,
@@ -23,6 +23,8 @@ from whitesquare.cli.options import DataSource, OnError, Seed
 from whitesquare.errors import UsageError, require_extra
 
 if TYPE_CHECKING:  # all of them load NumPy or cryptography, which `--help` must not wait for
+    from whitesquare.provenance.attested import Attested
+    from whitesquare.provenance.consumed import Reading
     from whitesquare.scan.signed import AttestedScan
     from whitesquare.scan.types import Scan, ScanResult
     from whitesquare.types import ImageDataset, Progress
@@ -58,6 +60,7 @@ def scan(
     fail_on: Annotated[FailOn, typer.Option(help="Weakest tier that ends with exit code 1.")] = FailOn.SUSPICIOUS,
     on_error: Annotated[OnError, typer.Option(help="What to do about image files that cannot be read.")] = OnError.FAIL,
     attested: Bundle = None,
+    reference_attested: ReferenceBundle = None,
     trust: Trust = None,
     threshold: Threshold = 1,
     signatures: Roles = None,
@@ -68,29 +71,27 @@ def scan(
         outputs = read_outputs(output, "table", "json", "parquet", "html", "sarif", "junit", "attestation")
         _check(outputs, model=model, model_free=model_free)
         _check_signing(outputs, attested, key)
-        from whitesquare.data import open_dataset
-        from whitesquare.provenance.consumed import Reading
-        from whitesquare.provenance.container_files import expect_sizes
+        _check_reference(reference, attested, reference_attested)
         from whitesquare.runs import GROUND_TRUTH, read_truth
         from whitesquare.scan.run import ScanSettings, run_scan
-        from whitesquare.scan.signed import AttestedScan
+        from whitesquare.scan.signed import AttestedScan, reference_record
 
         settings = ScanSettings(seed=seed, detectors=_names(detectors), model_free=model_free)
         known = read_truth(truth / GROUND_TRUTH if truth.is_dir() else truth) if truth else None
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
+        vouched = open_attested(reference_attested, trust, threshold, signatures) if reference_attested else None
         with terminal.progress() as on_progress:
-            if allowed:
-                expect_sizes(data, allowed.signed)
-            dataset = open_dataset(data)
-            reading = Reading(dataset, "train", allowed.signed) if allowed else None
-            dataset, skipped = _readable(reading.dataset if reading else dataset, on_error, on_progress)
+            dataset, reading, skipped = _read(data, allowed, on_error, on_progress)
+            trusted, record = None, None
+            if reference is not None:
+                trusted, beside, left_out = _read(reference, vouched, on_error, on_progress)
+                skipped |= {f"reference/{name}": reason for name, reason in left_out.items()}
+                if vouched and beside:
+                    record = reference_record(beside.consumed(trusted.ids), vouched.signed)
             work = None
             if allowed and reading:
-                work = AttestedScan(reading, reading.consumed(dataset.ids), allowed.signed.sha256, signer)
-            trusted = None
-            if reference is not None:
-                trusted, left_out = _readable(open_dataset(reference), on_error, on_progress)
-                skipped |= {f"reference/{name}": reason for name, reason in left_out.items()}
+                consumed = reading.consumed(dataset.ids)
+                work = AttestedScan(reading, consumed, allowed.signed.sha256, signer, record)
             found = run_scan(
                 dataset,
                 settings,
@@ -106,12 +107,12 @@ def scan(
 
 
 def exit_code(result: "ScanResult", fail_on: FailOn) -> int:
-    """Return the exit code of a scan: evidence first, then crashes, then whether anything was looked at."""
+    """Return the exit code of a scan: evidence first, then what kept it from a verdict, then whether anything ran."""
     from whitesquare.scan.types import NOT_CHECKED, TIERS
 
     if any(TIERS.index(tier) <= TIERS.index(fail_on) for tier in result.alarm_tiers):
         return FINDINGS
-    if any(run.crashed for run in result.runs):
+    if result.undecided or any(run.crashed for run in result.runs):
         return UNDECIDED
     return NOTHING if result.verdict == NOT_CHECKED else PASS
 
@@ -140,13 +141,21 @@ def _names(asked: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for item in wanted for name in groups.get(item, (item,))))
 
 
-def _readable(
-    dataset: "ImageDataset", on_error: OnError, on_progress: "Progress"
-) -> tuple["ImageDataset", dict[str, str]]:
-    """Return the data set with its images decoded, and what was left out."""
-    from whitesquare.data import held, readable_part
+def _read(
+    source: str, attested: "Attested | None", on_error: OnError, on_progress: "Progress"
+) -> tuple["ImageDataset", "Reading | None", dict[str, str]]:
+    """Return the training split with its images decoded, its hash-on-read if attested, and what was left out."""
+    from whitesquare.data import held, open_dataset, readable_part
+    from whitesquare.provenance.consumed import Reading
+    from whitesquare.provenance.container_files import expect_sizes
 
-    return readable_part(dataset, on_progress) if on_error == OnError.SKIP else (held(dataset), {})
+    if attested:
+        expect_sizes(source, attested.signed)
+    dataset = open_dataset(source)
+    reading = Reading(dataset, "train", attested.signed) if attested else None
+    dataset = reading.dataset if reading else dataset
+    found, skipped = readable_part(dataset, on_progress) if on_error == OnError.SKIP else (held(dataset), {})
+    return found, reading, skipped
 
 
 def _check_signing(outputs: list[tuple[str, Path | None]], attested: Path | None, key: str | None) -> None:
@@ -159,6 +168,22 @@ def _check_signing(outputs: list[tuple[str, Path | None]], attested: Path | None
         )
     if key is not None and not asked:
         raise UsageError("--key signs the result of the scan, and none is to be written; add -o attestation=FILE.")
+
+
+def _check_reference(reference: str | None, attested: Path | None, bundle: Path | None) -> None:
+    """Refuse to judge attested data by samples that nobody answers for."""
+    if bundle is not None and (reference is None or attested is None):
+        missing = "--reference" if reference is None else "--attested"
+        raise UsageError(
+            f"--reference-attested says that the reference of a scan of attested data is attested too, and there is no "
+            f"{missing}; add it, or leave --reference-attested out."
+        )
+    if attested is not None and reference is not None and bundle is None:
+        raise UsageError(
+            f"The data are attested and the reference {reference!r} is not, so anybody may have made it; found "
+            "--attested without --reference-attested, expected both: attest the reference, give --reference-attested "
+            "BUNDLE, or leave --reference out."
+        )
 
 
 def _emit(
@@ -176,7 +201,7 @@ def _emit(
 
     def sarif() -> str:
         if work is not None:
-            return scan_sarif(result, work.contents(result))
+            return scan_sarif(result, work.contents(result), work.consumed.root)
         digests = {flag.id: hashlib.sha256(dataset.content(flag.position)).hexdigest() for flag in result.flagged}
         return scan_sarif(result, digests)
 

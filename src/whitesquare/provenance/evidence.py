@@ -98,7 +98,7 @@ class ScanEvidence:
         format: :data:`FORMAT` when it was written; what stands below is known from format 2 on.
         reference: samples it was told are clean; ``None`` for none.
         model: SHA-256 of the weights it was given; empty if it trained its own, or used none.
-        learned: accuracy of the model it used; ``None`` without a model.
+        learned: accuracy, the mean over classes, of the model it used on the samples it read; ``None`` without a model.
     """
 
     root: str
@@ -183,12 +183,17 @@ class TrainEvidence:
 
 
 def scan_predicate(evidence: ScanEvidence) -> dict[str, Any]:
-    """Return a test-result predicate: FAILED with a confirmed alarm, WARNED with any other or a detector missing."""
+    """Return a test-result predicate.
+
+    FAILED with a confirmed alarm or where nothing was decided, WARNED with any other alarm, a detector missing or a
+    verdict other than that nothing was found, else PASSED.
+    """
     tiers = {alarm.tier for alarm in evidence.alarms}
-    warned = bool(tiers or evidence.not_run)
-    alarmed = {alarm.rule_id for alarm in evidence.alarms}
+    undecided = evidence.verdict == "not decided"
+    warned = bool(tiers or evidence.not_run or evidence.verdict != "nothing found")
+    alarmed = {alarm.rule_id for alarm in evidence.alarms} | ({"model"} if undecided else set())
     return {
-        "result": FAILED if "confirmed" in tiers else WARNED if warned else PASSED,
+        "result": FAILED if undecided or "confirmed" in tiers else WARNED if warned else PASSED,
         "configuration": [{"name": "whitesquare scan", "annotations": _annotated(evidence)}],
         "passedTests": list(evidence.detectors),
         "warnedTests": sorted(evidence.not_run),

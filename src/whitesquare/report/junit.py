@@ -1,4 +1,4 @@
-"""The scan as JUnit XML, for build servers: one case per class, and one per detector that did not run."""
+"""The scan as JUnit XML, for build servers: one case per class, per detector that did not run, and for the model."""
 
 from xml.etree import ElementTree as Xml
 
@@ -12,7 +12,8 @@ def scan_junit(result: ScanResult) -> str:
     """Write a scan as JUnit XML.
 
     A class fails if it is confirmed (type ``confirmed``) or suspicious (type ``suspicious``); a detector that did not
-    run is skipped, and one that crashed is an error. Samples that only rank high fail nothing.
+    run is skipped; one that crashed, and a model that has learned nothing, is an error. Samples that only rank high
+    fail nothing.
     """
     idle = [run for run in result.runs if run.reason]
     crashed = sum(run.crashed for run in idle)
@@ -22,9 +23,9 @@ def scan_junit(result: ScanResult) -> str:
     suite = Xml.Element(
         "testsuite",
         name="whitesquare scan",
-        tests=str(len(result.classes) + len(idle)),
+        tests=str(len(result.classes) + len(idle) + (result.learned is not None)),
         failures=str(sum(row.label in alarms for row in result.classes)),
-        errors=str(crashed),
+        errors=str(crashed + bool(result.undecided)),
         skipped=str(len(idle) - crashed),
         time=f"{sum(formats.number(one) or 0.0 for one in result.seconds.values()):.3f}",
     )
@@ -33,6 +34,10 @@ def scan_junit(result: ScanResult) -> str:
         Xml.SubElement(properties, "property", name=name, value=fit(str(getattr(result, name))))
     for row in result.classes:
         _class_case(suite, row, alarms.get(row.label), result)
+    if result.learned is not None:
+        case = Xml.SubElement(suite, "testcase", classname="whitesquare.model", name="the model has learned the data")
+        if result.undecided:
+            Xml.SubElement(case, "error", message=fit(result.undecided))
     for run in idle:
         _detector_case(suite, run)
     Xml.SubElement(suite, "system-out").text = fit("\n".join((headline(result), *result.reasons, *result.warnings)))

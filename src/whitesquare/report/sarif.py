@@ -1,7 +1,9 @@
 """The scan as SARIF 2.1.0, for code scanning: one result per class and rule, its samples as locations.
 
 A result keeps its fingerprint when files or folders are renamed: it is made of the rule, the class and the content of
-the flagged samples, so that a finding that was judged once stays judged.
+the flagged samples, so that a finding that was judged once stays judged. Where no sample is flagged, the digest of the
+data set takes their place: such an alarm is about these data and no others. Of attested data the fingerprints are those
+that are signed and that a waiver names; the root of what was scanned is in all of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,12 +41,13 @@ class _Group:
     alarm: Alarm | None
 
 
-def scan_sarif(result: ScanResult, contents: Mapping[str, str]) -> str:
+def scan_sarif(result: ScanResult, contents: Mapping[str, str], root: str = "") -> str:
     """Write a scan as SARIF 2.1.0.
 
     Args:
         result: what was found.
         contents: SHA-256 of the content of every flagged sample (see ``ImageDataset.content``), by id.
+        root: of what was scanned, where the data are attested.
 
     Raises:
         DataError: the digest of a flagged sample is missing.
@@ -62,7 +65,7 @@ def scan_sarif(result: ScanResult, contents: Mapping[str, str]) -> str:
         "tool": {"driver": driver},
         "invocations": [_invocation(result, position)],
         "originalUriBaseIds": {BASE: {"description": {"text": f"The data set scanned: {safe(result.source)}"}}},
-        "results": [_result(group, position, contents) for group in groups],
+        "results": [_result(group, position, _fingerprint(group, contents, root, result.digest)) for group in groups],
         "properties": {
             "verdict": result.verdict,
             "dataset": {"sha256": result.digest, "size": result.size},
@@ -106,14 +109,19 @@ def _descriptor(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(group: _Group, position: Mapping[str, int], contents: Mapping[str, str]) -> dict[str, Any]:
+def _fingerprint(group: _Group, contents: Mapping[str, str], root: str, digest: str) -> str:
+    within = root or ("" if group.flags else digest)
+    return group_fingerprint(group.rule_id, group.class_name, group.flags, contents, within)
+
+
+def _result(group: _Group, position: Mapping[str, int], fingerprint: str) -> dict[str, Any]:
     return {
         "ruleId": group.rule_id,
         "ruleIndex": position[group.rule_id],
         "level": LEVELS[group.tier],
         "message": {"text": _message(group)},
         "locations": _locations(group),
-        "partialFingerprints": {FINGERPRINT: group_fingerprint(group.rule_id, group.class_name, group.flags, contents)},
+        "partialFingerprints": {FINGERPRINT: fingerprint},
         "properties": {
             "tier": group.tier,
             "class": group.class_name,
@@ -163,11 +171,13 @@ def _invocation(result: ScanResult, position: Mapping[str, int]) -> dict[str, An
                     "associatedRule": {"id": run.rule_id, "index": position[run.rule_id]},
                 }
             )
+    if result.undecided:
+        notes.append({"level": "error", "message": {"text": f"Not decided: {safe(result.undecided, 500)}"}})
     notes += [{"level": "warning", "message": {"text": safe(warning, 500)}} for warning in result.warnings]
     for name, reason in result.skipped.items():
         notes.append({"level": "warning", "message": {"text": f"Skipped {safe(name, 200)}: {safe(reason, 300)}"}})
     return {
-        "executionSuccessful": not any(run.crashed for run in result.runs),
+        "executionSuccessful": not result.undecided and not any(run.crashed for run in result.runs),
         "exitCodeDescription": formats.plain(headline(result)),
         "toolExecutionNotifications": notes,
     }

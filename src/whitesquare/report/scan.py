@@ -61,6 +61,7 @@ def render_scan(scan: Scan) -> str:
         "verdict": result.verdict,
         "lead": scan_text.lead(result),
         "caution": scan_text.caution(result),
+        "learned": scan_text.learned(result),
         "calibration": scan_text.calibration(result),
         "command": scan_text.next_command(result),
         "meaning": scan_text.TIER_MEANING,

@@ -17,19 +17,21 @@ TIER_MEANING = {
 
 _CALIBRATION = {
     "conformal": "p-values are conformal: computed against the trusted samples, and valid for any detector",
-    "approximate": "p-values are approximate: classes were compared with one another, for want of trusted samples",
+    "approximate": "p-values are approximate: classes were compared with one another, not with trusted samples",
     "ranking only": "there are no p-values: samples are only ranked",
 }
 
 
 def headline(result: ScanResult) -> str:
-    """Say in one line what the scan found; a scan in which nothing ran did not find nothing."""
+    """Say in one line what the scan found; one in which nothing ran, or no model had learned, did not find nothing."""
     confirmed = [alarm for alarm in result.alarms if alarm.tier == "confirmed"]
     known = {alarm.label for alarm in confirmed}
     others = [alarm for alarm in result.alarms if alarm.label not in known]
     looks = f"{_classes(others)} look{'' if _many(others) else 's'} poisoned" if others else ""
     if confirmed:
         return f"A planted trigger was confirmed in {_classes(confirmed)}{f'; {looks} too' if looks else ''}"
+    if result.undecided:
+        return f"Not decided: the model has learned nothing{f'; {looks}, by what needs no model' if looks else ''}"
     if looks:
         return f"{looks[0].upper()}{looks[1:]}, but that is not proven"
     ran = sum(not run.reason for run in result.runs)
@@ -71,8 +73,19 @@ def checked(result: ScanResult) -> bool:
 def calibration(result: ScanResult) -> str:
     """Say what the p-values of this scan are."""
     known = _CALIBRATION.get(result.calibration, f"calibration: {f.short(result.calibration)}")
-    beside = f" ({f.plural(result.reference_size, 'trusted sample')})" if result.reference_size else ""
+    used = result.reference_size if result.calibration != "approximate" else 0
+    beside = f" ({f.plural(used, 'trusted sample')})" if used else ""
     return f"{known[0].upper()}{known[1:]}{beside}."
+
+
+def learned(result: ScanResult) -> str:
+    """Say how well the model knows the data, by which all that it was asked must be read; empty without a model."""
+    found = result.learned
+    if found is None:
+        return ""
+    whose = "given model" if result.mode == "given model" else "scan's own model"
+    share = f.interval(found.value, found.low, found.high)
+    return f"Accuracy of the {whose} on the scanned samples, mean over classes: {share}."
 
 
 def notices(result: ScanResult) -> list[str]:
@@ -97,6 +110,8 @@ def notices(result: ScanResult) -> list[str]:
 
 def caution(result: ScanResult) -> str:
     """Say what a scan without a finding does not mean; empty where there is one."""
+    if result.undecided:
+        return "That is no result: a model that has learned nothing can neither show nor rule out a trigger."
     if result.alarms or not checked(result):
         return ""
     return (

@@ -31,7 +31,7 @@ def calibrate(evidence: Evidence, fused: FloatArray, alarmed: BoolArray) -> Cali
     Without: against the samples of classes without an alarm; approximate, and labelled so.
 
     Args:
-        evidence: what was scanned.
+        evidence: what was scanned, with the trusted samples behind it where p-values are to be conformal.
         fused: ``(N,)``.
         alarmed: ``(N,)``: samples of classes with an alarm.
     """
@@ -55,7 +55,7 @@ def calibrate(evidence: Evidence, fused: FloatArray, alarmed: BoolArray) -> Cali
         return Calibration(RANKING, note, np.full(len(fused), np.nan, np.float32))
     note = (
         "Approximate p-values: samples of the classes without an alarm serve as clean ones; wrong if those are "
-        "poisoned too. No false discovery rate is claimed; give --reference for that."
+        "poisoned too. No false discovery rate is claimed; give a clean --reference for that."
     )
     return Calibration(APPROXIMATE, note, _p_values(fused, reference))
 

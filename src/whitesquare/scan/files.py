@@ -19,6 +19,7 @@ from whitesquare.errors import DataError
 from whitesquare.jsonio import whole_file
 from whitesquare.scan.types import (
     NOT_CHECKED,
+    NOT_DECIDED,
     NOTHING_FOUND,
     TIERS,
     Alarm,
@@ -33,7 +34,7 @@ from whitesquare.types import FloatArray
 FORMAT = "whitesquare scan 1"
 """Value of ``format``; it changes when a reader of the old form would misread the new one."""
 
-VERDICTS = (*TIERS, NOTHING_FOUND, NOT_CHECKED)
+VERDICTS = (*TIERS, NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED)
 _ROWS = 65_536
 """Samples handed to DuckDB at a time: ids become Python strings only for so many."""
 
@@ -73,6 +74,8 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
         "digest": result.digest,
         "size": result.size,
         "mode": result.mode,
+        "model": result.model,
+        "learned": _learned(result),
         "calibration": result.calibration,
         "calibration_note": result.calibration_note,
         "reference_size": result.reference_size,
@@ -91,6 +94,11 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
     if result.fused_auroc is not None:
         record["fused_auroc"] = result.fused_auroc
     return record
+
+
+def _learned(result: ScanResult) -> dict[str, Any] | None:
+    found = result.learned
+    return None if found is None else {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:

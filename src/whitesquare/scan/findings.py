@@ -27,21 +27,36 @@ class Ranking:
     calibration: Calibration
 
 
-def rank(evidence: Evidence, suspicions: dict[str, Suspicion], raised: Sequence[Raised]) -> Ranking:
+def rank(
+    evidence: Evidence,
+    suspicions: dict[str, Suspicion],
+    raised: Sequence[Raised],
+    calibration: Calibration | None = None,
+) -> Ranking:
     """Fuse the scores, calibrate the sum once, and then lift what the alarms point at.
 
     In the ranking, evidence counts twice where the class itself stands out, and samples that carry what was found there
     come first. P-values are those of the evidence alone: an alarm must not fill the review queue with its whole class.
+
+    Args:
+        evidence: the data under suspicion.
+        suspicions: by name of the detector.
+        raised: the alarms.
+        calibration: the p-values, where trusted samples gave better ones.
     """
-    scored = [Scored(name, DETECTORS[name].family, suspicion) for name, suspicion in suspicions.items()]
-    fused, tails = fuse(evidence, scored)
+    fused, tails = fuse(evidence, scored(suspicions))
     alarmed = np.isin(evidence.labels, [one.alarm.label for one in raised])
-    calibration = calibrate(evidence, fused, alarmed)
+    calibration = calibration or calibrate(evidence, fused, alarmed)
     ranking = fused.copy()
     for one in raised:
         ranking[evidence.labels == one.alarm.label] *= 2
         ranking[one.carriers] += np.float32(_BONUS[one.alarm.tier])
     return Ranking(ranking, tails, calibration)
+
+
+def scored(suspicions: dict[str, Suspicion]) -> list[Scored]:
+    """Return what the detectors say, with the family of each."""
+    return [Scored(name, DETECTORS[name].family, suspicion) for name, suspicion in suspicions.items()]
 
 
 def flags(dataset: ImageDataset, found: Ranking, raised: Sequence[Raised]) -> tuple[Flag, ...]:
@@ -96,10 +111,13 @@ def class_rows(dataset: ImageDataset, suspicions: dict[str, Suspicion], flags: S
     )
 
 
-def reasons(raised: Sequence[Raised], runs: Sequence[DetectorRun], size: int) -> tuple[str, ...]:
-    """Say why the verdict is what it is."""
+def reasons(raised: Sequence[Raised], runs: Sequence[DetectorRun], size: int, undecided: str = "") -> tuple[str, ...]:
+    """Say why the verdict is what it is; ``undecided`` says why there is none."""
+    found = tuple(f"Class {one.alarm.class_name}: {one.alarm.reasons[0]}" for one in raised)
+    if undecided:
+        return undecided, *found
     if raised:
-        return tuple(f"Class {one.alarm.class_name}: {one.alarm.reasons[0]}" for one in raised)
+        return found
     ran = sum(not run.reason for run in runs)
     return (f"None of {ran} detectors found a class that stands out among {size} samples",)
 

@@ -1,4 +1,4 @@
-"""What makes a finding the same finding when files are renamed: rule, class, and the content of its samples."""
+"""What makes a finding the same finding: rule, class, the content of its samples, and where it is waived the data."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,7 +15,9 @@ def flags_by_group(flagged: Iterable[Flag]) -> dict[tuple[int, str], list[Flag]]
     return groups
 
 
-def group_fingerprint(rule_id: str, class_name: str, flags: Sequence[Flag], contents: Mapping[str, str]) -> str:
+def group_fingerprint(
+    rule_id: str, class_name: str, flags: Sequence[Flag], contents: Mapping[str, str], within: str
+) -> str:
     """Return the fingerprint of what one rule says about one class.
 
     Args:
@@ -23,6 +25,7 @@ def group_fingerprint(rule_id: str, class_name: str, flags: Sequence[Flag], cont
         class_name: the class.
         flags: the samples that it flagged.
         contents: SHA-256 of the content of every flagged sample (see ``ImageDataset.content``), by id.
+        within: root of what was scanned; empty for a fingerprint that is to outlive any change of other samples.
 
     Raises:
         DataError: the digest of a flagged sample is missing.
@@ -31,4 +34,4 @@ def group_fingerprint(rule_id: str, class_name: str, flags: Sequence[Flag], cont
         digests = [contents[flag.id] for flag in flags]
     except KeyError as error:
         raise DataError(f"The content digest of the flagged sample {error.args[0]!r} is missing.") from error
-    return fingerprint(rule_id, class_name, digests)
+    return fingerprint(rule_id, class_name, digests, within)

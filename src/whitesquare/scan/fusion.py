@@ -48,8 +48,8 @@ def fuse(evidence: Evidence, scored: list[Scored]) -> tuple[FloatArray, dict[str
 def tail_evidence(evidence: Evidence, one: Scored) -> FloatArray:
     """Return ``-log10`` of the share of reference samples that score as high, ``(N,)``; 0 where nothing was scored.
 
-    The reference of a sample are the trusted samples where there are enough, else all samples of the other classes:
-    its own class may be half poisoned. Beyond the reference the tail is continued as an exponential.
+    The reference of a sample are all samples of the other classes: its own class may be half poisoned. Beyond the
+    reference the tail is continued as an exponential.
     """
     scores = one.suspicion.scores if one.family in _COMPARABLE else standardised(evidence, one.suspicion.scores)
     found = np.zeros(len(scores), np.float32)

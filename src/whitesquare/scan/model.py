@@ -24,8 +24,9 @@ def train_scan_models(
     seed: int,
     recipe: Recipe,
     on_progress: Progress,
+    models: int = SEEDS,
 ) -> tuple[list[ScanModel], FloatArray]:
-    """Train :data:`SEEDS` models side by side.
+    """Train models side by side.
 
     Returns:
         The models, and the losses ``(E, N)`` of every sample when the first one visited it in each of its E epochs.
@@ -49,7 +50,7 @@ def train_scan_models(
         return train_tensors(data, recipe, card, on_losses=record if number == 0 else None)
 
     workers = torch.get_num_threads()
-    trained = run_all(one, range(SEEDS), workers=workers, step="training scan models", on_progress=on_progress)
+    trained = run_all(one, range(models), workers=workers, step="training scan models", on_progress=on_progress)
     return [ScanModel(model) for model in trained], losses
 
 

@@ -1,27 +1,63 @@
-"""Trusted samples: put beside the data under suspicion, so that what happens to clean samples happens to them too."""
+"""Trusted samples: a yardstick for p-values, and never part of what is judged.
+
+Alarms, class statistics, triggers and models come of the data under suspicion alone, so that no reference can hide
+what the data carry. Only for p-values are both scored side by side, in a training of their own.
+"""
 
 import hashlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from whitesquare.detectors.types import BoolArray
+from whitesquare.detectors.types import BoolArray, Evidence
 from whitesquare.errors import UsageError
 from whitesquare.types import ImageDataset, IntArray, UInt8Array
 
 
-def joined(
-    dataset: ImageDataset, reference: ImageDataset | None
-) -> tuple[UInt8Array, IntArray, BoolArray, tuple[str, ...]]:
-    """Return images, labels and trust of the data followed by the reference, and warnings.
+@dataclass(frozen=True)
+class Reference:
+    """Trusted samples that fit the data.
 
-    Trusted samples that are also in the data are left out and told: a sample cannot be suspect and witness.
+    Attributes:
+        images: ``(M, C, H, W)`` uint8.
+        labels: ``(M,)``, in the labels of the data set.
+        fresh: ``(M,)``: those that are not in the data as well.
+        warnings: what the reader must know of them.
+    """
+
+    images: UInt8Array
+    labels: IntArray
+    fresh: BoolArray
+    warnings: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of samples that p-values may be computed against."""
+        return int(self.fresh.sum())
+
+    def beside(self, evidence: Evidence) -> Evidence:
+        """Return the data followed by the fresh samples, without anything that a model gave."""
+        images = np.concatenate([evidence.images, self.images[self.fresh]])
+        labels = np.concatenate([evidence.labels, self.labels[self.fresh]]).astype(np.int64)
+        trusted = np.arange(len(labels)) >= len(evidence.labels)
+        return replace(
+            evidence, images=images, labels=labels, trusted=trusted, model=None, features=None, logits=None, losses=None
+        )
+
+
+def fitted(dataset: ImageDataset, images: UInt8Array, reference: ImageDataset) -> Reference:
+    """Read a reference in the labels of the data.
+
+    Samples that are also in the data are told: a sample cannot be suspect and witness.
+
+    Args:
+        dataset: the data under suspicion.
+        images: all of its images.
+        reference: the trusted samples.
 
     Raises:
         UsageError: a reference with other classes or another image size.
     """
-    images, labels = dataset.images(slice(None)), dataset.labels
-    if reference is None:
-        return images, labels, np.zeros(len(labels), np.bool_), ()
     if unknown := sorted(set(reference.classes) - set(dataset.classes)):
         raise UsageError(
             f"The reference has the class {unknown[0]!r}, which the data set does not have; expected the classes "
@@ -43,9 +79,7 @@ def joined(
             f"{overlap} of the {len(fresh)} trusted samples are in the scanned data as well; they were left out of "
             "the reference.",
         )
-    everything = np.concatenate([images, trusted[fresh]])
-    all_labels = np.concatenate([labels, own[fresh]]).astype(np.int64)
-    return everything, all_labels, np.arange(len(all_labels)) >= len(labels), warnings
+    return Reference(trusted, own, fresh, warnings)
 
 
 def _digest(image: UInt8Array) -> bytes:

@@ -3,9 +3,8 @@
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,23 +14,20 @@ from whitesquare.detectors.types import Evidence
 from whitesquare.errors import NothingToDoError, UsageError, unknown_name
 from whitesquare.machine import machine, versions
 from whitesquare.recipes import Recipe
-from whitesquare.scan.alarms import raise_alarms
+from whitesquare.scan.alarms import Raised, raise_alarms
+from whitesquare.scan.asking import Asked, ask_given, ask_own, model_free
+from whitesquare.scan.beside import Comparison, compare
 from whitesquare.scan.findings import auroc, class_rows, flags, rank, reasons, scores_of
-from whitesquare.scan.reference import joined
+from whitesquare.scan.reference import Reference, fitted
 from whitesquare.scan.running import one_torch_thread, run_detectors
 from whitesquare.scan.sheets import contact_sheet
 from whitesquare.scan.transplant import TransplantTest
 from whitesquare.scan.types import Scan, ScanResult
-from whitesquare.types import FloatArray, ImageDataset, PoisonManifest, Progress, silent
-
-if TYPE_CHECKING:
-    from whitesquare.features import ScanModel
+from whitesquare.types import ImageDataset, PoisonManifest, Progress, silent
 
 SLOW = ("spectre", "gram-density", "strip", "cognitive-distillation", "deep-knn")
 """Detectors that a default scan leaves out: they take longer than all others together."""
 DEFAULT = tuple(name for name in DETECTORS if name not in SLOW)
-_SCAN_SEED = 700_001
-"""The scan's models have seeds of their own, so that no victim of a benchmark is ever its scan model."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ def run_scan(
         settings: how.
         source: its name or path, for the report.
         model: a model trained on it; ``None`` trains the scan's own.
-        reference: samples known to be clean; they are trained on with the rest and never flagged.
+        reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skipped: files left out while reading, with the reason.
         on_progress: told how far each step is.
@@ -88,51 +84,65 @@ def run_scan(
         NothingToDoError: no images, or images of one class only.
         UsageError: a model or reference that does not fit.
     """
+    _check_classes(dataset)
+    clock = _Clock()
+    images, labels = dataset.images(slice(None)), dataset.labels
+    alone = np.zeros(len(labels), np.bool_)
+    evidence = Evidence(images, labels, dataset.classes, alone, settings.seed, on_progress=on_progress)
+    trusted = fitted(dataset, images, reference) if reference is not None else None
+    clock.lap("reading")
+    with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder:
+        asked = _ask(evidence, settings, model, Path(folder))
+        evidence = asked.evidence
+        clock.lap("model")
+        suspicions, runs = run_detectors(evidence, settings.detectors, asked.why)
+        clock.lap("detectors")
+        rules = {DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
+        with one_torch_thread():
+            raised = raise_alarms(evidence, rules, asked.models, settings.test)
+        clock.lap("alarms")
+        beside = _beside(asked, raised, trusted, settings)
+        if trusted is not None:
+            clock.lap("reference")
+        found = rank(evidence, suspicions, raised, beside.calibration)
+        clock.lap("fusion")
+    runs = tuple(beside.crashed.get(run.name, run) for run in runs)
+    flagged = flags(dataset, found, raised)
+    result = ScanResult(
+        source=source,
+        digest=dataset_digest(dataset),
+        size=len(dataset.labels),
+        mode=asked.mode,
+        calibration=found.calibration.kind,
+        calibration_note=f"{beside.unused} {found.calibration.note}".lstrip(),
+        reference_size=trusted.size if trusted else 0,
+        reasons=reasons(raised, runs, len(dataset.labels), asked.undecided),
+        alarms=tuple(one.alarm for one in raised),
+        flagged=flagged,
+        classes=class_rows(dataset, suspicions, flagged),
+        runs=runs,
+        skipped=dict(skipped or {}),
+        warnings=(*(trusted.warnings if trusted else ()), *beside.warnings, *notes(dataset)),
+        seed=settings.seed,
+        fused_auroc=auroc(dataset.ids, found.fused, truth),
+        seconds=clock.seconds,
+        versions=versions(),
+        machine=machine(),
+        model=asked.digest,
+        learned=asked.learned,
+        undecided=asked.undecided,
+    )
+    sheets = [contact_sheet(evidence, dataset.ids, one, found.fused) for one in raised]
+    return Scan(result, scores_of(dataset, found, suspicions), tuple(sheet for sheet in sheets if sheet is not None))
+
+
+def _check_classes(dataset: ImageDataset) -> None:
     present = np.unique(dataset.labels)
     if len(present) < 2:
         raise NothingToDoError(
             f"There is nothing to compare: the data set has images of {len(present)} class"
             f"{'es' * (len(present) != 1)}, and a scan compares classes; expected two or more."
         )
-    clock = _Clock()
-    images, labels, trusted, warnings = joined(dataset, reference)
-    evidence = Evidence(images, labels, dataset.classes, trusted, settings.seed, on_progress=on_progress)
-    clock.lap("reading")
-    with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder:
-        evidence, models, mode, why = _with_model(evidence, settings, model, Path(folder))
-        clock.lap("model")
-        suspicions, runs = run_detectors(evidence, settings.detectors, why)
-        clock.lap("detectors")
-        rules = {DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
-        with one_torch_thread():
-            raised = raise_alarms(evidence, rules, models, settings.test)
-        clock.lap("alarms")
-        found = rank(evidence, suspicions, raised)
-        clock.lap("fusion")
-    flagged = flags(dataset, found, raised)
-    result = ScanResult(
-        source=source,
-        digest=dataset_digest(dataset),
-        size=len(dataset.labels),
-        mode=mode,
-        calibration=found.calibration.kind,
-        calibration_note=found.calibration.note,
-        reference_size=int(trusted.sum()),
-        reasons=reasons(raised, runs, len(dataset.labels)),
-        alarms=tuple(one.alarm for one in raised),
-        flagged=flagged,
-        classes=class_rows(dataset, suspicions, flagged),
-        runs=runs,
-        skipped=dict(skipped or {}),
-        warnings=(*warnings, *notes(dataset)),
-        seed=settings.seed,
-        fused_auroc=auroc(dataset.ids, found.fused, truth),
-        seconds=clock.seconds,
-        versions=versions(),
-        machine=machine(),
-    )
-    sheets = [contact_sheet(evidence, dataset.ids, one, found.fused) for one in raised]
-    return Scan(result, scores_of(dataset, found, suspicions), tuple(sheet for sheet in sheets if sheet is not None))
 
 
 class _Clock:
@@ -149,30 +159,23 @@ class _Clock:
         self._last = now
 
 
-def _with_model(
-    evidence: Evidence, settings: ScanSettings, model: Path | None, folder: Path
-) -> tuple[Evidence, Sequence["ScanModel"], str, str]:
-    """Return the evidence with all that a model gives, the models, the mode, and why there is no model if so."""
+def _ask(evidence: Evidence, settings: ScanSettings, model: Path | None, folder: Path) -> Asked:
     if settings.model_free:
-        return evidence, (), "model-free", "the scan was asked to be model-free"
-    from whitesquare.scan.model import load_scan_model, train_scan_models
-
-    losses: FloatArray | None = None
+        return model_free(evidence, "the scan was asked to be model-free")
     if model is not None:
-        models, mode = [load_scan_model(model, evidence.images.shape[1:], evidence.classes)], "given model"
-    else:
-        try:
-            models, losses = train_scan_models(
-                evidence.images,
-                evidence.labels,
-                evidence.classes,
-                seed=_SCAN_SEED + 1000 * settings.seed,
-                recipe=settings.recipe,
-                on_progress=evidence.on_progress,
-            )
-        except UsageError as error:
-            return evidence, (), "model-free", f"no model could be trained: {error}"
-        mode = "scan model"
-    features, logits = models[0].evaluate(evidence.images, folder, evidence.on_progress)
-    found = replace(evidence, model=models[0], features=features, logits=logits, losses=losses)
-    return found, models, mode, ""
+        return ask_given(evidence, model, folder)
+    return ask_own(evidence, settings.recipe, settings.seed, folder)
+
+
+def _beside(asked: Asked, raised: Sequence[Raised], reference: Reference | None, settings: ScanSettings) -> Comparison:
+    if reference is None:
+        return Comparison()
+    with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder:
+        return compare(
+            asked,
+            raised,
+            reference,
+            detectors=settings.detectors,
+            recipe=settings.recipe,
+            folder=Path(folder),
+        )

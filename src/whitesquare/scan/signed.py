@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import whitesquare
 from whitesquare.errors import UsageError
 from whitesquare.provenance.consumed import Consumed, Reading
+from whitesquare.provenance.dataset import SignedDataset
 from whitesquare.provenance.dsse import encode_bundle, sign
-from whitesquare.provenance.evidence import AlarmRecord, ScanEvidence, scan_predicate
+from whitesquare.provenance.evidence import FORMAT, AlarmRecord, Figure, ReferenceRecord, ScanEvidence, scan_predicate
 from whitesquare.provenance.keys import Signer
 from whitesquare.provenance.statements import TEST_RESULT_TYPE, Subject, encode_statement
 from whitesquare.provenance.times import to_text, utc_now
@@ -25,12 +26,14 @@ class AttestedScan:
         consumed: what of it was scanned.
         manifest: SHA-256 of its manifest.
         signer: the scanner's key; ``None`` signs nothing.
+        reference: the attested samples that the scan was told are clean; ``None`` for none.
     """
 
     reading: Reading
     consumed: Consumed
     manifest: str
     signer: Signer | None = None
+    reference: ReferenceRecord | None = None
 
     def contents(self, result: ScanResult) -> dict[str, str]:
         """Return by id the SHA-256 of every flagged sample as it was read."""
@@ -44,13 +47,24 @@ class AttestedScan:
         """
         if self.signer is None:
             raise UsageError("The statement of a scan needs the scanner's key; give one.")
-        predicate = scan_predicate(scan_evidence_of(result, self.consumed, self.contents(result), report))
+        found = scan_evidence_of(result, self.consumed, self.contents(result), report, self.reference)
+        predicate = scan_predicate(found)
         payload = encode_statement([Subject(MANIFEST, self.manifest)], TEST_RESULT_TYPE, predicate)
         return encode_bundle(sign(payload, [self.signer]))
 
 
+def reference_record(consumed: Consumed, signed: SignedDataset) -> ReferenceRecord:
+    """Say which attested samples a scan was told are clean, as they were read."""
+    signers = tuple(key.keyid for key in signed.signers)
+    return ReferenceRecord(signed.sha256, consumed.root, consumed.size, consumed.split, signers)
+
+
 def scan_evidence_of(
-    result: ScanResult, consumed: Consumed, contents: Mapping[str, str], report: str = ""
+    result: ScanResult,
+    consumed: Consumed,
+    contents: Mapping[str, str],
+    report: str = "",
+    reference: ReferenceRecord | None = None,
 ) -> ScanEvidence:
     """Say what a scan found in what it read.
 
@@ -59,6 +73,7 @@ def scan_evidence_of(
         consumed: the samples that were read and scanned.
         contents: SHA-256 of the content of every flagged sample, by id.
         report: SHA-256 of the scan.json of this scan; empty if none is written.
+        reference: the samples it was told are clean.
 
     Raises:
         DataError: the digest of a flagged sample is missing.
@@ -67,7 +82,7 @@ def scan_evidence_of(
     alarms = tuple(
         AlarmRecord(
             fingerprint=group_fingerprint(
-                alarm.rule_id, alarm.class_name, flags.get((alarm.label, alarm.rule_id), []), contents
+                alarm.rule_id, alarm.class_name, flags.get((alarm.label, alarm.rule_id), []), contents, consumed.root
             ),
             rule_id=alarm.rule_id,
             class_name=alarm.class_name,
@@ -76,6 +91,7 @@ def scan_evidence_of(
         )
         for alarm in result.alarms
     )
+    known = result.learned
     return ScanEvidence(
         root=consumed.root,
         size=consumed.size,
@@ -89,4 +105,8 @@ def scan_evidence_of(
         version=whitesquare.__version__,
         finished=to_text(utc_now()),
         report=report,
+        format=FORMAT,
+        reference=reference,
+        model=result.model,
+        learned=Figure(known.value, known.low, known.high, known.n) if known else None,
     )

@@ -17,7 +17,8 @@ _HALF = 0.5
 _LARGEST_PATCH = 0.1
 _SAMPLE = 1000
 _ENOUGH = 20
-_RARE = 0.001
+RARE = 0.001
+"""Share of the samples of other classes that may seem to carry a trigger."""
 _MISSED = 0.2
 _BORDER = 2
 
@@ -55,7 +56,7 @@ def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
     Pixels on which the carriers agree, and the others do not, are the stamp; the strongest half of them is kept, since
     a perturbation may be common to the carriers as well. If there are none, the difference of means is a field.
     """
-    carriers = _some(hint.carriers, evidence.seed)
+    carriers = some(hint.carriers, evidence.seed)
     images, sites = evidence.images[carriers], hint.places
     if sites is not None:
         order = {int(position): row for row, position in enumerate(hint.carriers)}
@@ -70,7 +71,7 @@ def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
     own = np.setdiff1d(evidence.members(hint.label), hint.carriers)
     if len(own) >= _ENOUGH:
         # What the rest of the class shows too is its content, not a stamp.
-        same_class = evidence.images[_some(own, evidence.seed)]
+        same_class = evidence.images[some(own, evidence.seed)]
         elsewhere = np.maximum(elsewhere, _agreement(same_class, typical))
         change = np.minimum(change, np.abs(typical - np.median(same_class, 0)).max(0))
     opaque = (agree >= _AGREE) & (elsewhere <= _ELSEWHERE) & (change >= _TOLERANCE / 2)
@@ -93,14 +94,22 @@ def matches(evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
     if trigger.kind != "patch":
         return hint.carriers
     members = evidence.members(hint.label)
-    others = _some(np.flatnonzero(evidence.labels != hint.label), evidence.seed, 20_000)
-    if not len(others):
+    limit = patch_limit(evidence, trigger, hint.label)
+    if limit is None:
         return hint.carriers
-    limit = min(float(np.quantile(distance(evidence.images[others], trigger), _RARE)), 2.0 * _TOLERANCE)
-    carries = distance(evidence.images[members], trigger) < max(limit, 1.0)
+    carries = distance(evidence.images[members], trigger) < limit
     found = members[carries]
     missed = np.setdiff1d(hint.carriers, found)
     return np.union1d(found, hint.carriers) if len(missed) > _MISSED * len(hint.carriers) else found
+
+
+def patch_limit(evidence: Evidence, trigger: FoundTrigger, label: int) -> float | None:
+    """Return the distance from a patch below which a sample carries it; ``None`` without samples of other classes."""
+    others = some(np.flatnonzero(evidence.labels != label), evidence.seed, 20_000)
+    if not len(others):
+        return None
+    rare = float(np.quantile(distance(evidence.images[others], trigger), RARE))
+    return max(min(rare, 2.0 * _TOLERANCE), 1.0)
 
 
 def distance(images: UInt8Array, trigger: FoundTrigger) -> FloatArray:
@@ -115,7 +124,7 @@ def carriers_of_mask(evidence: Evidence, hint: Hint) -> Hint:
     """Fill in the carriers of a hint that only knows the place, by pixels common there and rare in other classes."""
     assert hint.mask is not None  # noqa: S101 - narrows the type: only such hints come here
     members = evidence.members(hint.label)
-    others = _some(np.flatnonzero(evidence.labels != hint.label), evidence.seed, 20_000)
+    others = some(np.flatnonzero(evidence.labels != hint.label), evidence.seed, 20_000)
     inside = np.argwhere(hint.mask >= _HALF * hint.mask.max())
     best: IntArray = np.empty(0, np.int64)
     for row, column in inside[:64]:
@@ -142,7 +151,8 @@ def benign_causes(evidence: Evidence, trigger: FoundTrigger | None, label: int, 
     return tuple(causes)
 
 
-def _some(positions: IntArray, seed: int, limit: int = _SAMPLE) -> IntArray:
+def some(positions: IntArray, seed: int, limit: int = _SAMPLE) -> IntArray:
+    """Draw at most ``limit`` positions, ascending."""
     if len(positions) <= limit:
         return positions
     return np.sort(np.random.default_rng(seed).permutation(positions)[:limit])
@@ -152,7 +162,7 @@ def _others(evidence: Evidence, hint: Hint) -> IntArray:
     """Draw samples of all classes that are not carriers."""
     free = np.ones(len(evidence.labels), np.bool_)
     free[hint.carriers] = False
-    return _some(np.flatnonzero(free), evidence.seed + 1, 2 * _SAMPLE)
+    return some(np.flatnonzero(free), evidence.seed + 1, 2 * _SAMPLE)
 
 
 def _agreement(images: UInt8Array, typical: NDArray[np.floating]) -> FloatArray:
@@ -167,7 +177,7 @@ def _field(evidence: Evidence, hint: Hint, images: UInt8Array, usual: FloatArray
     members = evidence.members(hint.label)
     rest = np.setdiff1d(members, hint.carriers)
     rest = rest if len(rest) >= _ENOUGH else _others(evidence, hint)
-    delta = images.mean(0, dtype=np.float32) - evidence.images[_some(rest, evidence.seed)].mean(0, dtype=np.float32)
+    delta = images.mean(0, dtype=np.float32) - evidence.images[some(rest, evidence.seed)].mean(0, dtype=np.float32)
     size = np.abs(delta).max(0)
     if size.max() < 4:
         return None
@@ -216,5 +226,5 @@ def _are_duplicates(evidence: Evidence, carriers: IntArray, members: IntArray) -
 
 
 def _spread(evidence: Evidence, positions: IntArray) -> float:
-    images = evidence.images[_some(positions, evidence.seed, 200)].astype(np.float32)
+    images = evidence.images[some(positions, evidence.seed, 200)].astype(np.float32)
     return float(np.abs(images - np.median(images, 0)).mean())

@@ -8,8 +8,8 @@ from whitesquare.types import Estimate, FloatArray, IntArray, UInt8Array
 TIERS = ("confirmed", "suspicious", "review")
 """Strongest first. *Confirmed*: an alarm whose trigger turned other classes' images in a transplant test.
 *Suspicious*: an alarm without that proof. *Review*: no alarm; the sample ranks high."""
-NOTHING_FOUND, NOT_CHECKED = "nothing found", "not checked"
-"""The verdicts without an alarm; the others are the tiers."""
+NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED = "nothing found", "not checked", "not decided"
+"""The verdicts besides the tiers: no alarm; no detector ran; the model that was asked has learned nothing."""
 NOT_ASKED = "not asked for (slow; --detectors all runs it)"
 """Why a detector did not run that nobody asked to."""
 
@@ -159,6 +159,9 @@ class ScanResult:
         seconds: wall-clock time per step.
         versions: versions of the parts that decide the numbers.
         machine: processor, cores, memory.
+        model: SHA-256 of the weights that were given; empty if none were.
+        learned: accuracy of the model on the scanned samples, the mean over classes; ``None`` without a model.
+        undecided: why there is no verdict, one sentence; empty if there is one.
     """
 
     source: str
@@ -180,6 +183,9 @@ class ScanResult:
     seconds: dict[str, float]
     versions: dict[str, str]
     machine: dict[str, str]
+    model: str = ""
+    learned: Estimate | None = None
+    undecided: str = ""
 
     @property
     def alarm_tiers(self) -> tuple[str, ...]:
@@ -190,8 +196,11 @@ class ScanResult:
     def verdict(self) -> str:
         """The strongest tier among the alarms, ``nothing found``, or ``not checked`` if no detector ran.
 
-        Ranks alone are never a finding, and a scan in which nothing ran did not find nothing.
+        Ranks alone are never a finding, and a scan in which nothing ran did not find nothing. One whose model has
+        learned nothing is ``not decided``, alarms or not: what they lack may be the proof that a model would give.
         """
+        if self.undecided:
+            return NOT_DECIDED
         if self.alarms:
             return self.alarm_tiers[0]
         return NOTHING_FOUND if any(not run.reason for run in self.runs) else NOT_CHECKED
@@ -270,7 +279,7 @@ class ScanFindings:
         source: name or path of the data set that was scanned.
         digest: its SHA-256 digest then: a data set with another one is not what the scan speaks of.
         size: number of samples scanned.
-        verdict: one of :data:`TIERS`, ``nothing found`` or ``not checked``.
+        verdict: one of :data:`TIERS`, ``nothing found``, ``not checked`` or ``not decided``.
         skipped: files that were left out of the scan because they could not be read, with the reason.
         flagged: strongest tier first.
     """
