@@ -226,7 +226,11 @@ def test_what_is_installed(folder: Path, version: str, wanted: str) -> None:
 @pytest.mark.parametrize("name", [one["name"] for one in STEPS if "run" in one])
 def test_shellcheck_has_nothing_to_say(name: str) -> None:
     done = subprocess.run(
-        ["shellcheck", "--shell=bash", "-"], input=step(name)["run"], capture_output=True, text=True, check=False
+        ["shellcheck", "--shell=bash", "-"],
+        input=f"set -eo pipefail\n{step(name)['run']}",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
 
