@@ -20,12 +20,13 @@ from whitesquare.cli import app
 ROOT = Path(__file__).parents[1]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]
-INPUT = re.compile(r"\$\{\{ inputs\.([a-z]+) \}\}")
+INPUT = re.compile(r"\$\{\{ inputs\.([a-z-]+) \}\}")
 HOSTILE = ("a b", "; touch pwned", "$(touch pwned)", "`touch pwned`", '"; touch pwned; "', "'; touch pwned; '",
            "--help", "-rf", "a\n::set-output name=x::y", "${IFS}", "*")  # fmt: skip
 FAKE = """#!{python}
 import json, os, pathlib, sys
-pathlib.Path(os.environ["RECORD"]).write_text(json.dumps(sys.argv[1:]))
+where = [os.getcwd(), *(name for name in os.environ if name.startswith(("PYTHON", "PIP_")))]
+pathlib.Path(os.environ["RECORD"]).write_text(json.dumps([sys.argv[1:], where]))
 for argument in sys.argv[1:]:
     kind, _, path = argument.removeprefix("--output=").partition("=")
     if argument.startswith("--output=") and path and os.environ["WRITES"]:
@@ -36,7 +37,7 @@ sys.exit(int(os.environ["CODE"]))
 
 @dataclass(frozen=True)
 class Done:
-    """What a step did: exit code, how whitesquare was called, and what GitHub was told."""
+    """What a step did: exit code, how Python was called, and what GitHub was told."""
 
     code: int
     called: list[str] | None
@@ -50,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     """A workspace, a temporary folder of the runner with a fake whitesquare, and files of GitHub."""
     for name in ("work", "temp/whitesquare/bin", "github"):
         (tmp_path / name).mkdir(parents=True)
-    program = tmp_path / "temp/whitesquare/bin/whitesquare"
+    program = tmp_path / "temp/whitesquare/bin/python"
     program.write_text(FAKE.format(python=sys.executable))
     program.chmod(0o755)
     return tmp_path
@@ -68,6 +69,9 @@ def run(folder: Path, name: str, inputs: dict[str, str], *, code: int = 0, write
     env = {
         "PATH": f"{path}:/usr/bin:/bin" if path else "/usr/bin:/bin",
         "RUNNER_TEMP": str(folder / "temp"),
+        "GITHUB_WORKSPACE": str(folder / "work"),
+        "PIP_CONFIG_FILE": "pip.conf",
+        "PYTHONPATH": ".",
         "GITHUB_ACTION_PATH": "/the/action",
         "GITHUB_STEP_SUMMARY": str(folder / "github/summary"),
         "GITHUB_OUTPUT": str(folder / "github/output"),
@@ -83,12 +87,16 @@ def run(folder: Path, name: str, inputs: dict[str, str], *, code: int = 0, write
     def read(path: str) -> str:
         return (folder / path).read_text() if (folder / path).exists() else ""
 
-    called = json.loads(read("record") or "null")
+    called, where = json.loads(read("record") or "[null, []]")
+    assert called is None or where[0] == str(folder / "temp")
+    assert [one for one in where[1:] if name != "Decide" or not one.startswith("PIP_")] == []
     return Done(done.returncode, called, read("github/summary"), read("github/output"), done.stdout + done.stderr)
 
 
 VERIFY = {"command": "verify", "data": "data", "bundle": "b.json", "trust": "keys"}
 GATE = {"command": "gate", "run": "run", "policy": "policy.toml"}
+CALL = ["-I", "-m", "whitesquare.cli"]
+PINS = {"dataset": "urn:example:digits", "min-version": "3", "manifest": "ab" * 32, "signatures": "data=1,review=1"}
 
 
 def test_every_input_is_used_and_every_used_one_exists() -> None:
@@ -102,21 +110,50 @@ def test_no_input_is_put_into_a_script_and_foreign_actions_are_pinned() -> None:
         assert "${{" not in one.get("run", "")
         assert ("shell" in one) == ("run" in one)
         if "uses" in one:
-            assert re.fullmatch(r"[\w/-]+@v\d+", one["uses"])
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", one["uses"])
 
 
 def test_verify_is_called_with_its_inputs(folder: Path) -> None:
-    done = run(folder, "Decide", VERIFY)
-    assert done.called == ["verify", "--output=table", "--bundle=b.json", "--trust=keys", "--", "data"]
+    done, work = run(folder, "Decide", VERIFY), folder / "work"
+    assert done.called == [*CALL, "verify", "--output=table", f"--bundle={work}/b.json", f"--trust={work}/keys", "--",
+                           f"{work}/data"]  # fmt: skip
     assert (done.code, done.summary, done.output) == (0, "", "")
 
 
+def test_verify_is_told_what_is_pinned_and_where_it_remembers(folder: Path) -> None:
+    done, work = run(folder, "Decide", VERIFY | PINS | {"state": "state.json"}), folder / "work"
+    assert done.called
+    assert done.called[5:-2] == [
+        f"--bundle={work}/b.json", *(f"--{name}={value}" for name, value in PINS.items()), f"--state={work}/state.json",
+        f"--trust={work}/keys",
+    ]  # fmt: skip
+
+
 def test_gate_is_called_with_its_inputs_and_its_summary_is_shown(folder: Path) -> None:
-    done = run(folder, "Decide", GATE | {"trust": "keys", "sarif": "gate.sarif"})
+    done, work = run(folder, "Decide", GATE | {"trust": "keys", "sarif": "gate.sarif"}), folder / "work"
     summary = f"--output=markdown={folder}/temp/whitesquare-summary.md"
-    assert done.called == ["gate", "--output=table", "--policy=policy.toml", summary, "--trust=keys",
-                           "--output=sarif=gate.sarif", "--", "run"]  # fmt: skip
+    assert done.called == [*CALL, "gate", "--output=table", f"--policy={work}/policy.toml", summary,
+                           f"--trust={work}/keys", f"--output=sarif={work}/gate.sarif",
+                           "--", f"{work}/run"]  # fmt: skip
     assert (done.code, done.summary, done.output) == (0, "written as markdown", "sarif=written\n")
+
+
+def test_an_absolute_path_stays_as_it_is(folder: Path) -> None:
+    done = run(folder, "Decide", {name: f"/{value}" for name, value in VERIFY.items()} | {"command": "verify"})
+    assert done.called == [*CALL, "verify", "--output=table", "--bundle=/b.json", "--trust=/keys", "--", "/data"]
+
+
+@pytest.mark.parametrize("name", ["data", "bundle", *PINS, "state"])
+def test_gate_does_not_take_a_pin_in_silence(folder: Path, name: str) -> None:
+    done = run(folder, "Decide", GATE | {name: "1"})
+    assert (done.code, done.called) == (2, None)
+    assert "the rest stands in the policy" in done.said
+
+
+@pytest.mark.parametrize("name", ["run", "policy"])
+def test_verify_does_not_take_a_policy_in_silence(folder: Path, name: str) -> None:
+    done = run(folder, "Decide", VERIFY | {name: "1"})
+    assert (done.code, done.called) == (2, None)
 
 
 def test_the_policy_names_the_keys_where_the_workflow_does_not(folder: Path) -> None:
@@ -157,13 +194,16 @@ def test_an_unknown_command_is_refused_and_not_repeated(folder: Path) -> None:
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_no_input_is_ever_run_or_split(folder: Path, value: str) -> None:
-    named = ("data", "bundle", "trust", "sarif")
-    done = run(folder, "Decide", VERIFY | dict.fromkeys(named, value), writes=False)
-    assert done.called == ["verify", "--output=table", f"--bundle={value}", f"--trust={value}",
-                           f"--output=sarif={value}", "--", value]  # fmt: skip
+    work = folder / "work"
+    named = ("data", "bundle", "trust", "sarif", "state")
+    done = run(folder, "Decide", VERIFY | dict.fromkeys((*named, *PINS), value), writes=False)
+    assert done.called == [*CALL, "verify", "--output=table", f"--bundle={work}/{value}",
+                           *(f"--{name}={value}" for name in PINS), f"--state={work}/{value}",
+                           f"--trust={work}/{value}", f"--output=sarif={work}/{value}",
+                           "--", f"{work}/{value}"]  # fmt: skip
     done = run(folder, "Decide", GATE | dict.fromkeys(("run", "policy"), value))
     assert done.called
-    assert (done.called[-2:], f"--policy={value}" in done.called) == (["--", value], True)
+    assert (done.called[-2:], f"--policy={work}/{value}" in done.called) == (["--", f"{work}/{value}"], True)
     assert not list(folder.rglob("pwned"))
 
 
@@ -177,7 +217,7 @@ def test_what_is_installed(folder: Path, version: str, wanted: str) -> None:
     done = run(folder, "Install whitesquare", {"version": version}, path=str(folder / "fake"))
     assert done.code == 0
     assert done.called
-    assert done.called[:3] == ["-m", "pip", "install"]
+    assert done.called[:4] == ["-I", "-m", "pip", "install"]
     assert done.called[-1] == wanted
     assert not list(folder.rglob("pwned"))
 
@@ -186,7 +226,11 @@ def test_what_is_installed(folder: Path, version: str, wanted: str) -> None:
 @pytest.mark.parametrize("name", [one["name"] for one in STEPS if "run" in one])
 def test_shellcheck_has_nothing_to_say(name: str) -> None:
     done = subprocess.run(
-        ["shellcheck", "--shell=bash", "-"], input=step(name)["run"], capture_output=True, text=True, check=False
+        ["shellcheck", "--shell=bash", "-"],
+        input=f"set -eo pipefail\n{step(name)['run']}",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
 
@@ -194,7 +238,7 @@ def test_shellcheck_has_nothing_to_say(name: str) -> None:
 def test_the_hook_is_a_command_that_needs_no_file_names() -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     assert (hook["id"], hook["language"], hook["pass_filenames"]) == ("whitesquare-verify", "python", False)
-    assert hook["entry"].split()[0] == "whitesquare"
+    assert hook["entry"].split() == ["python", *CALL, "verify"]
 
 
 @pytest.mark.parametrize(("inputs", "verb"), [(VERIFY, "verify"), (GATE | {"trust": "keys"}, "gate")])
@@ -203,7 +247,9 @@ def test_the_verb_takes_what_the_action_gives(folder: Path, inputs: dict[str, st
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert verb in commands
     known = {name for parameter in commands[verb].params for name in parameter.opts}
-    assert {one.partition("=")[0] for one in called if one.startswith("--") and one != "--"} <= known
+    options = {one.partition("=")[0] for one in called if one.startswith("--") and one != "--"}
+    assert options
+    assert options <= known
 
 
 def test_the_examples_of_the_documentation_fit_action_and_hook() -> None:

@@ -24,6 +24,7 @@ LAYERS = [
         "recipes",
         "traits",
         "weights",
+        "safe_text",
     },
     {"folders", "gallery", "cache", "rows", "data", "triggers", "provenance"},
     {"networks", "models", "label_check"},

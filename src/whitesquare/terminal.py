@@ -13,6 +13,9 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from whitesquare.safe_text import printable as printable  # one name for all that verbs print with
+from whitesquare.safe_text import safe_json, safe_lines, safe_xml, unordering
+
 if TYPE_CHECKING:  # types.py loads NumPy, which `--help` must not wait for
     from whitesquare.bench.types import BenchResult
     from whitesquare.report.rules import Rule
@@ -37,7 +40,7 @@ def progress() -> Iterator[Progress]:
         yield _lines()
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -48,7 +51,7 @@ def progress() -> Iterator[Progress]:
 
         def told(step: str, done: int, total: int) -> None:
             if step not in tasks:
-                tasks[step] = bars.add_task(step, total=total)
+                tasks[step] = bars.add_task(unordering(printable(step)), total=total)
             bars.update(tasks[step], completed=done, total=total)
 
         yield told
@@ -58,42 +61,58 @@ def _lines() -> Progress:
     started: dict[str, float] = {}
     told_last: dict[str, float] = {}
     before: dict[str, int] = {}
-    console = Console(stderr=True, soft_wrap=True)
 
     def told(step: str, done: int, total: int) -> None:
         now = time.perf_counter()
         if step not in started:
             started[step] = told_last[step] = now
             before[step] = done
-            console.print(f"{step} ...", markup=False, highlight=False)
+            complain(f"{step} ...")
         if done >= total:
-            console.print(f"{step}: {total} done in {now - started.pop(step):.1f} s", markup=False, highlight=False)
+            complain(f"{step}: {total} done in {now - started.pop(step):.1f} s")
         elif now - told_last[step] >= _EVERY and done > before[step]:
             told_last[step] = now
             left = (now - started[step]) / (done - before[step]) * (total - done)
-            console.print(f"{step}: {done} of {total}, about {left:.0f} s left", markup=False, highlight=False)
+            complain(f"{step}: {done} of {total}, about {left:.0f} s left")
 
     return told
 
 
 def say(text: str) -> None:
     """Print a sentence on stdout, wrapped to the terminal, without markup."""
-    Console().print(text, markup=False, highlight=False)
+    _show(Text(safe_lines(text)))
+
+
+def say_lines(text: str) -> None:
+    """Print lines on stdout that are laid out already, each with its line break."""
+    _write(unordering(safe_lines(text)))
 
 
 def say_json(text: str) -> None:
-    """Print JSON on stdout as it is."""
-    print(text, end="")  # noqa: T201 - the one place where the library's output leaves it unformatted
+    """Print JSON on stdout, or a part of it."""
+    _write(safe_json(text))
+
+
+def say_xml(text: str) -> None:
+    """Print XML on stdout."""
+    _write(safe_xml(text))
 
 
 def complain(text: str) -> None:
     """Print a sentence on stderr, without markup; line breaks in names are shown, not obeyed."""
-    Console(stderr=True, soft_wrap=True).print(printable(text), markup=False, highlight=False)
+    _show(Text(printable(text)), stderr=True)
 
 
-def printable(text: str) -> str:
-    """Show what would break a line or drive a terminal instead of doing it."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+def _write(text: str) -> None:
+    print(text, end="")  # noqa: T201 - with `_show` all that the library ever prints
+
+
+def _show(*parts: Text | Table, stderr: bool = False) -> None:
+    """Lay out first, print then: only finished lines show what stands at the start of one."""
+    console = Console(stderr=stderr, soft_wrap=stderr)
+    with console.capture() as capture:
+        console.print(*parts, sep="\n")
+    console.out(unordering(capture.get()), end="", highlight=False)
 
 
 def percent(value: float | None) -> str:
@@ -115,15 +134,19 @@ def estimate(found: Estimate) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> None:
     """Print a table on stdout; with ``numbers`` all columns but the first are aligned to the right."""
-    console = Console()
     grid = Table(header_style="bold", box=None, pad_edge=False)
     for position, column in enumerate(columns):
         right = numbers and position > 0
-        grid.add_column(column, justify="right" if right else "left", no_wrap=position == 0, overflow="fold")
+        grid.add_column(
+            Text(_cell(column)), justify="right" if right else "left", no_wrap=not position, overflow="fold"
+        )
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
-    console.print(title, style="bold", markup=False, highlight=False)
-    console.print(grid)
+        grid.add_row(*(Text(_cell(cell)) for cell in row))
+    _show(Text(safe_lines(title), style="bold"), grid)
+
+
+def _cell(text: str) -> str:
+    return safe_lines(text).replace("\n", "\\n")
 
 
 def show_measurement(measurement: Measurement) -> None:
@@ -131,7 +154,7 @@ def show_measurement(measurement: Measurement) -> None:
     victims = max(row.ca.n for row in measurement.rows)
     target = measurement.classes[measurement.target]
     table(
-        f"{measurement.source}: does the trigger make a {measurement.model} answer {target!r}?\n"
+        f"{printable(measurement.source)}: does the trigger make a {printable(measurement.model)} answer {target!r}?\n"
         f"In per cent: mean over {victims} victim seeds, 95 % interval",
         ("data set", "clean accuracy", "attack success", "worst", "labels changed"),
         [
@@ -150,7 +173,7 @@ def show_measurement(measurement: Measurement) -> None:
     )
     for row in measurement.rows:
         if row.visibility == 0:
-            say(f"{row.name}: {_BLIND}")
+            say(f"{printable(row.name)}: {_BLIND}")
 
 
 def _data_row(row: Row) -> tuple[str, ...]:
@@ -172,7 +195,7 @@ def show_victim(victim: VictimResult) -> None:
     from whitesquare.report.formats import short
 
     table(
-        f"{victim.model}, seed {victim.seed}",
+        f"{printable(victim.model)}, seed {victim.seed}",
         ("figure", "value"),
         [
             ("clean accuracy", estimate(victim.ca)),
@@ -193,7 +216,7 @@ def show_bench(result: BenchResult) -> None:
     for setting in dict.fromkeys(line.setting for line in result.lines):
         say("")
         table(
-            setting,
+            printable(setting),
             ("victim", "clean accuracy", "attack success", "worst", "n"),
             [
                 (line.victim, spread(line.ca), spread(line.asr), percent(line.asr.worst), str(line.asr.n))
@@ -204,7 +227,7 @@ def show_bench(result: BenchResult) -> None:
         )
     blind = list(dict.fromkeys(line.victim for line in result.lines if line.visibility == 0))
     if blind:
-        say(f"{', '.join(blind)}: {_BLIND}")
+        say(f"{printable(', '.join(blind))}: {_BLIND}")
     if len(result.codes) > 1:
         say(f"These cells were computed by {len(result.codes)} versions of the code; a new folder computes them anew.")
 
@@ -242,7 +265,7 @@ def show_scan(result: ScanResult, scan_file: str | None = None) -> None:
     say(formats.plain("\n" + " ".join(part for part in said if part)))
     if result.alarms:
         first = "" if scan_file else f" (after the same scan with -o json={scan_text.SCAN_FILE})"
-        say_json(f"\nNext{first}:\n  {scan_text.next_command(result, scan_file or scan_text.SCAN_FILE)}\n")
+        say_lines(f"\nNext{first}:\n  {scan_text.next_command(result, scan_file or scan_text.SCAN_FILE)}\n")
 
 
 def _alarm_row(alarm: Alarm) -> tuple[str, ...]:

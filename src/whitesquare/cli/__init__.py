@@ -3,6 +3,7 @@
 :mod:`whitesquare.cli.exits` owns the exit codes and the outputs of all of them.
 """
 
+import os
 from typing import Annotated
 
 import typer
@@ -67,4 +68,6 @@ app.command("list")(list_)
 
 def main() -> None:
     """Run the command line."""
-    app()
+    # A worker process imports nothing from the folder it starts in, which may be the data set that is judged.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    app(prog_name="whitesquare")

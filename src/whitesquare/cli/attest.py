@@ -79,9 +79,9 @@ def _tell(made: "DatasetPredicate", data: str, signers: list["Signer"], output: 
         ("expires", made.expires or "never"),
         ("written", f"{output / MANIFEST} ({made.manifest.bytes} bytes), {BUNDLE}, {ENVELOPE}"),
     ]
-    terminal.say_json("".join(f"{what:<10} {terminal.printable(text)}\n" for what, text in rows))
+    terminal.say_lines("".join(f"{what:<10} {terminal.printable(text)}\n" for what, text in rows))
     bundle = shlex.quote(str(output / BUNDLE))
-    terminal.say_json(
+    terminal.say_lines(
         f"\nNext, with the public keys ({PUBLIC}, {ABOUT}) of those you trust in a folder:\n"
         f"  whitesquare verify {shlex.quote(data)} --bundle {bundle} --trust KEYS\n"
     )

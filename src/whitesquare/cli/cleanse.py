@@ -70,4 +70,4 @@ def _tell(done: "Cleansing", data: str, output: Path) -> None:
         lines.append(f"whitesquare measure {victim} {asked}")
     else:
         lines.insert(0, f"whitesquare scan {copy}")
-    terminal.say_json("\nNext:\n" + "".join(f"  {line}\n" for line in lines))
+    terminal.say_lines("\nNext:\n" + "".join(f"  {line}\n" for line in lines))

@@ -24,6 +24,9 @@ from whitesquare.errors import (
 
 PASS, FINDINGS, UNDECIDED, NOTHING = 0, 1, 2, 3
 
+_SAY = {"table": terminal.say_lines, "junit": terminal.say_xml, "markdown": terminal.say_lines}
+"""By kind, what prints its text; every other kind is JSON."""
+
 Writers = dict[str, Callable[[], str | None]]
 """By output kind, what writes it: a function that returns the text, or prints by itself and returns nothing."""
 
@@ -121,4 +124,4 @@ def emit(
         elif path is not None:
             write_text(path, texts[kind] or "")
         elif (text := writers[kind]()) is not None:
-            terminal.say_json(text)
+            _SAY.get(kind, terminal.say_json)(text)

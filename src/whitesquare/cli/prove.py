@@ -86,4 +86,4 @@ def _show(proof: "Proof", difference: str | None) -> None:
     if difference is not None:
         said = f"NOT THE SIGNED ONE: {difference}" if difference else "The sample as it lies there is the signed one"
         lines.append(f"{terminal.printable(said)}.\n")
-    terminal.say_json("".join(lines))
+    terminal.say_lines("".join(lines))

@@ -68,7 +68,7 @@ def _emit(found: "Verification", outputs: list[tuple[str, Path | None]], bundle:
 
     def table() -> None:
         again = verify_text.command(found.source, bundle, trust)
-        terminal.say_json("".join(f"{line}\n" for line in verify_text.lines(found, again)))
+        terminal.say_lines("".join(f"{line}\n" for line in verify_text.lines(found, again)))
 
     def json() -> None:
         for part in verify_text.verification_json(found):

@@ -148,7 +148,9 @@ def image_suffixes(manifest: Path) -> list[str]:
     import duckdb
 
     query = r"SELECT DISTINCT regexp_extract(id, '\.[A-Za-z0-9]+$') AS suffix FROM read_parquet(?) WHERE split <> ''"
-    with duckdb.connect() as connection:
+    # A file of others must not make it fetch and load an extension.
+    settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    with duckdb.connect(config=settings) as connection:
         found = connection.execute(f"{query} ORDER BY suffix", [str(manifest)]).fetchall()
     return [suffix for (suffix,) in found if suffix]
 

@@ -3,12 +3,11 @@
 import math
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from whitesquare.bench.types import BASELINE, BenchResult, Curve
 from whitesquare.report import style
 from whitesquare.report.charts import heat
+from whitesquare.report.drawing import Figure, FuncFormatter
 from whitesquare.report.verdicts import ASR_WORKS
 
 AXES = {

@@ -4,12 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from whitesquare.report import formats, style
+from whitesquare.report.drawing import Axes, Figure, FuncFormatter, MaxNLocator, shapes
 from whitesquare.report.verdicts import ASR_WORKS, CA_KEPT, baseline, main_row
 from whitesquare.types import Measurement, Row, Spread
 from whitesquare.types import VictimResult as Victim
@@ -121,7 +118,7 @@ def confusion(measurement: Measurement) -> Figure | None:
         _class_ticks(axes, classes)
         shown = _thinned(classes)
         axes.set_yticks([at for at, _, _ in shown], [style.label(name, i, 14) for _, i, name in shown])
-        outline = Rectangle(
+        outline = shapes.Rectangle(
             (measurement.target - 0.5, -0.5),
             1,
             len(classes),

@@ -4,12 +4,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
-
 from whitesquare.folders import output_folder
 from whitesquare.jsonio import encode, write_text
 from whitesquare.report import drill_text, formats, html, style
+from whitesquare.report.drawing import Figure, FuncFormatter
 from whitesquare.report.tables import Value
 from whitesquare.scan.drill_types import CAUGHT, DrillResult, DrillRow
 

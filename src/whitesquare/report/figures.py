@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-from matplotlib.figure import Figure
-
 from whitesquare.report import charts, images, pictures, style, verdicts
+from whitesquare.report.drawing import Figure
 from whitesquare.types import Gallery, Measurement
 
 _FIGURES: dict[str, Callable[[Measurement, Gallery], Figure | None]] = {

@@ -1,10 +1,7 @@
 """Figures of images: poisons and originals, the trigger, and one example with the networks' answers."""
 
-import matplotlib.patches as shapes
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
 from whitesquare.report import formats, images, style
+from whitesquare.report.drawing import Axes, Figure, shapes
 from whitesquare.types import ExampleView, Gallery, Measurement, Row, UInt8Array
 
 _LINES = ("original", "poisoned", "difference")

@@ -1,9 +1,7 @@
 """The figure of a causal test: how often the trigger turns images, beside its controls."""
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
-
 from whitesquare.report import formats, style
+from whitesquare.report.drawing import Figure, FuncFormatter
 from whitesquare.scan.types import Transplant
 
 

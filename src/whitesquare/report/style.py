@@ -5,12 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
-
+from whitesquare.report.drawing import Axes, Figure, LinearSegmentedColormap, findfont, get_font, mpl
 from whitesquare.report.formats import short
 
 INK = "#1b2330"

@@ -1,0 +1,206 @@
+"""Whatever the names of files and classes are made of: no terminal is driven, no build server obeys what is printed."""
+
+import ast
+import io
+import json
+import re
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+import whitesquare
+from whitesquare import terminal
+from whitesquare.cli import app
+from whitesquare.cli.exits import emit
+from whitesquare.gate.types import FAILED, RuleResult, Standing, Verdict
+from whitesquare.provenance.keys import generate
+from whitesquare.provenance.verify import Verification
+from whitesquare.report import verify_text
+from whitesquare.report.gate_junit import gate_junit
+from whitesquare.report.gate_markdown import gate_markdown
+from whitesquare.report.gate_text import gate_json, lines
+from whitesquare.report.junit import scan_junit
+from whitesquare.report.verify_junit import verification_junit
+from whitesquare.scan.files import scan_json
+
+from .provenance.signed import make_signed, run
+from .report.sample import measurement, mnist_rows, victim
+from .report.scan_sample import alarm, class_rows, result, scores
+
+ORDERS = ("::stop-commands::x", "::error::", "::add-mask::a", "##[group]", "##[error]", "##vso[task.complete]",
+          "##teamcity[x]", "###[", ":::", "::")  # fmt: skip
+SEPARATORS = (
+    "\n",
+    "\r",
+    "\r\n",
+    "%0A",
+    "%0D",
+    "\t",
+    " ",
+    "\u00a0",
+    "\u2028",
+    "\u2029",
+    "\u3000",
+    "\x0b",
+    "\x1c",
+    "\x85",
+)
+DIRECTIONS = ("\u202e", "\u2066", "\u200f", "\u061c", "\u200b", "\x1b[31m", "\x9b31m", "\x7f")
+PARTS = st.sampled_from((*ORDERS, *SEPARATORS, *DIRECTIONS, "a", "cat", "x" * 30, "x" * 79, ":", "#", "["))
+NAMES = st.one_of(st.lists(PARTS, min_size=1, max_size=8).map("".join), st.text(max_size=40))
+TRICK = "cat \n::stop-commands::x \u202e##[group]\r  ::error::y"
+
+
+def obeyed(text: str) -> list[str]:
+    """The lines that a build server would take for orders, with the rules of the runner's own code."""
+    found = re.split("[\r\n]", text)
+    return [one for one in found if one.lstrip().startswith("::") or re.search(r"##[A-Za-z]*\[", one)]
+
+
+def printed(*calls: object) -> str:
+    """What the calls print, on stdout and on stderr."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        for call in calls:
+            assert callable(call)
+            call()
+    return out.getvalue() + err.getvalue()
+
+
+def is_harmless(text: str) -> bool:
+    assert obeyed(text) == []
+    assert [one for one in text if not one.isprintable() and one != "\n"] == []
+    return True
+
+
+def verification(name: str) -> Verification:
+    return Verification(name, False, f"{name} is not signed", True, refused={name: name}, warnings=(name, name))
+
+
+def verdict(name: str) -> Verdict:
+    rule = RuleResult("scan-alarms", "title", FAILED, name, name, name, name, (Standing(name, "ab" * 32, True),))
+    return Verdict(FAILED, (rule,), "", "", "", name, "", notes=(name,))
+
+
+@settings(max_examples=60, deadline=None)
+@example(TRICK)
+@given(NAMES)
+def test_no_table_of_verify_and_gate_is_obeyed(name: str) -> None:
+    found, judged = verification(name), verdict(name)
+    again = verify_text.command(name, name, name)
+    tables = {
+        "verify": lambda: "".join(f"{line}\n" for line in verify_text.lines(found, again)),
+        "gate": lambda: "\n".join(lines(judged)) + "\n",
+        "markdown": lambda: gate_markdown(judged),
+    }
+    for write in tables.values():
+        assert is_harmless(printed(lambda write=write: emit([("table", None)], {"table": write})))
+    assert is_harmless(printed(lambda: emit([("markdown", None)], {"markdown": tables["markdown"]})))
+
+
+@settings(max_examples=40, deadline=None)
+@example(TRICK)
+@given(NAMES)
+def test_no_table_of_scan_and_measure_is_obeyed(name: str) -> None:
+    names = (name, *"123456789")
+    flagged = result(
+        source=name, alarms=(alarm(0, name),), classes=class_rows(names), reasons=(name,), warnings=(name,),
+        skipped={name: name}, calibration_note=name,
+    )  # fmt: skip
+    seen = replace(victim(names, 1, 7, 0.9, 0.8, 0.0), model=name, trigger=name)
+    rows = tuple(replace(row, name=name, visibility=0.0) for row in mnist_rows())
+    whole = replace(measurement(rows), classes=names, source=name, model=name)
+    assert is_harmless(printed(lambda: terminal.show_scan(flagged), lambda: terminal.show_scan(flagged, name)))
+    assert is_harmless(printed(lambda: terminal.show_victim(seen), lambda: terminal.show_measurement(whole)))
+
+
+@settings(max_examples=50, deadline=None)
+@example(TRICK)
+@given(NAMES)
+def test_nothing_else_that_prints_is_obeyed(name: str) -> None:
+    assert is_harmless(printed(lambda: terminal.say(name), lambda: terminal.say_lines(f"{name}\n")))
+    said = printed(lambda: terminal.complain(name), lambda: terminal.table(name, (name,), [(name,)]))
+    assert is_harmless(said)
+
+    def steps() -> None:
+        with terminal.progress() as told:
+            told(name, 0, 2)
+            told(name, 2, 2)
+
+    assert is_harmless(printed(steps))
+
+
+@settings(max_examples=60, deadline=None)
+@example(TRICK)
+@given(NAMES)
+def test_json_and_xml_are_not_obeyed_and_read_as_they_are_in_a_file(name: str) -> None:
+    flagged = result(source=name, alarms=(alarm(0, name),), reasons=(name,), warnings=(name,))
+    judged = verdict(name)
+    for kind, text in (("json", gate_json(judged)), ("json", scan_json(replace(flagged, flagged=()), scores()))):
+        shown = printed(lambda kind=kind, text=text: emit([(kind, None)], {kind: lambda: text}))
+        assert is_harmless(shown)
+        assert json.loads(shown) == json.loads(text)
+    for text in (scan_junit(flagged), verification_junit(verification(name)), gate_junit(judged)):
+        shown = printed(lambda text=text: emit([("junit", None)], {"junit": lambda: text}))
+        assert obeyed(shown) == []
+        assert all(one.isprintable() or one in "\t\n" for one in shown)
+        assert [
+            (one.tag, one.attrib, (one.text or "").replace("\r", "\n")) for one in Xml.fromstring(shown).iter()
+        ] == [(one.tag, one.attrib, one.text or "") for one in Xml.fromstring(text.replace("\r", "\n")).iter()]
+
+
+@pytest.mark.parametrize("wide", ["20", "80"])
+def test_a_line_that_is_broken_to_fit_does_not_become_an_order(wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", wide)
+    for length in range(70, 90):
+        assert is_harmless(printed(lambda length=length: terminal.say("x" * length + " ::error::y")))
+        assert is_harmless(printed(lambda length=length: terminal.table("t", ("a", "b"), [("a", ":" * length)])))
+
+
+def test_verify_of_files_with_such_names(tmp_path: Path) -> None:
+    signed = make_signed(tmp_path, 4)
+    for name in ("::stop-commands::x", "##[group]y", "a\n::error::b", "c\u202egnp.d", "\u00a0::warning::x"):
+        (signed.data / name).write_bytes(b"nobody signed this")
+    done = signed.verify(code=1)
+    assert is_harmless(done.stdout)
+    assert "stop-commands" in done.stdout
+    assert obeyed(done.stderr) == []
+    for kind in ("json", "sarif", "junit"):
+        assert obeyed(signed.verify("-o", kind, code=1).stdout) == []
+
+
+def test_a_sentence_on_stderr_names_no_order(tmp_path: Path) -> None:
+    generate(tmp_path / "keys" / "alice", "ed25519", None)
+    for place in ("::stop-commands::x", "##[group]x", "a\n::error::x"):
+        done = run("verify", tmp_path / place, "--bundle", tmp_path / place, "--trust", tmp_path / place)
+        assert done.exit_code in (2, 3)
+        assert is_harmless(done.stderr)
+
+
+def test_only_one_module_prints() -> None:
+    root = Path(whitesquare.__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                ours = path.name == "terminal.py" or (called == "sys.stdout.buffer.write" and path.name == "hashing.py")
+                prints = called in ("print", "Console", "typer.echo", "typer.secho", "click.echo") or re.fullmatch(
+                    r"sys\.(stdout|stderr).*\.write", called
+                )
+                assert ours or not prints, f"{path.name} prints by itself, line {node.lineno}"
+
+
+def test_help_and_version_still_print() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"whitesquare {whitesquare.__version__}\n"
+
+
+def test_a_name_with_line_breaks_stays_in_its_row() -> None:
+    seen = replace(victim(("a\nVERIFIED: all of it", "b"), 1, 7, 0.9, 0.8, 1.0), model="cnn\nVERIFIED: all of it")
+    whole = replace(measurement(), source="x\nVERIFIED: all of it")
+    shown = printed(lambda: terminal.show_victim(seen), lambda: terminal.show_measurement(whole))
+    assert not [line for line in shown.splitlines() if line.startswith("VERIFIED")]
