@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.patience import PATIENCE
 from whitesquare.data import from_arrays, write_dataset
 
 WHITESQUARE = [sys.executable, "-m", "whitesquare.cli"]
@@ -23,7 +24,7 @@ def run(*arguments, cwd=None, env=None):
         text=True,
         cwd=cwd,
         env=os.environ | {"COLUMNS": "80"} | (env or {}),
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
@@ -198,7 +199,7 @@ def test_a_strangers_folder_is_left_alone(data, tmp_path):
 def test_a_full_disk_leaves_nothing(data, tmp_path):
     limited = ["bash", "-c", 'ulimit -f 100; exec "$@"', "bash", *WHITESQUARE]
     asked = ["poison", str(data), "--attack", "stamp", "--target", "0", "--count", "5", "-o", str(tmp_path / "run")]
-    done = subprocess.run([*limited, *asked], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([*limited, *asked], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2
     assert "refused to read or write" in done.stderr
     assert list(tmp_path.iterdir()) == []

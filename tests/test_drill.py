@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import PATIENCE
 from whitesquare.cli.exits import FINDINGS, PASS, UNDECIDED
 from whitesquare.data import from_arrays, write_dataset, write_npz
 from whitesquare.errors import UsageError
@@ -33,7 +34,7 @@ def drill(*arguments):
         capture_output=True,
         text=True,
         env=os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"},
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import PATIENCE, worked
 from whitesquare.cache import Cache, default_cache
 from whitesquare.errors import DataError, UsageError
 from whitesquare.folders import MARKER, check_output, folder_kind, output_folder
@@ -220,10 +220,10 @@ def test_an_interrupted_crafting_leaves_nothing_behind(tmp_path):
         text=True,
     )
     try:
-        assert "crafting" in process.stderr.readline()
-        time.sleep(1)
+        assert any("crafting" in line for line in process.stderr)
+        worked(process.pid, 1)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 2
