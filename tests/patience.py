@@ -11,7 +11,7 @@ import pytest
 Found = TypeVar("Found")
 
 PATIENCE = 600.0
-"""Seconds after which a program is thought to hang; it ends a broken run and judges nothing, so nothing makes it short."""
+"""Seconds after which a program is thought to hang; it ends a broken run and judges nothing."""
 
 
 def until(true: Callable[[], Found], what: str, seconds: float = PATIENCE) -> Found:
