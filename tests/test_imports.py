@@ -13,7 +13,7 @@ ROOT = Path(whitesquare.__file__).parent
 LAYERS = [
     {"errors"},
     {"types"},
-    {"jsonio", "taxonomy", "fingerprints", "layouts", "estimates", "machine", "recipes"},
+    {"jsonio", "taxonomy", "fingerprints", "layouts", "environment", "estimates", "machine", "owned", "recipes"},
     {"folders", "gallery", "cache", "rows", "data", "triggers", "provenance"},
     {"models", "label_check"},
     {"augment", "executor"},

@@ -162,7 +162,7 @@ def test_an_address_where_nobody_answers_is_refused_at_once(address):
         list(make_executor("ray", workers=1, address=address).run(len, [1], {}))
 
 
-def test_a_cluster_of_our_own_asks_for_a_token_and_leaves_nothing_in_the_home(tmp_path):
+def test_a_cluster_of_our_own_asks_for_a_token_sees_no_password_and_leaves_nothing_in_the_home(tmp_path):
     pytest.importorskip("ray")
     code = (
         "import os\n"
@@ -170,8 +170,16 @@ def test_a_cluster_of_our_own_asks_for_a_token_and_leaves_nothing_in_the_home(tm
         "outcome, = make_executor('ray', workers=1).run(divmod, [7], {'shared': __import__('numpy').zeros(1)})\n"
         "assert 'unsupported operand' in outcome.failure, outcome\n"
         "assert os.environ['RAY_AUTH_MODE'] == 'token'\n"
+        "place = make_executor('ray', workers=1)\n"
+        "assert [one.value for one in place.run(os.getenv, ['HOME'], {})] == [os.environ['HOME']]\n"
+        "outcome, = place.run(os.getenv, ['WHITESQUARE_KEY_PASSWORD'], {})\n"
+        "assert outcome.failure is None and outcome.value != 'secret', outcome\n"
+        "assert os.environ['WHITESQUARE_KEY_PASSWORD'] == 'secret'\n"
     )
-    own = {name: value for name, value in ENV.items() if not name.startswith("RAY_AUTH")} | {"HOME": str(tmp_path)}
+    own = {name: value for name, value in ENV.items() if not name.startswith("RAY_AUTH")} | {
+        "HOME": str(tmp_path),
+        "WHITESQUARE_KEY_PASSWORD": "secret",
+    }
     done = subprocess.run(
         [sys.executable, "-c", code], env=own, capture_output=True, text=True, check=False, timeout=PATIENCE
     )

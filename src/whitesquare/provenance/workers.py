@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from subprocess import PIPE, Popen
 from typing import IO
 
+from whitesquare.environment import child_environment
 from whitesquare.errors import DataError
 from whitesquare.machine import usable_cores
 from whitesquare.provenance.hashing import Hashed, Piece, hash_files, receive, send
@@ -71,10 +72,11 @@ class _Workers:
         self._stack.callback(self._stop)
         path = [str(Path(__file__).parents[2]), *(item for item in sys.path if Path(item).is_absolute())]
         code = _WORKER.format(path=path, root=self._root, pixels=self._pixels)
+        environment = child_environment()
         for _ in range(self._count):
             # -I and -S: no user code runs in it, and it starts in a few milliseconds.
             command = [sys.executable, "-I", "-S", "-c", code]
-            process = Popen(command, stdin=PIPE, stdout=PIPE, pass_fds=(self._root,))  # noqa: S603
+            process = Popen(command, stdin=PIPE, stdout=PIPE, pass_fds=(self._root,), env=environment)  # noqa: S603
             self._processes.append(process)
             self._idle.put(process)
         return self
