@@ -1,6 +1,7 @@
 """Waiting for other programs: for a condition and never for a time, with a bound that no busy machine reaches."""
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,11 @@ def waits_for_lock(pid: int) -> bool:
     if not locks.is_file():
         pytest.skip("who waits for a lock is told by /proc/locks")
     return any("->" in line.split() and str(pid) in line.split() for line in locks.read_text().splitlines())
+
+
+def heed_interrupts() -> None:
+    """Undo, as ``preexec_fn``, what a shell does to its background jobs: they and all they start ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def worked(pid: int, seconds: float) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.patience import PATIENCE, worked
+from tests.patience import PATIENCE, heed_interrupts, worked
 from whitesquare.cache import Cache, default_cache
 from whitesquare.errors import DataError, UsageError
 from whitesquare.folders import MARKER, check_output, folder_kind, output_folder
@@ -218,6 +218,7 @@ def test_an_interrupted_crafting_leaves_nothing_behind(tmp_path):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     )
     try:
         assert any("crafting" in line for line in process.stderr)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.patience import PATIENCE, worked
+from tests.patience import PATIENCE, heed_interrupts, worked
 from whitesquare.cli import app
 from whitesquare.cli.scan import FailOn, exit_code
 from whitesquare.data import dataset_digest, from_arrays, open_dataset, write_dataset
@@ -220,7 +220,7 @@ def test_exit_codes_put_evidence_first_and_a_crash_never_passes():
 
 def test_an_interrupt_is_exit_code_2_and_leaves_nothing(tmp_path):
     command = [sys.executable, "-m", "whitesquare.cli", "scan", "mnist", "-o", f"json={tmp_path / 'scan.json'}"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as scan:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as scan:
         assert any(line.startswith("training scan models") for line in scan.stderr)
         worked(scan.pid, 0.5)
         scan.send_signal(signal.SIGINT)
