@@ -159,7 +159,8 @@ def test_an_alarm_on_the_data_as_it_is_ends_with_findings(tmp_path, small_train)
     marked = np.flatnonzero(small_train.labels[:1000] == 3)[:60]
     images[marked, :, 1:4, 1:4] = 255
     write_npz(tmp_path / "marked.npz", from_arrays(images, small_train.labels[:1000], classes=small_train.classes))
-    done = drill(tmp_path / "marked.npz", "--attacks", "stamp", "--rates", "0.5", "-o", tmp_path / "out")
+    done = drill(tmp_path / "marked.npz", "--attacks", "stamp", "--rates", "0.96", "-o", tmp_path / "out")
+    assert "Failed: stamp at 96 %" in done.stderr  # which alone would be UNDECIDED
     assert done.returncode == FINDINGS
     assert "Your data as it is: ALARM" in done.stdout
     assert "look at that first" in " ".join(done.stdout.split())

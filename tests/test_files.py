@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.patience import PATIENCE, heed_interrupts, worked
 from whitesquare.cache import Cache, default_cache
+from whitesquare.data import write_npz
 from whitesquare.errors import DataError, UsageError
 from whitesquare.folders import MARKER, check_output, folder_kind, output_folder
 from whitesquare.gallery import read_gallery, write_gallery
@@ -209,9 +210,10 @@ def test_the_cache_lies_where_the_environment_says(monkeypatch, tmp_path):
     assert default_cache().folder == tmp_path / "whitesquare"
 
 
-def test_an_interrupted_crafting_leaves_nothing_behind(tmp_path):
+def test_an_interrupted_crafting_leaves_nothing_behind(tmp_path, small_train):
     out, cache = tmp_path / "run", tmp_path / "cache"
-    command = ["poison", "mnist", "--attack", "adaptive", "--target", "0", "--count", "3000", "-o"]
+    write_npz(tmp_path / "data.npz", small_train)
+    command = ["poison", str(tmp_path / "data.npz"), "--attack", "adaptive", "--target", "0", "--count", "400", "-o"]
     process = subprocess.Popen(
         [sys.executable, "-m", "whitesquare.cli", *command, str(out)],
         env=os.environ | {"WHITESQUARE_CACHE": str(cache)},

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -25,13 +24,14 @@ ENV = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_
 LOOPBACK = "127.0.0.2"
 """Ray replaces 127.0.0.1 by an address other machines can reach; of this one, as much of the loopback, it does not."""
 
-ALIVE = """
-import json, logging, pathlib, sys
+COUNT = """
+import logging, sys, time
 import ray
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)
-pathlib.Path(sys.argv[2]).write_text(json.dumps(sum(node["Alive"] for node in ray.nodes())))
+while sum(node["Alive"] for node in ray.nodes()) != int(sys.argv[2]):
+    time.sleep(0.2)
 """
-"""Writes its answer to a file: Ray says what it likes, when it likes, on both of its outputs."""
+"""Answers by its end: Ray says what it likes, when it likes, on both of its outputs."""
 
 ATTEMPTS = 5
 """A free port is free when it is looked for; somebody else can have taken it when Ray gets there."""
@@ -66,7 +66,7 @@ def head_node(env, log, temporary):
         node = start(env, log, "--head", "--include-dashboard=false", *where)
         try:
             until(lambda one=node: one.poll() is not None or raylet_below(one.pid), f"raylet; Ray's words are in {log}")
-            until(lambda one=node, at=address: one.poll() is not None or alive(env, at) == 1, "cluster of one node")
+            until(lambda one=node, at=address: one.poll() is not None or has_nodes(env, at, 1), "cluster of one node")
         except BaseException:
             end(node)
             raise
@@ -138,7 +138,7 @@ def cluster(tmp_path, env):
         nodes.append(head)
         nodes.append(start(env, log, f"--address={address}", f"--node-ip-address={LOOPBACK}"))
         raylet = raylet_of(nodes[1], log)
-        until(lambda: alive(env, address) == 2, "cluster of two nodes")
+        until(lambda: has_nodes(env, address, 2), "cluster of two nodes")
         yield address, raylet
     finally:
         for node in nodes[::-1]:
@@ -146,13 +146,13 @@ def cluster(tmp_path, env):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def alive(env, address):
-    """The number of nodes alive, asked by a process of its own: this one must not be tied to a cluster that ends."""
-    with TemporaryDirectory() as folder:
-        answer = Path(folder) / "answer.json"
-        asked = [sys.executable, "-c", ALIVE, address, str(answer)]
-        done = subprocess.run(asked, env=env, capture_output=True, check=False, timeout=PATIENCE)
-        return json.loads(answer.read_text()) if done.returncode == 0 else 0
+def has_nodes(env, address, count):
+    """Wait until so many nodes are alive; false if the cluster cannot be asked.
+
+    A process of its own asks: this one must not be tied to a cluster that ends.
+    """
+    asked = [sys.executable, "-c", COUNT, address, str(count)]
+    return subprocess.run(asked, env=env, capture_output=True, check=False, timeout=PATIENCE).returncode == 0
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port"])
@@ -207,7 +207,7 @@ def test_a_grid_survives_the_loss_of_a_node_with_the_same_numbers(cluster, env, 
         grid.wait()
     assert grid.returncode == 0, errors
     # The grid can be done before the head has missed the node for long enough to call it dead.
-    until(lambda: alive(env, address) == 1, "loss of a node noticed")
+    until(lambda: has_nodes(env, address, 1), "loss of a node noticed")
     result = json.loads((out / "results.json").read_text())
     assert result["finished"] == result["cells"] == 12
     assert numbers(out) == numbers(tmp_path / "local")

@@ -218,8 +218,9 @@ def test_exit_codes_put_evidence_first_and_a_crash_never_passes():
     assert exit_code(nothing_ran(), FailOn.SUSPICIOUS) == 3
 
 
-def test_an_interrupt_is_exit_code_2_and_leaves_nothing(tmp_path):
-    command = [sys.executable, "-m", "whitesquare.cli", "scan", "mnist", "-o", f"json={tmp_path / 'scan.json'}"]
+def test_an_interrupt_is_exit_code_2_and_leaves_nothing(tmp_path, story):
+    asked = [str(story / "clean"), "-o", f"json={tmp_path / 'scan.json'}"]
+    command = [sys.executable, "-m", "whitesquare.cli", "scan", *asked]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as scan:
         assert any(line.startswith("training scan models") for line in scan.stderr)
         worked(scan.pid, 0.5)
