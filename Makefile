@@ -10,7 +10,7 @@ demo: $(VENV)/.train
 	$(BIN)/whitesquare demo -o out/
 
 test: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.dev browser
 	$(BIN)/python -m pytest -m slow

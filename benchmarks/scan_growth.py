@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -48,6 +49,16 @@ def one(copies: int, model_free: bool) -> dict[str, float | int | str]:
     } | {f"seconds.{name}": value for name, value in result.seconds.items()}
 
 
+def in_its_own_process(copies: int, model_free: int) -> dict[str, float | int | str]:
+    """Scan one size; the answer comes in a file, for any library may print."""
+    with TemporaryDirectory() as folder:
+        answer = Path(folder) / "row.json"
+        command = [sys.executable, __file__, "--one", str(copies), str(model_free), "-o", str(answer)]
+        subprocess.run(command, check=True)
+        row: dict[str, float | int | str] = json.loads(answer.read_text())
+    return row
+
+
 def main(arguments: list[str]) -> None:
     """Scan every size in a process of its own and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -55,13 +66,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--one", nargs=2, type=int, help="copies, model-free: scan that in this process")
     options = parser.parse_args(arguments)
     if options.one:
-        print(json.dumps(one(options.one[0], bool(options.one[1]))))
+        write_text(options.output, json.dumps(one(options.one[0], bool(options.one[1]))))
         return
     rows = []
     for copies in COPIES:
         for model_free in (1, 0):
-            command = [sys.executable, __file__, "--one", str(copies), str(model_free)]
-            row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            row = in_its_own_process(copies, model_free)
             first = next((old for old in rows if old["mode"] == row["mode"]), row)
             row["per_image_vs_smallest"] = round(row["seconds"] / row["images"] * first["images"] / first["seconds"], 2)
             rows.append(row)

@@ -1,12 +1,38 @@
-"""A small part of MNIST, and a cache of its own for every test run."""
+"""A small part of MNIST, a cache of its own for every test run, and what a run needs on a busy machine."""
+
+import os
+
+# One thread for each of pytest-xdist's workers and all they start: threads that outnumber the cores wait for one
+# another, and small trainings then take many times as long. Set before NumPy and PyTorch are loaded and read it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from whitesquare.data import ArrayDataset, from_arrays, load_mnist
+
+# Hypothesis measures every example; on a busy machine one of them always takes long.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+
+LONGEST = (
+    *("test_attacks.py", "test_ray.py", "test_drill.py", "test_bench.py", "test_cli.py", "test_diff.py"),
+    *("test_scan_cli.py", "test_bitflips.py", "test_scan_bad_input.py", "test_detectors.py"),
+)
+"""Files that take longest. Two workers that begin with these end together; one that came last would run alone."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the order within each stays."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
 
 
 def part_of_mnist(split: str, size: int) -> ArrayDataset:

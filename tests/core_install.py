@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .patience import PATIENCE
+
 MISSING = ("numpy", "scipy", "sklearn", "PIL", "matplotlib", "jinja2", "torch", "safetensors", "ray")
 """Modules of the extras [scan], [train] and [ray]."""
 
@@ -20,7 +22,7 @@ def run_core(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
         text=True,
         cwd=cwd,
         env=os.environ | {"COLUMNS": "80"},
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
@@ -29,4 +31,6 @@ def run_core(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
 
 def import_in_core(*modules: str) -> None:
     """Import modules where no extra can be imported."""
-    subprocess.run([sys.executable, "-c", _BARE + "".join(f"import {name}\n" for name in modules)], check=True)
+    subprocess.run(
+        [sys.executable, "-c", _BARE + "".join(f"import {name}\n" for name in modules)], check=True, timeout=PATIENCE
+    )

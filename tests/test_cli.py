@@ -6,24 +6,49 @@ import os
 import struct
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from tests.patience import PATIENCE
+from whitesquare.cli import app
 from whitesquare.data import from_arrays, write_dataset
 
 WHITESQUARE = [sys.executable, "-m", "whitesquare.cli"]
 
 
-def run(*arguments, cwd=None, env=None):
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(autouse=True)
+def _eighty_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def run(*arguments):
+    """Run a command in this process, which has loaded everything already."""
+    done = CliRunner().invoke(app, list(map(str, arguments)), prog_name="whitesquare")
+    assert "Traceback" not in done.stderr, done.stderr
+    return Done(done.exit_code, done.stdout, done.stderr)
+
+
+def start(*arguments, env=None):
+    """Run a command in a process of its own, as a user does."""
     done = subprocess.run(
         [*WHITESQUARE, *map(str, arguments)],
         capture_output=True,
         text=True,
-        cwd=cwd,
         env=os.environ | {"COLUMNS": "80"} | (env or {}),
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
@@ -44,13 +69,13 @@ def data(tmp_path_factory, small_train, small_test):
 def story(tmp_path_factory, data):
     """poison, train, measure, as the README says."""
     folder = tmp_path_factory.mktemp("story")
-    poisoned = run("poison", data, "--attack", "label-flip", "--target", 0, "--count", 150, "-o", folder / "run")
+    poisoned = start("poison", data, "--attack", "label-flip", "--target", 0, "--count", 150, "-o", folder / "run")
     assert poisoned.returncode == 0, poisoned.stderr
     for seed in (7, 8):
         victim = folder / "run" / f"victim-{seed}"
-        trained = run("train", folder / "run", "--seed", seed, "--epochs", 6, "-o", victim)
+        trained = start("train", folder / "run", "--seed", seed, "--epochs", 6, "-o", victim)
         assert trained.returncode == 0, trained.stderr
-        measured = run("measure", victim, "-o", f"json={folder}/m{seed}.json")
+        measured = start("measure", victim, "-o", f"json={folder}/m{seed}.json")
         assert measured.returncode == 0, measured.stderr
     return folder
 
@@ -99,7 +124,7 @@ def test_report_renders_the_measured_victims(story, tmp_path):
     assert (row["attack"], row["asr"]["n"], row["count"]) == ("label-flip", 2, 150)
     assert page.read_text().startswith("<!doctype html>")
     assert {path.suffix for path in figures.iterdir()} == {".svg", ".png"}
-    assert "label-flip" in run("report", story / "run").stdout
+    assert "label-flip" in start("report", story / "run").stdout
 
 
 def test_the_same_seed_writes_the_same_bytes(story, data, tmp_path):
@@ -142,10 +167,11 @@ def test_list_and_help_and_version():
     found = json.loads(run("list", "-o", "json").stdout)
     assert {"stamp", "label-flip", "label-consistent", "adaptive"} <= set(found["attacks"])
     assert found["attacks"]["adaptive"]["clean_label"] is True
+    table = start("list").stdout
     for name in ("adaptive", "patch", "resnet", "png-folder"):
-        assert name in run("list").stdout
-    assert max(map(len, run("list").stdout.splitlines())) <= 80
-    assert run("--version").stdout.startswith("whitesquare 0.")
+        assert name in table
+    assert max(map(len, table.splitlines())) <= 80
+    assert start("--version").stdout.startswith("whitesquare 0.")
     for verb in ("demo", "poison", "train", "measure", "report", "list"):
         assert run(verb, "--help").returncode == 0
 
@@ -176,9 +202,10 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD)
-def test_bad_input_is_one_sentence_and_leaves_nothing(arguments, message, data, tmp_path):
+def test_bad_input_is_one_sentence_and_leaves_nothing(arguments, message, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     given = [data if item == "DATA" else item for item in arguments]
-    done = run(*given, "-o", tmp_path / "out", cwd=tmp_path)
+    done = run(*given, "-o", tmp_path / "out")
     assert done.returncode == 2
     assert message in " ".join(done.stderr.split())
     assert done.stdout == ""
@@ -198,7 +225,7 @@ def test_a_strangers_folder_is_left_alone(data, tmp_path):
 def test_a_full_disk_leaves_nothing(data, tmp_path):
     limited = ["bash", "-c", 'ulimit -f 100; exec "$@"', "bash", *WHITESQUARE]
     asked = ["poison", str(data), "--attack", "stamp", "--target", "0", "--count", "5", "-o", str(tmp_path / "run")]
-    done = subprocess.run([*limited, *asked], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([*limited, *asked], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2
     assert "refused to read or write" in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -228,8 +255,8 @@ def test_names_from_the_data_cannot_write_to_the_terminal(tmp_path):
 
 
 def test_nothing_is_coloured_off_a_terminal(story):
-    assert "\x1b" not in run("report", story / "run").stdout
-    assert "\x1b" not in run("list", env={"FORCE_COLOR": "", "NO_COLOR": "1"}).stdout
+    assert "\x1b" not in start("report", story / "run").stdout
+    assert "\x1b" not in start("list", env={"FORCE_COLOR": "", "NO_COLOR": "1"}).stdout
 
 
 @pytest.fixture(scope="module")
@@ -248,17 +275,17 @@ def core_only(tmp_path_factory):
 
 
 def test_without_torch_the_core_works_and_the_rest_says_what_to_install(core_only, data, story, tmp_path):
-    assert run("--help", env=core_only).returncode == 0
-    assert run("list", env=core_only).returncode == 0
-    assert run("report", story / "run", env=core_only).returncode == 0
+    assert start("--help", env=core_only).returncode == 0
+    assert start("list", env=core_only).returncode == 0
+    assert start("report", story / "run", env=core_only).returncode == 0
     asked = ("--attack", "stamp", "--target", 0, "--count", 5)
-    assert run("poison", data, *asked, "-o", tmp_path / "run", env=core_only).returncode == 0
+    assert start("poison", data, *asked, "-o", tmp_path / "run", env=core_only).returncode == 0
     adaptive = ("poison", data, "--attack", "adaptive", "--target", 0, "--count", 5)
     for verb in (("train", data), ("demo",), adaptive):
-        done = run(*verb, "-o", tmp_path / "x", env=core_only)
+        done = start(*verb, "-o", tmp_path / "x", env=core_only)
         assert done.returncode == 2
         assert "pip install 'whitesquare[train]'" in done.stderr
-    done = run("measure", story / "run" / "victim-7", env=core_only)
+    done = start("measure", story / "run" / "victim-7", env=core_only)
     assert "pip install 'whitesquare[train]'" in done.stderr
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import PATIENCE
 from whitesquare.cli.exits import FINDINGS, PASS, UNDECIDED
 from whitesquare.data import from_arrays, write_dataset, write_npz
 from whitesquare.errors import UsageError
@@ -33,7 +34,7 @@ def drill(*arguments):
         capture_output=True,
         text=True,
         env=os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"},
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
@@ -158,7 +159,8 @@ def test_an_alarm_on_the_data_as_it_is_ends_with_findings(tmp_path, small_train)
     marked = np.flatnonzero(small_train.labels[:1000] == 3)[:60]
     images[marked, :, 1:4, 1:4] = 255
     write_npz(tmp_path / "marked.npz", from_arrays(images, small_train.labels[:1000], classes=small_train.classes))
-    done = drill(tmp_path / "marked.npz", "--attacks", "stamp", "--rates", "0.5", "-o", tmp_path / "out")
+    done = drill(tmp_path / "marked.npz", "--attacks", "stamp", "--rates", "0.96", "-o", tmp_path / "out")
+    assert "Failed: stamp at 96 %" in done.stderr  # which alone would be UNDECIDED
     assert done.returncode == FINDINGS
     assert "Your data as it is: ALARM" in done.stdout
     assert "look at that first" in " ".join(done.stdout.split())

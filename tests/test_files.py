@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import PATIENCE, heed_interrupts, worked
 from whitesquare.cache import Cache, default_cache
+from whitesquare.data import write_npz
 from whitesquare.errors import DataError, UsageError
 from whitesquare.folders import MARKER, check_output, folder_kind, output_folder
 from whitesquare.gallery import read_gallery, write_gallery
@@ -211,21 +212,23 @@ def test_the_cache_lies_where_the_environment_says(monkeypatch, tmp_path):
     assert default_cache().folder == tmp_path / "whitesquare"
 
 
-def test_an_interrupted_crafting_leaves_nothing_behind(tmp_path):
+def test_an_interrupted_crafting_leaves_nothing_behind(tmp_path, small_train):
     out, cache = tmp_path / "run", tmp_path / "cache"
-    command = ["poison", "mnist", "--attack", "adaptive", "--target", "0", "--count", "3000", "-o"]
+    write_npz(tmp_path / "data.npz", small_train)
+    command = ["poison", str(tmp_path / "data.npz"), "--attack", "adaptive", "--target", "0", "--count", "400", "-o"]
     process = subprocess.Popen(
         [sys.executable, "-m", "whitesquare.cli", *command, str(out)],
         env=os.environ | {"WHITESQUARE_CACHE": str(cache)},
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     )
     try:
-        assert "crafting" in process.stderr.readline()
-        time.sleep(1)
+        assert any("crafting" in line for line in process.stderr)
+        worked(process.pid, 1)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 2

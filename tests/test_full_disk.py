@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.patience import PATIENCE
 from whitesquare.bench.store import RESULTS, write_parquet
 from whitesquare.data import from_arrays, write_dataset
 
@@ -56,7 +57,7 @@ def data_set(folder):
 
 def bench(plan, out):
     command = [sys.executable, "-m", "whitesquare.cli", "bench", str(plan), "-o", str(out), "--workers", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, " ".join(done.stderr.split())
 

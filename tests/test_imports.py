@@ -25,6 +25,8 @@ LAYERS = [
         "traits",
         "weights",
         "safe_text",
+        "environment",
+        "owned",
     },
     {"folders", "gallery", "cache", "rows", "data", "triggers", "provenance"},
     {"networks", "models", "label_check"},

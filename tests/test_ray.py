@@ -8,11 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE, until
 from tests.test_bench import command, numbers, run, small_plan
 from whitesquare.data import write_dataset
 from whitesquare.errors import UsageError
@@ -23,6 +23,18 @@ RAY = [str(Path(sys.executable).parent / "ray")]
 ENV = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "COLUMNS": "80"}
 LOOPBACK = "127.0.0.2"
 """Ray replaces 127.0.0.1 by an address other machines can reach; of this one, as much of the loopback, it does not."""
+
+COUNT = """
+import logging, sys, time
+import ray
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)
+while sum(node["Alive"] for node in ray.nodes()) != int(sys.argv[2]):
+    time.sleep(0.2)
+"""
+"""Answers by its end: Ray says what it likes, when it likes, on both of its outputs."""
+
+ATTEMPTS = 5
+"""A free port is free when it is looked for; somebody else can have taken it when Ray gets there."""
 
 BOUNDS = ("--num-cpus=1", f"--object-store-memory={100 * 2**20}", "--disable-usage-stats", "--block")
 
@@ -41,9 +53,27 @@ def start(env, log, *arguments):
 
 def raylet_of(node, log):
     """Wait for a node to be up, and return the process id of its raylet."""
-    found = until(lambda: node.poll() is not None or raylet_below(node.pid), 60, f"raylet: {log.read_text()}")
+    found = until(lambda: node.poll() is not None or raylet_below(node.pid), f"raylet; Ray's words are in {log}")
     assert node.poll() is None, log.read_text()
     return found
+
+
+def head_node(env, log, temporary):
+    """Start the first node of a cluster; return it and its address once it answers."""
+    for _ in range(ATTEMPTS):
+        address = f"{LOOPBACK}:{(port := free_port())}"
+        where = (f"--node-ip-address={LOOPBACK}", f"--port={port}", f"--temp-dir={temporary}")
+        node = start(env, log, "--head", "--include-dashboard=false", *where)
+        try:
+            until(lambda one=node: one.poll() is not None or raylet_below(one.pid), f"raylet; Ray's words are in {log}")
+            until(lambda one=node, at=address: one.poll() is not None or has_nodes(env, at, 1), "cluster of one node")
+        except BaseException:
+            end(node)
+            raise
+        if node.poll() is None:
+            return node, address
+        end(node)
+    raise AssertionError(f"no cluster in {ATTEMPTS} attempts: {log.read_text()}")
 
 
 def family(pid):
@@ -80,16 +110,7 @@ def end(node):
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    node.wait(30)
-
-
-def until(true, seconds, what):
-    last = time.monotonic() + seconds
-    while time.monotonic() < last:
-        if found := true():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"no {what} within {seconds} s")
+    node.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -109,19 +130,15 @@ def env(tmp_path):
 def cluster(tmp_path, env):
     """Head and worker node of one CPU each; yields the address and the process id of the worker's raylet."""
     pytest.importorskip("ray")
-    port = free_port()
-    address = f"{LOOPBACK}:{port}"
     # A short folder: the paths of Ray's sockets must not exceed what the system allows.
     temporary = Path("/tmp") / f"ws-ray-{os.getpid()}"
-    head = ("--head", f"--node-ip-address={LOOPBACK}", f"--port={port}", "--include-dashboard=false")
-    logs = tmp_path / "head.log", tmp_path / "worker.log"
-    nodes = [start(env, logs[0], *head, f"--temp-dir={temporary}")]
+    nodes, log = [], tmp_path / "worker.log"
     try:
-        raylet_of(nodes[0], logs[0])
-        until(lambda: alive(env, address) == 1, 60, "cluster of one node")
-        nodes.append(start(env, logs[1], f"--address={address}", f"--node-ip-address={LOOPBACK}"))
-        raylet = raylet_of(nodes[1], logs[1])
-        until(lambda: alive(env, address) == 2, 60, "cluster of two nodes")
+        head, address = head_node(env, tmp_path / "head.log", temporary)
+        nodes.append(head)
+        nodes.append(start(env, log, f"--address={address}", f"--node-ip-address={LOOPBACK}"))
+        raylet = raylet_of(nodes[1], log)
+        until(lambda: has_nodes(env, address, 2), "cluster of two nodes")
         yield address, raylet
     finally:
         for node in nodes[::-1]:
@@ -129,15 +146,13 @@ def cluster(tmp_path, env):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def alive(env, address):
-    """The number of nodes alive, asked by a process of its own: this one must not be tied to a cluster that ends."""
-    code = (
-        "import logging, ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR); "
-        "print(sum(node['Alive'] for node in ray.nodes()))"
-    )
-    asked = [sys.executable, "-c", code, address]
-    done = subprocess.run(asked, env=env, capture_output=True, text=True, check=False, timeout=60)
-    return int(done.stdout.strip().splitlines()[-1]) if done.returncode == 0 else 0
+def has_nodes(env, address, count):
+    """Wait until so many nodes are alive; false if the cluster cannot be asked.
+
+    A process of its own asks: this one must not be tied to a cluster that ends.
+    """
+    asked = [sys.executable, "-c", COUNT, address, str(count)]
+    return subprocess.run(asked, env=env, capture_output=True, check=False, timeout=PATIENCE).returncode == 0
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port"])
@@ -147,7 +162,7 @@ def test_an_address_where_nobody_answers_is_refused_at_once(address):
         list(make_executor("ray", workers=1, address=address).run(len, [1], {}))
 
 
-def test_a_cluster_of_our_own_asks_for_a_token_and_leaves_nothing_in_the_home(tmp_path):
+def test_a_cluster_of_our_own_asks_for_a_token_sees_no_password_and_leaves_nothing_in_the_home(tmp_path):
     pytest.importorskip("ray")
     code = (
         "import os\n"
@@ -155,10 +170,18 @@ def test_a_cluster_of_our_own_asks_for_a_token_and_leaves_nothing_in_the_home(tm
         "outcome, = make_executor('ray', workers=1).run(divmod, [7], {'shared': __import__('numpy').zeros(1)})\n"
         "assert 'unsupported operand' in outcome.failure, outcome\n"
         "assert os.environ['RAY_AUTH_MODE'] == 'token'\n"
+        "place = make_executor('ray', workers=1)\n"
+        "assert [one.value for one in place.run(os.getenv, ['HOME'], {})] == [os.environ['HOME']]\n"
+        "outcome, = place.run(os.getenv, ['WHITESQUARE_KEY_PASSWORD'], {})\n"
+        "assert outcome.failure is None and outcome.value != 'secret', outcome\n"
+        "assert os.environ['WHITESQUARE_KEY_PASSWORD'] == 'secret'\n"
     )
-    own = {name: value for name, value in ENV.items() if not name.startswith("RAY_AUTH")} | {"HOME": str(tmp_path)}
+    own = {name: value for name, value in ENV.items() if not name.startswith("RAY_AUTH")} | {
+        "HOME": str(tmp_path),
+        "WHITESQUARE_KEY_PASSWORD": "secret",
+    }
     done = subprocess.run(
-        [sys.executable, "-c", code], env=own, capture_output=True, text=True, check=False, timeout=90
+        [sys.executable, "-c", code], env=own, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / ".ray").exists()
@@ -174,17 +197,17 @@ def test_a_grid_survives_the_loss_of_a_node_with_the_same_numbers(cluster, env, 
     asked = command(plan, out, "--executor", "ray", "--address", address, "--workers", 3)
     grid = subprocess.Popen(asked, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        until(lambda: grid.poll() is not None or len(list(out.glob("cells/*.json"))) >= 2, 60, "finished cell")
+        until(lambda: grid.poll() is not None or len(list(out.glob("cells/*.json"))) >= 2, "finished cell")
         assert grid.poll() is None, grid.communicate()
         assert len(list(out.glob("cells/*.json"))) < 12
         os.kill(raylet, signal.SIGKILL)
-        _, errors = grid.communicate(timeout=120)
+        _, errors = grid.communicate(timeout=PATIENCE)
     finally:
         grid.kill()
         grid.wait()
     assert grid.returncode == 0, errors
     # The grid can be done before the head has missed the node for long enough to call it dead.
-    until(lambda: alive(env, address) == 1, 60, "loss of a node noticed")
+    until(lambda: has_nodes(env, address, 1), "loss of a node noticed")
     result = json.loads((out / "results.json").read_text())
     assert result["finished"] == result["cells"] == 12
     assert numbers(out) == numbers(tmp_path / "local")

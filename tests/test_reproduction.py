@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from whitesquare.cache import Cache
 from whitesquare.experiment import Plan, run_experiment
 
@@ -70,7 +71,7 @@ def shapes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shapes")
     script = Path(__file__).parent.parent / "benchmarks" / "second_dataset.py"
     sizes = ["--train", "6000", "--test", "1000"]
-    subprocess.run([sys.executable, str(script), "-o", str(folder), *sizes], check=True, timeout=120)
+    subprocess.run([sys.executable, str(script), "-o", str(folder), *sizes], check=True, timeout=PATIENCE)
     return folder
 
 

@@ -5,7 +5,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.patience import PATIENCE, heed_interrupts, worked
 from whitesquare.cli import app
 from whitesquare.cli.scan import FailOn, exit_code
 from whitesquare.data import dataset_digest, from_arrays, open_dataset, write_dataset
@@ -218,15 +218,14 @@ def test_exit_codes_put_evidence_first_and_a_crash_never_passes():
     assert exit_code(nothing_ran(), FailOn.SUSPICIOUS) == 3
 
 
-def test_an_interrupt_is_exit_code_2_and_leaves_nothing(tmp_path):
-    command = [sys.executable, "-m", "whitesquare.cli", "scan", "mnist", "-o", f"json={tmp_path / 'scan.json'}"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as scan:
-        for line in scan.stderr:
-            if line.startswith("training scan models"):
-                break
-        time.sleep(0.5)
+def test_an_interrupt_is_exit_code_2_and_leaves_nothing(tmp_path, story):
+    asked = [str(story / "clean"), "-o", f"json={tmp_path / 'scan.json'}"]
+    command = [sys.executable, "-m", "whitesquare.cli", "scan", *asked]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as scan:
+        assert any(line.startswith("training scan models") for line in scan.stderr)
+        worked(scan.pid, 0.5)
         scan.send_signal(signal.SIGINT)
         said = scan.stderr.read()
-        assert scan.wait(60) == 2, said
+        assert scan.wait(PATIENCE) == 2, said
     assert "Interrupted; nothing was left half-written." in said
     assert list(tmp_path.iterdir()) == []

@@ -82,7 +82,7 @@ flagged = st.lists(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(source=names, digest=names, flags=flagged)
 def test_what_is_written_is_read_back(source: str, digest: str, flags: list[Flag], tmp_path: Path) -> None:
     joined = "".join((source, digest, *(flag.id + flag.rule_id for flag in flags)))

@@ -3,6 +3,9 @@
 A key holds the digest of the data, every parameter, and the digest of the code that computes: change any of them and
 the result is computed anew. A file appears under its name only when it is complete, and its own digest is checked
 when it is read, so a killed run or a damaged disk costs time and never a wrong number.
+
+That digest is no signature: whoever can write a file can write its digest. So the folder is made for this user alone,
+and nothing is believed that somebody else could have put there.
 """
 
 import hashlib
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 
 import whitesquare
 from whitesquare.jsonio import whole_file
+from whitesquare.owned import NotOwnError, check_own, make_own, read_own, write_own
 
 Arrays = dict[str, NDArray[Any]]
 _log = logging.getLogger(__name__)
@@ -61,14 +65,14 @@ class Cache:
         if self.folder is None:
             return compute()
         text = json.dumps([whitesquare.__version__, code_digest(), kind, key], sort_keys=True)
-        path = self.folder / kind / f"{hashlib.sha256(text.encode()).hexdigest()}.safetensors"
-        found = _read(path)
+        name = f"{hashlib.sha256(text.encode()).hexdigest()}.safetensors"
+        found = _read(self.folder, kind, name)
         if found is not None:
             self.hits.append(kind)
             return found
         self.misses.append(kind)
         result = compute()
-        _write(path, result)
+        _write(self.folder, kind, name, result)
         return result
 
 
@@ -103,27 +107,48 @@ def _digest(arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-def _write(path: Path, arrays: Arrays) -> None:
+def _write(folder: Path, kind: str, name: str, arrays: Arrays) -> None:
     from safetensors.numpy import save
 
+    path = folder / kind / name
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     try:
+        make_own(folder)
+        make_own(folder / kind)
+        check_own(folder, kind)
         with whole_file(path) as part:
-            part.write_bytes(save(contiguous, metadata={"digest": _digest(contiguous)}))
+            write_own(part, save(contiguous, metadata={"digest": _digest(contiguous)}))
+    except NotOwnError as error:
+        _warn(f"Nothing is kept in the cache {folder}: {error}.")
     except OSError as error:
         _log.warning("The result could not be kept at %s (%s); it will be computed again next time.", path, error)
 
 
-def _read(path: Path) -> Arrays | None:
-    if not path.is_file():
+@lru_cache(maxsize=1024)
+def _warn(text: str) -> None:
+    """Say a sentence once: the same folder is asked for every result."""
+    _log.warning(text)
+
+
+def _read(folder: Path, kind: str, name: str) -> Arrays | None:
+    path = folder / kind / name
+    try:
+        content = read_own(folder, kind, name)
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    from safetensors import SafetensorError, safe_open
+    except NotOwnError as error:
+        _warn(f"A kept result is not believed, and computed anew: {error}.")
+        return None
+    except OSError as error:
+        _log.warning("The kept result %s is unreadable (%s); computing it anew.", path, error)
+        return None
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
     try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            kept = (file.metadata() or {}).get("digest")
-    except (SafetensorError, OSError) as error:
+        arrays = load(content)
+        kept = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {}).get("digest")
+    except (SafetensorError, ValueError) as error:
         _log.warning("The kept result %s is unreadable (%s); computing it anew.", path, error)
         return None
     if _digest(arrays) != kept:

@@ -139,7 +139,9 @@ def test_the_same_files_have_the_same_serial_number(place: Place, tmp_path: Path
     assert bill(read_facts(other.folder, None, NOW))["serialNumber"] != bill(facts)["serialNumber"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_name_gives_a_valid_bill(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     place = make_place(

@@ -63,7 +63,9 @@ positional_states = st.tuples(*[st.lists(st.tuples(st.sampled_from("01"), st.int
         for position, (label, content) in enumerate(rows)
     ]
 )
-quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def check_account(old: list[Item], new: list[Item], found: list[Change]) -> tuple[list[Item], list[Item]]:

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.patience import until, waits_for_lock
 from whitesquare.data import from_arrays, write_dataset
 from whitesquare.provenance import verify as module
 from whitesquare.provenance.keys import load_trusted
@@ -448,8 +449,8 @@ def test_nobody_writes_the_state_while_another_does(case) -> None:
     with case.state.with_name(".state.json.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         running = subprocess.Popen([*command, "--trust", case.trust, "--state", case.state], stdout=-3, stderr=-3)
-        with pytest.raises(subprocess.TimeoutExpired):
-            running.wait(3)
+        until(lambda: running.poll() is not None or waits_for_lock(running.pid), "process that waits for the lock")
+        assert running.poll() is None
         case.state.write_bytes(newest)
     assert running.wait() == 1
     assert case.state.read_bytes() == newest

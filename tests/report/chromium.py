@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
@@ -47,7 +49,7 @@ class Page:
         while data:
             data = data[os.write(self._write, data) :]
         while True:
-            answer = self._receive(30)
+            answer = self._receive(PATIENCE)
             if answer.get("id") == self._last:
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return dict(answer["result"])
@@ -64,7 +66,7 @@ class Page:
         message, self._rest = self._rest.split(b"\0", 1)
         return dict(json.loads(message))
 
-    def wait(self, event: str, seconds: float = 30) -> None:
+    def wait(self, event: str, seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while not any(seen.get("method") == event for seen in self.events):
             self.events.append(self._receive(end - time.monotonic()))
@@ -141,6 +143,6 @@ def browser(program: str, profile: Path) -> Iterator[Page]:
         yield page
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
+        process.wait(PATIENCE)
         os.close(ours_in)
         os.close(ours_out)

@@ -1,5 +1,6 @@
 import pytest
 
+from whitesquare.report import render_html
 from whitesquare.types import Gallery, Measurement
 
 from . import registry
@@ -14,6 +15,12 @@ def mnist_measurement() -> Measurement:
 @pytest.fixture(scope="session")
 def gallery() -> Gallery:
     return mnist_gallery()
+
+
+@pytest.fixture(scope="session")
+def rendered(mnist_measurement: Measurement, gallery: Gallery) -> str:
+    """The page of that measurement."""
+    return render_html(mnist_measurement, gallery)
 
 
 @pytest.fixture

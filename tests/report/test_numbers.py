@@ -56,19 +56,17 @@ def expected(content: dict[str, Any], found: dict[str, str]) -> Any:
     return place
 
 
-def test_every_shown_number_equals_the_measurement(mnist_measurement: Measurement, gallery: Gallery) -> None:
+def test_every_shown_number_equals_the_measurement(mnist_measurement: Measurement, rendered: str) -> None:
     content = json.loads(jsonio.encode(mnist_measurement))
-    found = values(render_html(mnist_measurement, gallery))
+    found = values(rendered)
     assert len(found) > 400
     for item in found:
         assert json.loads(item["data-value"]) == expected(content, item), item
 
 
 @pytest.mark.parametrize("name", ["clean", "stamp", "label-flip", "adaptive", "adaptive-white"])
-def test_the_results_table_shows_every_measure(mnist_measurement: Measurement, gallery: Gallery, name: str) -> None:
-    found = {
-        item["data-field"] for item in values(render_html(mnist_measurement, gallery)) if item.get("data-row") == name
-    }
+def test_the_results_table_shows_every_measure(rendered: str, name: str) -> None:
+    found = {item["data-field"] for item in values(rendered) if item.get("data-row") == name}
     assert found >= {
         "ca.mean", "ca.low", "ca.high", "ca.n", "asr.mean", "asr.low", "asr.high", "asr.n", "visibility", "count",
         "poison_rate", "target_rate", "labels_changed", "linf", "trigger", "training_trigger", "label_consistency",
@@ -89,9 +87,8 @@ def test_missing_values_are_null_and_a_dash(gallery: Gallery) -> None:
     assert 'data-field="label_consistency" data-value="null">\u2013<' in html
 
 
-def test_time_and_cache_are_shown(mnist_measurement: Measurement, gallery: Gallery) -> None:
-    html = render_html(mnist_measurement, gallery)
-    assert "13\u00a0min\u00a033\u00a0s<small>taken from the cache</small>" in html
-    assert html.count("taken from the cache") == 1
+def test_time_and_cache_are_shown(rendered: str) -> None:
+    assert "13\u00a0min\u00a033\u00a0s<small>taken from the cache</small>" in rendered
+    assert rendered.count("taken from the cache") == 1
     for word in ("3.11.7", "7.8 GiB", "float32", "Student t over victims", "Wilson score"):
-        assert word in html
+        assert word in rendered

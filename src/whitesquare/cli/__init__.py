@@ -23,6 +23,7 @@ from whitesquare.cli.inventory import inventory
 from whitesquare.cli.keygen import keygen
 from whitesquare.cli.list import list_
 from whitesquare.cli.measure import measure
+from whitesquare.cli.passwords import take_password
 from whitesquare.cli.poison import poison
 from whitesquare.cli.prove import prove
 from whitesquare.cli.release import release
@@ -53,8 +54,9 @@ Version = Annotated[
 
 
 @app.callback()
-def _options(version: Version = False) -> None:
+def _options(context: typer.Context, version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
+    context.call_on_close(take_password())
 
 
 VERBS = (

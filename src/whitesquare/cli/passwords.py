@@ -2,12 +2,30 @@
 
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 
+from whitesquare.environment import KEY_PASSWORD
 from whitesquare.errors import UsageError
 
-VARIABLE = "WHITESQUARE_KEY_PASSWORD"
+_kept: dict[str, str] = {}
+
+
+def take_password() -> Callable[[], None]:
+    """Take the password out of the environment before anything is started that would inherit it.
+
+    Returns:
+        A function that puts it back, for whoever runs the command line within a program of their own.
+    """
+    if KEY_PASSWORD in os.environ:
+        _kept[KEY_PASSWORD] = os.environ.pop(KEY_PASSWORD)
+
+    def give_back() -> None:
+        os.environ.update(_kept)
+        _kept.clear()
+
+    return give_back
 
 
 def password_of(key: str) -> str:
@@ -29,9 +47,9 @@ def new_password(key: str) -> str:
 
 
 def _known() -> str | None:
-    password = os.environ.get(VARIABLE)
+    password = _kept.get(KEY_PASSWORD, os.environ.get(KEY_PASSWORD))
     if password is None and not sys.stdin.isatty():
         raise UsageError(
-            f"There is no terminal to ask for a password at; set {VARIABLE}, or make the key with --no-password."
+            f"There is no terminal to ask for a password at; set {KEY_PASSWORD}, or make the key with --no-password."
         )
     return password

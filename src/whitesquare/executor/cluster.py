@@ -14,6 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from whitesquare.environment import hidden_secrets
 from whitesquare.errors import UsageError, require_extra
 from whitesquare.executor.types import Item, Outcome, Result, Shared, Work, reason
 
@@ -78,7 +79,8 @@ def _connect(address: str | None, workers: int, shared: int) -> None:
     if ray.is_initialized():
         return
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        with hidden_secrets():
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _unreachable(address, error) from error
 

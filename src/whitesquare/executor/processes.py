@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whitesquare.environment import hidden_secrets
 from whitesquare.executor.types import Item, Outcome, Result, Shared, Work, reason
 
 _ATTEMPTS = 2
@@ -115,7 +116,8 @@ class _Crew:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._work, self._shared), daemon=True)
-        process.start()
+        with hidden_secrets():  # a spawned process cannot be given an environment
+            process.start()
         theirs.close()
         worker = _Worker(process, ours, -1)
         self._workers.append(worker)

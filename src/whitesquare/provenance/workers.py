@@ -18,6 +18,7 @@ from subprocess import PIPE, Popen
 from tempfile import TemporaryFile
 from typing import IO
 
+from whitesquare.environment import child_environment
 from whitesquare.errors import DataError
 from whitesquare.machine import usable_cores
 from whitesquare.provenance.hashing import Hashed, Piece, hash_files, receive, send
@@ -81,10 +82,13 @@ class _Workers:
         path = [str(Path(__file__).parents[2]), *(item for item in sys.path if Path(item).is_absolute())]
         lock = self._stack.enter_context(TemporaryFile()).fileno()
         code = _WORKER.format(path=path, root=self._root, pixels=self._pixels, lock=lock)
+        environment = child_environment()
         for _ in range(self._count):
             # -I and -S: no user code runs in it, and it starts in a few milliseconds.
             command = [sys.executable, "-I", "-S", "-c", code]
-            process = Popen(command, stdin=PIPE, stdout=PIPE, pass_fds=(self._root, lock))  # noqa: S603
+            process = Popen(  # noqa: S603
+                command, stdin=PIPE, stdout=PIPE, pass_fds=(self._root, lock), env=environment
+            )
             self._processes.append(process)
             with suppress(OSError):  # one that has ended already: its first task will say so
                 send(_streams(process)[0], self._settings)
