@@ -149,7 +149,10 @@ def image_suffixes(manifest: Path) -> list[str]:
 
     query = r"SELECT DISTINCT regexp_extract(id, '\.[A-Za-z0-9]+$') AS suffix FROM read_parquet(?) WHERE split <> ''"
     # A file of others must not make it fetch and load an extension.
-    settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
     with duckdb.connect(config=settings) as connection:
         found = connection.execute(f"{query} ORDER BY suffix", [str(manifest)]).fetchall()
     return [suffix for (suffix,) in found if suffix]
