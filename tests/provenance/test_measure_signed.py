@@ -128,7 +128,7 @@ def test_a_swapped_class_map(tmp_path, made):
 
 
 def test_a_data_set_signed_by_a_stranger_or_another_one(case, model, tmp_path):
-    key_pair(tmp_path / "strangers" / "mallory")
+    key_pair(tmp_path / "strangers" / "mallory", secrets=tmp_path)
     stranger = ("--attested", case.bundle, "--trust", tmp_path / "strangers")
     assert "none of the 1 trusted ones" in refused(case, model, *stranger)
     other = attested(tmp_path / "other", "png-folder", pictures(30), pictures(12, "test"))

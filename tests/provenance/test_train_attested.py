@@ -127,7 +127,7 @@ def test_the_manifest_of_another_data_set(case, tmp_path):
 
 
 def test_a_key_that_is_not_trusted_and_too_few_of_those_that_are(case, tmp_path):
-    key_pair(tmp_path / "strangers" / "mallory")
+    key_pair(tmp_path / "strangers" / "mallory", secrets=tmp_path)
     said = refused(case, tmp_path, "--attested", case.bundle, "--trust", tmp_path / "strangers")
     assert "none of the 1 trusted ones" in said
     assert "2 must sign" in refused(case, tmp_path, *case.asked, "--threshold", 2)
