@@ -1,7 +1,6 @@
 """Hash-on-read: the root over what was consumed is the signed one, and whatever is not signed is not consumed."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -287,9 +286,11 @@ def test_what_was_skipped_is_not_consumed(tmp_path):
 
 def test_the_file_is_read_once(folder_case, monkeypatch):
     """Everything but the first file, which also tells the size of all."""
+    from whitesquare.data import folder
+
     reads = []
-    original = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or original(path))
+    original = folder.read_image
+    monkeypatch.setattr(folder, "read_image", lambda path: reads.append(path) or original(path))
     reading = Reading(open_dataset(folder_case.data), "train", folder_case.signed)
     dataset = held(reading.dataset)
     dataset.images(slice(None))

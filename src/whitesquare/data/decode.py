@@ -116,12 +116,14 @@ def read_image(path: Path) -> bytes:
     Raises:
         DataError: it is, or it cannot be read.
     """
+    content = None
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_IMAGE_BYTES + 1) if os.fstat(file.fileno()).st_size <= MAX_IMAGE_BYTES else None
+            if (size := os.fstat(file.fileno()).st_size) <= MAX_IMAGE_BYTES:
+                content = file.read(size + 1)  # a file that grows meanwhile is no image that was there before
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}); check the file and its permissions.") from error
-    if content is None or len(content) > MAX_IMAGE_BYTES:
+    if content is None:
         raise DataError(f"{path} has more than the {MAX_IMAGE_BYTES} bytes that an image file may have; remove it.")
     return content
 
