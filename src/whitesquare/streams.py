@@ -10,8 +10,8 @@ from whitesquare.errors import DataError
 AGAIN = "download or copy it again"
 MOST_BYTES = 8 * 2**30
 """Most that a container may hold, all its parts together."""
-MOST_IMAGES = 2**23
-"""Most images of one container: a digest of each is held, and more images than this are none of a person's data set."""
+MOST_IMAGES = 2**22
+"""Most images of one container: a name and a digest of each are held, which is most of the memory for tiny images."""
 MOST_OF_ONE = 2**28
 """Most bytes of one image of a container."""
 

@@ -15,7 +15,7 @@ import pytest
 from whitesquare.data import from_arrays, load_idx_folder, load_npz, read_idx, write_idx, write_idx_folder, write_npz
 from whitesquare.data.npz import read_npz
 from whitesquare.errors import DataError, UsageError
-from whitesquare.streams import MOST_BYTES, most_unpacked
+from whitesquare.streams import MOST_BYTES, MOST_IMAGES, MOST_OF_ONE, most_unpacked
 
 from .hostile import COUNT, EVIL, GZIP, MEMBERS, NPZ, append, npy
 
@@ -317,4 +317,16 @@ def test_texts_are_text(tmp_path, name):
 def test_the_bounds_are_what_the_documentation_says():
     assert most_unpacked(1_000) == 2**29
     assert most_unpacked(10_000_000) == 1_000_000_000
-    assert most_unpacked(2**40) == MOST_BYTES
+    assert most_unpacked(2**40) == MOST_BYTES == 8 * 2**30
+    assert (MOST_IMAGES, MOST_OF_ONE) == (2**22, 2**28)
+
+
+@pytest.mark.parametrize("shape", [(MOST_IMAGES + 1, 1, 1), (1, 2**14, 2**14 + 1)])
+def test_too_many_images_and_too_large_ones(tmp_path, shape):
+    images = np.zeros(shape, np.uint8)
+    np.savez_compressed(tmp_path / "a.npz", images=images, labels=np.zeros(len(images), np.uint8))
+    with pytest.raises(DataError, match="'images' declares the shape"):
+        load_npz(tmp_path / "a.npz")
+    write_idx(tmp_path / "a.gz", images)
+    with pytest.raises(DataError, match="declares the shape"):
+        read_idx(tmp_path / "a.gz")

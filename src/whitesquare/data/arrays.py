@@ -86,7 +86,8 @@ def from_arrays(
             f"{where}: found {len(keys)} sample ids for {len(pixels)} images; expected one each, so correct the ids."
         )
     check_names(names, "class name", where)
-    check_names(keys, "sample id", where)
+    if ids is not None:  # our own are plain and unique
+        check_names(keys, "sample id", where)
     return ArrayDataset(_read_only(pixels), _read_only(known), names, keys)
 
 
