@@ -4,11 +4,12 @@ Each is a statement of a vetted type (in-toto test-result v0.1, SLSA provenance 
 Their own fields carry the outcome; ours are annotations, which other readers ignore.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from whitesquare.errors import DataError, VerificationError
 from whitesquare.jsonio import build
+from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ EVIDENCE = (MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, MEASURE, 
 """All of it."""
 
 BUILD_TYPE = "https://whitesquare.dev/training/v1"
+OWN_BUILD_TYPE = "https://whitesquare.dev/training/own/v1"
+"""Of a training by `whitesquare train`, and of one by code of the user's own."""
 PASSED, WARNED, FAILED = "PASSED", "WARNED", "FAILED"
 FORMAT = 2
 """Of the statements written now. Format 1 does not say whether a scan had a reference or which model it was given, nor
@@ -162,11 +165,14 @@ class TrainEvidence:
         split: name of the split they are.
         recipe: every parameter of the training.
         seed: of the training.
-        code: SHA-256 over the source files of whitesquare.
+        code: SHA-256 over the source files of whitesquare, or over the user's own as ``own_code`` has it.
         decoder: what turned files into pixels, with its version.
         versions: of the parts that decide the numbers.
         started: UTC time.
         finished: UTC time.
+        build: which kind of training: :data:`BUILD_TYPE` or :data:`OWN_BUILD_TYPE`.
+        source: the user's own code; ``None`` for whitesquare's.
+        reads: by split, how often the samples were read where the user's own code did it.
     """
 
     manifest: str
@@ -180,6 +186,9 @@ class TrainEvidence:
     versions: dict[str, str]
     started: str
     finished: str
+    build: str = BUILD_TYPE
+    source: CodeRecord | None = None
+    reads: dict[str, Reads] = field(default_factory=dict)
 
 
 def scan_predicate(evidence: ScanEvidence) -> dict[str, Any]:
@@ -233,17 +242,21 @@ def measure_evidence(predicate: dict[str, Any], where: str) -> MeasureEvidence:
 def train_predicate(evidence: TrainEvidence, manifest_name: str) -> dict[str, Any]:
     """Return an SLSA provenance v1 predicate: the manifest is what the build depends on."""
     annotations = {"root": evidence.root, "size": evidence.size, "split": evidence.split}
+    internal = {"code": evidence.code, "decoder": evidence.decoder, "versions": evidence.versions}
+    if evidence.build == OWN_BUILD_TYPE:
+        said = asdict(evidence)
+        internal |= {"source": said["source"], "reads": said["reads"]}
     return {
         "buildDefinition": {
-            "buildType": BUILD_TYPE,
+            "buildType": evidence.build,
             "externalParameters": {"recipe": evidence.recipe, "seed": evidence.seed},
-            "internalParameters": {"code": evidence.code, "decoder": evidence.decoder, "versions": evidence.versions},
+            "internalParameters": internal,
             "resolvedDependencies": [
                 {"name": manifest_name, "digest": {"sha256": evidence.manifest}, "annotations": annotations}
             ],
         },
         "runDetails": {
-            "builder": {"id": BUILD_TYPE},
+            "builder": {"id": evidence.build},
             "metadata": {"startedOn": evidence.started, "finishedOn": evidence.finished},
         },
     }
@@ -257,7 +270,7 @@ def train_evidence(predicate: dict[str, Any], where: str) -> TrainEvidence:
     """
     try:
         definition, details = predicate["buildDefinition"], predicate["runDetails"]
-        if definition["buildType"] != BUILD_TYPE:
+        if definition["buildType"] not in (BUILD_TYPE, OWN_BUILD_TYPE):
             raise ValueError(f"the build type is {definition['buildType']!r:.80}")
         (data,) = definition["resolvedDependencies"]
         found = {
@@ -267,9 +280,12 @@ def train_evidence(predicate: dict[str, Any], where: str) -> TrainEvidence:
             "manifest": data["digest"]["sha256"],
             "started": details["metadata"]["startedOn"],
             "finished": details["metadata"]["finishedOn"],
+            "build": definition["buildType"],
         }
+        if (definition["buildType"] == OWN_BUILD_TYPE) != (found.get("source") is not None):
+            raise ValueError("its build type does not fit the code it names")
     except (ValueError, TypeError, KeyError) as error:
-        raise VerificationError(f"{where} is no provenance of `whitesquare train`: {error}.") from error
+        raise VerificationError(f"{where} is no provenance of a training that whitesquare watched: {error}.") from error
     return _built(TrainEvidence, found, where)
 
 
