@@ -321,6 +321,13 @@ def test_the_bounds_are_what_the_documentation_says():
     assert (MOST_IMAGES, MOST_OF_ONE) == (2**22, 2**28)
 
 
+def test_the_wrong_kind_of_numbers_is_said_before_they_are_read(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((6_000, 28, 28), np.float32), labels=np.zeros(6_000, int))
+    (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes().replace(bytes(900), bytes(899) + b"1", 1))
+    with pytest.raises(DataError, match="images are float32, expected uint8"):
+        load_npz(tmp_path / "a.npz")
+
+
 @pytest.mark.parametrize("shape", [(MOST_IMAGES + 1, 1, 1), (1, 2**14, 2**14 + 1)])
 def test_too_many_images_and_too_large_ones(tmp_path, shape):
     images = np.zeros(shape, np.uint8)

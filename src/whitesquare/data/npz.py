@@ -1,13 +1,12 @@
 """The ``.npz`` files that data sets are kept in: read once, hashed on the way, and never unpacked unseen."""
 
-import io
 import math
 import os
 import sys
 import tokenize
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare.data.arrays import ArrayDataset, as_nchw, check_labels, from_arrays
-from whitesquare.data.zips import Archive, Member, MemberStream, read_archive, read_members, refusal
+from whitesquare.data.members import MemberStream, read_members
+from whitesquare.data.npy import Announced, read_head
+from whitesquare.data.zips import Archive, read_archive, refusal
 from whitesquare.errors import DataError, UsageError
 from whitesquare.jsonio import whole_file
 from whitesquare.streams import MOST_BYTES, MOST_IMAGES, MOST_OF_ONE, HashedFile, Readable, most_unpacked
@@ -31,8 +32,6 @@ TakeImages = Callable[[UInt8Array], None]
 
 _MOST = {"ids": 2**29, "classes": 2**26, "layout": 2**10}
 """Most bytes of a member that is no array of numbers."""
-_LONGEST = 2**12
-"""Most bytes of one text or label."""
 _UNREADABLE = (
     OSError,
     EOFError,
@@ -44,33 +43,7 @@ _UNREADABLE = (
     MemoryError,  # what Python's parser raises for a header nested too deep
     zlib.error,
 )
-_HEADERS = {
-    (1, 0): (2, np.lib.format.read_array_header_1_0),
-    (2, 0): (4, np.lib.format.read_array_header_2_0),
-}
-_MOST_HEADER = 2**14
 _CHUNK = 2**20
-
-
-@dataclass(frozen=True)
-class _Announced:
-    """What the head of a member says of its array.
-
-    Attributes:
-        head: all bytes in front of the array.
-        shape: of the array.
-        fortran: whether its first index changes fastest.
-        dtype: of its elements.
-    """
-
-    head: bytes
-    shape: tuple[int, ...]
-    fortran: bool
-    dtype: np.dtype[Any]
-
-    @property
-    def bytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def load_npz(path: Path, split: str = "train") -> ArrayDataset:
@@ -154,13 +127,14 @@ def write_npz(path: Path, dataset: ImageDataset) -> None:
 
 def _announce(
     file: BinaryIO, archive: Archive, size: int, most: int, path: Path
-) -> tuple[dict[str, _Announced], str | None]:
+) -> tuple[dict[str, Announced], str | None]:
     """Read what every member says of itself, and the layout, and refuse what does not fit before more is read."""
     announced, layout = {}, None
     for member in archive.members:
         file.seek(member.start)
         stream, name = MemberStream(file, member, path), member.name.removesuffix(".npy")
-        announced[name] = _head(stream, member, name, path)
+        limit = min(MAX_BYTES, _MOST.get(name, MAX_BYTES))
+        announced[name] = read_head(stream, member.size, name, limit, path)
         if name == "layout":
             layout = str(_text(_array(announced[name], stream.read(announced[name].bytes)), name, path))
     if missing := [name for name in MEMBERS[:2] if name not in announced]:
@@ -180,41 +154,7 @@ def _announce(
     return announced, layout
 
 
-def _head(stream: Readable, member: Member, name: str, path: Path) -> _Announced:
-    """Read the header of an array: the lengths in it are those of a stranger."""
-    magic = stream.read(8)
-    if len(magic) < 8 or not magic.startswith(b"\x93NUMPY"):
-        raise ValueError(f"{name!r} is no array")
-    version = magic[6], magic[7]
-    if version not in _HEADERS:
-        raise DataError(f"{path}: {name!r} has the .npy version {version}, expected 1.0 or 2.0; save it again.")
-    width, read_header = _HEADERS[version]
-    length = stream.read(width)
-    text = stream.read(min(int.from_bytes(length, "little"), _MOST_HEADER))
-    shape, fortran, dtype = read_header(io.BytesIO(length + text))
-    if dtype.hasobject:
-        raise DataError(
-            f"{path}: {name!r} is an array of Python objects, which can run code and are never loaded; "
-            "expected numbers or strings, so save it with a plain dtype."
-        )
-    found = _Announced(magic + length + text, shape, fortran, dtype)
-    size = len(found.head) + found.bytes
-    limit = min(MAX_BYTES, _MOST.get(name, MAX_BYTES))
-    many = name in _MOST and math.prod(shape) > MOST_IMAGES
-    if max(size, member.size) > limit or dtype.itemsize > _LONGEST or many:
-        raise DataError(
-            f"{path}: {name!r} declares {max(size, member.size)} bytes, expected at most {limit}; "
-            "split the data set, or use class folders, which are read image by image."
-        )
-    if size != member.size or min(shape, default=0) < 0:
-        raise DataError(
-            f"{path}: {name!r} holds {member.size} bytes, expected {size} for its shape {shape}; write or copy it "
-            "again."
-        )
-    return found
-
-
-def _check_sizes(announced: dict[str, _Announced], size: int, most: int, path: Path) -> None:
+def _check_sizes(announced: dict[str, Announced], size: int, most: int, path: Path) -> None:
     """Refuse a bomb: what cannot be honest for a file of that size, or was not announced when it was signed."""
     total, images = sum(one.bytes for one in announced.values()), announced["images"]
     for found, limit in ((total, min(MAX_BYTES, max(size, most_unpacked(size)))), (images.bytes, most)):
@@ -233,7 +173,7 @@ def _check_sizes(announced: dict[str, _Announced], size: int, most: int, path: P
 def _read_all(
     file: Readable,
     archive: Archive,
-    announced: dict[str, _Announced],
+    announced: dict[str, Announced],
     layout: str | None,
     take: TakeImages | None,
     path: Path,
@@ -255,7 +195,7 @@ def _read_all(
     return found
 
 
-def _hand_out(one: _Announced, stream: Readable, layout: str | None, take: TakeImages, path: Path) -> None:
+def _hand_out(one: Announced, stream: Readable, layout: str | None, take: TakeImages, path: Path) -> None:
     count, shape = one.shape[0], one.shape[1:]
     each = math.prod(shape)
     some = max(1, _CHUNK // each)
@@ -280,7 +220,7 @@ def _content(stream: Readable, count: int) -> bytearray:
     return data
 
 
-def _array(one: _Announced, data: bytes | bytearray) -> NDArray[Any]:
+def _array(one: Announced, data: bytes | bytearray) -> NDArray[Any]:
     if not one.bytes:
         return np.zeros(one.shape, one.dtype)
     return np.frombuffer(data, one.dtype).reshape(one.shape, order="F" if one.fortran else "C")

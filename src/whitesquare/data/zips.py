@@ -5,14 +5,12 @@ let through here has no byte that is not a member's, and no member that is told 
 """
 
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from whitesquare.errors import DataError
-from whitesquare.streams import Readable
 
 STORED, DEFLATED = 0, 8
 
@@ -32,7 +30,6 @@ _NEWEST = 45
 """Version of the format that knows large files, and nothing behind it."""
 _MOST_LISTED, _MOST_ANY = 2**14, 2**20
 """Most bytes of the list of members, where they are known, and where they are not."""
-_CHUNK = 2**18
 
 
 @dataclass(frozen=True)
@@ -243,85 +240,3 @@ def _told(extra: bytes, crc: int, packed: int, size: int, path: Path, name: str)
     if size not in (_LARGE, wide_size) or packed not in (_LARGE, wide_packed):
         raise refusal(path, f"the header of the member {name!r} says two different things")
     return crc, wide_packed, wide_size
-
-
-class MemberStream:
-    """The content of a member, read piece by piece from where the file stands."""
-
-    def __init__(self, file: Readable, member: Member, path: Path) -> None:
-        self._file, self._member, self._path = file, member, path
-        self._left = member.packed
-        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS) if member.method == DEFLATED else None
-        self._rest = b""
-        self._crc = self._size = 0
-
-    def read(self, count: int, /) -> bytes:
-        """Return that many bytes, fewer only at the end.
-
-        Raises:
-            DataError: there are fewer in the file.
-            zlib.error: they are damaged.
-        """
-        parts = []
-        while count and (part := self._some(count)):
-            self._crc = zlib.crc32(part, self._crc)
-            self._size += len(part)
-            count -= len(part)
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def finish(self) -> None:
-        """Make sure that all was read and is what the list of members says.
-
-        Raises:
-            DataError: it is not.
-        """
-        if self.read(1) or self._left or self._rest or self._size != self._member.size:
-            raise refusal(self._path, f"the member {self._member.name!r} has another size than its header says")
-        if self._inflate is not None and (self._inflate.unused_data or not self._inflate.eof):
-            raise refusal(self._path, f"the data of the member {self._member.name!r} do not end where they should")
-        if self._crc != self._member.crc:
-            raise refusal(self._path, f"the member {self._member.name!r} is damaged: its CRC-32 is another")
-
-    def _some(self, count: int) -> bytes:
-        if self._inflate is None:
-            return self._packed(min(count, _CHUNK))
-        while not self._inflate.eof:
-            data = self._rest or self._packed(_CHUNK)
-            part = self._inflate.decompress(data, count)
-            self._rest = self._inflate.unconsumed_tail
-            if part or not data:
-                return part
-        return b""
-
-    def _packed(self, count: int) -> bytes:
-        wanted = min(count, self._left)
-        data = self._file.read(wanted)
-        if len(data) < wanted:
-            raise refusal(self._path, f"the member {self._member.name!r} is cut off")
-        self._left -= wanted
-        return data
-
-
-def read_members(file: Readable, archive: Archive, path: Path) -> Iterator[tuple[Member, MemberStream]]:
-    """Read a whole zip file from its first byte to its last; what was read before must still be there.
-
-    Args:
-        file: stands at the first byte.
-        archive: its structure; the caller reads each member's stream.
-        path: its name, for the errors.
-
-    Raises:
-        DataError: it was changed meanwhile, or a member is damaged.
-    """
-    changed = refusal(path, "it was changed while it was read")
-    for member in archive.members:
-        if file.read(len(member.header)) != member.header:
-            raise changed
-        stream = MemberStream(file, member, path)
-        yield member, stream
-        stream.finish()
-        if file.read(len(member.footer)) != member.footer:
-            raise changed
-    if file.read(len(archive.listing)) != archive.listing or file.read(1):
-        raise changed
