@@ -6,6 +6,7 @@ It loads little, for it is loaded anew by every worker; see :mod:`whitesquare.pr
 import json
 import os
 import sys
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def serve(root: int, pixels: bool, lock: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started the worker decides when it ends
     sizes = json.loads(receive(sys.stdin.buffer) or "null")
-    signed = SignedSizes(*sizes) if sizes else None
+    signed = SignedSizes(array("q", sizes[0]), sizes[1]) if sizes else None
     while request := receive(sys.stdin.buffer):
         task = [Piece(*piece) for piece in json.loads(request)]
         found = hash_files(root, task, pixels=pixels, signed=signed, lock=lock)

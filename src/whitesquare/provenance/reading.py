@@ -3,7 +3,7 @@
 import os
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from stat import S_ISREG
 from typing import Protocol
@@ -26,16 +26,17 @@ _NO_ALPHA = (0, 2, 3)
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+@dataclass(frozen=True)
 class SignedSizes:
     """Which large files were signed: a file of another size is another file, and need not be read to know it.
 
-    It holds one number for each size above :data:`SMALL`, and the id of each file above :data:`MOVED`.
+    Attributes:
+        sizes: of all files above :data:`SMALL`, each once, sorted.
+        named: by id, the sizes of all files above :data:`MOVED`.
     """
 
-    def __init__(self, sizes: Iterable[int], named: dict[str, int]) -> None:
-        """Take the sizes of all signed files above :data:`SMALL`, and by id those of all above :data:`MOVED`."""
-        self._sizes = array("q", sorted(sizes))
-        self._named = named
+    sizes: "array[int]"
+    named: dict[str, int]
 
     def check(self, id: str, size: int) -> None:
         """Refuse to read a file whose size says that it is not signed.
@@ -43,15 +44,15 @@ class SignedSizes:
         Raises:
             TooLargeError: it is none of the signed.
         """
-        if size <= SMALL or self._named.get(id) == size:
+        if size <= SMALL or self.named.get(id) == size:
             return
-        place = bisect_left(self._sizes, size)
-        if size > MOVED or place == len(self._sizes) or self._sizes[place] != size:
+        place = bisect_left(self.sizes, size)
+        if size > MOVED or place == len(self.sizes) or self.sizes[place] != size:
             raise TooLargeError(size, f"was not read, for no such file of {size} bytes is signed")
 
     def message(self) -> list[object]:
         """Return what :func:`serve` makes it of again."""
-        return [self._sizes.tolist(), self._named]
+        return [self.sizes.tolist(), self.named]
 
 
 class TooLargeError(Exception):
