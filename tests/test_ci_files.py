@@ -241,7 +241,10 @@ def test_the_hook_is_a_command_that_needs_no_file_names() -> None:
     assert hook["entry"].split() == ["python", *CALL, "verify"]
 
 
-@pytest.mark.parametrize(("inputs", "verb"), [(VERIFY, "verify"), (GATE | {"trust": "keys"}, "gate")])
+@pytest.mark.parametrize(
+    ("inputs", "verb"),
+    [(VERIFY, "verify"), (VERIFY | PINS | {"state": "s.json"}, "verify"), (GATE | {"trust": "keys"}, "gate")],
+)
 def test_the_verb_takes_what_the_action_gives(folder: Path, inputs: dict[str, str], verb: str) -> None:
     called = run(folder, "Decide", inputs | {"sarif": "found.sarif"}).called or []
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]

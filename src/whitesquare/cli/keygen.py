@@ -47,4 +47,4 @@ def keygen(
             "Next, for those who verify:",
             f"  mkdir -p trusted && cp {public} {beside} trusted/",
         ]
-        terminal.say_json("".join(f"{terminal.printable(line)}\n" for line in lines))
+        terminal.say_lines("".join(f"{terminal.printable(line)}\n" for line in lines))
