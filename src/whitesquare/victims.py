@@ -37,7 +37,7 @@ from whitesquare.recipes import Recipe
 from whitesquare.runs import VICTIM, find_run, read_manifest
 from whitesquare.train import train
 from whitesquare.triggers import parse_trigger
-from whitesquare.types import Estimate, ImageDataset, Progress, silent
+from whitesquare.types import Estimate, ImageDataset, Progress, Trigger, silent
 
 
 def make_victim(
@@ -145,28 +145,36 @@ def measure_victim(
     if manifest is not None:
         triggers = triggers or [manifest.trigger]
         target = manifest.target if target is None else target
-    if not triggers:
-        raise UsageError(
-            f"{folder} does not lie in a run folder, so its trigger is not known; give it: "
-            "--trigger patch:size=2,corner=br,margin=1"
-        )
+    chosen = _parsed(folder, triggers)
     if target is not None and not 0 <= target < len(model.card.classes):
         raise UsageError(f"The target class must be in 0..{len(model.card.classes) - 1}; got {target}.")
-    chosen = [parse_trigger(trigger) for trigger in triggers]
     test, consumed = _test_images(model, data or (str(run) if run else model.card.source), attested, signer)
     found = try_triggers(model, test, chosen, target)
     text = encode(found[0].result)
     evidence = _measurement(model, found, consumed) if signer is not None and consumed is not None else None
     write_text(folder / VICTIM, text)
     if signer is not None and evidence is not None:
-        subjects = [
-            Subject(WEIGHTS, model.digest),
-            # The card says what each output means: weights with another card are another model.
-            Subject(CARD, model.card_digest),
-            Subject(VICTIM, sha256(text.encode()).hexdigest()),
-        ]
-        write_statement(folder / MEASURE, subjects, TEST_RESULT_TYPE, measure_predicate(evidence), signer)
+        _sign(folder, model, text, evidence, signer)
     return found
+
+
+def _parsed(folder: Path, triggers: Sequence[str]) -> list[Trigger]:
+    if not triggers:
+        raise UsageError(
+            f"{folder} does not lie in a run folder, so its trigger is not known; give it: "
+            "--trigger patch:size=2,corner=br,margin=1"
+        )
+    return [parse_trigger(trigger) for trigger in triggers]
+
+
+def _sign(folder: Path, model: Model, figures: str, evidence: MeasureEvidence, signer: Signer) -> None:
+    """Sign what was measured, of the weights, the card that says what each output means, and the figures beside."""
+    subjects = [
+        Subject(WEIGHTS, model.digest),
+        Subject(CARD, model.card_digest),
+        Subject(VICTIM, sha256(figures.encode()).hexdigest()),
+    ]
+    write_statement(folder / MEASURE, subjects, TEST_RESULT_TYPE, measure_predicate(evidence), signer)
 
 
 def _test_images(
