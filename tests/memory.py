@@ -10,11 +10,17 @@ from pathlib import Path
 
 import whitesquare
 
+PEAK = "int(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0]) // 1024"
+"""An expression for the largest resident size, in MiB, of a process since its program began.
+
+What ``getrusage`` tells counts the process that started it, too, until the program was loaded.
+"""
+
 _TELL = """
-import resource, sys
+import sys
 sys.stdout.flush()
 with open({report!r}, "w") as file:
-    file.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+    file.write(str({peak}))
 """
 
 
@@ -33,7 +39,7 @@ def measured(folder: Path, *arguments: object, limit: int | None = None) -> Ran:
     report = folder / "rss.txt"
     code = (
         "import atexit, json, sys\n"
-        f"atexit.register(lambda: exec({_TELL.format(report=str(report))!r}))\n"
+        f"atexit.register(lambda: exec({_TELL.format(report=str(report), peak=PEAK)!r}))\n"
         f"limit = {limit!r}\n"
         "if limit: import resource; resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
         "from whitesquare.cli import app\n"
@@ -45,4 +51,4 @@ def measured(folder: Path, *arguments: object, limit: int | None = None) -> Ran:
     seconds = time.perf_counter() - started
     output = done.stdout + done.stderr
     assert "Traceback" not in output, output
-    return Ran(output, done.returncode, int(report.read_text()) / 1024, seconds)
+    return Ran(output, done.returncode, int(report.read_text()), seconds)

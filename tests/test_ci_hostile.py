@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from whitesquare.provenance.attest import attest, countersign
+from whitesquare.provenance.attest import attest
+from whitesquare.provenance.countersign import countersign
 from whitesquare.provenance.keys import generate, load_signer, load_trusted
 from whitesquare.provenance.types import BUNDLE, ENVELOPE
 

@@ -12,6 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from tests.memory import PEAK
 from whitesquare.data import from_arrays, load_idx_folder, load_npz, read_idx, write_idx, write_idx_folder, write_npz
 from whitesquare.data.npz import read_npz
 from whitesquare.errors import DataError, UsageError
@@ -218,9 +219,9 @@ READ = {
 def peak_mb(code, path):
     """Run some lines in a process of their own; return what it says and its largest size."""
     lines = (
-        "import sys, resource\nfrom pathlib import Path\nfrom whitesquare.errors import DataError\n"
+        "import sys\nfrom pathlib import Path\nfrom whitesquare.errors import DataError\n"
         f"try:\n    {code}\n    print('read')\nexcept DataError as error:\n    print(error)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        f"print({PEAK})"
     )
     done = subprocess.run([sys.executable, "-c", lines, str(path)], capture_output=True, text=True, check=True)
     said, peak = done.stdout.splitlines()

@@ -68,14 +68,14 @@ def test_a_manifest_that_is_exchanged_after_it_was_verified(
     run: Path, state: StateFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The digest in the verdict is of the bytes that were verified, so that the other ones are never released."""
-    verified = collecting.signed_dataset
+    verified = collecting.check_dataset
 
     def exchange(*arguments: Any) -> Any:
         found = verified(*arguments)
         (run / MANIFEST).write_bytes(b"other rows")
         return found
 
-    monkeypatch.setattr(collecting, "signed_dataset", exchange)
+    monkeypatch.setattr(collecting, "check_dataset", exchange)
     assert decided(run, state) == PASSED
     monkeypatch.undo()
     assert read_vsa(run / VSA, trusted(), NOW).files[MANIFEST] == digest(ROWS)

@@ -147,8 +147,9 @@ def make_place(
     for name, role in (("alice", "data"), ("scanner", "scanner"), ("trainer", "trainer")):
         generate(keys / name, key_type, None, {"role": role})
     signers = {name: load_signer(str(keys / f"{name}.pem"), str) for name in ("alice", "scanner", "trainer")}
+    (folder / "private").mkdir()
     for private in keys.glob("*.pem"):  # nobody trusts a folder that holds one
-        private.unlink()
+        private.rename(folder / "private" / private.name)
     place = folder / "run"
     place.mkdir()
     manifest = place / MANIFEST

@@ -123,7 +123,7 @@ def test_a_card_other_than_the_signed_one_is_refused(place: Place, name: str) ->
     card.write_text('{"classes": ["cat", "dog"]}')
     subjects = [Subject(path.name, sha256(path)) for path in (place.folder / "model.safetensors", card)]
     read = read_statement(place.folder / name, KINDS[name], load_trusted(place.keys), NOW)
-    signer = load_signer(str(place.keys / "trainer.pem"), str)
+    signer = load_signer(str(place.keys.parent / "private" / "trainer.pem"), str)
     write_statement(place.folder / name, subjects, KINDS[name], read.predicate, signer)
     assert read_facts(place.folder, None, NOW).model is not None
     card.write_text('{"classes": ["dog", "cat"]}')

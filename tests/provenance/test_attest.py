@@ -17,7 +17,7 @@ from tests.patience import until
 from whitesquare.cli import app
 from whitesquare.data import load_mnist, write_dataset
 from whitesquare.errors import DataError, NothingToDoError, UsageError, VerificationError
-from whitesquare.provenance import hashing
+from whitesquare.provenance import reading
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.countersign import countersign
 from whitesquare.provenance.dataset import read_dataset
@@ -520,10 +520,10 @@ def test_a_read_only_folder_can_be_attested_and_not_written_to(disk, data, keys,
 def test_a_file_that_may_not_be_read_is_named(data, keys, tmp_path, monkeypatch):
     """Root may read everything, so that the refusal is made here."""
 
-    def refuse(folder, name):
+    def refuse(self, folder, name, piece):
         raise PermissionError(13, "Permission denied", name)
 
-    monkeypatch.setattr(hashing, "_open_regular", refuse)
+    monkeypatch.setattr(reading.Reader, "read", refuse)
     with pytest.raises(DataError, match=r"cat/1\.png.*cannot be read \(Permission denied\)"):
         attest(str(data), [signer(keys, "alice")], tmp_path / "out")
     assert names(tmp_path) == ["data"]

@@ -146,7 +146,7 @@ def test_a_container_under_another_name_is_renamed(copied, tmp_path, fmt, name):
 def test_a_single_file_is_an_item(tmp_path):
     case = Case(tmp_path / "one.npz", tmp_path / "out", tmp_path / "trust", tmp_path / "keys")
     write_npz(case.data, pictures(6))
-    attest(str(case.data), [key_pair(case.trust / "owner")], case.attestation)
+    attest(str(case.data), [case.trusted("owner")], case.attestation)
     assert [item.id for item in read_items(case.signed.manifest, split="")] == ["one.npz"]
     assert verified(case, tmp_path).ok
     shutil.copy(case.data, tmp_path / "two.npz")
@@ -242,7 +242,7 @@ def test_format_1_still_says_what_happened_to_samples_and_files_beside_them(tmp_
 
 def test_a_new_version_goes_on_from_format_1(tmp_path):
     case = old_case(tmp_path, "npz")
-    signer = key_pair(tmp_path / "new" / "owner")
+    signer = key_pair(tmp_path / "new" / "owner", secrets=tmp_path)
     trusted = (*load_trusted(case.trust), *load_trusted(tmp_path / "new" / "owner.pub"))
     made = attest(str(case.data), [signer], tmp_path / "out", previous=case.bundle, trusted=trusted)
     assert (made.format, made.dataset.version) == (2, 2)
@@ -266,7 +266,7 @@ def test_a_new_version_goes_on_from_format_1(tmp_path):
 )
 def test_the_format_is_that_of_the_type(tmp_path, kind, change):
     """Nobody makes a statement promise less by a word in it."""
-    signer = key_pair(tmp_path / "trust" / "owner")
+    signer = key_pair(tmp_path / "trust" / "owner", secrets=tmp_path)
     (tmp_path / "d" / "cat").mkdir(parents=True)
     (tmp_path / "d" / "cat" / "a.png").write_bytes(b"1")
     made = attest(str(tmp_path / "d"), [signer], tmp_path / "out")

@@ -232,7 +232,8 @@ def reference(tmp_path_factory):
 def both(case, reference, tmp_path):
     """The options of a scan of attested data with an attested reference: both owners are trusted."""
     shutil.copytree(case.trust, tmp_path / "both")
-    shutil.copy(reference.trust / "owner.pub", tmp_path / "both" / "other.pub")
+    for suffix in (".pub", ".toml"):
+        shutil.copy(reference.trust / f"owner{suffix}", tmp_path / "both" / f"other{suffix}")
     return ("--attested", case.bundle, "--trust", tmp_path / "both", "--key", case.key("scanner"))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import new, sha256
 from pathlib import Path
 
+from whitesquare.environment import child_environment
 from whitesquare.errors import UsageError
 from whitesquare.provenance.own_types import CodeRecord
 
@@ -94,7 +95,7 @@ def _git(folder: Path, *arguments: str) -> bytes:
 
     The environment's own settings for git are left out: they may name another repository.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment = {name: value for name, value in child_environment().items() if not name.startswith("GIT_")}
     environment |= {"GIT_NO_LAZY_FETCH": "1", "GIT_LITERAL_PATHSPECS": "1", "GIT_OPTIONAL_LOCKS": "0"}
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command; paths are arguments of their own

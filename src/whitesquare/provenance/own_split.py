@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 from operator import index
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from whitesquare.data import ImageFolder
 from whitesquare.errors import VerificationError
 from whitesquare.provenance.expected import SignedSplit
 from whitesquare.provenance.reads import ReadRecord
-from whitesquare.types import ImageDataset, UInt8Array
 
-Transform = Callable[[UInt8Array], Any]
+if TYPE_CHECKING:  # they need NumPy
+    from whitesquare.types import ImageDataset, UInt8Array
+
+Transform = Callable[["UInt8Array"], Any]
 """Makes of a ``(C, H, W)`` uint8 image what the loop is given; it may write into the image."""
 
 
@@ -25,7 +24,7 @@ class AttestedSplit:
     """
 
     def __init__(
-        self, dataset: ImageDataset, samples: SignedSplit, record: ReadRecord, transform: Transform | None = None
+        self, dataset: "ImageDataset", samples: SignedSplit, record: ReadRecord, transform: Transform | None = None
     ) -> None:
         """Present a split; see :meth:`.own_training.AttestedTraining.dataset`.
 
@@ -38,6 +37,10 @@ class AttestedSplit:
         Raises:
             VerificationError: the pixels of a container are not the signed ones.
         """
+        import numpy as np
+
+        from whitesquare.data import ImageFolder
+
         self._samples, self._record, self._transform = samples, record, transform
         self._source: ImageFolder | UInt8Array
         if isinstance(dataset, ImageFolder):
@@ -82,8 +85,12 @@ class AttestedSplit:
         self._record.count(i)
         return image if self._transform is None else self._transform(image), self._samples.labels[i]
 
-    def _read(self, i: int) -> UInt8Array:
+    def _read(self, i: int) -> "UInt8Array":
         """Return an image as an array of its own, so that nobody can write into what the next reader gets."""
+        import numpy as np
+
+        from whitesquare.data import ImageFolder
+
         if isinstance(self._source, ImageFolder):
             return np.array(self._source.image(i), order="C")
         image = np.array(self._source[i], order="C")

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import file_digest
 from math import isfinite
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
 from whitesquare.machine import versions
@@ -37,7 +38,9 @@ from whitesquare.provenance.reads import ReadRecord, summary
 from whitesquare.provenance.statements import PROVENANCE_TYPE, Subject, write_statement
 from whitesquare.provenance.times import to_text, utc_now
 from whitesquare.provenance.types import MANIFEST
-from whitesquare.types import Parameter
+
+if TYPE_CHECKING:  # it needs NumPy
+    from whitesquare.types import Parameter
 
 MODEL_FILES = ("model.safetensors", "model.json")
 """What the gate takes for the model: the weights, and the card that says what its outputs mean."""
@@ -123,7 +126,7 @@ class AttestedTraining:
         folder: str | Path,
         key: str | Path | Signer,
         *,
-        recipe: Mapping[str, Parameter],
+        recipe: Mapping[str, "Parameter"],
         seed: int,
         models: Sequence[str] = MODEL_FILES,
         split: str = "train",
@@ -197,7 +200,7 @@ class AttestedTraining:
                 "allow_partial=True for a statement that says that it is about a part."
             )
 
-    def _evidence(self, consumed: Consumed, recipe: dict[str, Parameter], seed: int) -> TrainEvidence:
+    def _evidence(self, consumed: Consumed, recipe: dict[str, "Parameter"], seed: int) -> TrainEvidence:
         from whitesquare.data.decode import decoder
 
         return TrainEvidence(
@@ -239,7 +242,7 @@ def attested_training(
     return AttestedTraining(str(source), attested, code)
 
 
-def _check_settings(recipe: Mapping[str, Parameter], seed: int, epochs: int) -> None:
+def _check_settings(recipe: Mapping[str, "Parameter"], seed: int, epochs: int) -> None:
     for name, value in recipe.items():
         number = isinstance(value, float) and not isfinite(value)
         if not isinstance(name, str) or not (value is None or isinstance(value, int | float | str | bool)) or number:
