@@ -10,7 +10,7 @@ from whitesquare.cli import app
 from whitesquare.data import from_arrays, write_dataset
 from whitesquare.detectors.noise_residual import NoiseResidual
 from whitesquare.detectors.types import Evidence
-from whitesquare.errors import TrainingError
+from whitesquare.errors import DataError, TrainingError
 from whitesquare.scan import beside
 from whitesquare.scan.alarms import Raised
 from whitesquare.scan.carried import beyond_chance, carried
@@ -135,14 +135,15 @@ def test_poison_put_into_the_reference_as_it_is_cannot_vouch_for_itself(flipped,
     assert result.alarms == alone.result.alarms
 
 
-def test_training_beside_a_reference_may_fail_and_the_alarms_stay(flipped, references, alone, monkeypatch):
+@pytest.mark.parametrize("error", [TrainingError, DataError])
+def test_a_model_may_fail_on_a_reference_and_the_alarms_stay(error, flipped, references, alone, monkeypatch):
     def diverge(*_):
-        raise TrainingError("The loss is not a number.")
+        raise error("The loss is not a number.")
 
     monkeypatch.setattr(beside, "ask_beside", diverge)
     result = run_scan(flipped, QUICK, reference=references[CLEAN]).result
     assert result.alarms == alone.result.alarms
-    assert "training on the data with it failed: The loss is not a number." in result.calibration_note
+    assert "asking a model about it failed: The loss is not a number." in result.calibration_note
 
 
 def test_a_crash_beside_the_reference_is_told(flipped, references, monkeypatch):

@@ -9,7 +9,7 @@ from scipy import stats
 
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.detectors.types import Evidence, Suspicion
-from whitesquare.errors import TrainingError
+from whitesquare.errors import DataError, TrainingError
 from whitesquare.recipes import Recipe
 from whitesquare.scan.alarms import Raised
 from whitesquare.scan.asking import GIVEN, Asked, ask_beside
@@ -71,8 +71,8 @@ def compare(
     joint = reference.beside(asked.evidence)
     try:
         both = ask_beside(joint, asked, recipe, joint.seed, folder)
-    except TrainingError as error:
-        return Comparison(unused=f"{_UNUSED}: training on the data with it failed: {error}")
+    except (TrainingError, DataError) as error:  # whatever it does to a model, the alarms stay
+        return Comparison(unused=f"{_UNUSED}: asking a model about it failed: {error}")
     suspicions, runs = run_detectors(both.evidence, detectors, both.why)
     crashed = {run.name: replace(run, reason=f"beside the reference {run.reason}") for run in runs if run.crashed}
     fused, _ = fuse(both.evidence, scored(suspicions))
