@@ -5,22 +5,20 @@ item without label and split.
 """
 
 import os
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import file_digest
-from heapq import merge
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from pathlib import Path
 
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.layouts import SPLITS, class_order, dataset_kinds, is_image, is_plain
 from whitesquare.provenance.containers import Container, Row, read_idx_folder, read_mnist, read_npz
 from whitesquare.provenance.hashing import Hashed, Piece
-from whitesquare.provenance.manifest import Block, ManifestWriter, manifest_writer
-from whitesquare.provenance.merkle import TreeBuilder
+from whitesquare.provenance.manifest import manifest_writer
 from whitesquare.provenance.reading import NOTHING, SignedSizes
+from whitesquare.provenance.tally import Tally
 from whitesquare.provenance.types import FORMAT, LEAF, TREE, Content, Progress, SplitTree, Tree, silent
 from whitesquare.provenance.walk import RUN, Odd, count_files, list_folder, walk
 from whitesquare.provenance.workers import hash_all
@@ -89,7 +87,7 @@ def make_manifest(
         MissingDependencyError: pixels of files and .npz files need the extra ``scan``.
     """
     with manifest_writer(path, pixels=pixels) as writer:
-        tally = _Tally(source, strict, writer, most, files=format > 1)
+        tally = Tally(source, strict, writer, most, files=format > 1)
         if source == "mnist":
             container = read_mnist(pixels=pixels)
             tally.take_container(container, pixels=pixels)
@@ -108,64 +106,6 @@ def make_manifest(
     return Listing(tree, splits, container.classes, content, digest, size, tally.refused, traits)
 
 
-@dataclass
-class _Tally:
-    """Counts what is found, builds the trees over it and hands it on to the manifest."""
-
-    source: str
-    strict: bool
-    writer: ManifestWriter
-    most: int
-    files: bool
-    tree: TreeBuilder = field(default_factory=TreeBuilder)
-    trees: dict[str, TreeBuilder] = field(default_factory=lambda: {split: TreeBuilder() for split in SPLITS})
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    refused: dict[str, str] = field(default_factory=dict)
-    traits: Counter[str] = field(default_factory=Counter)
-
-    def refuse(self, id: str, reason: str) -> None:
-        if self.strict:
-            raise DataError(
-                f"{id!r} in {self.source} {reason}; a data set holds regular files only, each under a name of its own, "
-                "so remove or rename it."
-            )
-        self.refused[id] = reason
-
-    def take(self, block: Block, leaves: bytes) -> None:
-        self.writer.add(block)
-        self.counts.update(zip(block.splits, block.labels, strict=True))
-        hashes = [leaves[start : start + 32] for start in range(0, len(leaves), 32)]
-        self.tree.extend(hashes)
-        for split in set(block.splits) - {""}:
-            of_split = zip(block.splits, hashes, strict=True)
-            self.trees[split].extend([leaf for found, leaf in of_split if found == split])
-
-    def take_hashed(self, task: list[Piece], hashed: Hashed) -> None:
-        ids = [piece.folder + name for piece in task for name in piece.names]
-        labels = [piece.label for piece in task for _ in piece.names]
-        splits = [piece.split for piece in task for _ in piece.names]
-        for position, reason in hashed.failed.items():
-            self.refuse(ids[position], reason)
-        self.traits.update(hashed.traits)
-        self.take(Block(ids, labels, splits, hashed.sizes, hashed.digests, hashed.pixels), hashed.leaves)
-
-    def take_container(self, container: Container, others: Iterable[Row] = (), *, pixels: bool) -> None:
-        files = container.file_rows(pixels=pixels) if self.files else ()
-        self.take_rows(merge(*container.rows(), files, others))
-
-    def take_rows(self, rows: Iterator[Row]) -> None:
-        while some := list(islice(rows, RUN)):
-            ids, splits, labels, sizes, digests, leaves, pixels = zip(*some, strict=True)
-            self.take(Block(ids, labels, splits, sizes, b"".join(digests), b"".join(pixels)), b"".join(leaves))
-
-    def splits(self, classes: tuple[str, ...]) -> dict[str, SplitTree]:
-        return {
-            split: SplitTree(tree.size, tree.root().hex(), {name: self.counts[split, name] for name in classes})
-            for split, tree in self.trees.items()
-            if tree.size
-        }
-
-
 def _npz_file(source: str) -> Path:
     path = Path(source)
     if path.suffix.lower() != ".npz" or not path.is_file():
@@ -177,7 +117,7 @@ def _npz_file(source: str) -> Path:
 
 def _take_folder(
     folder: Path,
-    tally: _Tally,
+    tally: Tally,
     expected: Content | None,
     signed: SignedSizes | None,
     on_progress: Progress,
@@ -241,7 +181,7 @@ def _folders(root: int, folder: str) -> list[str]:
     return [name[:-1] for name in names if name.endswith("/") and not name.startswith(".")]
 
 
-def _pieces(root: int, places: dict[str, tuple[str, str]], read: Collection[str], tally: _Tally) -> Iterator[Piece]:
+def _pieces(root: int, places: dict[str, tuple[str, str]], read: Collection[str], tally: Tally) -> Iterator[Piece]:
     """Tell what is to be hashed, in order; files that were read as containers were hashed then."""
     for found in walk(root):
         if isinstance(found, Odd):
@@ -300,7 +240,7 @@ def _told(
     on_progress("hash", done, done)
 
 
-def _as_rows(task: list[Piece], hashed: Hashed, tally: _Tally, *, pixels: bool) -> Iterator[Row]:
+def _as_rows(task: list[Piece], hashed: Hashed, tally: Tally, *, pixels: bool) -> Iterator[Row]:
     """Tell files beside a container; what they show, if anything, is not looked at."""
     seen = NOTHING if pixels else b""
     files = ((piece, piece.folder + name) for piece in task for name in piece.names)
