@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from detector_tables import detector_tables
-from scale_tables import comparing, scanning, signing
+from scale_tables import comparing, gating, scanning, signing
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
@@ -24,7 +24,7 @@ FAMILIES = DOCS.parent / "benchmarks" / "results" / "families.json"
 SECOND = DOCS.parent / "benchmarks" / "results" / "second-dataset.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 DETECTORS = DOCS.parent / "benchmarks" / "results" / "detectors.json"
-SCALE = {"provenance": signing, "provenance-diff": comparing, "scan-growth": scanning}
+SCALE = {"gate": gating, "provenance": signing, "provenance-diff": comparing, "scan-growth": scanning}
 """By the name of a result and of its table, what writes it."""
 
 
@@ -205,7 +205,10 @@ def main(arguments: list[str]) -> None:
     tables |= {f"detectors-{name}": content for name, content in detector_tables(scans).items()}
     for name, write in SCALE.items():
         tables[name] = write(json.loads((DETECTORS.parent / f"{name}.json").read_text()))
-    for path in (README, *(DOCS / f"{name}.md" for name in ("results", "leaderboard", "detectors", "provenance"))):
+    for path in (
+        README,
+        *(DOCS / f"{name}.md" for name in ("results", "leaderboard", "detectors", "gate", "provenance")),
+    ):
         wanted = text = path.read_text()
         for name, content in tables.items():
             wanted = filled(wanted, name, content)

@@ -1,4 +1,4 @@
-"""Tables of what signing, comparing and scanning cost, for docs/make_results.py."""
+"""Tables of what signing, comparing and scanning cost, and of what the gate let out, for docs/make_results.py."""
 
 from typing import Any
 
@@ -63,6 +63,31 @@ def scanning(result: dict[str, Any]) -> str:
             f"{row['peak_gb']:.2f} |"
         )
     return "\n".join([*lines, "", _machine(result)])
+
+
+def gating(result: dict[str, Any]) -> str:
+    """Return what the gate decided about backdoored and clean models as a Markdown table."""
+    lines = [
+        "| models | FAILED | released | attack success, % | clean accuracy, % | rules that failed |",
+        "|---|---|---|---|---|---|",
+    ]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for one in result["models"]:
+        groups.setdefault(one["case"]["attack"], []).append(one)
+    for attack, ones in groups.items():
+        rules = sorted({rule for one in ones for rule in one["failed"]})
+        failed, released = sum(one["verdict"] == "FAILED" for one in ones), sum(one["released"] for one in ones)
+        success = _span(ones, "worst_of_policy_triggers" if attack == "clean" else "asr")
+        lines.append(
+            f"| {len(ones)} `{attack}` | {failed} | {released} | {success} | {_span(ones, 'ca')} | "
+            f"{', '.join(f'`{rule}`' for rule in rules) or '-'} |"
+        )
+    return "\n".join([*lines, "", f"{result['size']:,} training images, {_machine(result)}"])
+
+
+def _span(ones: list[dict[str, Any]], name: str) -> str:
+    values = [100 * one[name]["value"] for one in ones]
+    return f"{min(values):.1f} to {max(values):.1f}"
 
 
 def _ratio(found: dict[str, Any]) -> str:
