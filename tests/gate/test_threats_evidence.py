@@ -45,6 +45,8 @@ def test_a_bundle_with_a_worthless_signature_beside_the_envelope(run: Path) -> N
     payload = read_envelope((run / ENVELOPE).read_bytes(), "").payload
     (run / BUNDLE).write_text(encode_bundle(sign(payload, [other])))
     assert "data-signed" in failed(verdict_of(run))
+    (run / BUNDLE).write_text(encode_bundle(sign(payload, [signer("dave")])))  # trusted, and not to speak for data
+    assert "did not sign" in rule(verdict_of(run), "data-signed").reason
     forged = sign(payload, [signer("alice")])
     garbage = replace(forged, signatures=(replace(forged.signatures[0], sig=bytes(64)),))
     (run / BUNDLE).write_text(encode_bundle(garbage))

@@ -64,6 +64,12 @@ def refused(run: Path, state: StateFile, told: str, text: str = FULL, now: datet
     assert not (run.parent / "released").exists()
 
 
+@pytest.mark.parametrize("place", [".", "sub"])
+def test_a_run_is_not_released_over_itself(run: Path, state: StateFile, place: str) -> None:
+    with pytest.raises(UsageError, match="name another folder"):
+        release(run, run / place, policy(FULL), trusted(), NOW, state)
+
+
 def test_a_manifest_that_is_exchanged_after_it_was_verified(
     run: Path, state: StateFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

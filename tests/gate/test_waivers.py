@@ -36,7 +36,7 @@ from .world import (
 )
 
 OTHER = replace(ALARM, fingerprint="88" * 32, class_name="one", tier="confirmed")
-OTHER_KEY = fingerprint("scan-alarms", (OTHER.fingerprint, OTHER.tier, ROOT))
+OTHER_KEY = fingerprint("scan-alarms", (OTHER.fingerprint, OTHER.tier, ROOT, ""))
 
 
 def waiver(key: str, expires: str = "2026-06-30") -> str:
@@ -63,6 +63,13 @@ def test_an_alarm_is_waived_by_its_fingerprint_and_stays_named() -> None:
     assert found.waived[0].waiver.by == "Ada"
     assert "'seven' is suspicious" in found.waived[0].reason
     assert not verdict.unused
+
+
+def test_a_waiver_for_what_one_given_model_showed_covers_no_other_model() -> None:
+    one, other = (fingerprint("scan-alarms", (ALARM.fingerprint, ALARM.tier, ROOT, digit * 64)) for digit in "ab")
+    given = shown(alarms=(ALARM,), verdict=ALARM.tier, mode="given model", model="a" * 64)
+    assert rule(judged(given, waiver(one)), "scan-alarms").status == WAIVED
+    assert rule(judged(given, waiver(other)), "scan-alarms").status == FAILED
 
 
 def test_one_waiver_covers_one_alarm() -> None:

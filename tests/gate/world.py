@@ -178,7 +178,7 @@ DATASET = DatasetPredicate(
     tool="whitesquare 0.1.0",
 )
 ALARM = AlarmRecord("77" * 32, "SS01", "seven", "suspicious", 12)
-ALARM_KEY = fingerprint("scan-alarms", (ALARM.fingerprint, ALARM.tier, ROOT))
+ALARM_KEY = fingerprint("scan-alarms", (ALARM.fingerprint, ALARM.tier, ROOT, ""))
 """What waives it."""
 SCAN_SAID = ScanEvidence(
     root=ROOT,

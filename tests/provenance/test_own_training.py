@@ -218,6 +218,28 @@ def test_a_container_with_other_pixels_and_one_changed_while_training(made, scri
         begin(case, script).dataset("train")
 
 
+def test_another_container_with_the_same_pixels(made, script, tmp_path):
+    case = copied(made["npz"], tmp_path)
+    with np.load(case.data / "train.npz") as found:
+        np.savez(case.data / "train.npz", **dict(found))
+    with pytest.raises(VerificationError, match=r"'train\.npz' is not the signed one"):
+        begin(case, script).dataset("train")
+
+
+def test_nothing_is_written_through_a_link_in_the_folder_of_the_model(made, script, tmp_path):
+    training = begin(made["png-folder"], script)
+    data = training.dataset("train")
+    for _ in range(2):
+        list(loader(data, workers=0))
+    folder, precious = model(tmp_path / "run"), tmp_path / "precious"
+    precious.write_text("precious")
+    for name in (MANIFEST, BUNDLE):
+        (folder / name).symlink_to(precious)
+    sign(training, made["png-folder"], folder)
+    assert precious.read_text() == "precious"
+    assert not (folder / MANIFEST).is_symlink()
+
+
 def test_pixels_that_change_in_memory_are_caught(made, script):
     training = begin(made["npz"], script)
     data = training.dataset("train")

@@ -104,10 +104,16 @@ def _dataset(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> Part[Da
         files = {MANIFEST: signed.sha256, path.name: sha256}
         if path.name != BUNDLE and os.path.lexists(run / BUNDLE):
             beside = read_small(run / BUNDLE)
-            check_statement(beside, BUNDLE, DATASET_TYPES, trusted, now)
+            other = check_statement(beside, BUNDLE, DATASET_TYPES, trusted, now)
             if read_envelope(beside, BUNDLE).payload != read_envelope(data, path.name).payload:
                 raise VerificationError(
                     f"{BUNDLE} and {ENVELOPE} state different things; put both of one attest there."
+                )
+            known = {key.keyid for key in signed.signers}
+            if strangers := [key.name for key in other.signers if key.keyid not in known]:
+                raise VerificationError(
+                    f"{BUNDLE} is signed by the key {strangers[0]!r}, which did not sign {ENVELOPE}; put both of one "
+                    "attest there."
                 )
             files[BUNDLE] = hashlib.sha256(beside).hexdigest()
         if signed.predicate.expires is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from whitesquare.errors import VerificationError
+from whitesquare.errors import UsageError, VerificationError
 from whitesquare.folders import check_output, output_folder
 from whitesquare.gate.checks import SKEW, brief
 from whitesquare.gate.collect import OTHERS, collect
@@ -55,8 +55,10 @@ def release(
         VerificationError: the verdict does not let the model go, it would be another one today, a newer one was given,
             or a file is not the one it is about.
         DataError: the state file is damaged.
-        UsageError: the folder, or a state file that was chosen, cannot be written.
+        UsageError: the folder, or a state file that was chosen, cannot be written, or it lies in the run folder.
     """
+    if to.resolve().is_relative_to(run.resolve()):
+        raise UsageError(f"The release folder {to} is the run folder {run}, or lies in it; name another folder.")
     check_output(to)
     state = state or memory_file()
     summary = read_vsa(run / VSA, trusted, now)

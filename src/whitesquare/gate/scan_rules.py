@@ -108,7 +108,7 @@ def scan_alarms(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
     weakest = TIERS.index(policy.scan.fail_on)
     alarms = [alarm for alarm in scan.alarms if alarm.tier not in TIERS or TIERS.index(alarm.tier) <= weakest]
     faults = [
-        Fault(_alarm(alarm), (alarm.fingerprint, alarm.tier, scan.root), waivable=alarm.tier in TIERS)
+        Fault(_alarm(alarm), (alarm.fingerprint, alarm.tier, scan.root, scan.model), waivable=alarm.tier in TIERS)
         for alarm in alarms
     ]
     if not scan.alarms and scan.verdict not in (_CALM, *TIERS):

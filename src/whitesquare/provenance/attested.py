@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from whitesquare.errors import NothingToDoError, VerificationError
+from whitesquare.jsonio import whole_file
 from whitesquare.provenance.dataset import SignedDataset, check_dataset
 from whitesquare.provenance.dsse import read_envelope, verify
 from whitesquare.provenance.keys import TrustedKey
@@ -72,7 +73,7 @@ def _usual_name(data: bytes, path: Path) -> str:
 def copy_attestation(attested: Attested, folder: Path) -> None:
     """Write manifest, bundle and envelope into the folder of a model, under their usual names.
 
-    The manifest is hashed on the way: no other arrives than the one that was verified.
+    The manifest is hashed on the way: no other arrives than the one that was verified. No link is written through.
 
     Raises:
         NothingToDoError: the manifest is gone.
@@ -80,15 +81,17 @@ def copy_attestation(attested: Attested, folder: Path) -> None:
     """
     source, digest = attested.signed.manifest, sha256()
     try:
-        with source.open("rb") as file, (folder / MANIFEST).open("wb") as copy:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                copy.write(chunk)
+        with source.open("rb") as file, whole_file(folder / MANIFEST) as part:
+            with part.open("wb") as copy:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+                    copy.write(chunk)
+            if digest.hexdigest() != attested.signed.sha256:
+                raise VerificationError(
+                    f"{source} was exchanged after it was verified; let nobody write to its folder, and start again."
+                )
     except FileNotFoundError as error:
         raise NothingToDoError(f"{source} is gone; put the signed manifest back, and start again.") from error
-    if digest.hexdigest() != attested.signed.sha256:
-        raise VerificationError(
-            f"{source} was exchanged after it was verified; let nobody write to its folder, and start again."
-        )
     for name, data in attested.statements.items():
-        (folder / name).write_bytes(data)
+        with whole_file(folder / name) as part:
+            part.write_bytes(data)

@@ -27,6 +27,7 @@ from whitesquare.errors import NothingToDoError, UsageError, VerificationError
 from whitesquare.machine import versions
 from whitesquare.provenance.attested import Attested, copy_attestation, read_attested
 from whitesquare.provenance.consumed import Consumed
+from whitesquare.provenance.container_files import check_files, expect_sizes
 from whitesquare.provenance.evidence import OWN_BUILD_TYPE, PROVENANCE, TrainEvidence, train_predicate
 from whitesquare.provenance.expected import SignedSplit, check_root, expected
 from whitesquare.provenance.keys import Signer, load_signer, load_trusted
@@ -86,11 +87,13 @@ class AttestedTraining:
             UsageError: there is no such data set or split.
             DataError: it cannot be used.
             VerificationError: it has other classes, samples or labels than the signed one, or (a container, which is
-                read at once) other pixels.
+                read at once) other pixels, or is another file.
         """
-        from whitesquare.data import ImageFolder, open_dataset
+        from whitesquare.data import ArrayDataset, ImageFolder, open_dataset
 
+        expect_sizes(self._source, self.attested.signed)
         opened = open_dataset(self._source, split)
+        check_files(opened.files if isinstance(opened, ArrayDataset) else (), self.attested.signed)
         kind = FILES if isinstance(opened, ImageFolder) else PIXELS
         samples = expected(opened, split, kind, self.attested.signed)
         check_root(samples, self.attested.signed)
