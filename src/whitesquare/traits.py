@@ -25,6 +25,8 @@ _IN_XMP = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([0-9]+)")
 _XMP_NAME, _EXIF_NAMES = b"XML:com.adobe.xmp", (b"Raw profile type exif", b"Raw profile type APP1")
 _XMP_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 _MOST = 2**20
+_MOST_UNPACKED = 4
+_INTENTS = 4
 """Bytes of a tag that are read, or that a compressed text may become."""
 _UPRIGHT = frozenset({1})
 _NO_ALPHA = (0, 2, 3)
@@ -45,7 +47,8 @@ class Traits:
         frames: several pictures, of which a viewer shows one after the other, or one of them.
         pages: the same, where every viewer shows the first (a photo with a depth map or a preview).
         alpha: there may be transparent pixels.
-        endless: more parts than are looked through.
+        endless: more parts than are looked through, or something between them that not everybody skips.
+        unpacked: number of compressed texts that were looked into.
     """
 
     orientations: set[int] = field(default_factory=set)
@@ -58,6 +61,7 @@ class Traits:
     pages: bool = False
     alpha: bool = False
     endless: bool = False
+    unpacked: int = 0
 
     def names(self) -> Iterator[str]:
         """Tell which of :data:`NAMES` the file has."""
@@ -146,11 +150,12 @@ def _png_gamma(data: bytes, found: Traits) -> None:
 
 
 def _png_profile(_: bytes, found: Traits) -> None:
+    found.endless |= found.profile  # of two, some programs take the first and some the last
     found.profile = True
 
 
-def _png_srgb(_: bytes, found: Traits) -> None:
-    found.srgb = True
+def _png_srgb(data: bytes, found: Traits) -> None:
+    found.srgb |= len(data) == 1 and data[0] < _INTENTS
 
 
 def _png_coded(data: bytes, found: Traits) -> None:
@@ -173,7 +178,7 @@ def _png_text(data: bytes, found: Traits) -> None:
     name, _, rest = data.partition(b"\0")
     if name == _XMP_NAME:
         compressed, text = rest[:1] == b"\x01", rest[2:].split(b"\0", 2)[-1]
-        found.elsewhere |= xmp_orientations(_inflated(text) if compressed else text)
+        found.elsewhere |= xmp_orientations(_unpacked(text, found) if compressed else text)
 
 
 def _png_plain_text(data: bytes, found: Traits) -> None:
@@ -184,7 +189,7 @@ def _png_plain_text(data: bytes, found: Traits) -> None:
 def _png_packed_text(data: bytes, found: Traits) -> None:
     name, _, text = data.partition(b"\0")
     if name in _EXIF_NAMES or name == _XMP_NAME:
-        _hidden_exif(name, _inflated(text[1:]), found)
+        _hidden_exif(name, _unpacked(text[1:], found), found)
 
 
 def _hidden_exif(name: bytes, text: bytes, found: Traits) -> None:
@@ -194,7 +199,7 @@ def _hidden_exif(name: bytes, text: bytes, found: Traits) -> None:
     if name not in _EXIF_NAMES:
         return
     try:
-        data = bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
+        data = bytes.fromhex(b"".join(text.split(b"\n", 3)[3:]).decode("ascii"))
     except ValueError:
         return
     found.elsewhere |= exif_orientations(data)
@@ -220,7 +225,11 @@ def _jpeg(read: Read, found: Traits) -> None:
     offset = 2
     for _ in range(MAX_PARTS):
         head = read(offset, 4)
-        if len(head) < 4 or head[0] != 0xFF or head[1] in (0xD9, 0xDA):
+        if len(head) < 4:
+            return
+        if head[0] != 0xFF or head[1] == 0:  # most programs skip what lies between two parts
+            break
+        if head[1] in (0xD9, 0xDA):
             return
         if head[1] == 0xFF:  # a byte that only fills
             offset += 1
@@ -319,8 +328,12 @@ def _number(data: bytes, order: bytes) -> int:
     return int.from_bytes(data, "little" if order == b"II" else "big")
 
 
-def _inflated(data: bytes) -> bytes:
-    """Inflate what may be large only in so far as it stays small."""
+def _unpacked(data: bytes, found: Traits) -> bytes:
+    """Inflate what may be large only in so far as it stays small, and no more than a few of them."""
+    found.unpacked += 1
+    if found.unpacked > _MOST_UNPACKED:
+        found.endless = True
+        return b""
     try:
         return zlib.decompressobj().decompress(data, _MOST)
     except zlib.error:

@@ -338,3 +338,16 @@ def test_too_many_images_and_too_large_ones(tmp_path, shape):
     write_idx(tmp_path / "a.gz", images)
     with pytest.raises(DataError, match="declares the shape"):
         read_idx(tmp_path / "a.gz")
+
+
+def test_an_end_of_64_bits_that_the_plain_one_counts_into_the_list(tmp_path, whole):
+    """Python's own reader obeys it wherever it stands; it can tell of another list of members."""
+    count, length, start = struct.unpack("<HII", whole[-12:-2])
+    wide = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, length, start)
+    wide += struct.pack("<4sIQI", b"PK\x06\x07", 0, len(whole) - 22, 1)
+    path = tmp_path / "a.npz"
+    path.write_bytes(whole[:-22] + wide + whole[-22:-10] + struct.pack("<I", length + len(wide)) + whole[-6:])
+    with np.load(path) as found:
+        assert len(found["images"]) == COUNT
+    with pytest.raises(DataError, match="goes on after the last"):
+        load_npz(path)

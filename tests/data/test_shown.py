@@ -303,3 +303,37 @@ def test_a_position_counts_from_the_end_or_is_refused(tmp_path):
         with pytest.raises(IndexError):
             folder.content(bad)
     assert decode_bytes(folder.content(-1), tmp_path).turned
+
+
+@pytest.mark.parametrize("junk", [b"\xff\x00", b"\x01"])
+def test_bytes_between_the_parts_of_a_jpeg_file_that_viewers_skip_are_refused(tmp_path, junk):
+    """What follows them is the orientation, for those who skip them."""
+    buffer = io.BytesIO()
+    Image.fromarray(GREY).save(buffer, "JPEG", exif=exif(6))
+    content = buffer.getvalue()
+    with pytest.raises(DataError, match="something between them"):
+        place = 4 + int.from_bytes(content[4:6], "big")  # behind the first part
+        as_read(content[:place] + junk + content[place:], tmp_path, "x.jpg")
+
+
+def test_many_packed_texts_cost_no_time(tmp_path):
+    """100 KB that would unpack to 100 MiB."""
+    text = b"Raw profile type exif\0\0" + zlib.compress(b"\n" * 2**20)
+    content = png_with(*[(b"zTXt", text)] * 100)
+    found = look(content, lambda offset, count: content[offset : offset + count])
+    assert found.endless
+    assert found.unpacked == 100, "and all but a few were left packed"
+    with pytest.raises(DataError):
+        as_read(content, tmp_path)
+
+
+def test_of_two_profiles_nobody_knows_which_counts(tmp_path):
+    profile = b"x\0\0" + zlib.compress(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    with pytest.raises(DataError, match="save it anew"):
+        as_read(png_with(*[(b"iCCP", profile)] * 2, pixels=COLOUR), tmp_path)
+
+
+@pytest.mark.parametrize("intent", [b"\x09", b"\x00\x00\x00"])
+def test_a_damaged_word_for_srgb_does_not_excuse_a_gamma(tmp_path, intent):
+    with pytest.raises(DataError, match="gamma"):
+        as_read(png_with((b"gAMA", struct.pack(">I", 100_000)), (b"sRGB", intent)), tmp_path)

@@ -76,7 +76,9 @@ def check_shown(picture: Image.Image, content: bytes, path: Path) -> Traits:
     """
     traits = look(content, lambda offset, count: content[offset : offset + count]) or _PLAIN
     if traits.endless:
-        raise DataError(f"{path} consists of too many parts to look through; save it anew.")
+        raise DataError(
+            f"{path} consists of too many parts to look through, or has something between them; save it anew."
+        )
     if traits.frames or (getattr(picture, "n_frames", 1) > 1 and not traits.pages):
         raise DataError(
             f"{path} has several frames, of which training would see one; expected one, so save that one alone."

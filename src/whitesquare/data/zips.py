@@ -96,8 +96,8 @@ def read_archive(file: BinaryIO, size: int, path: Path, known: Sequence[str] | N
     Raises:
         DataError: it has other members, or is not built as plainly as this module wants it.
     """
-    listing, start, count = _read_listing(file, size, path, _MOST_ANY if known is None else _MOST_LISTED)
-    entries = list(_entries(listing, count, path, known))
+    listing, start, count, length = _read_listing(file, size, path, _MOST_ANY if known is None else _MOST_LISTED)
+    entries = list(_entries(listing[:length], count, path, known))
     members, place = [], 0
     for entry in entries:
         if entry.offset != place:
@@ -117,8 +117,8 @@ def refusal(path: Path, what: str) -> DataError:
     )
 
 
-def _read_listing(file: BinaryIO, size: int, path: Path, most: int) -> tuple[bytes, int, int]:
-    """Return all bytes behind the members, where they begin, and how many members they tell of."""
+def _read_listing(file: BinaryIO, size: int, path: Path, most: int) -> tuple[bytes, int, int, int]:
+    """Return all bytes behind the members, where they begin, how many members they tell of, and the length of that."""
     tail_size = min(size, _END64.size + _LOCATOR.size + _END.size)
     file.seek(size - tail_size)
     tail = file.read(tail_size)
@@ -137,7 +137,7 @@ def _read_listing(file: BinaryIO, size: int, path: Path, most: int) -> tuple[byt
     if start + length != end or start < 0:
         raise refusal(path, "there are bytes behind the list of its members that belong to none")
     file.seek(start)
-    return file.read(min(length, most) + size - start - length), start, count
+    return file.read(min(length, most) + size - start - length), start, count, length
 
 
 _LIMITS = (_MANY, _LARGE, _LARGE)
@@ -181,7 +181,7 @@ def _entries(listing: bytes, count: int, path: Path, known: Sequence[str] | None
             raise refusal(path, f"the member {text!r} has a comment, lies in another file, or is of a newer version")
         size, packed, offset = _widened(extra, [size, packed, offset], path, text)
         yield _Entry(name, flags, method, (hour, day), crc, packed, size, offset)
-    if not listing.startswith((b"PK\x05\x06", b"PK\x06\x06"), place):
+    if place != len(listing):  # an end of 64 bits that nobody announced would be one of these bytes
         raise refusal(path, "its list of members goes on after the last")
 
 
