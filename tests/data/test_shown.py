@@ -311,8 +311,8 @@ def test_bytes_between_the_parts_of_a_jpeg_file_that_viewers_skip_are_refused(tm
     buffer = io.BytesIO()
     Image.fromarray(GREY).save(buffer, "JPEG", exif=exif(6))
     content = buffer.getvalue()
+    place = 4 + int.from_bytes(content[4:6], "big")  # behind the first part
     with pytest.raises(DataError, match="something between them"):
-        place = 4 + int.from_bytes(content[4:6], "big")  # behind the first part
         as_read(content[:place] + junk + content[place:], tmp_path, "x.jpg")
 
 
