@@ -5,18 +5,17 @@ PASSED stays rightly signed for ever; only memory tells that FAILED came after i
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from whitesquare.errors import DataError, UsageError, VerificationError
+from whitesquare.errors import UsageError, VerificationError
 from whitesquare.gate.checks import SKEW
 from whitesquare.gate.types import FAILED, PASSED
 from whitesquare.jsonio import build, write_text
 from whitesquare.provenance.locks import file_lock
-from whitesquare.provenance.state import StateFile, state_file
+from whitesquare.provenance.state import StateFile, read_state, state_file
 from whitesquare.provenance.strictjson import strict_json
 from whitesquare.provenance.times import from_text, to_text
 
@@ -132,27 +131,13 @@ def _update(state: StateFile, model: str, after: Callable[[Decision | None], Dec
 
 
 def _read(state: StateFile) -> dict[str, Decision]:
-    where = str(state.path)
-    try:
-        data = state.path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as error:
-        if not state.chosen and not os.path.lexists(state.path):  # nobody of this name can look into that folder
-            return {}
-        raise DataError(
-            f"The state file {where} cannot be read ({error.strerror}), so nobody knows what was decided last; make it "
-            "readable."
-        ) from error
-    try:
-        found = build(dict[str, Decision], strict_json(data, where), where=where)
-        for one in found.values():
-            from_text(one.decided)
-            if one.result not in (PASSED, FAILED):
-                raise ValueError(f"found the result {one.result!r:.40}.")
-    except (VerificationError, DataError, ValueError) as error:
-        raise DataError(
-            f"The state file {state.path} is damaged, so nobody knows what was decided last: {error} Restore it, or "
-            "remove it to start anew."
-        ) from error
+    return read_state(state, _parsed, "what was decided last")
+
+
+def _parsed(data: bytes, where: str) -> dict[str, Decision]:
+    found = build(dict[str, Decision], strict_json(data, where), where=where)
+    for one in found.values():
+        from_text(one.decided)
+        if one.result not in (PASSED, FAILED):
+            raise ValueError(f"found the result {one.result!r:.40}.")
     return found

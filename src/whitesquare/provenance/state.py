@@ -6,9 +6,11 @@ accepted, and when it did. Nothing is ever accepted that stands before it, nor a
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.jsonio import build, write_text
@@ -16,6 +18,8 @@ from whitesquare.provenance.locks import file_lock
 from whitesquare.provenance.strictjson import strict_json
 from whitesquare.provenance.times import from_text, is_future, to_text
 from whitesquare.provenance.types import DatasetPredicate
+
+T = TypeVar("T")
 
 VARIABLE = "WHITESQUARE_STATE"
 
@@ -132,6 +136,20 @@ def _check(
 
 
 def _read(state: StateFile) -> dict[str, Accepted]:
+    return read_state(state, _parsed, "which version was accepted last")
+
+
+def read_state(state: StateFile, parse: Callable[[bytes, str], dict[str, T]], what: str) -> dict[str, T]:
+    """Read what is remembered; nothing where there is no file.
+
+    Args:
+        state: the file.
+        parse: ``parse(content, where)`` reads it.
+        what: what nobody knows without it, for the errors.
+
+    Raises:
+        DataError: it is damaged or cannot be read.
+    """
     try:
         data = state.path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -140,15 +158,14 @@ def _read(state: StateFile) -> dict[str, Accepted]:
         if not state.chosen and not os.path.lexists(state.path):  # nobody of this name can look into that folder
             return {}
         raise DataError(
-            f"The state file {state.path} cannot be read ({error.strerror}), so nobody knows which version was "
-            "accepted last; make it readable."
+            f"The state file {state.path} cannot be read ({error.strerror}), so nobody knows {what}; make it readable."
         ) from error
     try:
-        return _parsed(data, str(state.path))
+        return parse(data, str(state.path))
     except (VerificationError, DataError, ValueError) as error:
         raise DataError(
-            f"The state file {state.path} is damaged, so nobody knows which version was accepted last: {error} Restore "
-            "it, or remove it to start anew."
+            f"The state file {state.path} is damaged, so nobody knows {what}: {error} Restore it, or remove it to "
+            "start anew."
         ) from error
 
 
