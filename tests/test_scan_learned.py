@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from whitesquare.data import from_arrays, write_dataset
-from whitesquare.provenance.evidence import scan_evidence
 from whitesquare.provenance.keys import load_public
+from whitesquare.provenance.predicates import scan_evidence
 from whitesquare.provenance.statements import TEST_RESULT_TYPE, read_statement
 from whitesquare.scan.files import read_scan
 from whitesquare.scan.learned import accuracy, expected, nothing_learned

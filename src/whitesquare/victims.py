@@ -25,11 +25,10 @@ from whitesquare.provenance.evidence import (
     MeasureEvidence,
     TrainEvidence,
     TriggerFigure,
-    measure_predicate,
-    train_predicate,
 )
 from whitesquare.provenance.keys import Signer
 from whitesquare.provenance.listing import PIXELS
+from whitesquare.provenance.predicates import measure_predicate, train_predicate
 from whitesquare.provenance.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, write_statement
 from whitesquare.provenance.times import to_text, utc_now
 from whitesquare.provenance.types import MANIFEST

@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 from whitesquare.gate.rules import RULES
 from whitesquare.gate.types import FAILED, Verdict
 from whitesquare.provenance.dsse import encode_bundle, sign
-from whitesquare.provenance.evidence import (
-    MEASURE,
-    PROVENANCE,
-    SCAN,
-    measure_predicate,
-    scan_predicate,
-    train_predicate,
-)
+from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN
+from whitesquare.provenance.predicates import measure_predicate, scan_predicate, train_predicate
 from whitesquare.provenance.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, encode_statement
 from whitesquare.provenance.types import ENVELOPE, MANIFEST
 from whitesquare.report.gate_junit import gate_junit

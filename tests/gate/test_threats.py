@@ -15,8 +15,9 @@ from whitesquare.gate.collect import collect
 from whitesquare.gate.rules import decide
 from whitesquare.gate.types import FAILED, MISSING, PASSED
 from whitesquare.provenance.dsse import encode_bundle, sign
-from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, SCAN_REPORT, scan_predicate
+from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, SCAN_REPORT
 from whitesquare.provenance.keys import generate, load_signer, load_trusted
+from whitesquare.provenance.predicates import scan_predicate
 from whitesquare.provenance.statements import (
     TEST_RESULT_TYPE,
     Subject,

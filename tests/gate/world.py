@@ -31,12 +31,10 @@ from whitesquare.provenance.evidence import (
     ScanEvidence,
     TrainEvidence,
     TriggerFigure,
-    measure_predicate,
-    scan_predicate,
-    train_predicate,
 )
 from whitesquare.provenance.keys import Signer, TrustedKey, generate, load_signer, load_trusted
 from whitesquare.provenance.manifest import Block, manifest_writer
+from whitesquare.provenance.predicates import measure_predicate, scan_predicate, train_predicate
 from whitesquare.provenance.statements import (
     PROVENANCE_TYPE,
     TEST_RESULT_TYPE,

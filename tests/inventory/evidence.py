@@ -18,11 +18,9 @@ from whitesquare.provenance.evidence import (
     ScanEvidence,
     TrainEvidence,
     TriggerFigure,
-    measure_predicate,
-    scan_predicate,
-    train_predicate,
 )
 from whitesquare.provenance.keys import generate, load_signer
+from whitesquare.provenance.predicates import measure_predicate, scan_predicate, train_predicate
 from whitesquare.provenance.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, write_statement
 from whitesquare.provenance.types import (
     BUNDLE,

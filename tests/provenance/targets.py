@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from whitesquare.provenance.dsse import encode_envelope, read_envelope
-from whitesquare.provenance.evidence import measure_evidence, scan_evidence, train_evidence
 from whitesquare.provenance.keys import load_public, load_trusted
+from whitesquare.provenance.predicates import measure_evidence, scan_evidence, train_evidence
 from whitesquare.provenance.statements import encode_statement, parse_statement
 from whitesquare.provenance.strictjson import strict_json
 

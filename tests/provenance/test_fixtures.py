@@ -14,8 +14,8 @@ import pytest
 
 from whitesquare.errors import VerificationError
 from whitesquare.jsonio import build
-from whitesquare.provenance.evidence import measure_evidence, scan_evidence, train_evidence
 from whitesquare.provenance.keys import KEY_TYPES, TrustedKey, load_signer, load_trusted
+from whitesquare.provenance.predicates import measure_evidence, scan_evidence, train_evidence
 from whitesquare.provenance.statements import read_statement
 from whitesquare.provenance.types import DatasetPredicate
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from whitesquare.errors import VerificationError, WhitesquareError
 from whitesquare.provenance.dsse import encode_bundle, read_envelope, sign, verify
-from whitesquare.provenance.evidence import measure_evidence, scan_evidence
 from whitesquare.provenance.keys import generate, load_signer
+from whitesquare.provenance.predicates import measure_evidence, scan_evidence
 from whitesquare.provenance.strictjson import DEEPEST, strict_json
 from whitesquare.provenance.times import utc_now
 

@@ -10,8 +10,9 @@ from PIL import Image
 
 from whitesquare import victims
 from whitesquare.data import from_arrays, load_npz, write_npz
-from whitesquare.provenance.evidence import MEASURE, measure_evidence
+from whitesquare.provenance.evidence import MEASURE
 from whitesquare.provenance.keys import load_public, load_signer
+from whitesquare.provenance.predicates import measure_evidence
 from whitesquare.provenance.statements import TEST_RESULT_TYPE, read_statement
 
 from .attesting import NOW, attested, key_pair, pictures, run

@@ -22,15 +22,11 @@ from torch.utils.data import DataLoader, Subset
 from whitesquare.data import from_arrays, load_npz, write_npz
 from whitesquare.errors import ContractError, NothingToDoError, UsageError, VerificationError
 from whitesquare.provenance.consumed import Reading
-from whitesquare.provenance.evidence import (
-    OWN_BUILD_TYPE,
-    PROVENANCE,
-    train_evidence,
-    train_predicate,
-)
+from whitesquare.provenance.evidence import OWN_BUILD_TYPE, PROVENANCE
 from whitesquare.provenance.keys import load_public
 from whitesquare.provenance.own_code import HEAD, read_code
 from whitesquare.provenance.own_training import attested_training
+from whitesquare.provenance.predicates import train_evidence, train_predicate
 from whitesquare.provenance.reads import ReadRecord
 from whitesquare.provenance.statements import PROVENANCE_TYPE, read_statement
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST

@@ -11,8 +11,8 @@ import pytest
 from whitesquare.data import from_arrays, load_npz, write_npz
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.consumed import Consumed
-from whitesquare.provenance.evidence import scan_evidence, scan_predicate
 from whitesquare.provenance.keys import load_public
+from whitesquare.provenance.predicates import scan_evidence, scan_predicate
 from whitesquare.provenance.statements import TEST_RESULT_TYPE, read_statement
 from whitesquare.report.sarif import FINGERPRINT, scan_sarif
 from whitesquare.scan.signed import scan_evidence_of

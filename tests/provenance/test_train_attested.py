@@ -17,8 +17,9 @@ from whitesquare.provenance.attest import attest
 from whitesquare.provenance.attested import read_attested
 from whitesquare.provenance.countersign import countersign
 from whitesquare.provenance.dataset import read_dataset
-from whitesquare.provenance.evidence import PROVENANCE, train_evidence
+from whitesquare.provenance.evidence import PROVENANCE
 from whitesquare.provenance.keys import load_public, load_trusted
+from whitesquare.provenance.predicates import train_evidence
 from whitesquare.provenance.signatures import Signatures
 from whitesquare.provenance.statements import PROVENANCE_TYPE, read_statement
 from whitesquare.provenance.times import from_text

@@ -23,13 +23,15 @@ from whitesquare.provenance.evidence import (
     MeasureEvidence,
     ScanEvidence,
     TrainEvidence,
+)
+from whitesquare.provenance.keys import TrustedKey
+from whitesquare.provenance.predicates import (
     measure_evidence,
     measure_predicate,
     scan_evidence,
     scan_predicate,
     train_evidence,
 )
-from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.signatures import ANY_ROLE
 from whitesquare.provenance.statements import (
     PROVENANCE_TYPE,

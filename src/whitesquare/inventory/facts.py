@@ -10,18 +10,9 @@ from typing import TypeVar
 from whitesquare.errors import DataError, NothingToDoError, VerificationError
 from whitesquare.provenance.dataset import dataset_predicate
 from whitesquare.provenance.dsse import read_envelope
-from whitesquare.provenance.evidence import (
-    MEASURE,
-    PROVENANCE,
-    SCAN,
-    MeasureEvidence,
-    ScanEvidence,
-    TrainEvidence,
-    measure_evidence,
-    scan_evidence,
-    train_evidence,
-)
+from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, MeasureEvidence, ScanEvidence, TrainEvidence
 from whitesquare.provenance.keys import TrustedKey
+from whitesquare.provenance.predicates import measure_evidence, scan_evidence, train_evidence
 from whitesquare.provenance.statements import (
     PROVENANCE_TYPE,
     TEST_RESULT_TYPE,

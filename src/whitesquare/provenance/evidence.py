@@ -4,15 +4,10 @@ Each is a statement of a vetted type (in-toto test-result v0.1, SLSA provenance 
 Their own fields carry the outcome; ours are annotations, which other readers ignore.
 """
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
 
-from whitesquare.errors import DataError, VerificationError
-from whitesquare.jsonio import build
 from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
-
-T = TypeVar("T")
 
 PROVENANCE = "provenance.sigstore.json"
 SCAN = "scan.sigstore.json"
@@ -30,7 +25,6 @@ PASSED, WARNED, FAILED = "PASSED", "WARNED", "FAILED"
 FORMAT = 2
 """Of the statements written now. Format 1 does not say whether a scan had a reference or which model it was given, nor
 which classes a measurement knew."""
-_SINCE_2 = ("format", "reference", "model", "learned", "classes")
 
 
 @dataclass(frozen=True)
@@ -132,6 +126,32 @@ class TriggerFigure:
 
 
 @dataclass(frozen=True)
+class SourceFigure:
+    """What a trigger does to the images of the one class that it turns to a target most.
+
+    Attributes:
+        trigger: that was on them.
+        target: class (a label) that the model then answers.
+        source: class (a label) of the images.
+        asr: share of them, of those that are not answered as the target without the trigger; the interval [0, 1] and
+            ``n`` = 0 where there is none.
+    """
+
+    trigger: str
+    target: int
+    source: int
+    asr: Figure
+
+
+@dataclass(frozen=True)
+class UntargetedFigure:
+    """Share of the rightly answered images that a trigger makes the model answer wrongly, whatever it then answers."""
+
+    trigger: str
+    asr: Figure
+
+
+@dataclass(frozen=True)
 class MeasureEvidence:
     """What a model does on test images: the subjects of its statement are the file of weights and the card beside it.
 
@@ -143,6 +163,8 @@ class MeasureEvidence:
         finished: UTC time.
         format: :data:`FORMAT` when it was written; what stands below is known from format 2 on.
         classes: class names of the model, in the order of its outputs.
+        sources: for every trigger and target, the class whose images turn most; empty in the first of format 2.
+        untargeted: for every trigger; empty in the first of format 2.
     """
 
     ca: Figure
@@ -152,6 +174,8 @@ class MeasureEvidence:
     finished: str
     format: int = 1
     classes: tuple[str, ...] = ()
+    sources: tuple[SourceFigure, ...] = ()
+    untargeted: tuple[UntargetedFigure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,123 +213,3 @@ class TrainEvidence:
     build: str = BUILD_TYPE
     source: CodeRecord | None = None
     reads: dict[str, Reads] = field(default_factory=dict)
-
-
-def scan_predicate(evidence: ScanEvidence) -> dict[str, Any]:
-    """Return a test-result predicate.
-
-    FAILED with a confirmed alarm or where nothing was decided, WARNED with any other alarm, a detector missing or a
-    verdict other than that nothing was found, else PASSED.
-    """
-    tiers = {alarm.tier for alarm in evidence.alarms}
-    undecided = evidence.verdict == "not decided"
-    warned = bool(tiers or evidence.not_run or evidence.verdict != "nothing found")
-    alarmed = {alarm.rule_id for alarm in evidence.alarms} | ({"model"} if undecided else set())
-    return {
-        "result": FAILED if undecided or "confirmed" in tiers else WARNED if warned else PASSED,
-        "configuration": [{"name": "whitesquare scan", "annotations": _annotated(evidence)}],
-        "passedTests": list(evidence.detectors),
-        "warnedTests": sorted(evidence.not_run),
-        "failedTests": sorted(alarmed),
-    }
-
-
-def scan_evidence(predicate: dict[str, Any], where: str) -> ScanEvidence:
-    """Read what :func:`scan_predicate` wrote.
-
-    Raises:
-        VerificationError: it was written by somebody else.
-    """
-    return _annotations(ScanEvidence, predicate, where)
-
-
-def measure_predicate(evidence: MeasureEvidence) -> dict[str, Any]:
-    """Return a test-result predicate; a measurement passes no judgement, so it is PASSED when it was made."""
-    return {
-        "result": PASSED,
-        "configuration": [{"name": "whitesquare measure", "annotations": _annotated(evidence)}],
-        "passedTests": ["measured"],
-        "warnedTests": [],
-        "failedTests": [],
-    }
-
-
-def measure_evidence(predicate: dict[str, Any], where: str) -> MeasureEvidence:
-    """Read what :func:`measure_predicate` wrote.
-
-    Raises:
-        VerificationError: it was written by somebody else.
-    """
-    return _annotations(MeasureEvidence, predicate, where)
-
-
-def train_predicate(evidence: TrainEvidence, manifest_name: str) -> dict[str, Any]:
-    """Return an SLSA provenance v1 predicate: the manifest is what the build depends on."""
-    annotations = {"root": evidence.root, "size": evidence.size, "split": evidence.split}
-    internal = {"code": evidence.code, "decoder": evidence.decoder, "versions": evidence.versions}
-    if evidence.build == OWN_BUILD_TYPE:
-        said = asdict(evidence)
-        internal |= {"source": said["source"], "reads": said["reads"]}
-    return {
-        "buildDefinition": {
-            "buildType": evidence.build,
-            "externalParameters": {"recipe": evidence.recipe, "seed": evidence.seed},
-            "internalParameters": internal,
-            "resolvedDependencies": [
-                {"name": manifest_name, "digest": {"sha256": evidence.manifest}, "annotations": annotations}
-            ],
-        },
-        "runDetails": {
-            "builder": {"id": evidence.build},
-            "metadata": {"startedOn": evidence.started, "finishedOn": evidence.finished},
-        },
-    }
-
-
-def train_evidence(predicate: dict[str, Any], where: str) -> TrainEvidence:
-    """Read what :func:`train_predicate` wrote.
-
-    Raises:
-        VerificationError: it was written by somebody else.
-    """
-    try:
-        definition, details = predicate["buildDefinition"], predicate["runDetails"]
-        if definition["buildType"] not in (BUILD_TYPE, OWN_BUILD_TYPE):
-            raise ValueError(f"the build type is {definition['buildType']!r:.80}")
-        (data,) = definition["resolvedDependencies"]
-        found = {
-            **definition["externalParameters"],
-            **definition["internalParameters"],
-            **data["annotations"],
-            "manifest": data["digest"]["sha256"],
-            "started": details["metadata"]["startedOn"],
-            "finished": details["metadata"]["finishedOn"],
-            "build": definition["buildType"],
-        }
-        if (definition["buildType"] == OWN_BUILD_TYPE) != (found.get("source") is not None):
-            raise ValueError("its build type does not fit the code it names")
-    except (ValueError, TypeError, KeyError) as error:
-        raise VerificationError(f"{where} is no provenance of a training that whitesquare watched: {error}.") from error
-    return _built(TrainEvidence, found, where)
-
-
-def _annotated(evidence: ScanEvidence | MeasureEvidence) -> dict[str, Any]:
-    """Write evidence as its format had it."""
-    found = asdict(evidence)
-    return found if evidence.format >= FORMAT else {name: said for name, said in found.items() if name not in _SINCE_2}
-
-
-def _annotations(kind: type[T], predicate: dict[str, Any], where: str) -> T:
-    try:
-        (configuration,) = predicate["configuration"]
-        found = configuration["annotations"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise VerificationError(f"{where} is no test result of whitesquare: {error}.") from error
-    return _built(kind, found, where)
-
-
-def _built(kind: type[T], found: Any, where: str) -> T:
-    try:
-        return build(kind, found, where=where)
-    except DataError as error:
-        raise VerificationError(str(error)) from error

@@ -28,13 +28,14 @@ from whitesquare.machine import versions
 from whitesquare.provenance.attested import Attested, copy_attestation, read_attested
 from whitesquare.provenance.consumed import Consumed
 from whitesquare.provenance.container_files import check_files, expect_sizes
-from whitesquare.provenance.evidence import OWN_BUILD_TYPE, PROVENANCE, TrainEvidence, train_predicate
+from whitesquare.provenance.evidence import OWN_BUILD_TYPE, PROVENANCE, TrainEvidence
 from whitesquare.provenance.expected import SignedSplit, check_root, expected
 from whitesquare.provenance.keys import Signer, load_signer, load_trusted
 from whitesquare.provenance.listing import FILES, PIXELS
 from whitesquare.provenance.own_code import OwnCode, read_code
 from whitesquare.provenance.own_split import AttestedSplit, Transform
 from whitesquare.provenance.own_types import Reads
+from whitesquare.provenance.predicates import train_predicate
 from whitesquare.provenance.reads import ReadRecord, summary
 from whitesquare.provenance.statements import PROVENANCE_TYPE, Subject, write_statement
 from whitesquare.provenance.times import to_text, utc_now

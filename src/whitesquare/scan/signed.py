@@ -8,8 +8,9 @@ from whitesquare.errors import UsageError
 from whitesquare.provenance.consumed import Consumed, Reading
 from whitesquare.provenance.dataset import SignedDataset
 from whitesquare.provenance.dsse import encode_bundle, sign
-from whitesquare.provenance.evidence import FORMAT, AlarmRecord, Figure, ReferenceRecord, ScanEvidence, scan_predicate
+from whitesquare.provenance.evidence import FORMAT, AlarmRecord, Figure, ReferenceRecord, ScanEvidence
 from whitesquare.provenance.keys import Signer
+from whitesquare.provenance.predicates import scan_predicate
 from whitesquare.provenance.statements import TEST_RESULT_TYPE, Subject, encode_statement
 from whitesquare.provenance.times import to_text, utc_now
 from whitesquare.provenance.types import MANIFEST

@@ -1,0 +1,142 @@
+"""Writing the evidence that a gate is shown as in-toto predicates, and reading it back."""
+
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from whitesquare.errors import DataError, VerificationError
+from whitesquare.jsonio import build
+from whitesquare.provenance.evidence import (
+    BUILD_TYPE,
+    FAILED,
+    FORMAT,
+    OWN_BUILD_TYPE,
+    PASSED,
+    WARNED,
+    MeasureEvidence,
+    ScanEvidence,
+    TrainEvidence,
+)
+
+T = TypeVar("T")
+
+_SINCE_2 = ("format", "reference", "model", "learned", "classes", "sources", "untargeted")
+
+
+def scan_predicate(evidence: ScanEvidence) -> dict[str, Any]:
+    """Return a test-result predicate.
+
+    FAILED with a confirmed alarm or where nothing was decided, WARNED with any other alarm, a detector missing or a
+    verdict other than that nothing was found, else PASSED.
+    """
+    tiers = {alarm.tier for alarm in evidence.alarms}
+    undecided = evidence.verdict == "not decided"
+    warned = bool(tiers or evidence.not_run or evidence.verdict != "nothing found")
+    alarmed = {alarm.rule_id for alarm in evidence.alarms} | ({"model"} if undecided else set())
+    return {
+        "result": FAILED if undecided or "confirmed" in tiers else WARNED if warned else PASSED,
+        "configuration": [{"name": "whitesquare scan", "annotations": _annotated(evidence)}],
+        "passedTests": list(evidence.detectors),
+        "warnedTests": sorted(evidence.not_run),
+        "failedTests": sorted(alarmed),
+    }
+
+
+def scan_evidence(predicate: dict[str, Any], where: str) -> ScanEvidence:
+    """Read what :func:`scan_predicate` wrote.
+
+    Raises:
+        VerificationError: it was written by somebody else.
+    """
+    return _annotations(ScanEvidence, predicate, where)
+
+
+def measure_predicate(evidence: MeasureEvidence) -> dict[str, Any]:
+    """Return a test-result predicate; a measurement passes no judgement, so it is PASSED when it was made."""
+    return {
+        "result": PASSED,
+        "configuration": [{"name": "whitesquare measure", "annotations": _annotated(evidence)}],
+        "passedTests": ["measured"],
+        "warnedTests": [],
+        "failedTests": [],
+    }
+
+
+def measure_evidence(predicate: dict[str, Any], where: str) -> MeasureEvidence:
+    """Read what :func:`measure_predicate` wrote.
+
+    Raises:
+        VerificationError: it was written by somebody else.
+    """
+    return _annotations(MeasureEvidence, predicate, where)
+
+
+def train_predicate(evidence: TrainEvidence, manifest_name: str) -> dict[str, Any]:
+    """Return an SLSA provenance v1 predicate: the manifest is what the build depends on."""
+    annotations = {"root": evidence.root, "size": evidence.size, "split": evidence.split}
+    internal = {"code": evidence.code, "decoder": evidence.decoder, "versions": evidence.versions}
+    if evidence.build == OWN_BUILD_TYPE:
+        said = asdict(evidence)
+        internal |= {"source": said["source"], "reads": said["reads"]}
+    return {
+        "buildDefinition": {
+            "buildType": evidence.build,
+            "externalParameters": {"recipe": evidence.recipe, "seed": evidence.seed},
+            "internalParameters": internal,
+            "resolvedDependencies": [
+                {"name": manifest_name, "digest": {"sha256": evidence.manifest}, "annotations": annotations}
+            ],
+        },
+        "runDetails": {
+            "builder": {"id": evidence.build},
+            "metadata": {"startedOn": evidence.started, "finishedOn": evidence.finished},
+        },
+    }
+
+
+def train_evidence(predicate: dict[str, Any], where: str) -> TrainEvidence:
+    """Read what :func:`train_predicate` wrote.
+
+    Raises:
+        VerificationError: it was written by somebody else.
+    """
+    try:
+        definition, details = predicate["buildDefinition"], predicate["runDetails"]
+        if definition["buildType"] not in (BUILD_TYPE, OWN_BUILD_TYPE):
+            raise ValueError(f"the build type is {definition['buildType']!r:.80}")
+        (data,) = definition["resolvedDependencies"]
+        found = {
+            **definition["externalParameters"],
+            **definition["internalParameters"],
+            **data["annotations"],
+            "manifest": data["digest"]["sha256"],
+            "started": details["metadata"]["startedOn"],
+            "finished": details["metadata"]["finishedOn"],
+            "build": definition["buildType"],
+        }
+        if (definition["buildType"] == OWN_BUILD_TYPE) != (found.get("source") is not None):
+            raise ValueError("its build type does not fit the code it names")
+    except (ValueError, TypeError, KeyError) as error:
+        raise VerificationError(f"{where} is no provenance of a training that whitesquare watched: {error}.") from error
+    return _built(TrainEvidence, found, where)
+
+
+def _annotated(evidence: ScanEvidence | MeasureEvidence) -> dict[str, Any]:
+    """Write evidence as its format had it."""
+    found = asdict(evidence)
+    return found if evidence.format >= FORMAT else {name: said for name, said in found.items() if name not in _SINCE_2}
+
+
+def _annotations(kind: type[T], predicate: dict[str, Any], where: str) -> T:
+    try:
+        (configuration,) = predicate["configuration"]
+        found = configuration["annotations"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise VerificationError(f"{where} is no test result of whitesquare: {error}.") from error
+    return _built(kind, found, where)
+
+
+def _built(kind: type[T], found: Any, where: str) -> T:
+    try:
+        return build(kind, found, where=where)
+    except DataError as error:
+        raise VerificationError(str(error)) from error
