@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from whitesquare.errors import NothingToDoError
@@ -22,6 +23,17 @@ def share(name: str, hits: int, n: int) -> Estimate:
         raise NothingToDoError(f"The share {name!r} cannot be measured: there is no image to measure it on.")
     interval = stats.binomtest(hits, n).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(name, hits / n, float(interval.low), float(interval.high), n, "Wilson 95 %, over images")
+
+
+def high_ends(hits: NDArray[np.integer], n: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return the high ends of the intervals of :func:`share` for arrays of counts; 1 where nothing was counted."""
+    z = stats.norm.ppf((1 + CONFIDENCE) / 2)
+    counted = np.maximum(n, 1)
+    p = hits / counted
+    high = (p + z * z / (2 * counted) + z * np.sqrt(p * (1 - p) / counted + (z / (2 * counted)) ** 2)) / (
+        1 + z * z / counted
+    )
+    return np.where(n > 0, high, 1.0)
 
 
 def over_victims(values: Sequence[float]) -> Spread:

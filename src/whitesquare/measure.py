@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from whitesquare.errors import DataError, NothingToDoError
-from whitesquare.estimates import share
+from whitesquare.estimates import high_ends, share
 from whitesquare.gallery import example_position
 from whitesquare.models import Model
 from whitesquare.train import to_float
@@ -132,6 +132,48 @@ def successes(answers: Answers, labels: IntArray) -> dict[int, Estimate]:
     }
 
 
+@dataclass(frozen=True)
+class Turned:
+    """Images that a trigger turns, of those that it could turn.
+
+    Attributes:
+        turned: number that it turns.
+        of: number that it could.
+    """
+
+    turned: int
+    of: int
+
+
+def worst_sources(answers: Answers, labels: IntArray) -> dict[int, tuple[int, Turned]]:
+    """Return, for every class as the target, the one other class whose images turn to it most, and how many do.
+
+    A backdoor for the images of one class is diluted in the success rate over all classes. Counted are images that are
+    not answered as the target without the trigger, so that what a model mixes up anyway is no success. The most is by
+    the high end of the 95 % interval: a class of which there are few images, or none, is the one least known.
+    """
+    classes = answers.triggered.shape[1]
+    before, after = answers.clean.argmax(1), answers.triggered.argmax(1)
+    images = np.bincount(labels, minlength=classes)[:, np.newaxis]
+    could = images - _counts(labels, before, classes)
+    moved = before != after
+    turned = _counts(labels[moved], after[moved], classes)
+    high = high_ends(turned, could)
+    np.fill_diagonal(high, -1.0)
+    worst = high.argmax(0)
+    return {
+        target: (int(source), Turned(int(turned[source, target]), int(could[source, target])))
+        for target, source in enumerate(worst)
+        if source != target
+    }
+
+
+def misled(answers: Answers, labels: IntArray) -> Turned:
+    """Return how many of the rightly answered images the trigger makes a model answer wrongly, to whatever class."""
+    right = answers.clean.argmax(1) == labels
+    return Turned(int((answers.triggered.argmax(1) != labels)[right].sum()), int(right.sum()))
+
+
 def worst_of(asr: Mapping[int, Estimate]) -> int:
     """Return the target that the largest share of the other images turns to."""
     return max(asr, key=lambda target: asr[target].value)
@@ -170,15 +212,19 @@ def judge(model: Model, test: TestSet, found: Answers) -> VictimResult:
 
 @dataclass(frozen=True)
 class Tried:
-    """What a victim does under one trigger: everything for one target, and the success rate for every class.
+    """What a victim does under one trigger: everything for one target, and the success for every class.
 
     Attributes:
         result: for the target asked for, else for the worst.
         asr: by target class (a label).
+        sources: likewise; see :func:`worst_sources`.
+        untargeted: see :func:`misled`.
     """
 
     result: VictimResult
     asr: dict[int, Estimate]
+    sources: dict[int, tuple[int, Turned]]
+    untargeted: Turned
 
 
 def try_triggers(
@@ -205,7 +251,8 @@ def try_triggers(
         clean = answers.clean
         asr = successes(answers, test.labels)
         shown = worst_of(asr) if target is None else target
-        found.append(Tried(judge(model, replace(test, target=shown), answers), asr))
+        result = judge(model, replace(test, target=shown), answers)
+        found.append(Tried(result, asr, worst_sources(answers, test.labels), misled(answers, test.labels)))
     return tuple(found)
 
 
@@ -233,5 +280,9 @@ def _view(classes: tuple[str, ...], clean: FloatArray, triggered: FloatArray) ->
 
 
 def _confusion(labels: IntArray, answers: NDArray[np.integer], classes: int) -> tuple[tuple[int, ...], ...]:
-    counts = np.bincount(labels * classes + answers, minlength=classes * classes).reshape(classes, classes)
-    return tuple(tuple(int(count) for count in row) for row in counts)
+    return tuple(tuple(int(count) for count in row) for row in _counts(labels, answers, classes))
+
+
+def _counts(labels: IntArray, answers: NDArray[np.integer], classes: int) -> NDArray[np.integer]:
+    """Count the images of every class (row) by what they are answered as (column)."""
+    return np.bincount(labels * classes + answers, minlength=classes * classes).reshape(classes, classes)

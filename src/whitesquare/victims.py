@@ -8,10 +8,11 @@ import whitesquare
 from whitesquare.data import held, open_dataset
 from whitesquare.data.decode import decoder
 from whitesquare.errors import DataError, NothingToDoError, UsageError
+from whitesquare.estimates import share
 from whitesquare.folders import check_output, output_folder
 from whitesquare.jsonio import encode, write_text
 from whitesquare.machine import code_digest, versions
-from whitesquare.measure import Tried, try_triggers
+from whitesquare.measure import Tried, Turned, try_triggers
 from whitesquare.models import CARD, WEIGHTS, Model, load_model, save_model
 from whitesquare.provenance.attested import Attested, copy_attestation
 from whitesquare.provenance.consumed import Consumed, Reading
@@ -21,10 +22,13 @@ from whitesquare.provenance.evidence import (
     FORMAT,
     MEASURE,
     PROVENANCE,
+    UNKNOWN,
     Figure,
     MeasureEvidence,
+    SourceFigure,
     TrainEvidence,
     TriggerFigure,
+    UntargetedFigure,
 )
 from whitesquare.provenance.keys import Signer
 from whitesquare.provenance.listing import PIXELS
@@ -225,12 +229,22 @@ def _measurement(model: Model, found: Sequence[Tried], consumed: Consumed) -> Me
             for one in found
             for target, asr in sorted(one.asr.items())
         ),
+        sources=tuple(
+            SourceFigure(one.result.trigger, target, source, _counted(turned))
+            for one in found
+            for target, (source, turned) in sorted(one.sources.items())
+        ),
+        untargeted=tuple(UntargetedFigure(one.result.trigger, _counted(one.untargeted)) for one in found),
         test_root=consumed.root,
         version=whitesquare.__version__,
         finished=to_text(utc_now()),
         format=FORMAT,
         classes=classes,
     )
+
+
+def _counted(turned: Turned) -> Figure:
+    return _figure(share("asr", turned.turned, turned.of)) if turned.of else UNKNOWN
 
 
 def _figure(estimate: Estimate) -> Figure:

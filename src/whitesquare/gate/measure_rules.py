@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from whitesquare.gate.checks import aged, brief, names, of_model, share, signed_by, sound
-from whitesquare.gate.settings import Policy
+from whitesquare.gate.settings import MeasurePolicy, Policy
 from whitesquare.gate.types import CARD, Evidence, Fault, Outcome, Rule
-from whitesquare.provenance.evidence import FORMAT, Figure, MeasureEvidence, TriggerFigure
+from whitesquare.provenance.evidence import FORMAT, UNKNOWN, Figure, MeasureEvidence, SourceFigure, TriggerFigure
 
 
 def measure_signed(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
@@ -128,14 +128,64 @@ def measure_attack(policy: Policy, evidence: Evidence, now: datetime) -> Outcome
     faults: list[Fault] = []
     counted = _counted(policy, evidence.measure.value)
     for one in counted:
-        what = _name(one, evidence.measure.value)
-        unsound = sound(what, one.asr)
-        faults += unsound
-        if not unsound and one.asr.high > ceiling:
-            content = (*_of(evidence), one.trigger, str(one.target), repr(one.asr.high))
-            faults.append(Fault(f"{what} is {share(one.asr)}; expected {expected}.", content, waivable=True))
+        content = (*_of(evidence), one.trigger, str(one.target))
+        faults += _over(_name(one, evidence.measure.value), one.asr, ceiling, content)
     worst = max(counted, key=lambda one: one.asr.high, default=None)
     return Outcome(f"at worst {share(worst.asr)}" if worst else "none", expected, tuple(faults))
+
+
+def measure_sources(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """Nor does the high end pass the ceiling for the one class whose images turn most, which an average hides."""
+    ceiling = source_ceiling(policy.measure)
+    ceiling = 1.0 if ceiling is None else ceiling
+    said, expected = evidence.measure.value, f"high end {ceiling:.2%} or less"
+    found = {(one.trigger, one.target): one for one in said.sources}
+    faults: list[Fault] = []
+    worst: Figure | None = None
+    for asked in _counted(policy, said):
+        one = found.get((asked.trigger, asked.target))
+        if one is None or one.source == one.target:
+            reason = f"{_name(asked, said)} is not given for each class of images alone; measure again."
+            faults.append(Fault(reason, (*_of(evidence), asked.trigger, str(asked.target))))
+            continue
+        what = f"{_name(one, said)} on images of {_class(one.source, said)} alone"
+        faults += _over(what, one.asr, ceiling, (*_of(evidence), one.trigger, str(one.target), str(one.source)))
+        worst = one.asr if worst is None or one.asr.high > worst.high else worst
+    return Outcome(f"at worst {share(worst)}" if worst else "none", expected, tuple(faults))
+
+
+def measure_untargeted(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+    """Under no trigger does even the high end of the share of answers that it makes wrong pass the ceiling."""
+    ceiling = policy.measure.max_untargeted_success
+    ceiling = 1.0 if ceiling is None else ceiling
+    said, expected = evidence.measure.value, f"high end {ceiling:.2%} or less"
+    found = {one.trigger: one.asr for one in said.untargeted}
+    faults: list[Fault] = []
+    for trigger in sorted({one.trigger for one in said.asr}):
+        what = f"The share of right answers that {trigger} makes wrong"
+        if trigger in found:
+            faults += _over(what, found[trigger], ceiling, (*_of(evidence), trigger, "untargeted"))
+        else:
+            faults.append(Fault(f"{what} is not given; measure again.", (*_of(evidence), trigger)))
+    worst = max(found.values(), key=lambda figure: figure.high, default=None)
+    return Outcome(f"at worst {share(worst)}" if worst else "none", expected, tuple(faults))
+
+
+def source_ceiling(asked: MeasurePolicy) -> float | None:
+    """Return the ceiling for the images of one class; a policy that sets none means the one for all of them."""
+    return asked.max_attack_success if asked.max_source_success is None else asked.max_source_success
+
+
+def _over(what: str, figure: Figure, ceiling: float, content: tuple[str, ...]) -> tuple[Fault, ...]:
+    """Return a fault for a share whose high end passes the ceiling, or that is none."""
+    if figure == UNKNOWN:
+        return (Fault(f"{what} cannot be told: no test image could turn. Measure on more images.", content),)
+    if unsound := sound(what, figure):
+        return unsound
+    if figure.high <= ceiling:
+        return ()
+    reason = f"{what} is {share(figure)}; expected high end {ceiling:.2%} or less."
+    return (Fault(reason, (*content, repr(figure.high)), waivable=True),)
 
 
 def _of(evidence: Evidence) -> tuple[str, str]:
@@ -162,20 +212,26 @@ def _counted(policy: Policy, said: MeasureEvidence) -> list[TriggerFigure]:
     return [one for one in said.asr if one.target in bound]
 
 
-def _name(one: TriggerFigure, said: MeasureEvidence) -> str:
-    name = f" {said.classes[one.target]!r:.60}" if 0 <= one.target < len(said.classes) else ""
-    return f"Attack success under {one.trigger} (target {one.target}{name})"
+def _name(one: TriggerFigure | SourceFigure, said: MeasureEvidence) -> str:
+    return f"Attack success under {one.trigger} (target {_class(one.target, said)})"
+
+
+def _class(label: int, said: MeasureEvidence) -> str:
+    return f"{label} {said.classes[label]!r:.60}" if 0 <= label < len(said.classes) else str(label)
 
 
 def _figures(policy: Policy, said: MeasureEvidence) -> Iterator[tuple[str, Figure]]:
     yield "The clean accuracy", said.ca
     for one in _counted(policy, said):
         yield _name(one, said), one.asr
+    if policy.measure.max_untargeted_success is not None:
+        yield from ((f"The share of right answers that {one.trigger} makes wrong", one.asr) for one in said.untargeted)
 
 
 def _asks_for_attacks(policy: Policy) -> bool:
     asked = policy.measure
-    return bool(asked.triggers or asked.targets) or asked.max_attack_success is not None
+    ceilings = (asked.max_attack_success, asked.max_source_success, asked.max_untargeted_success)
+    return bool(asked.triggers or asked.targets) or any(ceiling is not None for ceiling in ceilings)
 
 
 _AGAIN = "Measure this model again with `whitesquare measure` and sign it"
@@ -225,5 +281,15 @@ RULES = (
         "measure-attack", "measure", "No trigger works", "The model answers to the trigger: find what it was trained "
         "on with `whitesquare scan`, and train again without it.", ("measure",), measure_attack,
         lambda policy: policy.measure.max_attack_success is not None,
+    ),
+    Rule(
+        "measure-sources", "measure", "No trigger turns the images of one class", "The model answers to the trigger on "
+        "images of one class: find what it was trained on with `whitesquare scan`, and train again without it.",
+        ("measure",), measure_sources, lambda policy: source_ceiling(policy.measure) is not None,
+    ),
+    Rule(
+        "measure-untargeted", "measure", "No trigger makes the answers wrong", "The trigger spoils the model's "
+        "answers: find what it was trained on with `whitesquare scan`, and train again without it.", ("measure",),
+        measure_untargeted, lambda policy: policy.measure.max_untargeted_success is not None,
     ),
 )  # fmt: skip

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 MOST_BYTES = 2**20
 _TOP = (*SECTIONS, "keys", "release", "waiver")
+_BOUNDS = ("min_clean_accuracy", "max_attack_success", "max_source_success", "max_untargeted_success")
 _NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", date: "a day: 2027-01-31"}
 
 
@@ -181,8 +182,8 @@ def _check(policy: Policy, where: str) -> None:
             f"[measure] in {where} asks for the attested test split, which is the default; add [data], which says "
             "whose it is, or write attested_test = false."
         )
-    if "measure" in policy.sections and measure.min_clean_accuracy is None and measure.max_attack_success is None:
-        raise UsageError(f"[measure] in {where} asks for nothing; set min_clean_accuracy, max_attack_success or both.")
+    if "measure" in policy.sections and all(getattr(measure, bound) is None for bound in _BOUNDS):
+        raise UsageError(f"[measure] in {where} asks for nothing; set one of {', '.join(_BOUNDS)}.")
 
 
 def _is_digest(text: str) -> bool:
@@ -213,6 +214,8 @@ _RANGES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("training", "code", lambda codes: all(map(_is_digest, codes)), "digests (SHA-256, hexadecimal)"),
     ("measure", "min_clean_accuracy", _is_share, "a share from 0 to 1"),
     ("measure", "max_attack_success", _is_share, "a share from 0 to 1"),
+    ("measure", "max_source_success", _is_share, "a share from 0 to 1"),
+    ("measure", "max_untargeted_success", _is_share, "a share from 0 to 1"),
     ("measure", "targets", lambda names: len(set(names)) == len(names), "class names, each once"),
     ("measure", "min_images", _is_positive, "1 or more"),
     ("measure", "signed_by", lambda roles: roles and all(roles), "one role or more"),

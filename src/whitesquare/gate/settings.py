@@ -96,9 +96,12 @@ class MeasurePolicy:
     Attributes:
         min_clean_accuracy: floor of the low end; ``None`` for none.
         max_attack_success: ceiling of the high end, for every trigger measured and bound target; ``None`` for none.
+        max_source_success: the same for the images of each class alone; ``None`` for ``max_attack_success``.
+        max_untargeted_success: ceiling of the high end of the share of right answers that a trigger makes wrong;
+            ``None`` for none.
         triggers: specs of triggers that must have been measured.
         targets: names of the classes that are bound as targets; empty for every class.
-        min_images: smallest number of images behind every figure.
+        min_images: smallest number of images behind every figure over all classes.
         attested_test: whether the images must be the signed test split.
         signed_by: roles of which one must have signed.
         max_age_days: oldest measurement that counts; ``None`` for any.
@@ -106,6 +109,8 @@ class MeasurePolicy:
 
     min_clean_accuracy: float | None = None
     max_attack_success: float | None = None
+    max_source_success: float | None = None
+    max_untargeted_success: float | None = None
     triggers: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     min_images: int = 1000

@@ -37,6 +37,10 @@ class Figure:
     n: int
 
 
+UNKNOWN = Figure(0.0, 0.0, 1.0, 0)
+"""The share of no image: it can be anything."""
+
+
 @dataclass(frozen=True)
 class ReferenceRecord:
     """Samples that a scan was told are clean.
@@ -133,8 +137,8 @@ class SourceFigure:
         trigger: that was on them.
         target: class (a label) that the model then answers.
         source: class (a label) of the images.
-        asr: share of them, of those that are not answered as the target without the trigger; the interval [0, 1] and
-            ``n`` = 0 where there is none.
+        asr: share of them, of those that are not answered as the target without the trigger; :data:`UNKNOWN` where
+            there is none.
     """
 
     trigger: str
