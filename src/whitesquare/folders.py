@@ -15,10 +15,14 @@ from whitesquare.jsonio import write_text
 MARKER = "whitesquare.json"
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, only: str | None = None) -> None:
     """Refuse a place where an output folder must not be written; called before any work starts.
 
     A folder may be replaced only if it is empty, or if whitesquare wrote it and nothing was added to it since.
+
+    Args:
+        path: the place.
+        only: the kind of folder that may be replaced; ``None`` for any that whitesquare wrote.
 
     Raises:
         UsageError: naming what stands in the way.
@@ -37,6 +41,11 @@ def check_output(path: Path) -> None:
         raise UsageError(
             f"The output folder {path} exists and was not written by whitesquare (it holds no {MARKER}); "
             "name another, or remove it."
+        )
+    if only is not None and (found := folder_kind(place)) != only:
+        raise UsageError(
+            f"The output folder {path} is of the kind {found!r}, and only one of the kind {only!r} is replaced; name "
+            "another folder, or move that one away."
         )
     if added := present - {MARKER} - set(_own_names(place)):
         raise UsageError(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -151,11 +152,47 @@ def test_without_a_model_no_verdict_is_signed(run: Path, policy_file: Path) -> N
 def test_a_locked_key_is_opened_with_the_password_of_the_environment(
     run: Path, policy_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generate(tmp_path / "locked", "ed25519", "secret")
+    generate(tmp_path / "locked", "ed25519", "secret", {"role": "gate"})
+    policy_file.with_name("keys").unlink()
+    shutil.copytree(keyring() / "trusted", tmp_path / "keys")
+    for suffix in (".pub", ".toml"):
+        shutil.copy(tmp_path / f"locked{suffix}", tmp_path / "keys")
     monkeypatch.setenv("WHITESQUARE_KEY_PASSWORD", "wrong")
     assert gate(run, policy_file, "--key", tmp_path / "locked.pem").exit_code == 2
     monkeypatch.setenv("WHITESQUARE_KEY_PASSWORD", "secret")
     assert gate(run, policy_file, "--key", tmp_path / "locked.pem").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("dave", "The key 'dave' is trusted, but of the role 'trainer'"),
+        ("alice", "The key 'alice' is trusted, but of the role 'data'"),
+        ("mallory", "is none of the 5 trusted ones"),
+    ],
+)
+def test_a_key_that_is_not_the_gate_s_signs_no_verdict(
+    run: Path, policy_file: Path, tmp_path: Path, name: str, told: str
+) -> None:
+    """A release would refuse it, days later and in another job."""
+    found = gate(run, policy_file, "--key", keyring() / f"{name}.pem", "-o", f"vsa={tmp_path / 'vsa.json'}")
+    assert found.exit_code == 2
+    said = " ".join(found.stderr.split())
+    assert told in said
+    assert "sign with a key that is trusted in the role gate" in said
+    assert "PASSED" not in found.stdout
+    assert not (tmp_path / "vsa.json").exists()
+    assert not (run / VSA).exists()
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_key_of_the_gate_that_has_expired_signs_no_verdict(run: Path, policy_file: Path, tmp_path: Path) -> None:
+    keys = shutil.copytree(keyring() / "trusted", tmp_path / "other")
+    (keys / "gate.toml").write_text('role = "gate"\nnot_after = "2020-01-01T00:00:00Z"\n')
+    found = gate(run, policy_file, "--trust", keys, "--key", keyring() / "gate.pem")
+    assert found.exit_code == 2
+    assert "'gate' is trusted, but one which expired at 2020-01-01" in " ".join(found.stderr.split())
+    assert not (run / VSA).exists()
 
 
 def test_gate_then_release(run: Path, policy_file: Path, tmp_path: Path) -> None:

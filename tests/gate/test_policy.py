@@ -114,6 +114,14 @@ REFUSED = {
     "a waiver with an empty reason": (BASE + WAIVER.format("ab" * 32).replace("a watermark", "  "), "no reason"),
     "a waiver without expiry": (BASE + WAIVER.format("ab" * 32).replace("expires = 2027-01-31", ""), "'expires'"),
     "a waiver for ever": (BASE + WAIVER.format("ab" * 32).replace("2027-01-31", '"never"'), "a day"),
+    "a waiver to the hour": (
+        BASE + WAIVER.format("ab" * 32).replace("2027-01-31", "2027-01-31T12:00:00Z"),
+        "expires is '2027-01-31 12:00:00+00:00'; expected a day without a time of day: expires = 2027-01-31.",
+    ),
+    "a waiver to the local hour": (
+        BASE + WAIVER.format("ab" * 32).replace("2027-01-31", "2027-01-31T00:00:00"),
+        "expires is '2027-01-31 00:00:00'; expected a day without",
+    ),
     "a waiver by nobody": (BASE + WAIVER.format("ab" * 32).replace("Ada", ""), "nobody who answers"),
     "a waiver of everything": (BASE + WAIVER.format("*"), "no fingerprint"),
     "a waiver twice": (BASE + WAIVER.format("ab" * 32) * 2, "keep one"),

@@ -1,5 +1,7 @@
 """What an attacker with the run folder would try between the verdict and the release, and after it."""
 
+import os
+import resource
 import shutil
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,6 +12,7 @@ import pytest
 
 from whitesquare.errors import DataError, NothingToDoError, UsageError, VerificationError
 from whitesquare.gate import collect as collecting
+from whitesquare.gate import release as releasing
 from whitesquare.gate.collect import collect
 from whitesquare.gate.expiry import expiry
 from whitesquare.gate.memory import Decision, accept, memory_file, record
@@ -201,6 +204,41 @@ def test_a_verdict_of_a_version_that_did_not_say_when_it_ends(run: Path, state: 
     del predicate["https://whitesquare.dev/gate/v1"]["expires"]
     resigned(run, predicate)
     refused(run, state, "does not say until when it holds.* run `whitesquare gate` again")
+
+
+@pytest.mark.parametrize("name", [MODEL, MANIFEST, SCAN])
+def test_a_file_larger_than_the_disk_is_not_copied(run: Path, state: StateFile, name: str) -> None:
+    """Exchanged for a large one after the verdict: the release refuses it before a byte of it is written."""
+    gated(run)
+    os.truncate(run / name, 2**26)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, limits[1]))
+    try:
+        refused(run, state, f"{name} changed since the verdict")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_file_that_changes_between_check_and_copy(
+    run: Path, state: StateFile, monkeypatch: pytest.MonkeyPatch, grows: bool
+) -> None:
+    """What is released is what was hashed as it was written; of a file that grows, no more than that."""
+    gated(run)
+    good, path, hashing = (run / MODEL).read_bytes(), run / MODEL, releasing._hash
+
+    def then_change(reader: Any, *arguments: Any) -> str:
+        found = hashing(reader, *arguments)
+        if Path(reader.name) == path:
+            path.write_bytes(good + b"more" if grows else b"x" * len(good))
+        return found
+
+    monkeypatch.setattr(releasing, "_hash", then_change)
+    if grows:
+        assert MODEL in let_go(run, state)
+        assert (run.parent / "released" / MODEL).read_bytes() == good
+    else:
+        refused(run, state, f"{MODEL} changed since the verdict")
 
 
 def test_a_verdict_that_names_more_files_than_the_rules_vouch_for(tmp_path: Path, state: StateFile) -> None:

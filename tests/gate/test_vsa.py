@@ -289,3 +289,16 @@ def test_a_folder_of_somebody_else_is_left_alone(run: Path, tmp_path: Path) -> N
     with pytest.raises(UsageError, match="was not written by whitesquare"):
         let_go(gated(run), tmp_path / "theirs", policy(FULL))
     assert (tmp_path / "theirs" / "file").read_text() == "x"
+
+
+@pytest.mark.parametrize("kind", ["model", "run", "attestation", None])
+def test_a_folder_of_ours_that_is_no_release_is_left_alone(run: Path, tmp_path: Path, kind: str | None) -> None:
+    """A training run took hours; a release that is told the wrong folder does not take its place."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / MODEL).write_text("x")
+    (theirs / "whitesquare.json").write_text(json.dumps({"kind": kind, "names": [MODEL]}))
+    with pytest.raises(UsageError, match=f"is of the kind {kind!r}, and only one of the kind 'release' is replaced"):
+        let_go(gated(run), theirs)
+    assert (theirs / MODEL).read_text() == "x"
+    assert {path.name for path in theirs.iterdir()} == {MODEL, "whitesquare.json"}

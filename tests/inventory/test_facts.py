@@ -9,8 +9,10 @@ import pytest
 from tests.core_install import run_core
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
 from whitesquare.inventory.facts import read_facts
+from whitesquare.provenance.dsse import encode_bundle, read_envelope, sign
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN
 from whitesquare.provenance.keys import load_signer, load_trusted
+from whitesquare.provenance.signatures import ANY_ROLE, parse_signatures
 from whitesquare.provenance.statements import (
     PROVENANCE_TYPE,
     TEST_RESULT_TYPE,
@@ -71,6 +73,26 @@ def test_with_keys_every_signature_is_checked(place: Place, made: tuple[Place, P
     path.write_bytes(path.read_bytes().replace(b'"sig": "', b'"sig": "AAAA'))
     with pytest.raises(VerificationError, match="is wrong"):
         read_facts(place.folder, load_trusted(place.keys), NOW)
+
+
+@pytest.mark.parametrize("name", ["trainer", "scanner"])
+def test_data_signed_in_a_role_that_does_not_speak_for_data_are_not_verified(place: Place, name: str) -> None:
+    bundle = place.folder / BUNDLE
+    payload = read_envelope(bundle.read_bytes(), "it").payload
+    signer = load_signer(str(place.keys.parent / "private" / f"{name}.pem"), str)
+    bundle.write_text(encode_bundle(sign(payload, [signer])))
+    done = run_core("inventory", place.folder, "--trust", place.keys)
+    assert done.returncode == 1
+    assert f"is signed by the key '{name}' of the role '{name}'" in " ".join(done.stderr.split())
+    trusted = load_trusted(place.keys)
+    assert read_facts(place.folder, trusted, NOW, ANY_ROLE).data_signers[0].name == name
+    assert read_facts(place.folder, trusted, NOW, parse_signatures(f"{name}=1")).data_signers[0].name == name
+
+
+def test_whose_signatures_count_is_asked_of_keys(place: Place) -> None:
+    assert run_core("inventory", place.folder, "--threshold", "2").returncode == 2
+    assert run_core("inventory", place.folder, "--threshold", "2", "--trust", place.keys).returncode == 1
+    assert run_core("inventory", place.folder, "--signatures", "data=1", "--trust", place.keys).returncode == 0
 
 
 @pytest.mark.parametrize(("name", "said"), [(BUNDLE, "attest"), (MANIFEST, MANIFEST), (PROVENANCE, "--attested"),

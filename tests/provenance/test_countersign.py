@@ -14,7 +14,7 @@ from whitesquare.provenance.dataset import read_dataset
 from whitesquare.provenance.dsse import encode_envelope, read_envelope, sign
 from whitesquare.provenance.keys import generate, load_signer, load_trusted
 from whitesquare.provenance.locks import folder_lock
-from whitesquare.provenance.signatures import Signatures
+from whitesquare.provenance.signatures import ANY_ROLE, Signatures
 from whitesquare.provenance.times import utc_now
 from whitesquare.provenance.types import ENVELOPE
 
@@ -23,7 +23,9 @@ from .signed import Signed, make_signed, nobody, run
 
 @pytest.fixture
 def case(tmp_path) -> Signed:
-    return make_signed(tmp_path, 8)
+    made = make_signed(tmp_path, 8)
+    made.trusts("bob")
+    return made
 
 
 def envelope_of(case: Signed) -> Path:
@@ -210,5 +212,40 @@ def test_a_signature_that_was_there_and_does_not_hold_is_not_joined(case) -> Non
     envelope = read_envelope(envelope_of(case).read_bytes(), "it")
     eve = load_signer(str(case.folder / "private" / "eve.pem"), nobody)
     envelope_of(case).write_text(encode_envelope(sign(envelope.payload, [case.signer("alice"), eve])))
-    with pytest.raises(VerificationError, match="none of the 1 trusted ones"):
+    with pytest.raises(VerificationError, match="none of the 2 trusted ones"):
         countersign(envelope_of(case), case.signer("bob"), load_trusted(case.trust))
+
+
+@pytest.mark.parametrize("changed", ["role", "stranger", "expired", "no role"])
+def test_a_key_whose_signature_would_spoil_the_file_signs_nothing(case, changed: str) -> None:
+    """Roles and times count as the trust folder has them: a signature that does not hold makes the file worthless."""
+    about, told = {
+        "role": ('role = "trainer"', "'bob' is trusted, but of the role 'trainer'"),
+        "stranger": (None, "is none of the 1 trusted ones"),
+        "expired": ('role = "review"\nnot_after = "2020-01-01T00:00:00Z"', "'bob' is trusted, but one which expired"),
+        "no role": ("", "'bob' is trusted, but of no role"),
+    }[changed]
+    if about is None:
+        (case.trust / "bob.pub").unlink()
+    else:
+        (case.trust / "bob.toml").write_text(about)
+    before = envelope_of(case).read_bytes()
+    done = run("countersign", case.bundle, "--key", case.folder / "private" / "bob.pem", "--trust", case.trust)
+    assert done.exit_code == 2
+    said = " ".join(done.stderr.split())
+    assert told in said
+    assert "sign with a key that is trusted in the role data or review" in said
+    assert envelope_of(case).read_bytes() == before
+    assert case.verify(bundle=envelope_of(case)).exit_code == 0
+
+
+def test_the_roles_that_were_asked_for_are_those_that_may_be_added(case) -> None:
+    """Who says which roles count is held to it, and a key of any role may join where every role counts."""
+    asked = Signatures(roles=("data", "auditor"))
+    (case.trust / "bob.toml").write_text('role = "auditor"')
+    with pytest.raises(UsageError, match="role data or review"):
+        countersign(case.bundle, case.signer("bob"), load_trusted(case.trust))
+    trusted = load_trusted(case.trust)
+    assert len(countersign(case.bundle, case.signer("bob"), trusted, asked=asked).signatures) == 2
+    case.trusts("eve")
+    assert len(countersign(case.bundle, case.signer("eve"), load_trusted(case.trust), asked=ANY_ROLE).signatures) == 3

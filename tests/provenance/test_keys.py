@@ -72,7 +72,7 @@ def test_a_file_that_leads_nowhere_or_is_none(key: Path) -> None:
     about.unlink()
     about.mkdir()
     with pytest.raises(UsageError, match="no plain file"):
-        load_trusted(key.parent)
+        load_trusted(key)
     about.rmdir()
     about.write_bytes(b"#" * 70_000)
     with pytest.raises(UsageError, match="has 70000 bytes"):
@@ -139,6 +139,40 @@ def test_a_private_key_in_the_trust_folder(key: Path, tmp_path: Path, name: str,
     shutil.copy(tmp_path / "own.pem", key.parent / name)
     with pytest.raises(UsageError, match=f"holds the private key {name}.*move {name} elsewhere"):
         load_trusted(key.parent)
+    assert load_trusted(key)[0].name == "alice"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "bob.pub", "carol.pem"])
+def test_a_private_key_behind_padding(key: Path, tmp_path: Path, name: str) -> None:
+    """Nobody reads so far, so no file there may be so long; one byte less is looked at whole."""
+    generate(tmp_path / "own", "ecdsa-p256", None)
+    secret, path = (tmp_path / "own.pem").read_bytes(), key.with_name(name)
+    path.write_bytes(b"\n" * (2**16 + 1 - len(secret)) + secret)
+    for place in (key.parent, path):
+        with pytest.raises(UsageError, match=f"{name} has 65537 bytes.*would go unseen.*move it elsewhere"):
+            load_trusted(place)
+    path.write_bytes(b"\n" * (2**16 - len(secret)) + secret)
+    with pytest.raises(UsageError, match=f"holds the private key {name}"):
+        load_trusted(key.parent)
+
+
+def test_a_public_key_with_something_behind_its_padding(key: Path) -> None:
+    key.write_bytes(key.read_bytes() + b"\n" * 2**16 + b"trust me")
+    for place in (key.parent, key):
+        with pytest.raises(UsageError, match="would go unseen"):
+            load_trusted(place)
+
+
+def test_a_folder_in_the_trust_folder(key: Path, tmp_path: Path) -> None:
+    """A private key could lie in it; a link to a folder is none the better."""
+    generate(tmp_path / "private" / "own", "ecdsa-p256", None)
+    (key.parent / "old").symlink_to(tmp_path / "private")
+    for _ in range(2):
+        with pytest.raises(UsageError, match=r"holds the folder old, in which .* move it elsewhere"):
+            load_trusted(key.parent)
+        if (key.parent / "old").is_symlink():
+            (key.parent / "old").unlink()
+            (key.parent / "old").mkdir()
     assert load_trusted(key)[0].name == "alice"
 
 

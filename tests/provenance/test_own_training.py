@@ -43,6 +43,14 @@ code = [%s]
 """
 
 
+NAMES: tuple[object, ...] = (
+    *([], ["../secret"], ["weights.bin"], ["model.json"], ["./model.safetensors"], "model.safetensors"),
+    *(["model.safetensors", "notes.txt"], ["model.safetensors", "model.safetensors"]),
+    *(["model.safetensors", "../model.json"], ["Model.safetensors", "model.json"]),
+)
+"""What no gate takes for the files of a model."""
+
+
 @pytest.fixture(autouse=True)
 def state(tmp_path, monkeypatch):
     """Whatever the gate remembers is forgotten with the test."""
@@ -105,6 +113,11 @@ def gate(case: Case, folder: Path, *codes: str, code: int = 0):
     policy = folder.parent / "policy.toml"
     policy.write_text(POLICY % ", ".join(f'"{one}"' for one in codes))
     return run("gate", folder, "--policy", policy, code=code).stdout
+
+
+def measured(folder: Path) -> None:
+    """Measure a model under one trigger on the test images that its own card names."""
+    run("measure", folder, "--trigger", "patch", "--target", 0)
 
 
 @pytest.mark.parametrize("fmt", ["png-folder", "npz", "idx"])
@@ -460,13 +473,13 @@ def test_what_cannot_be_signed(made, script, tmp_path):
         ({"recipe": {"layers": [1]}}, "The setting 'layers'"),
         ({"seed": 1.5}, "The seed is 1.5"),
         ({"epochs": 0}, "The number of epochs is 0"),
-        ({"models": ["../secret"]}, "is no name of a file"),
-        ({"models": []}, "No file of the model is named"),
+        *(({"models": names}, "no gate would accept it; expected a list with 'model.safetensors'") for names in NAMES),
     ):
         with pytest.raises(UsageError, match=said):
             sign(training, case, folder, **wrong)
+    (folder / "model.safetensors").rename(folder / "elsewhere")
     with pytest.raises(NothingToDoError, match="write the model before you sign"):
-        sign(training, case, folder, models=["weights.bin"])
+        sign(training, case, folder)
     with pytest.raises(UsageError, match="No file of code is named"):
         attested_training(case.data, case.bundle, trust=case.trust, code=[])
     with pytest.raises(UsageError, match="cannot be read"):
@@ -477,6 +490,16 @@ def test_what_cannot_be_signed(made, script, tmp_path):
     assert not (folder / MANIFEST).exists()
 
 
+@pytest.mark.parametrize("names", [(), ("model.json",), ("victim.json", "model.json"), ("victim.json",)])
+def test_whatever_names_are_signed_the_gate_accepts(made, script, tmp_path, names):
+    training = begin(made["npz"], script)
+    list(training.dataset("train"))
+    folder = model(tmp_path / "run")
+    (folder / "victim.json").write_text("{}")
+    evidence = sign(training, made["npz"], folder, models=[*names, "model.safetensors"])
+    assert "PASSED" in gate(made["npz"], folder, evidence.code)
+
+
 def test_the_example_runs_and_the_gate_passes_it(made, tmp_path, monkeypatch, capsys):
     case, folder = made["png-folder"], tmp_path / "run"
     arguments = (case.data, case.envelope, case.trust, case.key("trainer"), folder)
@@ -484,9 +507,10 @@ def test_the_example_runs_and_the_gate_passes_it(made, tmp_path, monkeypatch, ca
     runpy.run_path(str(ROOT / "examples" / "own_training.py"), run_name="__main__")
     assert "signed: 24 samples, each read 2 times or more" in capsys.readouterr().out
     assert "PASSED" in gate(case, folder)
+    measured(folder)
 
 
-def test_the_loop_in_the_documentation_runs(made, tmp_path):
+def test_the_loop_in_the_documentation_runs(made, tmp_path, monkeypatch):
     case = made["png-folder"]
     text = (ROOT / "docs" / "provenance.md").read_text()
     (code,) = re.findall(r"```python\n(.*?attested_training.*?)```", text, re.DOTALL)
@@ -497,3 +521,5 @@ def test_the_loop_in_the_documentation_runs(made, tmp_path):
     done = subprocess.run([sys.executable, "loop.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "PASSED" in gate(case, tmp_path / "run")
+    monkeypatch.chdir(tmp_path)  # the card names the data as the loop did
+    measured(tmp_path / "run")

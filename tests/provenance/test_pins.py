@@ -95,6 +95,7 @@ def test_the_library_pins_too(case) -> None:
 
 def test_a_statement_of_tomorrow_is_believed_nowhere(case) -> None:
     """The clock was set back, so what has expired would hold again; at every reader."""
+    case.trusts("bob")
     trusted, early = load_trusted(case.trust), utc_now() - 11 * DAY
     envelope = case.bundle.with_name(ENVELOPE)
     for read in (

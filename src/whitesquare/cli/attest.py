@@ -61,8 +61,8 @@ def attest(
 
 
 def _tell(made: "DatasetPredicate", data: str, signers: list["Signer"], output: Path) -> None:
-    from whitesquare.provenance.keys import PUBLIC
     from whitesquare.provenance.sidecar import ABOUT
+    from whitesquare.provenance.trust_folder import PUBLIC
     from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 
     samples = {split: found.size for split, found in made.splits.items()}

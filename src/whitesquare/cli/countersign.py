@@ -14,7 +14,7 @@ from whitesquare.cli.options import Roles, Threshold
 def countersign(
     bundle: Annotated[Path, typer.Argument(help="manifest.sigstore.json or manifest.dsse.json of an attestation.")],
     key: Annotated[str, typer.Option(help="Private key: a file, or URI#PUBLIC.pub.")],
-    trust: Annotated[Path, typer.Option(help="Folder with the public keys of those who may have signed before.")],
+    trust: Annotated[Path, typer.Option(help="Folder with the public keys of those who may sign, --key among them.")],
     data: Annotated[
         str | None, typer.Option(help="Data set: sign only if it is what the manifest lists, as `verify` compares it.")
     ] = None,

@@ -68,8 +68,8 @@ def gate(
 
         asked = load_policy(policy)
         trusted = trusted_keys(trust, asked)
-        signer = open_key(key) if key else None
         now = utc_now()
+        signer = _open_signer(key, trusted, now) if key else None
         evidence = collect(run, trusted, now)
         verdict = decide(asked, evidence, now)
         if signer is not None:
@@ -77,6 +77,20 @@ def gate(
             _sign(verdict, asked, evidence, signer, places or [run / VSA], memory_file(state), now)
         _emit(verdict, [one for one in outputs if one[0] != "vsa"])
         raise typer.Exit(PASS if verdict.result == PASSED else NOTHING if verdict.only_missing else FINDINGS)
+
+
+def _open_signer(key: str, trusted: "Sequence[TrustedKey]", now: "datetime") -> "Signer":
+    """Open the gate's key: now, and not at the release, a person learns that no verdict by it would count.
+
+    Raises:
+        UsageError: it cannot be opened, or is not trusted in the gate's role.
+    """
+    from whitesquare.gate.settings import GATE
+    from whitesquare.provenance.signatures import expect_signer
+
+    signer = open_key(key)
+    expect_signer(signer.keyid, trusted, (GATE,), now, "`whitesquare release` would refuse a verdict signed with it")
+    return signer
 
 
 def _sign(

@@ -8,6 +8,8 @@ import typer
 from whitesquare import terminal
 from whitesquare.cli.exits import Writers, check_outputs, emit, exit_codes, read_outputs
 from whitesquare.cli.keys import open_trust
+from whitesquare.cli.options import Roles, Threshold
+from whitesquare.errors import UsageError
 
 if TYPE_CHECKING:
     from whitesquare.inventory.facts import Facts
@@ -22,18 +24,23 @@ def inventory(
     trust: Annotated[
         Path | None, typer.Option(help="Folder of public keys; without it signatures are not verified.")
     ] = None,
+    threshold: Threshold = 1,
+    signatures: Roles = None,
 ) -> None:
     """List a data set and its model as a CycloneDX bill of materials and as Croissant metadata."""
     with exit_codes():
         from whitesquare.inventory.croissant import croissant
         from whitesquare.inventory.cyclonedx import cyclonedx
         from whitesquare.inventory.facts import read_facts
+        from whitesquare.provenance.signatures import parse_signatures
         from whitesquare.provenance.times import utc_now
 
         outputs = read_outputs(output, "table", "cyclonedx", "croissant")
         check_outputs(outputs)
-        now = utc_now()
-        facts = read_facts(folder, None if trust is None else open_trust(trust), now)
+        if trust is None and (signatures is not None or threshold > 1):
+            raise UsageError("--signatures and --threshold say whose signatures count; name the keys: --trust keys/")
+        now, asked = utc_now(), parse_signatures(signatures, threshold)
+        facts = read_facts(folder, None if trust is None else open_trust(trust), now, asked)
         writers: Writers = {
             "table": lambda: _show(facts),
             "cyclonedx": lambda: cyclonedx(facts, now),

@@ -28,9 +28,10 @@ def keygen(
 ) -> None:
     """Make a key pair: OUTPUT.pem to sign with, to be kept secret; OUTPUT.pub and OUTPUT.toml for those who verify."""
     with exit_codes():
-        from whitesquare.provenance.keys import PRIVATE, PUBLIC, generate
+        from whitesquare.provenance.keys import PRIVATE, generate
         from whitesquare.provenance.sidecar import ABOUT
         from whitesquare.provenance.times import parse_expiry, to_text, utc_now
+        from whitesquare.provenance.trust_folder import PUBLIC
 
         about = {"role": role}
         if expires:

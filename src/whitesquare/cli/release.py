@@ -14,7 +14,7 @@ from whitesquare.errors import UsageError
 
 def release(
     run: Annotated[Path, typer.Argument(help="Folder of a model that `whitesquare gate --key` has looked at.")],
-    to: Annotated[Path, typer.Option(help="Folder to write; must be new, empty or our own.")],
+    to: Annotated[Path, typer.Option(help="Folder to write; must be new, empty, or an earlier release.")],
     policy: PolicyFile = None,
     trust: TrustedKeys = None,
     state: Decisions = None,

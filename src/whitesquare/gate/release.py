@@ -4,10 +4,12 @@ A verdict is of one moment; keys, waivers and scans end. So the copy itself is j
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from whitesquare.errors import UsageError, VerificationError
 from whitesquare.folders import check_output, output_folder
@@ -26,6 +28,7 @@ from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 
 NAMES = (MODEL, *OTHERS, MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN, MEASURE, VSA)
 """All that a release may hold."""
+KIND = "release"
 _CHUNK = 2**20
 
 
@@ -44,7 +47,8 @@ def release(
 
     Args:
         run: folder of a trained model that a gate has looked at.
-        to: the release folder; see :func:`whitesquare.folders.check_output`.
+        to: the release folder; of folders that are there, only an earlier release is replaced, see
+            :func:`whitesquare.folders.check_output`.
         policy: the one that must have been passed.
         trusted: the keys that the gate must have trusted; one in the role ``gate`` must have signed the verdict.
         now: the time.
@@ -59,11 +63,11 @@ def release(
     """
     if to.resolve().is_relative_to(run.resolve()):
         raise UsageError(f"The release folder {to} is the run folder {run}, or lies in it; name another folder.")
-    check_output(to)
+    check_output(to, KIND)
     state = state or memory_file()
     summary = read_vsa(run / VSA, trusted, now)
     _check(summary, policy, trusted, now)
-    with output_folder(to, "release", NAMES) as part:
+    with output_folder(to, KIND, NAMES) as part:
         for name, sha256 in summary.files.items():
             _copy(run / name, part / name, sha256)
         _decide_again(part, summary, policy, trusted, now, state)
@@ -119,16 +123,33 @@ def _check(summary: Summary, policy: Policy, trusted: Sequence[TrustedKey], now:
 
 
 def _copy(source: Path, target: Path, sha256: str) -> None:
-    """Copy a file and hash the bytes that are written, so that nothing can change between check and copy."""
+    """Copy a file that is the one of the verdict, and hash the bytes that are written, too.
+
+    Nothing is written of another file, which may be larger than the disk; nor, of one that grows meanwhile, more than
+    was there at first. The second digest is of what was written, so that nothing can change between check and copy.
+    """
     if not source.is_file():
         raise VerificationError(f"Nothing was released: {source.name}, which the verdict rests on, is gone.")
-    digest = hashlib.sha256()
-    with source.open("rb") as reader, target.open("xb") as writer:
-        while chunk := reader.read(_CHUNK):
-            digest.update(chunk)
-            writer.write(chunk)
-    if digest.hexdigest() != sha256:
+    with source.open("rb") as reader:
+        size = os.fstat(reader.fileno()).st_size
+        found = _hash(reader, size)
+        if found == sha256:
+            with target.open("xb") as writer:
+                found = _hash(reader, size, writer)
+    if found != sha256:
         raise VerificationError(
-            f"Nothing was released: {source.name} changed since the verdict (found {brief(digest.hexdigest())}, "
-            f"expected {brief(sha256)}); run `whitesquare gate` again."
+            f"Nothing was released: {source.name} changed since the verdict (found {brief(found)}, expected "
+            f"{brief(sha256)}); run `whitesquare gate` again."
         )
+
+
+def _hash(reader: BinaryIO, size: int, writer: BinaryIO | None = None) -> str:
+    """Digest the first ``size`` bytes of a file, and write them if there is somewhere to write them to."""
+    digest = hashlib.sha256()
+    reader.seek(0)
+    while size > 0 and (chunk := reader.read(min(_CHUNK, size))):
+        size -= len(chunk)
+        digest.update(chunk)
+        if writer is not None:
+            writer.write(chunk)
+    return digest.hexdigest()

@@ -13,6 +13,7 @@ from whitesquare.provenance.dsse import read_envelope
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, MeasureEvidence, ScanEvidence, TrainEvidence
 from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.predicates import measure_evidence, scan_evidence, train_evidence
+from whitesquare.provenance.signatures import BY_DEFAULT, Signatures
 from whitesquare.provenance.statements import (
     PROVENANCE_TYPE,
     TEST_RESULT_TYPE,
@@ -109,22 +110,28 @@ class _Reader:
             )
 
 
-def read_facts(folder: Path, trusted: Sequence[TrustedKey] | None, now: datetime) -> Facts:
+def read_facts(
+    folder: Path, trusted: Sequence[TrustedKey] | None, now: datetime, asked: Signatures = BY_DEFAULT
+) -> Facts:
     """Read the folder that ``attest`` or ``train --attested`` wrote.
 
     Args:
         folder: where the evidence lies.
         trusted: the keys that may sign; ``None`` reads the statements unverified.
         now: the time at which the keys must be valid.
+        asked: how many of them, of which roles, must have signed the data set.
 
     Raises:
         NothingToDoError: there is no signed manifest, or a file that a statement is about is missing.
-        VerificationError: a signature is wrong, or a statement is about other files than those beside it.
+        VerificationError: a signature is wrong, the data set is not signed as asked, or a statement is about other
+            files than those beside it.
     """
     reader = _Reader(folder, trusted, now)
     signed = reader.read(BUNDLE, DATASET_TYPES)
     if signed is None:
         raise NothingToDoError(f"There is no {BUNDLE} in {folder}; name a folder of `whitesquare attest` or `train`.")
+    if trusted is not None:
+        asked.check(signed.signers, str(folder / BUNDLE))
     try:
         dataset = dataset_predicate(signed.kind, signed.predicate, str(folder / BUNDLE))
     except DataError as error:

@@ -13,7 +13,7 @@ from whitesquare.provenance.dataset import SignedDataset, check_dataset, check_m
 from whitesquare.provenance.dsse import Envelope, encode_envelope, read_envelope, sign, verify
 from whitesquare.provenance.keys import Signer, TrustedKey
 from whitesquare.provenance.locks import folder_lock
-from whitesquare.provenance.signatures import BY_DEFAULT, Signatures, role_of
+from whitesquare.provenance.signatures import BY_DEFAULT, Signatures, expect_signer
 from whitesquare.provenance.statements import read_small
 from whitesquare.provenance.times import utc_now
 from whitesquare.provenance.types import ENVELOPE, Progress, silent
@@ -38,7 +38,7 @@ def countersign(
     Args:
         bundle: the bundle or the envelope; the manifest lies beside it, too.
         signer: whoever signs.
-        trusted: the keys that may have signed before.
+        trusted: the keys that may sign; that of ``signer`` is one of them, or the file would verify nowhere.
         now: the time; default: now.
         asked: how many keys of which roles must have signed before.
         data: ``mnist``, a folder or an .npz file: it must be what the manifest lists. ``None`` looks at no data.
@@ -48,7 +48,7 @@ def countersign(
         The envelope with all signatures, as it was written.
 
     Raises:
-        UsageError: the key has signed before, or is trusted in a role that does not count; or there is no ``data``.
+        UsageError: the key has signed before, or is not trusted now, in a role that counts; or there is no ``data``.
         NothingToDoError: bundle, envelope or manifest is missing.
         VerificationError: one of them cannot be trusted, they are not about the same, the data are others, or one of
             the files was exchanged meanwhile.
@@ -57,7 +57,7 @@ def countersign(
     now, path = now or utc_now(), bundle.with_name(ENVELOPE)
     if not path.is_file():
         raise NothingToDoError(f"There is no file {path}; the evidence is missing.")
-    _check_role(signer, trusted, asked)
+    expect_signer(signer.keyid, trusted, asked.roles, now, "with its signature the file would verify nowhere")
     with folder_lock(path.parent) as folder:
         content = read_small(path)
         signed = check_dataset(content, path, trusted, now, asked)
@@ -77,16 +77,6 @@ def countersign(
             )
         write_text(path, encode_envelope(both))
     return both
-
-
-def _check_role(signer: Signer, trusted: Sequence[TrustedKey], asked: Signatures) -> None:
-    """Refuse to add a signature for which everybody would refuse the file."""
-    own = next((key for key in trusted if key.keyid == signer.keyid), None)
-    if own is not None and asked.roles and own.role not in asked.roles:
-        raise UsageError(
-            f"The key {own.name!r} is trusted, but {role_of(own)}, and with its signature the file would verify "
-            f"nowhere; sign with a key of the role {' or '.join(asked.roles)}."
-        )
 
 
 def _check_bundle(bundle: Path, path: Path, envelope: Envelope, trusted: Sequence[TrustedKey], now: datetime) -> None:

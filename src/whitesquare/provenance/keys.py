@@ -29,16 +29,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from whitesquare.errors import UsageError, unknown_name
 from whitesquare.provenance.pkcs8 import private_pem
 from whitesquare.provenance.sidecar import ABOUT, about_text, read_about
+from whitesquare.provenance.trust_folder import PUBLIC, SECRET, key_bytes, trust_files
 
 KEY_TYPES = ("ecdsa-p256", "ed25519")
-PRIVATE, PUBLIC = ".pem", ".pub"
+PRIVATE = ".pem"
 ROLE = "data"
 """What a new key signs if nothing else is said."""
 
 _PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----\s[A-Za-z0-9+/=\s]+-----END PUBLIC KEY-----")
-_SECRET = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
-_MOST_BYTES = 2**16
-"""No key is larger, and no larger file is looked at."""
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of the group of P-256: with (r, s), (r, order - s) is a signature, too."""
 
@@ -206,15 +204,13 @@ def load_trusted(place: Path) -> tuple[TrustedKey, ...]:
     """Read the public keys of a folder, or of one file.
 
     Raises:
-        UsageError: there is none, a file of them cannot be used, or a private key lies in the folder.
+        UsageError: there is none, a file of them cannot be used, or something lies there that should not, see
+            :func:`.trust_folder.trust_files`.
     """
     if not place.exists():
         raise UsageError(f"There is no folder of trusted keys {place}; put the public keys ({PUBLIC}) into it.")
-    paths = [path for path in (sorted(place.iterdir()) if place.is_dir() else [place]) if path.is_file()]
-    for path in paths:
-        _refuse_private(path, place)
     found: dict[str, TrustedKey] = {}
-    for key in (load_public(path) for path in paths if _is_public(path)):
+    for key in (load_public(path) for path in trust_files(place) if _is_public(path)):
         if (other := found.setdefault(key.keyid, key)) is not key:
             raise UsageError(
                 f"{place} holds one key under two names, {other.name!r} and {key.name!r}, which would count as one "
@@ -243,8 +239,8 @@ def read_public(path: Path) -> PublicKey:
     """
     if not path.is_file():
         raise UsageError(f"There is no public key {path}; give the file that ends in {PUBLIC}.")
-    data = _head(path).strip()
-    if _SECRET.search(data):
+    data = key_bytes(path).strip()
+    if SECRET.search(data):
         raise UsageError(f"{path} holds a private key; give the public one, which ends in {PUBLIC}.")
     if not _PEM.fullmatch(data):
         raise UsageError(
@@ -264,24 +260,7 @@ def _on_p256(key: object) -> bool:
 
 
 def _is_public(path: Path) -> bool:
-    return path.suffix == PUBLIC or (path.suffix == PRIVATE and b"BEGIN PUBLIC KEY" in _head(path))
-
-
-def _refuse_private(path: Path, place: Path) -> None:
-    if not _SECRET.search(_head(path)):
-        return
-    if path == place:
-        raise UsageError(f"{path} holds a private key; trust the public one, which ends in {PUBLIC}.")
-    raise UsageError(
-        f"The folder of trusted keys {place} holds the private key {path.name}, and whoever can read that folder could "
-        f"sign with it; move {path.name} elsewhere, and leave the public keys ({PUBLIC}) and what is known of them "
-        f"({ABOUT}) there."
-    )
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_MOST_BYTES)
+    return path.suffix == PUBLIC or (path.suffix == PRIVATE and b"BEGIN PUBLIC KEY" in key_bytes(path))
 
 
 def _with_password(data: bytes, password: str, key: str) -> PrivateKeyTypes:

@@ -46,6 +46,8 @@ if TYPE_CHECKING:  # it needs NumPy
 
 MODEL_FILES = ("model.safetensors", "model.json")
 """What the gate takes for the model: the weights, and the card that says what its outputs mean."""
+_BESIDE = ("model.json", "victim.json")
+"""What a statement may be about beside the weights: the card, and the figures of a measurement."""
 
 
 class AttestedTraining:
@@ -145,7 +147,8 @@ class AttestedTraining:
             key: private key that signs: a file, a URI, or an open one.
             recipe: the settings of the training.
             seed: of the training.
-            models: names of the files in ``folder`` that the statement is about.
+            models: the files in ``folder`` that the statement is about, by the names under which the gate knows them:
+                ``model.safetensors``, and, if they are there, ``model.json`` and ``victim.json``.
             split: what was trained on.
             epochs: how often every sample must have been read, at least.
             allow_partial: sign although samples were read less often, or not at all; the statement says so, and the
@@ -162,6 +165,7 @@ class AttestedTraining:
                 changed meanwhile.
         """
         _check_settings(recipe, seed, epochs)
+        _check_names(models)
         consumed = self.consumed(split)
         for name in self._records:  # of every split: what was read of another one, too, may have been trained on
             self._check_refused(name)
@@ -172,8 +176,6 @@ class AttestedTraining:
             )
         place = Path(folder)
         subjects = [Subject(name, _digest(place, name)) for name in models]
-        if not subjects:
-            raise UsageError("No file of the model is named; give the names that the statement is about.")
         signer = _signer(key, password)
         evidence = self._evidence(consumed, dict(recipe), seed)
         copy_attestation(self.attested, place)
@@ -260,10 +262,20 @@ def _check_settings(recipe: Mapping[str, "Parameter"], seed: int, epochs: int) -
         raise UsageError(f"The number of epochs is {epochs!r:.60}; expected a whole number from 1 on.")
 
 
+def _check_names(models: Sequence[str]) -> None:
+    """Refuse what the gate would: a statement is about the weights, by their name, and what may lie beside them."""
+    weights = MODEL_FILES[0]
+    known = weights in models and set(models) <= {weights, *_BESIDE} and len(set(models)) == len(models)
+    if isinstance(models, str) or not known:
+        raise UsageError(
+            f"The statement would be about {models!r:.120}, and no gate would accept it; expected a list with "
+            f"{weights!r} and, beside it, some of {', '.join(map(repr, _BESIDE))}, each once: write the model under "
+            "these names."
+        )
+
+
 def _digest(folder: Path, name: str) -> str:
     path = folder / name
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise UsageError(f"{name!r} is no name of a file in {folder}; name the files of the model in their folder.")
     if not path.is_file():
         raise NothingToDoError(f"There is no file {path}; write the model before you sign, or name its files.")
     with path.open("rb") as file:

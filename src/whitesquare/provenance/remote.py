@@ -7,7 +7,8 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from whitesquare.errors import UsageError
-from whitesquare.provenance.keys import PUBLIC, AskPassword, PublicKey, TrustedKey, key_id, low_s, read_public
+from whitesquare.provenance.keys import AskPassword, PublicKey, TrustedKey, key_id, low_s, read_public
+from whitesquare.provenance.trust_folder import PUBLIC
 
 
 class RemoteSignature(Protocol):

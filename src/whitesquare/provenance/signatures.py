@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from whitesquare.errors import UsageError, VerificationError
 from whitesquare.provenance.keys import TrustedKey
@@ -62,6 +63,32 @@ ANY_ROLE = Signatures(roles=())
 def role_of(key: TrustedKey) -> str:
     """Say a key's role."""
     return f"of the role {key.role!r}" if key.role else "of no role"
+
+
+def expect_signer(keyid: str, trusted: Sequence[TrustedKey], roles: Sequence[str], now: datetime, else_: str) -> None:
+    """Refuse a key whose signature would be refused, before anything is signed with it.
+
+    Args:
+        keyid: of the key that is to sign.
+        trusted: the keys that those who read the file trust.
+        roles: the roles of which it must have one; empty: any.
+        now: the time at which it must be valid.
+        else_: what would come of its signature, for the error.
+
+    Raises:
+        UsageError: it is not trusted, not in such a role, or not now.
+    """
+    own = next((key for key in trusted if key.keyid == keyid), None)
+    if own is None:
+        problem = f"The key {keyid[:16]} is none of the {len(trusted)} trusted ones"
+    elif roles and own.role not in roles:
+        problem = f"The key {own.name!r} is trusted, but {role_of(own)}"
+    elif reason := own.refuses(now):
+        problem = f"The key {own.name!r} is trusted, but one {reason}"
+    else:
+        return
+    wanted = f" in the role {' or '.join(roles)}" if roles else ""
+    raise UsageError(f"{problem}, and {else_}; sign with a key that is trusted{wanted}.")
 
 
 def parse_signatures(text: str | None, threshold: int = 1) -> Signatures:
