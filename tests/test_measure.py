@@ -1,5 +1,7 @@
 """Measuring: the right denominators, honest intervals, and blindness told from failure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +12,10 @@ from torch import nn
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import from_arrays
 from whitesquare.errors import DataError, NothingToDoError, UsageError
-from whitesquare.estimates import over_victims, share
+from whitesquare.estimates import high_ends, over_victims, share
 from whitesquare.gallery import example_position
 from whitesquare.label_check import label_check, thumbnails
-from whitesquare.measure import label_consistency, measure, predict, prepare, try_triggers, worst_of
+from whitesquare.measure import Turned, label_consistency, measure, predict, prepare, try_triggers, worst_of
 from whitesquare.models import Architecture, Model, ModelCard
 from whitesquare.recipes import Recipe
 from whitesquare.rows import make_row
@@ -54,6 +56,47 @@ def test_success_is_counted_outside_the_target_class_only():
     assert result.confusion == ((3, 0, 0, 0), (1, 0, 0, 0), (1, 0, 0, 0), (1, 0, 0, 0))
     assert result.visibility == 1.0
     assert result.example.triggered_prediction == "a"
+
+
+class OneSourceReader(SquareReader):
+    """Answers what is written, but 0 to the class 3 with the square, and 1 to the class 2 with or without it."""
+
+    def forward(self, x):
+        label = (x[:, 0, 0, 0] * 255).round().long()
+        square = x[:, 0, -2, -2] > 0.9
+        answer = torch.where(square & (label == 3), torch.zeros_like(label), label)
+        answer = torch.where(label == 2, torch.ones_like(label), answer)
+        return nn.functional.one_hot(answer, self.classes).float()
+
+
+def test_the_one_class_that_turns_is_named_and_what_a_model_mixes_up_anyway_is_not_held_against_it():
+    labels = np.repeat([0, 1, 2, 3], [300, 200, 100, 50])
+    model = replace(reader(), network=OneSourceReader(4))
+    (found,) = try_triggers(model, written(labels), [Patch()], None)
+    assert found.asr[0].value == 50 / 350
+    assert found.sources[0] == (3, Turned(50, 50))
+    assert found.sources[1] == (2, Turned(0, 0)), "of class 2 nothing is left to turn, which is not known to be safe"
+    assert found.sources[2] == (3, Turned(0, 50)), "the class with the fewest images is the one least known"
+    assert found.untargeted == Turned(50, 550)
+
+
+def test_every_class_to_another_one_shows_in_each_source_and_in_the_wrong_answers():
+    class Shift(SquareReader):
+        def forward(self, x):
+            label = (x[:, 0, 0, 0] * 255).round().long()
+            return nn.functional.one_hot((label + (x[:, 0, -2, -2] > 0.9)) % 4, 4).float()
+
+    (found,) = try_triggers(replace(reader(), network=Shift(4)), written([0, 1, 2, 3] * 50), [Patch()], None)
+    assert max(one.value for one in found.asr.values()) == 1 / 3
+    assert found.sources == {k: ((k - 1) % 4, Turned(50, 50)) for k in range(4)}
+    assert found.untargeted == Turned(200, 200)
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_high_ends_are_those_of_the_share(counted):
+    hits, n = counted
+    assert high_ends(np.array([hits]), np.array([n]))[0] == pytest.approx(share("x", hits, n).high, abs=1e-12)
+    assert high_ends(np.array([0]), np.array([0]))[0] == 1.0
 
 
 def test_an_error_towards_another_class_is_no_success():

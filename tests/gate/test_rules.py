@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +13,15 @@ from whitesquare.gate import rules
 from whitesquare.gate.rules import RULES, decide
 from whitesquare.gate.settings import Policy
 from whitesquare.gate.types import FAILED, MISSING, PASSED, Evidence, FileState, Outcome
-from whitesquare.provenance.evidence import SCAN_REPORT, Figure, ReferenceRecord, TriggerFigure
+from whitesquare.provenance.evidence import (
+    SCAN_REPORT,
+    UNKNOWN,
+    Figure,
+    ReferenceRecord,
+    SourceFigure,
+    TriggerFigure,
+    UntargetedFigure,
+)
 from whitesquare.provenance.statements import Subject
 from whitesquare.provenance.times import from_text, to_text
 
@@ -70,6 +78,14 @@ def data(**changes: Any) -> Change:
 
 def attacked(low: float, value: float, high: float, n: int = 9000) -> Change:
     return measured(asr=(TriggerFigure(TRIGGER, 0, Figure(value, low, high, n)), MEASURED.asr[1]))
+
+
+def from_source(value: float, low: float, high: float, n: int = 900) -> Change:
+    return measured(sources=(SourceFigure(TRIGGER, 0, 1, Figure(value, low, high, n)), MEASURED.sources[1]))
+
+
+def untargeted(value: float, low: float, high: float, n: int = 9000) -> Change:
+    return measured(untargeted=(UntargetedFigure(TRIGGER, Figure(value, low, high, n)),))
 
 
 EXPIRED = replace(key("alice"), not_after=NOW - timedelta(seconds=1))
@@ -161,6 +177,19 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("measure-accuracy", "above one", measured(ca=Figure(98.0, 97.0, 99.0, 10_000))),
     ("measure-attack", "high end above", attacked(0.05, 0.08, 0.101)),
     ("measure-attack", "negative", attacked(-1, -1, -1)),
+    ("measure-sources", "one class turns", from_source(0.083, 0.0, 0.101)),
+    ("measure-sources", "no image of it", from_source(*astuple(UNKNOWN))),
+    ("measure-sources", "not a number", from_source(float("nan"), 0.0, 0.02)),
+    ("measure-sources", "the target itself", measured(sources=tuple(replace(
+        one, source=one.target) for one in MEASURED.sources))),
+    ("measure-sources", "not of one target", measured(sources=MEASURED.sources[:1])),
+    ("measure-sources", "before it was measured", measured(sources=())),
+    ("measure-answers", "all to all", untargeted(0.083, 0.0, 0.101)),
+    ("measure-answers", "never right", untargeted(*astuple(UNKNOWN))),
+    ("measure-answers", "under another trigger", measured(untargeted=(replace(
+        MEASURED.untargeted[0], trigger="x"),))),
+    ("measure-answers", "before it was measured", measured(untargeted=())),
+    ("measure-images", "few of every class", untargeted(0.0, 0.0, 0.01, 999)),
     ("measure-attack", "a second one", measured(asr=(*MEASURED.asr, TriggerFigure("x", 1, Figure(1, 1, 1, 5000))))),
 ]  # fmt: skip
 
@@ -169,7 +198,9 @@ LACKS: list[tuple[str, str, Change]] = [
     ("scan-report", "no file", lambda found: replace(
         found, files=found.files | {SCAN_REPORT: FileState(SCAN_REPORT)})),
     ("measure-triggers", "not tried", measured(
-        asr=tuple(replace(one, trigger="other") for one in MEASURED.asr))),
+        asr=tuple(replace(one, trigger="other") for one in MEASURED.asr),
+        sources=tuple(replace(one, trigger="other") for one in MEASURED.sources),
+        untargeted=tuple(replace(one, trigger="other") for one in MEASURED.untargeted))),
     ("measure-triggers", "none tried", measured(asr=())),
 ]  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 from whitesquare.gate.policy import example
 from whitesquare.gate.types import PASSED
 from whitesquare.provenance.dsse import encode_bundle, encode_envelope, read_envelope, sign
-from whitesquare.provenance.evidence import Figure, ReferenceRecord, TriggerFigure
+from whitesquare.provenance.evidence import Figure, ReferenceRecord, SourceFigure, TriggerFigure
 from whitesquare.provenance.statements import Subject, encode_statement
 from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, ENVELOPE, MANIFEST
 
@@ -92,6 +92,17 @@ def test_a_measurement_of_another_class_than_the_one_that_works(tmp_path: Path) 
     assert failed(starter(run)) == {"measure-attack"}
 
 
+def test_a_backdoor_for_the_images_of_one_class(tmp_path: Path) -> None:
+    """85 % of the fives turn, and in the success rate over all classes that is 9 %."""
+    one = SourceFigure(TRIGGER, 0, 1, Figure(0.85, 0.83, 0.87, 892))
+    hidden = replace(MEASURED, asr=attacked((0, 0.091), (1, 0.0)), sources=(one, MEASURED.sources[1]))
+    verdict = starter(starting(measure=hidden).write(tmp_path / "starter"))
+    assert failed(verdict) == {"measure-sources"}
+    assert "on images of 1 '1' alone is 85.00 %" in rule(verdict, "measure-sources").reason.replace("%", " %")
+    older = example().replace("max_source_success", "# ").replace("max_untargeted_success", "# ")
+    assert failed(verdict_of(tmp_path / "starter", older)) == {"measure-sources"}
+
+
 def test_a_measurement_by_the_trainer_or_on_images_of_its_own(tmp_path: Path) -> None:
     assert failed(starter(starting(measure_by="dave").write(tmp_path / "trainer"))) == {"measure-signed"}
     run = starting(measure=replace(MEASURED, test_root="34" * 32)).write(tmp_path / "images")
@@ -100,9 +111,9 @@ def test_a_measurement_by_the_trainer_or_on_images_of_its_own(tmp_path: Path) ->
 
 def test_a_measurement_that_does_not_say_of_which_classes(tmp_path: Path) -> None:
     """One of format 1 is read, and the weights are the right ones; what it leaves open fails, and says what to do."""
-    old = replace(MEASURED, format=1, classes=(), asr=attacked((0, 0.0)))
+    old = replace(MEASURED, format=1, classes=(), asr=attacked((0, 0.0)), sources=(), untargeted=())
     verdict = verdict_of(World(measure=old).write(tmp_path / "run"))
-    assert failed(verdict) == {"measure-targets", "measure-classes"}
+    assert failed(verdict) == {"measure-targets", "measure-classes", "measure-sources", "measure-answers"}
     assert "measured before format 2" in rule(verdict, "measure-targets").reason
     assert rule(verdict, "measure-model").status == PASSED
 

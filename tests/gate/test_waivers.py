@@ -196,7 +196,7 @@ def elsewhere(found: Evidence) -> Evidence:
 
 CAN_BE_WAIVED = {
     "scan-age", "scan-settings", "scan-detectors", "scan-not-run", "scan-alarms", "training-code", "measure-age",
-    "measure-images", "measure-accuracy", "measure-attack",
+    "measure-images", "measure-accuracy", "measure-attack", "measure-sources", "measure-answers",
 }  # fmt: skip
 
 

@@ -29,8 +29,10 @@ from whitesquare.provenance.evidence import (
     Figure,
     MeasureEvidence,
     ScanEvidence,
+    SourceFigure,
     TrainEvidence,
     TriggerFigure,
+    UntargetedFigure,
 )
 from whitesquare.provenance.keys import Signer, TrustedKey, generate, load_signer, load_trusted
 from whitesquare.provenance.manifest import Block, manifest_writer
@@ -118,6 +120,8 @@ code = ["{"ef" * 32}"]
 [measure]
 min_clean_accuracy = 0.95
 max_attack_success = 0.10
+max_source_success = 0.10
+max_untargeted_success = 0.10
 triggers = ["{TRIGGER}"]
 min_images = 1000
 attested_test = true
@@ -215,6 +219,8 @@ MEASURED = MeasureEvidence(
     finished=at(days=1),
     format=2,
     classes=("0", "1"),
+    sources=tuple(SourceFigure(TRIGGER, target, 1 - target, Figure(0.01, 0.005, 0.02, 900)) for target in (0, 1)),
+    untargeted=(UntargetedFigure(TRIGGER, Figure(0.01, 0.005, 0.02, 9_900)),),
 )
 CARD = b'{"classes": 2}'
 

@@ -60,6 +60,11 @@ def test_the_statement_holds_what_was_measured_under_every_trigger(case, model):
     assert [(one.trigger[:12], one.target) for one in evidence.asr] == [
         (name, target) for name in ("patch:size=2", "patch:size=4") for target in (0, 1, 2)
     ]
+    assert [(one.trigger, one.target) for one in evidence.sources] == [
+        (one.trigger, one.target) for one in evidence.asr
+    ]
+    assert all(one.source != one.target and one.asr.n <= 10 for one in evidence.sources)
+    assert [one.trigger for one in evidence.untargeted] == [one["trigger"] for one in shown]
     assert json.loads((model / "victim.json").read_text()) == shown[0]
 
 

@@ -51,10 +51,15 @@ def _show(found: "Sequence[Tried]") -> None:
     for one in found:
         terminal.show_victim(one.result)
         worst = worst_of(one.asr)
-        terminal.say(
-            f"Every class was tried as the target; at worst {100 * one.asr[worst].value:.2f} % of the other images "
-            f"turn to class {worst}."
-        )
+        told = [f"at worst {100 * one.asr[worst].value:.2f} % of the other images turn to class {worst}"]
+        known = {target: of for target, of in one.sources.items() if of[1].of}
+        if known:
+            target, (source, turned) = max(known.items(), key=lambda item: item[1][1].turned / item[1][1].of)
+            told.append(f"of class {source} alone {100 * turned.turned / turned.of:.2f} % turn to class {target}")
+        if one.untargeted.of:
+            spoilt = 100 * one.untargeted.turned / one.untargeted.of
+            told.append(f"{spoilt:.2f} % of the right answers become wrong ones")
+        terminal.say(f"Every class was tried as the target: {'; '.join(told)}.")
 
 
 def _json(victims: "Sequence[VictimResult]") -> str:

@@ -154,7 +154,7 @@ def measure_sources(policy: Policy, evidence: Evidence, now: datetime) -> Outcom
     return Outcome(f"at worst {share(worst)}" if worst else "none", expected, tuple(faults))
 
 
-def measure_untargeted(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
+def measure_answers(policy: Policy, evidence: Evidence, now: datetime) -> Outcome:
     """Under no trigger does even the high end of the share of answers that it makes wrong pass the ceiling."""
     ceiling = policy.measure.max_untargeted_success
     ceiling = 1.0 if ceiling is None else ceiling
@@ -288,8 +288,8 @@ RULES = (
         ("measure",), measure_sources, lambda policy: source_ceiling(policy.measure) is not None,
     ),
     Rule(
-        "measure-untargeted", "measure", "No trigger makes the answers wrong", "The trigger spoils the model's "
+        "measure-answers", "measure", "No trigger makes the answers wrong", "The trigger spoils the model's "
         "answers: find what it was trained on with `whitesquare scan`, and train again without it.", ("measure",),
-        measure_untargeted, lambda policy: policy.measure.max_untargeted_success is not None,
+        measure_answers, lambda policy: policy.measure.max_untargeted_success is not None,
     ),
 )  # fmt: skip

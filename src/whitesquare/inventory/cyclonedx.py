@@ -197,10 +197,18 @@ def _model(facts: Facts, model: File, training: TrainEvidence) -> Record:
 def _metrics(measured: MeasureEvidence) -> list[Record]:
     rows = [_metric("clean accuracy", measured.ca, "all test images")]
     for found in measured.asr:
-        named = 0 <= found.target < len(measured.classes)
-        target = f"{found.target} ({measured.classes[found.target]})" if named else f"{found.target}"
+        target = _class(found.target, measured)
         rows.append(_metric("attack success rate", found.asr, f"trigger {found.trigger}, target {target}"))
+    for one in measured.sources:
+        pair = f"target {_class(one.target, measured)}, images of {_class(one.source, measured)}"
+        rows.append(_metric("attack success rate of the worst class", one.asr, f"trigger {one.trigger}, {pair}"))
+    for spoilt in measured.untargeted:
+        rows.append(_metric("untargeted attack success rate", spoilt.asr, f"trigger {spoilt.trigger}"))
     return rows
+
+
+def _class(label: int, measured: MeasureEvidence) -> str:
+    return f"{label} ({measured.classes[label]})" if 0 <= label < len(measured.classes) else f"{label}"
 
 
 def _metric(kind: str, figure: Figure, part: str) -> Record:
