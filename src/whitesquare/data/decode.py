@@ -98,6 +98,7 @@ def decode_bytes(content: bytes, path: Path, on_header: OnHeader | None = None) 
                 on_header(shape)
             traits = check_shown(picture, content, path)
             # What is turned or converted is another image; Pillow itself turns a TIFF file as it loads it.
+            _check_palette(picture, traits.colours, path)
             loaded = _eight_bit(picture, path)
             profile = picture.info.get("icc_profile")
             shown = as_shown(loaded, profile, traits, path, is_turned=picture.format == "TIFF")
@@ -160,6 +161,19 @@ def _header(picture: Image.Image, path: Path) -> Shape:
     if picture.mode not in _GREY + _COLOUR:
         raise DataError(f"{path} has the mode {picture.mode!r}, expected 8-bit grey or RGB; convert it.")
     return (1 if picture.mode in _GREY else 3), picture.height, picture.width
+
+
+def _check_palette(picture: Image.Image, colours: int | None, path: Path) -> None:
+    """Refuse a pixel that the palette has no colour for: each program shows another one."""
+    if colours is None or picture.mode not in ("P", "L"):  # an L is a palette of greys in their order, of BMP
+        return
+    picture.load()
+    _, last = picture.getextrema()
+    if isinstance(last, (int, float)) and last >= colours:
+        raise DataError(
+            f"{path} has a pixel of the colour {last}, expected at most {colours - 1}, the last of its palette; save "
+            "it anew."
+        )
 
 
 def _eight_bit(picture: Image.Image, path: Path) -> Image.Image:
