@@ -15,7 +15,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from whitesquare.errors import DataError, UsageError
-from whitesquare.streams import AGAIN, MOST_BYTES, MOST_IMAGES, MOST_OF_ONE, Gunzip, HashedFile, Readable, most_unpacked
+from whitesquare.streams import (
+    AGAIN,
+    MOST_BYTES,
+    MOST_IMAGES,
+    MOST_OF_ONE,
+    Gunzip,
+    HashedFile,
+    Readable,
+    most_images,
+    most_unpacked,
+)
 
 SPLITS = ("train", "test")
 SUFFIXES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "pgm"})
@@ -130,10 +140,11 @@ def open_idx(path: Path, most: int = MOST_BYTES) -> Iterator[tuple[tuple[int, ..
             raw.seek(0)
             file = HashedFile(raw)
             if head != _GZIP_MAGIC:
-                yield _shape(file, min(size, most), path), file, file
+                yield _shape(file, size, min(size, most), path), file, file
                 return
             stream = Gunzip(file, path)
-            yield _shape(stream, min(size * _MAX_GZIP_RATIO, most_unpacked(size), most), path), stream, file
+            limit = min(size * _MAX_GZIP_RATIO, most_unpacked(size), most)
+            yield _shape(stream, size, limit, path), stream, file
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {path}; check the path.") from error
     except zlib.error as error:
@@ -169,7 +180,7 @@ def expect_end(stream: Readable, count: int, path: Path) -> None:
         raise DataError(f"{path} goes on after the {count} bytes that its header declares; {AGAIN}.")
 
 
-def _shape(stream: Readable, limit: int, path: Path) -> tuple[int, ...]:
+def _shape(stream: Readable, size: int, limit: int, path: Path) -> tuple[int, ...]:
     """Read the header; nothing larger is read later than ``limit``, the most the file can hold."""
     magic = read_exactly(stream, 4, "header", path)
     if magic[:3] != b"\x00\x00\x08" or magic[3] not in (1, 3):
@@ -180,10 +191,11 @@ def _shape(stream: Readable, limit: int, path: Path) -> tuple[int, ...]:
     dimensions = magic[3]
     shape = struct.unpack(f">{dimensions}I", read_exactly(stream, 4 * dimensions, "header", path))
     count = math.prod(shape)
-    if count > limit or 0 in shape[1:] or shape[0] > MOST_IMAGES or math.prod(shape[1:]) > MOST_OF_ONE:
+    most = most_images(size) if dimensions > 1 else MOST_IMAGES  # labels in their order take next to nothing
+    if count > limit or 0 in shape[1:] or shape[0] > most or math.prod(shape[1:]) > MOST_OF_ONE:
         raise DataError(
-            f"{path} declares the shape {shape}, that is {count} bytes; expected at most {MOST_IMAGES} images of a "
-            f"pixel or more, and at most the {limit} bytes that this file may hold, so {AGAIN}; where it is right, "
+            f"{path} declares the shape {shape}, that is {count} bytes; expected at most {most} images of a pixel or "
+            f"more, and at most the {limit} bytes that this file of {size} may hold, so {AGAIN}; where it is right, "
             "uncompress it, or use class folders, which are read image by image."
         )
     return shape
