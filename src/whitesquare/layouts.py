@@ -50,6 +50,7 @@ _BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories that end a line, drive a terminal or cannot be written as UTF-8."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_PIECE = 2**20
 _MAX_GZIP_RATIO = 1032
 """Deflate cannot expand further, so a header that declares more is a lie."""
 
@@ -82,17 +83,43 @@ def find_idx(folder: Path, split: str, part: str) -> Path | None:
     """Return the IDX file with the ``images`` or ``labels`` of a split.
 
     Both published spellings are known, ``train-images-idx3-ubyte`` and ``train-images.idx3-ubyte``, each with
-    or without ``.gz``; where several are present it is the ``.gz``.
+    or without ``.gz``. Where several are present, some programs read the one and some another, so they must hold
+    the same; it is the ``.gz``.
+
+    Raises:
+        DataError: they do not, or cannot be read.
     """
+    found = _idx_files(folder, split, part)
+    for other in found[1:]:
+        if not _is_same(found[0], other):
+            raise DataError(
+                f"{found[0]} and {other.name} beside it hold different {part}, and programs read the one or the other; "
+                "expected the same in both, so remove the one that is wrong."
+            )
+    return found[0] if found else None
+
+
+def _idx_files(folder: Path, split: str, part: str) -> list[Path]:
     stem, kind = f"{IDX_PREFIX[split]}-{part}", IDX_PARTS[part]
     names = (f"{stem}{dot}{kind}{suffix}" for suffix in (".gz", "") for dot in ("-", "."))
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    """Compare what two IDX files hold, packed or not."""
+    with open_idx(first) as (shape, one, _), open_idx(second) as (other_shape, other, _):
+        if shape != other_shape:
+            return False
+        while (data := one.read(_PIECE)) == other.read(_PIECE):
+            if not data:
+                return True
+    return False
 
 
 def dataset_kinds(folder: Path) -> list[str]:
     """Formats whose files lie in a folder; class folders count only inside ``train`` and ``test``."""
     found = {
-        "idx": any(find_idx(folder, split, part) for split in SPLITS for part in IDX_PARTS),
+        "idx": any(_idx_files(folder, split, part) for split in SPLITS for part in IDX_PARTS),
         "npz": any((folder / f"{split}.npz").is_file() for split in SPLITS),
         "png-folder": any((folder / split).is_dir() for split in SPLITS),
     }
