@@ -222,6 +222,41 @@ def test_colours_that_all_agree_about_are_read(tmp_path):
     assert np.array_equal(read(two, tmp_path), read(jpeg_with(), tmp_path))
 
 
+def spoilt(place, value):
+    content = swapped_srgb()
+    return content[:place] + value + content[place + len(value) :]
+
+
+def with_tables(*names):
+    """The profile of sRGB with more entries in its table, all of which lead to its red."""
+    (count,) = struct.unpack_from(">I", SRGB, 128)
+    parts = [SRGB[at : at + 12] for at in range(132, 132 + 12 * count, 12)]
+    more = 12 * len(names)
+    moved = [part[:4] + struct.pack(">I", int.from_bytes(part[4:8], "big") + more) + part[8:] for part in parts]
+    red, blue = (next(part for part in moved if part[:4] == name)[4:] for name in (b"rXYZ", b"bXYZ"))
+    entries = b"".join([*moved, *(name + (red if name == names[0] else blue) for name in names)])
+    head = struct.pack(">I", len(SRGB) + more) + SRGB[4:128] + struct.pack(">I", count + len(names))
+    return head + entries + SRGB[132 + 12 * count :]
+
+
+PROFILES = {
+    "cut off": (swapped_srgb()[:-4], "has 584 bytes and says 588"),
+    "of another white": (spoilt(68, bytes(12)), "states the white 0.0000"),
+    "with a part outside": (spoilt(132 + 4, b"\0\1\0\0"), "parts that lie outside"),
+    "with two tables": (with_tables(b"A2B0", b"A2B1"), "different tables"),
+    "with a table of the second kind": (with_tables(b"A2B1"), "different tables"),
+    "with a table of numbers": (with_tables(b"D2B1"), "different tables"),
+}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_that_browsers_pass_over_or_read_otherwise_is_refused(tmp_path, kind, name):
+    profile, said = PROFILES[name]
+    with pytest.raises(DataError, match=said):
+        read(encoded(kind, icc_profile=profile), tmp_path)
+
+
 @pytest.mark.parametrize("kind", [b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"acTL"])
 def test_a_chunk_that_stands_twice_or_behind_the_pixels_is_refused(tmp_path, kind):
     name = kind.decode()

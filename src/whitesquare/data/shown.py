@@ -9,7 +9,8 @@
 - *Colour profile*: one that changes next to nothing (sRGB and its kin; grey with an ordinary curve) is left alone, and
   so is one for another kind of image, which viewers ignore. With any other, colours are converted to sRGB. One that
   cannot be used is refused, and so are PNG's ``cICP`` for anything but sRGB, a profile that says otherwise than
-  ``cICP`` or ``sRGB`` beside it, one whose parts or packing are odd, and one of a BMP file, which few obey.
+  ``cICP`` or ``sRGB`` beside it, one whose parts or packing are odd or that has several tables (see
+  :mod:`whitesquare.data.profiles`), and one of a BMP file, which few obey.
 - *Gamma and primaries* of PNG, where neither a profile nor ``sRGB`` overrides them, must be about 1/2.2 and about those
   of sRGB: with others, a viewer shows another picture.
 - *Chunks* of PNG that stand twice or where they must not be are refused, and so is a pixel beyond the palette.
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageCms
 
+from whitesquare.data.profiles import check_sound, check_tables
 from whitesquare.errors import DataError
 from whitesquare.traits import MAX_PROFILE, Traits, look
 
@@ -121,8 +123,10 @@ def as_shown(picture: Image.Image, profile: bytes | None, traits: Traits, path: 
     """
     converted = False
     if profile and _fits(profile, picture.mode, path):
+        check_tables(profile, path)
         try:
             if (change := _conversion(_Bytes(profile), picture.mode)) is not None:
+                check_sound(profile, path)
                 _check_alone(traits, path)
                 picture, converted = _apply(change, picture), True
         except _UNUSABLE as error:
