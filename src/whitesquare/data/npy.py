@@ -74,12 +74,15 @@ def read_head(stream: Readable, size: int, name: str, limit: int, texts: int, pa
         )
     found = Announced(magic + length + text, shape, fortran, dtype)
     expected = len(found.head) + found.bytes
-    many = dtype.kind not in "uibfc" and math.prod(shape) > texts
-    if max(expected, size) > limit or dtype.itemsize > _LONGEST or many:
+    if dtype.itemsize > _LONGEST or (dtype.kind not in "uibfc" and math.prod(shape) > texts):
         raise DataError(
-            f"{path}: {name!r} declares {max(expected, size)} bytes and the shape {shape}, expected at most {limit} "
-            f"bytes and {texts} texts of at most {_LONGEST} bytes in a file of this size; split the data set, or use "
-            "class folders, which are read image by image."
+            f"{path}: {name!r} declares {math.prod(shape)} elements of {dtype.itemsize} bytes, expected at most "
+            f"{texts} texts, and {_LONGEST} bytes of one; split the data set, or use class folders."
+        )
+    if max(expected, size) > limit:
+        raise DataError(
+            f"{path}: {name!r} declares {max(expected, size)} bytes, expected at most {limit}; "
+            "split the data set, or use class folders, which are read image by image."
         )
     if size != expected or min(shape, default=0) < 0:
         raise DataError(
