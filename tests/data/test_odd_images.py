@@ -318,6 +318,40 @@ def test_the_last_colour_of_a_palette_is_read(tmp_path):
     assert read(encoded("BMP", GREY), tmp_path).shape == (1, 8, 16)
 
 
+def test_rows_that_programs_fill_up_differently_are_refused(tmp_path):
+    """Run lengths of BMP may leave pixels out."""
+    content = bytearray(bmp(GREYS, 9))
+    content[30] = 1
+    with pytest.raises(DataError, match="compressed BMP file"):
+        read(bytes(content), tmp_path)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("is_interlaced", [0, 1])
+def test_a_png_file_that_ends_before_its_last_pixel_is_refused(tmp_path, bits, is_interlaced):
+    """Browsers show what is behind it there, and Pillow makes it black."""
+    size = 13
+    head = struct.pack(">IIBBBBB", size, size, bits, 0, 0, 0, is_interlaced)
+    steps = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    passes = steps if is_interlaced else [(0, 0, 1, 1)]
+    rows = sum(len(range(y, size, dy)) * (1 + -(-len(range(x, size, dx)) * bits // 8)) for x, y, dx, dy in passes)
+    last = 1 + -(-size * bits // 8)
+    for count in (rows, rows - last):
+        parts = (b"IHDR", head), (b"IDAT", zlib.compress(bytes(count))), (b"IEND", b"")
+        content = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in parts)
+        if count == rows:
+            assert read(content, tmp_path).shape == (1, size, size)
+        else:
+            with pytest.raises(DataError, match=f"found {count} bytes of pixels, expected {rows}"):
+                read(content, tmp_path)
+
+
+def test_a_chunk_that_is_said_to_be_needed_and_nobody_knows_is_refused(tmp_path):
+    with pytest.raises(DataError, match="has a chunk 'ABCD'"):
+        read(png_with((b"ABCD", b"")), tmp_path)
+    assert read(png_with((b"abCD", b"")), tmp_path).shape == (1, 8, 16)
+
+
 @pytest.mark.parametrize(("space", "name"), [(b"DEBM", "MBED"), (b"KNIL", "LINK")])
 def test_a_profile_of_a_bmp_file_is_refused(tmp_path, space, name):
     content = bmp(b"", 9, space=space, bits=24)

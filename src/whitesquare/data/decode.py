@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, features
 
 from whitesquare.data.shown import as_shown, check_shown
+from whitesquare.data.whole import check_whole_png
 from whitesquare.errors import DataError
 from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.types import UInt8Array
@@ -100,6 +101,8 @@ def decode_bytes(content: bytes, path: Path, on_header: OnHeader | None = None) 
             # What is turned or converted is another image; Pillow itself turns a TIFF file as it loads it.
             _check_palette(picture, traits.colours, path)
             loaded = _eight_bit(picture, path)
+            if picture.format == "PNG":
+                check_whole_png(picture, content, path)
             profile = picture.info.get("icc_profile")
             shown = as_shown(loaded, profile, traits, path, is_turned=picture.format == "TIFF")
             pixels = np.asarray(shown.picture)

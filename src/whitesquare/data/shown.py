@@ -13,7 +13,8 @@
   :mod:`whitesquare.data.profiles`), and one of a BMP file, which few obey.
 - *Gamma and primaries* of PNG, where neither a profile nor ``sRGB`` overrides them, must be about 1/2.2 and about those
   of sRGB: with others, a viewer shows another picture.
-- *Chunks* of PNG that stand twice or where they must not be are refused, and so is a pixel beyond the palette.
+- *Chunks* of PNG that stand twice or where they must not be are refused, and so is a pixel beyond the palette, or left
+  out.
 - *Transparency* is refused unless every pixel is opaque, see :mod:`whitesquare.data.decode`.
 """
 

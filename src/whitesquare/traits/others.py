@@ -12,6 +12,8 @@ _EXIF_JPEG = b"Exif\0\0"
 _ICC_JPEG = b"ICC_PROFILE\0"
 _V4 = 108
 _INDEXED_BITS = 8
+_RUNS = (1, 2)
+"""How a BMP file says that its pixels are run lengths, which may leave some out."""
 _PROFILES_BMP = {b"DEBM": "in itself (MBED)", b"KNIL": "in another file (LINK)"}
 """Colour spaces of a BMP file that are a profile, and where that is."""
 
@@ -122,6 +124,10 @@ def look_at_bmp(read: Read, found: Traits) -> None:
     if bits == 32 and head[30:31] in (b"\x03", b"\x06") and size >= 56:
         found.alpha = any(head[66:70])
     if size >= 40 and 0 < bits <= _INDEXED_BITS:
+        if int.from_bytes(head[30:34], "little") in _RUNS:
+            found.dispute(
+                "is a compressed BMP file, whose rows programs fill up differently; expected pixels as they are"
+            )
         found.colours = int.from_bytes(head[46:50], "little") or 1 << bits
         if found.colours == 2 and bits > 1:
             found.dispute(f"is a BMP file of two colours and {bits} bits a pixel, of which some read one; expected one")

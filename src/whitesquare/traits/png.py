@@ -16,6 +16,7 @@ _ALPHA = (4, 6)
 """Colour types."""
 _ONCE = frozenset((b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"acTL"))
 """What may stand once, before the pixels: programs take the first, the last, or none that stands elsewhere."""
+_CRITICAL = frozenset((b"IHDR", b"PLTE", b"IDAT"))
 _BEFORE_PALETTE = frozenset((b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP"))
 
 
@@ -43,6 +44,8 @@ def _check_place(kind: bytes, last: bytes, seen: set[bytes], found: Traits) -> N
     name = kind.decode("latin-1")
     if kind in _ONCE and kind in seen:
         found.dispute(f"has two {name} chunks, of which programs take the first or the last; expected one")
+    elif kind not in _CRITICAL and kind[:1].isupper():
+        found.dispute(f"has a chunk {name!r}, which nobody may pass over who does not know it; expected none such")
     elif kind in _ONCE and b"IDAT" in seen:
         found.dispute(f"has its {name} chunk behind the pixels, where only some programs look; expected it before them")
     elif kind in _BEFORE_PALETTE and b"PLTE" in seen:
