@@ -2,11 +2,20 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from whitesquare.errors import DataError
+from whitesquare.types import UInt8Array
 
 _HEADER, _ENTRY, _LEAST = 128, 12, 4
 _D50 = (0.9642, 1.0, 0.8249)
 _D50_SLACK = 0.01
+_XYZ, _PARAMETERS = 20, (1, 3, 4, 5, 7)
+"""Bytes of a colour, and the numbers of a curve by its kind."""
+_WITHOUT_START = (1, 2)
+"""Kinds of curve that do not say where they begin."""
+_NEAR = 8
+"""Levels of 256 by which the greys of a profile may be coloured, or its ends lie inside."""
 _FLOATS = frozenset((b"D2B0", b"D2B1", b"D2B2", b"D2B3"))
 
 
@@ -37,6 +46,10 @@ def check_sound(profile: bytes, path: Path) -> None:
         found = f"has {len(profile)} bytes and says {size}"
     elif any(start + length > size or length < _LEAST for _, start, length in _places(profile)):
         found = "has parts that lie outside of it"
+    elif any(len(part) < _needed(part) for part in _tags(profile).values()):
+        found = "has parts that are cut off"
+    elif not all(_is_curve(part) for part in _tags(profile).values() if part[:4] == b"para"):
+        found = "has a curve that does not begin at nothing"
     elif any(abs(value - of_d50) > _D50_SLACK for value, of_d50 in zip(white, _D50, strict=True)):
         found = f"states the white {', '.join(f'{value:.4f}' for value in white)}"
     else:
@@ -45,6 +58,47 @@ def check_sound(profile: bytes, path: Path) -> None:
         f"{path} has a colour profile that {found}, so that some viewers pass over it; expected a whole one with the "
         f"white {', '.join(map(str, _D50))}, so convert it to sRGB."
     )
+
+
+def check_greys(converted: UInt8Array, path: Path) -> None:
+    """Refuse a profile of which programs make different colours, for they are beyond what there is.
+
+    Args:
+        converted: what it makes of all greys, ``(256,)`` or ``(256, 3)``.
+        path: the file, for the error.
+
+    Raises:
+        DataError: it makes no greys of them that rise from black to white.
+    """
+    greys = converted.reshape(256, -1).astype(np.int16)
+    spread = int((greys.max(axis=1) - greys.min(axis=1)).max())
+    if spread > _NEAR or greys[0].max() > _NEAR or greys[-1].min() < 255 - _NEAR or (np.diff(greys, axis=0) < 0).any():
+        raise DataError(
+            f"{path} has a colour profile that makes {greys[0].tolist()} of black, {greys[-1].tolist()} of white and "
+            f"greys up to {spread} levels coloured, of which programs make different colours; expected greys from "
+            f"black to white within {_NEAR} levels, so convert it to sRGB."
+        )
+
+
+def _needed(part: bytes) -> int:
+    kind, number = part[:4], int.from_bytes(part[8:10], "big")
+    if kind == b"curv":
+        return 12 + 2 * int.from_bytes(part[8:12], "big")
+    if kind == b"para":
+        return 12 + 4 * _PARAMETERS[min(number, len(_PARAMETERS) - 1)]
+    return _XYZ if kind == b"XYZ " else _LEAST
+
+
+def _is_curve(part: bytes) -> bool:
+    """Tell whether a curve, a power of ``a x + b`` above ``d`` and ``c x`` below, rises from 0 to 1 without a gap."""
+    kind = int.from_bytes(part[8:10], "big")
+    if kind >= len(_PARAMETERS):
+        return False
+    numbers = [int.from_bytes(part[at : at + 4], "big", signed=True) for at in range(12, _needed(part), 4)]
+    power, a, b, c, d, *_ = [*numbers, *(0,) * len(_PARAMETERS)]
+    if kind in _WITHOUT_START:  # it begins where a x + b does
+        return power >= 0 and a > 0 and b <= 0
+    return min(power, a, c, d) >= 0 and a * d + b * 65_536 >= 0
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:

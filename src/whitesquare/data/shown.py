@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageCms
 
-from whitesquare.data.profiles import check_sound, check_tables
+from whitesquare.data.profiles import check_greys, check_sound, check_tables
 from whitesquare.errors import DataError
 from whitesquare.traits import MAX_PROFILE, Traits, look
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _GAMMA, _SLACK = 45_455, 0.05
 _PRIMARIES = (31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
 """White point, red, green and blue of sRGB, in 1/100,000."""
-_PRIMARIES_SLACK = 1_000
+_PRIMARIES_SLACK = 200
 _SRGB_CODED = b"\x01\x0d\x00\x01"
 _PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 _NEAR, _NEAR_MEAN = 8, 2.0
@@ -129,6 +129,8 @@ def as_shown(picture: Image.Image, profile: bytes | None, traits: Traits, path: 
             if (change := _conversion(_Bytes(profile), picture.mode)) is not None:
                 check_sound(profile, path)
                 _check_alone(traits, path)
+                if picture.mode != "CMYK":
+                    check_greys(np.asarray(_apply(change, _greys(picture.mode)))[0], path)
                 picture, converted = _apply(change, picture), True
         except _UNUSABLE as error:
             raise DataError(
@@ -219,10 +221,14 @@ def _apply(change: "ImageCmsTransform", picture: Image.Image) -> Image.Image:
 def _sample(mode: str) -> Image.Image:
     """Make an image of all greys, or of colours from everywhere."""
     if mode == "L":
-        return Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis])
+        return _greys(mode)
     steps = np.linspace(0, 255, 9).round().astype(np.uint8)
     colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1)
     return Image.fromarray(colours.reshape(27, 27, 3))
+
+
+def _greys(mode: str) -> Image.Image:
+    return Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis]).convert(mode)
 
 
 def _listed(values: set[int]) -> str:
