@@ -307,7 +307,10 @@ PALETTES = {
     "odd": (indexed_png(1, RED + b"x"), "has a palette of 7 bytes"),
     "of a BMP file": (bmp(bytes(4) + b"\0\0\xc8\0" + b"\xff\0\0\0", 5), "a pixel of the colour 5, expected at most 2"),
     "of greys of a BMP file": (bmp(GREYS, 200), "a pixel of the colour 200, expected at most 99"),
-    "of two colours and eight bits": (bmp(b"\0\0\0\0\xff\xff\xff\0", 1), "of two colours and 8 bits a pixel"),
+    "of more colours than bits": (bmp(GREYS, 0).replace(b"\1\0\x08\0", b"\1\0\4\0"), "of 100 colours and 4 bits"),
+    "of greys and four bits": (bmp(GREYS[:64], 0).replace(b"\1\0\x08\0", b"\1\0\4\0"), "of 16 colours and 4 bits"),
+    "of one grey and one bit": (bmp(GREYS[:4], 0).replace(b"\1\0\x08\0", b"\1\0\1\0"), "of 1 colours and 1 bits"),
+    "of two colours and eight bits": (bmp(b"\0\0\0\0\xff\xff\xff\0", 1), "of 2 colours and 8 bits a pixel"),
 }
 
 
@@ -330,6 +333,14 @@ def test_rows_that_programs_fill_up_differently_are_refused(tmp_path):
     content[30] = 1
     with pytest.raises(DataError, match="compressed BMP file"):
         read(bytes(content), tmp_path)
+
+
+@pytest.mark.parametrize("start", [0, 14, 453])
+def test_pixels_of_a_bmp_file_that_begin_in_its_header_are_refused(tmp_path, start):
+    content = bmp(GREYS, 9)
+    assert content[10:14] == struct.pack("<I", 454)
+    with pytest.raises(DataError, match=f"pixels begin at {start}, .* at least 454"):
+        read(content[:10] + struct.pack("<I", start) + content[14:], tmp_path)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])

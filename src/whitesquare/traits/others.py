@@ -124,13 +124,23 @@ def look_at_bmp(read: Read, found: Traits) -> None:
     if bits == 32 and head[30:31] in (b"\x03", b"\x06") and size >= 56:
         found.alpha = any(head[66:70])
     if size >= 40 and 0 < bits <= _INDEXED_BITS:
-        if int.from_bytes(head[30:34], "little") in _RUNS:
-            found.dispute(
-                "is a compressed BMP file, whose rows programs fill up differently; expected pixels as they are"
-            )
-        found.colours = int.from_bytes(head[46:50], "little") or 1 << bits
-        if found.colours == 2 and bits > 1:
-            found.dispute(f"is a BMP file of two colours and {bits} bits a pixel, of which some read one; expected one")
+        _bmp_palette(head, bits, read(14 + size, 4 << bits), found)
+    start, least = int.from_bytes(head[10:14], "little"), 14 + size + 4 * (found.colours or 0)
+    if start < least and size >= 40:
+        found.dispute(f"is a BMP file whose pixels begin at {start}, inside its header; expected at least {least}")
     if size >= _V4 and (place := _PROFILES_BMP.get(head[70:74])):
         found.profile = True
         found.dispute(f"is a BMP file with a colour profile {place}, which only some programs obey; expected none")
+
+
+def _bmp_palette(head: bytes, bits: int, palette: bytes, found: Traits) -> None:
+    """Dispute a palette with which Pillow reads other pixels than browsers: it takes greys in their order for none."""
+    found.colours = colours = int.from_bytes(head[46:50], "little") or 1 << bits
+    if int.from_bytes(head[30:34], "little") in _RUNS:
+        found.dispute("is a compressed BMP file, whose rows programs fill up differently; expected plain pixels")
+    are_levels = all(palette[i : 4 * colours : 4] == bytes(range(min(colours, 256))) for i in range(3))
+    if colours > 1 << bits or (colours == 2 and bits > 1) or (are_levels and bits < _INDEXED_BITS):
+        found.dispute(
+            f"is a BMP file of {colours} colours and {bits} bits a pixel, of which programs make different pixels; "
+            "expected other bits or colours"
+        )
