@@ -335,6 +335,15 @@ def test_rows_that_programs_fill_up_differently_are_refused(tmp_path):
         read(bytes(content), tmp_path)
 
 
+@pytest.mark.parametrize("place", [10, 11, 12])
+def test_a_png_file_packed_in_an_unknown_way_is_refused(tmp_path, place):
+    content = bytearray(png_with())
+    content[16 + place] = 2
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    with pytest.raises(DataError, match=r"has the header [0-9a-f]+, whose last|cannot be decoded"):
+        read(bytes(content), tmp_path)
+
+
 @pytest.mark.parametrize("start", [0, 14, 453])
 def test_pixels_of_a_bmp_file_that_begin_in_its_header_are_refused(tmp_path, start):
     content = bmp(GREYS, 9)

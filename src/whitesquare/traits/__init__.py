@@ -27,7 +27,8 @@ def look(head: memoryview | bytes, read: Read) -> Traits | None:
     """
     start = bytes(head[:41])
     if start[:4] == b"\x89PNG":
-        if start[37:] == b"IDAT" and start[25] in _NO_ALPHA:  # the fast path: nothing before or after the pixels
+        # The fast path: nothing before or after the pixels.
+        if start[37:] == b"IDAT" and start[25] in _NO_ALPHA and start[26:29] == bytes(3):
             end = 49 + int.from_bytes(start[33:37], "big")
             if bytes(head[end : end + 4]) == b"IEND":
                 return None

@@ -60,6 +60,8 @@ def _header(data: bytes, found: Traits) -> None:
     if len(data) > 9:
         found.alpha |= data[9] in _ALPHA
         found.colours = 0 if data[9] == _INDEXED else None
+    if any(data[10:12]) or data[12:] not in (b"\0", b"\1"):
+        found.dispute(f"has the header {data.hex()}, whose last bytes browsers do not know; expected 0, 0, 0 or 1")
 
 
 def _palette(data: bytes, found: Traits) -> None:
