@@ -15,7 +15,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from whitesquare.errors import DataError, UsageError
-from whitesquare.streams import AGAIN, MOST_BYTES, MOST_IMAGES, MOST_OF_ONE, Gunzip, HashedFile, Readable, most_unpacked
+from whitesquare.streams import (
+    AGAIN,
+    MOST_BYTES,
+    MOST_IMAGES,
+    MOST_OF_ONE,
+    Gunzip,
+    HashedFile,
+    Readable,
+    most_images,
+    most_unpacked,
+)
 
 SPLITS = ("train", "test")
 SUFFIXES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "pgm"})
@@ -40,6 +50,7 @@ _BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories that end a line, drive a terminal or cannot be written as UTF-8."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_PIECE = 2**20
 _MAX_GZIP_RATIO = 1032
 """Deflate cannot expand further, so a header that declares more is a lie."""
 
@@ -72,17 +83,43 @@ def find_idx(folder: Path, split: str, part: str) -> Path | None:
     """Return the IDX file with the ``images`` or ``labels`` of a split.
 
     Both published spellings are known, ``train-images-idx3-ubyte`` and ``train-images.idx3-ubyte``, each with
-    or without ``.gz``; where several are present it is the ``.gz``.
+    or without ``.gz``. Where several are present, some programs read the one and some another, so they must hold
+    the same; it is the ``.gz``.
+
+    Raises:
+        DataError: they do not, or cannot be read.
     """
+    found = _idx_files(folder, split, part)
+    for other in found[1:]:
+        if not _is_same(found[0], other):
+            raise DataError(
+                f"{found[0]} and {other.name} beside it hold different {part}, and programs read the one or the other; "
+                "expected the same in both, so remove the one that is wrong."
+            )
+    return found[0] if found else None
+
+
+def _idx_files(folder: Path, split: str, part: str) -> list[Path]:
     stem, kind = f"{IDX_PREFIX[split]}-{part}", IDX_PARTS[part]
     names = (f"{stem}{dot}{kind}{suffix}" for suffix in (".gz", "") for dot in ("-", "."))
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    """Compare what two IDX files hold, packed or not."""
+    with open_idx(first) as (shape, one, _), open_idx(second) as (other_shape, other, _):
+        if shape != other_shape:
+            return False
+        while (data := one.read(_PIECE)) == other.read(_PIECE):
+            if not data:
+                return True
+    return False
 
 
 def dataset_kinds(folder: Path) -> list[str]:
     """Formats whose files lie in a folder; class folders count only inside ``train`` and ``test``."""
     found = {
-        "idx": any(find_idx(folder, split, part) for split in SPLITS for part in IDX_PARTS),
+        "idx": any(_idx_files(folder, split, part) for split in SPLITS for part in IDX_PARTS),
         "npz": any((folder / f"{split}.npz").is_file() for split in SPLITS),
         "png-folder": any((folder / split).is_dir() for split in SPLITS),
     }
@@ -130,10 +167,11 @@ def open_idx(path: Path, most: int = MOST_BYTES) -> Iterator[tuple[tuple[int, ..
             raw.seek(0)
             file = HashedFile(raw)
             if head != _GZIP_MAGIC:
-                yield _shape(file, min(size, most), path), file, file
+                yield _shape(file, size, min(size, most), path), file, file
                 return
             stream = Gunzip(file, path)
-            yield _shape(stream, min(size * _MAX_GZIP_RATIO, most_unpacked(size), most), path), stream, file
+            limit = min(size * _MAX_GZIP_RATIO, most_unpacked(size), most)
+            yield _shape(stream, size, limit, path), stream, file
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {path}; check the path.") from error
     except zlib.error as error:
@@ -169,7 +207,7 @@ def expect_end(stream: Readable, count: int, path: Path) -> None:
         raise DataError(f"{path} goes on after the {count} bytes that its header declares; {AGAIN}.")
 
 
-def _shape(stream: Readable, limit: int, path: Path) -> tuple[int, ...]:
+def _shape(stream: Readable, size: int, limit: int, path: Path) -> tuple[int, ...]:
     """Read the header; nothing larger is read later than ``limit``, the most the file can hold."""
     magic = read_exactly(stream, 4, "header", path)
     if magic[:3] != b"\x00\x00\x08" or magic[3] not in (1, 3):
@@ -180,10 +218,11 @@ def _shape(stream: Readable, limit: int, path: Path) -> tuple[int, ...]:
     dimensions = magic[3]
     shape = struct.unpack(f">{dimensions}I", read_exactly(stream, 4 * dimensions, "header", path))
     count = math.prod(shape)
-    if count > limit or 0 in shape[1:] or shape[0] > MOST_IMAGES or math.prod(shape[1:]) > MOST_OF_ONE:
+    most = most_images(size) if dimensions > 1 else MOST_IMAGES  # labels in their order take next to nothing
+    if count > limit or 0 in shape[1:] or shape[0] > most or math.prod(shape[1:]) > MOST_OF_ONE:
         raise DataError(
-            f"{path} declares the shape {shape}, that is {count} bytes; expected at most {MOST_IMAGES} images of a "
-            f"pixel or more, and at most the {limit} bytes that this file may hold, so {AGAIN}; where it is right, "
+            f"{path} declares the shape {shape}, that is {count} bytes; expected at most {most} images of a pixel or "
+            f"more, and at most the {limit} bytes that this file of {size} may hold, so {AGAIN}; where it is right, "
             "uncompress it, or use class folders, which are read image by image."
         )
     return shape

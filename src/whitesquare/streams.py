@@ -17,6 +17,10 @@ MOST_OF_ONE = 2**28
 
 _FREE = 2**29
 _RATIO = 100
+_FREE_IMAGES = 2**18
+_BYTES_OF_ONE = 8
+_FREE_TEXT = 2**26
+_TEXT_RATIO = 8
 _CHUNK = 2**16
 _PATIENCE = 64 * 2**20
 
@@ -67,6 +71,19 @@ def most_unpacked(packed: int) -> int:
     Half a gigabyte is harmless, and no images of any use are compressed a hundredfold.
     """
     return min(MOST_BYTES, max(_FREE, _RATIO * packed))
+
+
+def most_images(packed: int) -> int:
+    """Return how many images, or texts, a file of that size may announce: each costs time, however well it is packed.
+
+    A quarter of a million is harmless, and images of any use take eight bytes each (those of MNIST 160, packed).
+    """
+    return min(MOST_IMAGES, max(_FREE_IMAGES, packed // _BYTES_OF_ONE))
+
+
+def most_text(packed: int) -> int:
+    """Return how many bytes of ids a file of that size may announce; those of ``numpy`` take four for each letter."""
+    return min(_FREE, max(_FREE_TEXT, _TEXT_RATIO * packed))
 
 
 def most_beside(signed: int) -> int:

@@ -16,7 +16,8 @@ from tests.memory import PEAK
 from whitesquare.data import from_arrays, load_idx_folder, load_npz, read_idx, write_idx, write_idx_folder, write_npz
 from whitesquare.data.npz import read_npz
 from whitesquare.errors import DataError, UsageError
-from whitesquare.streams import MOST_BYTES, MOST_IMAGES, MOST_OF_ONE, most_unpacked
+from whitesquare.layouts import MNIST
+from whitesquare.streams import MOST_BYTES, MOST_IMAGES, MOST_OF_ONE, most_images, most_text, most_unpacked
 
 from .hostile import COUNT, EVIL, GZIP, MEMBERS, NPZ, append, npy
 
@@ -320,6 +321,44 @@ def test_the_bounds_are_what_the_documentation_says():
     assert most_unpacked(10_000_000) == 1_000_000_000
     assert most_unpacked(2**40) == MOST_BYTES == 8 * 2**30
     assert (MOST_IMAGES, MOST_OF_ONE) == (2**22, 2**28)
+    assert [most_images(size) for size in (1_000, 8_000_000, 2**40)] == [2**18, 1_000_000, MOST_IMAGES]
+    assert [most_text(size) for size in (1_000, 12_000_000, 2**40)] == [2**26, 96_000_000, 2**29]
+
+
+@pytest.mark.parametrize("member", ["images", "ids", "classes"])
+def test_millions_of_nothing_in_a_small_file_are_refused(tmp_path, member):
+    """Each image costs time and a row of the manifest, however well it is packed."""
+    count = most_images(0) + 1
+    few = {"images": np.zeros((9, 1, 1), np.uint8), "labels": np.zeros(9, np.uint8)}
+    many = {"images": np.zeros((count, 1, 1), np.uint8)}.get(member, np.zeros(count, "U2"))
+    np.savez_compressed(tmp_path / "a.npz", **few | {member: many})
+    with pytest.raises(DataError, match=rf"'{member}' declares .*expected at most .*{count - 1}"):
+        load_npz(tmp_path / "a.npz")
+
+
+def test_long_ids_in_a_small_file_are_refused(tmp_path):
+    ids = np.zeros(most_images(0), "U80")
+    images, labels = np.zeros((len(ids), 1, 1), np.uint8), np.zeros(len(ids), np.uint8)
+    np.savez_compressed(tmp_path / "a.npz", images=images, labels=labels, ids=ids)
+    with pytest.raises(DataError, match=rf"'ids' declares .*expected at most {2**26};"):
+        load_npz(tmp_path / "a.npz")
+
+
+def test_millions_of_images_in_a_small_idx_file_are_refused_and_as_many_labels_are_not(tmp_path):
+    count = most_images(0) + 1
+    write_idx(tmp_path / "a.gz", np.zeros((count, 1, 1), np.uint8))
+    with pytest.raises(DataError, match=rf"expected at most {count - 1} images .* this file of \d+ may hold"):
+        read_idx(tmp_path / "a.gz")
+    write_idx(tmp_path / "b.gz", np.zeros(count, np.uint8))
+    assert len(read_idx(tmp_path / "b.gz")) == count
+
+
+def test_honest_data_sets_are_far_from_the_bounds():
+    """MNIST has 160 bytes for each image, dSprites 37: packed images that somebody wants to learn from."""
+    mnist = MNIST / "train-images-idx3-ubyte.gz"
+    assert most_images(mnist.stat().st_size) > 60_000 * 15
+    assert most_images(27_000_000) > 737_280 * 4
+    assert 60_000 * 4 * len("train/00000") * 20 < most_text(mnist.stat().st_size)
 
 
 def test_the_wrong_kind_of_numbers_is_said_before_they_are_read(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from whitesquare.data import load_idx_folder, read_idx, write_idx, write_idx_folder
+from whitesquare.data import from_arrays, load_idx_folder, read_idx, write_idx, write_idx_folder
 from whitesquare.errors import DataError, UsageError
 
 
@@ -203,3 +203,20 @@ def test_full_disk_leaves_the_old_file(tmp_path, full_disk):
         write_idx(path, noise)
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("part", ["images-idx3-ubyte", "labels-idx1-ubyte"])
+@pytest.mark.parametrize("name", ["train-{}", "train-{}.gz"])
+def test_a_second_file_of_a_part_must_hold_the_same(tmp_path, part, name):
+    """Other programs read the plain file, and some write the name with a dot."""
+    images, labels = np.arange(60, dtype=np.uint8).reshape(3, 4, 5), np.arange(3, dtype=np.uint8)
+    write_idx_folder(tmp_path, from_arrays(images, labels), None)
+    array = images if "images" in part else labels
+    name = name.format(part.replace("-", ".", 1) if name.endswith("gz") else part)
+    pack = gzip.compress if name.endswith("gz") else bytes
+    (tmp_path / name).write_bytes(pack(plain_idx(array)))
+    np.testing.assert_array_equal(load_idx_folder(tmp_path).pixels[:, 0], images)
+    for other in (array[::-1].copy(), array[:-1]):
+        (tmp_path / name).write_bytes(pack(plain_idx(other)))
+        with pytest.raises(DataError, match=rf"train-{part}\.gz and {name} beside it hold different {part[:6]}"):
+            load_idx_folder(tmp_path)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.data.hostile import GZIP, NPZ, append, members_of
 from whitesquare.data import from_arrays, open_dataset, write_npz
-from whitesquare.errors import VerificationError
+from whitesquare.errors import DataError, VerificationError
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.container_files import expect_sizes
@@ -123,6 +123,20 @@ def test_no_verb_works_on_another_file_with_the_same_samples(copied, tmp_path):
     assert "'train.npz' is not the signed one" in done.stderr
     assert not (tmp_path / "model").exists()
     assert "'train.npz' is not the signed one" in run("scan", case.data, "--model-free", *case.asked, code=1).stderr
+
+
+def test_a_plain_file_of_other_samples_beside_the_packed_one(copied, tmp_path):
+    """It is what other programs read: with the same samples it is an item as any file, with others nothing holds."""
+    case = copied("idx")
+    packed = box(case, "idx")
+    plain, content = packed.with_suffix(""), gzip.decompress(packed.read_bytes())
+    plain.write_bytes(content)
+    assert verified(case, tmp_path).counts["added"] == 1
+    plain.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    said = f"{packed.name} and {plain.name} beside it hold different images"
+    with pytest.raises(DataError, match=said):
+        make_manifest(str(case.data), tmp_path / "m.parquet")
+    assert said in verified(case, tmp_path).reason
 
 
 def test_labels_of_the_other_split_count_as_well(copied):

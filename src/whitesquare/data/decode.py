@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, features
 
 from whitesquare.data.shown import as_shown, check_shown
+from whitesquare.data.whole import check_whole_png
 from whitesquare.errors import DataError
 from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.types import UInt8Array
@@ -98,7 +99,10 @@ def decode_bytes(content: bytes, path: Path, on_header: OnHeader | None = None) 
                 on_header(shape)
             traits = check_shown(picture, content, path)
             # What is turned or converted is another image; Pillow itself turns a TIFF file as it loads it.
+            _check_palette(picture, traits.colours, path)
             loaded = _eight_bit(picture, path)
+            if picture.format == "PNG":
+                check_whole_png(picture, content, path)
             profile = picture.info.get("icc_profile")
             shown = as_shown(loaded, profile, traits, path, is_turned=picture.format == "TIFF")
             pixels = np.asarray(shown.picture)
@@ -160,6 +164,19 @@ def _header(picture: Image.Image, path: Path) -> Shape:
     if picture.mode not in _GREY + _COLOUR:
         raise DataError(f"{path} has the mode {picture.mode!r}, expected 8-bit grey or RGB; convert it.")
     return (1 if picture.mode in _GREY else 3), picture.height, picture.width
+
+
+def _check_palette(picture: Image.Image, colours: int | None, path: Path) -> None:
+    """Refuse a pixel that the palette has no colour for: each program shows another one."""
+    if colours is None or picture.mode not in ("P", "L"):  # an L is a palette of greys in their order, of BMP
+        return
+    picture.load()
+    _, last = picture.getextrema()
+    if isinstance(last, (int, float)) and last >= colours:
+        raise DataError(
+            f"{path} has a pixel of the colour {last}, expected at most {colours - 1}, the last of its palette; save "
+            "it anew."
+        )
 
 
 def _eight_bit(picture: Image.Image, path: Path) -> Image.Image:

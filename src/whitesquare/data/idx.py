@@ -68,7 +68,7 @@ def load_idx_folder(path: Path, split: str = "train") -> ArrayDataset:
     """Load one split from a folder with MNIST's file names.
 
     Both published spellings are known, ``train-images-idx3-ubyte`` and ``train-images.idx3-ubyte``, each with
-    or without ``.gz``; where several are present the ``.gz`` is read. Classes are counted over both splits,
+    or without ``.gz``; where several are present they must hold the same. Classes are counted over both splits,
     so that they agree even if one split lacks the last class.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from whitesquare.errors import DataError
-from whitesquare.streams import MOST_IMAGES, Readable
+from whitesquare.streams import Readable
 
 _LONGEST = 2**12
 """Most bytes of one text or number."""
@@ -42,7 +42,7 @@ class Announced:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_head(stream: Readable, size: int, name: str, limit: int, path: Path) -> Announced:
+def read_head(stream: Readable, size: int, name: str, limit: int, texts: int, path: Path) -> Announced:
     """Read the header of an array: the lengths in it are those of a stranger.
 
     Args:
@@ -50,6 +50,7 @@ def read_head(stream: Readable, size: int, name: str, limit: int, path: Path) ->
         size: bytes that the member is said to have.
         name: of the array, for the errors.
         limit: most bytes that it may have.
+        texts: most elements, if they are no numbers.
         path: of the file, likewise.
 
     Raises:
@@ -73,8 +74,12 @@ def read_head(stream: Readable, size: int, name: str, limit: int, path: Path) ->
         )
     found = Announced(magic + length + text, shape, fortran, dtype)
     expected = len(found.head) + found.bytes
-    many = dtype.kind not in "uibfc" and math.prod(shape) > MOST_IMAGES
-    if max(expected, size) > limit or dtype.itemsize > _LONGEST or many:
+    if dtype.itemsize > _LONGEST or (dtype.kind not in "uibfc" and math.prod(shape) > texts):
+        raise DataError(
+            f"{path}: {name!r} declares {math.prod(shape)} elements of {dtype.itemsize} bytes, expected at most "
+            f"{texts} texts, and {_LONGEST} bytes of one; split the data set, or use class folders."
+        )
+    if max(expected, size) > limit:
         raise DataError(
             f"{path}: {name!r} declares {max(expected, size)} bytes, expected at most {limit}; "
             "split the data set, or use class folders, which are read image by image."

@@ -19,7 +19,7 @@ from whitesquare.data.npy import Announced, read_head
 from whitesquare.data.zips import Archive, read_archive, refusal
 from whitesquare.errors import DataError, UsageError
 from whitesquare.jsonio import whole_file
-from whitesquare.streams import MOST_BYTES, MOST_IMAGES, MOST_OF_ONE, HashedFile, Readable, most_unpacked
+from whitesquare.streams import MOST_BYTES, MOST_OF_ONE, HashedFile, Readable, most_images, most_text, most_unpacked
 from whitesquare.types import ImageDataset, UInt8Array
 
 MEMBERS = ("images", "labels", "ids", "classes", "layout")
@@ -30,7 +30,7 @@ MAX_BYTES = MOST_BYTES
 TakeImages = Callable[[UInt8Array], None]
 """Told ``(B, C, H, W)`` images, in order; it must not keep them."""
 
-_MOST = {"ids": 2**29, "classes": 2**26, "layout": 2**10}
+_MOST = {"classes": 2**26, "layout": 2**10}
 """Most bytes of a member that is no array of numbers."""
 _UNREADABLE = (
     OSError,
@@ -130,11 +130,12 @@ def _announce(
 ) -> tuple[dict[str, Announced], str | None]:
     """Read what every member says of itself, and the layout, and refuse what does not fit before more is read."""
     announced, layout = {}, None
+    most_of = _MOST | {"ids": most_text(size)}
     for member in archive.members:
         file.seek(member.start)
         stream, name = MemberStream(file, member, path), member.name.removesuffix(".npy")
-        limit = min(MAX_BYTES, _MOST.get(name, MAX_BYTES))
-        announced[name] = read_head(stream, member.size, name, limit, path)
+        limit = min(MAX_BYTES, most_of.get(name, MAX_BYTES))
+        announced[name] = read_head(stream, member.size, name, limit, most_images(size), path)
         if name == "layout":
             layout = str(_text(_array(announced[name], stream.read(announced[name].bytes)), name, path))
     if missing := [name for name in MEMBERS[:2] if name not in announced]:
@@ -163,10 +164,10 @@ def _check_sizes(announced: dict[str, Announced], size: int, most: int, path: Pa
                 f"{path}: its members declare {found} bytes, expected at most {limit} of this file; where that is "
                 "right, save it with numpy.savez, which does not compress, or use class folders."
             )
-    if images.shape and (images.shape[0] > MOST_IMAGES or math.prod(images.shape[1:]) > MOST_OF_ONE):
+    if images.shape and (images.shape[0] > most_images(size) or math.prod(images.shape[1:]) > MOST_OF_ONE):
         raise DataError(
-            f"{path}: 'images' declares the shape {images.shape}, expected at most {MOST_IMAGES} images of at most "
-            f"{MOST_OF_ONE} bytes; split the data set, or use class folders."
+            f"{path}: 'images' declares the shape {images.shape}, expected at most {most_images(size)} images of at "
+            f"most {MOST_OF_ONE} bytes in a file of {size} bytes; split the data set, or use class folders."
         )
 
 
