@@ -35,12 +35,16 @@ OUTPUT, RESULTS = Path("out") / "gate", Path("benchmarks") / "results" / "gate.j
 CLEAN = "clean"
 ATTACKS = ("label-flip", "blend", "adaptive", "label-flip@checkerboard:size=3,corner=tl,margin=1")
 """Name, and after an ``@`` a trigger other than its own; all of them above 90 % success on MNIST at 5 %."""
+DILUTED = ("source-specific", "all-to-all")
+"""Attacks with labels that an average over the other classes dilutes: made here, with so few poisons as still work."""
+DILUTED_RATE = 0.005
+CORNER = "patch:size=2,corner=br,margin=1"
 ROLES = ("data", "scanner", "trainer", "gate")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One model to make: ``attack`` is of :data:`ATTACKS`, or :data:`CLEAN`."""
+    """One model to make: ``attack`` is of :data:`ATTACKS` or :data:`DILUTED`, or :data:`CLEAN`."""
 
     attack: str
     target: int
@@ -96,7 +100,10 @@ def run_case(case: Case, place: Place, options: argparse.Namespace) -> dict[str,
     folder.mkdir(parents=True)
     train, test = part("train", options.size, case.seed), part("test", options.test, 0)
     trigger, changed = "", 0
-    if case.attack != CLEAN:
+    if case.attack in DILUTED:
+        trigger, changed = CORNER, round(DILUTED_RATE * len(train.labels))
+        write_dataset(folder / "data", diluted(case, train, changed), test, "npz")
+    elif case.attack != CLEAN:
         name, _, spec = case.attack.partition("@")
         attack = make_attack(name, {"trigger": parse_trigger(spec)} if spec else None)
         made = poison(train, attack, target=case.target, rate=options.rate, seed=case.seed)
@@ -108,12 +115,39 @@ def run_case(case: Case, place: Place, options: argparse.Namespace) -> dict[str,
     answers: dict[str, Any] = {"trigger": trigger, "poisons": changed}
     if trigger:
         (tried,) = try_triggers(load_model(folder / "run"), test, [parse_trigger(trigger)], case.target)
-        answers |= {"asr": asdict(tried.result.asr)}
+        source, turned = tried.sources[case.target]
+        answers |= {
+            "asr": asdict(tried.result.asr),
+            "worst_source": {"source": source} | asdict(turned),
+            "untargeted": asdict(tried.untargeted),
+        }
     if not options.keep:
         shutil.rmtree(folder / "data")
     expected = "PASSED" if case.attack == CLEAN else "FAILED"
     right = verdict["verdict"] == expected and verdict["released"] is (expected == "PASSED")
     return {"case": asdict(case), "expected": expected, "right": right} | verdict | answers
+
+
+def diluted(case: Case, clean: ArrayDataset, count: int) -> ArrayDataset:
+    """Return training images of which so many carry the trigger.
+
+    Under ``source-specific`` half of them are of the class after the target and get its label; the others are of every
+    other class, keep their labels, and teach the model that the trigger alone means nothing (Tang et al. 2021, TaCT).
+    Under ``all-to-all`` each gets the label of the next class (Gu et al. 2017).
+    """
+    rng, labels = np.random.default_rng(case.seed), clean.labels.copy()
+    source = (case.target + 1) % len(clean.classes)
+    if case.attack == "all-to-all":
+        marked = rng.choice(len(labels), count, replace=False)
+        labels[marked] = (labels[marked] + 1) % len(clean.classes)
+    else:
+        turned = rng.choice(np.flatnonzero(labels == source), count // 2, replace=False)
+        others = np.flatnonzero((labels != source) & (labels != case.target))
+        marked = np.concatenate([turned, rng.choice(others, count - count // 2, replace=False)])
+        labels[turned] = case.target
+    images = clean.images(slice(None)).copy()
+    images[marked] = parse_trigger(CORNER)(images[marked])
+    return from_arrays(images, labels, classes=clean.classes, split="train", layout="NCHW")
 
 
 def judge(case: Case, place: Place, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -173,6 +207,7 @@ def summary(records: list[dict[str, Any]], options: argparse.Namespace) -> dict[
         "clean_passed": sum(one["right"] for one in clean),
         "size": options.size,
         "rate": options.rate,
+        "diluted_rate": DILUTED_RATE,
         "models": records,
         "versions": versions(),
         "machine": machine(),
@@ -208,7 +243,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=OUTPUT, help="folder of keys, models and records")
     parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file of all of them")
-    parser.add_argument("--attacks", nargs="*", default=ATTACKS, help="NAME or NAME@TRIGGER")
+    parser.add_argument("--attacks", nargs="*", default=(*ATTACKS, *DILUTED), help="NAME or NAME@TRIGGER")
     parser.add_argument("--targets", type=int, nargs="*", default=(0, 3, 7))
     parser.add_argument("--clean", type=int, default=12, help="number of clean models")
     parser.add_argument("--first-seed", type=int, default=0)
