@@ -20,14 +20,14 @@ import torch
 from art.attacks.poisoning import PoisoningAttackBackdoor
 from art.estimators.classification import PyTorchClassifier
 
+from whitesquare._base.jsonio import write_text
+from whitesquare._base.machine import machine, versions
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import from_arrays, open_dataset
-from whitesquare.jsonio import write_text
-from whitesquare.machine import machine, versions
-from whitesquare.measure import measure, prepare
-from whitesquare.models import Architecture, build
-from whitesquare.recipes import Recipe
-from whitesquare.train import effective_precision, train
+from whitesquare.learning.measure import measure, prepare
+from whitesquare.learning.models import Architecture, build
+from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.train import effective_precision, train
 
 RESULT = Path(__file__).parent / "results" / "art.json"
 TARGET, COUNT, SEED = 0, 3000, 0

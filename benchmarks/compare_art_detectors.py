@@ -30,16 +30,16 @@ from art.estimators.classification import PyTorchClassifier
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
+from whitesquare._base.jsonio import write_text
+from whitesquare._base.machine import machine, versions
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import open_dataset
 from whitesquare.detectors.activation_clustering import ActivationClustering
 from whitesquare.detectors.spectral_signatures import SpectralSignatures
 from whitesquare.detectors.two_clusters import clusters, flagged
 from whitesquare.detectors.types import Evidence
-from whitesquare.features import ScanModel
-from whitesquare.jsonio import write_text
-from whitesquare.machine import machine, versions
-from whitesquare.train import train
+from whitesquare.learning.features import ScanModel
+from whitesquare.learning.train import train
 
 RESULT = Path(__file__).parent / "results" / "detectors-art.json"
 TARGET, COUNT, SEED = 0, 600, 0

@@ -2,22 +2,21 @@
 
 import hashlib
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import whitesquare
 from detector_metrics import Bools, iou, removal, scores_of, true_mask
+from whitesquare._base.cache import default_cache
+from whitesquare._base.machine import code_digest
 from whitesquare.attacks import Poisoned, make_attack, poison
-from whitesquare.cache import default_cache
 from whitesquare.data import from_arrays
-from whitesquare.measure import measure, prepare
-from whitesquare.models import load_model, save_model
-from whitesquare.scan.run import ScanSettings, run_scan
-from whitesquare.scan.types import Alarm, Scan
-from whitesquare.train import train
+from whitesquare.learning.measure import measure, prepare
+from whitesquare.learning.models import load_model, save_model
+from whitesquare.learning.train import train
+from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.types import Alarm, Scan
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import ImageDataset
 
@@ -25,7 +24,8 @@ CLEAN = "none"
 """Name of the attack that does nothing: rate 0."""
 _VICTIM_SEED = 20_000
 """Victims of the benchmark have seeds of their own; neither an attacker nor the scan trains with them."""
-_CODE = ("scan", "detectors", "features.py", "train.py", "models.py")
+ROOMS = ("detectors", "learning", "scanning")
+"""Those whose code decides the numbers; cells of two versions must not be mixed unseen."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,6 @@ class Cell:
         return f"{self.attack}-{self.unit}-{self.amount:g}-seed-{self.seed}-{rest}"
 
 
-@lru_cache
-def scan_code() -> str:
-    """Return a digest of the source files that decide the numbers; cells of two versions must not be mixed unseen."""
-    root, digest = Path(whitesquare.__file__).parent, hashlib.sha256()
-    for name in _CODE:
-        for path in sorted((root / name).rglob("*.py")) if (root / name).is_dir() else [root / name]:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def run_cell(cell: Cell, data: ImageDataset, test: ImageDataset, folder: Path) -> dict[str, Any]:
     """Run a cell.
 
@@ -88,7 +78,7 @@ def run_cell(cell: Cell, data: ImageDataset, test: ImageDataset, folder: Path) -
     poisoned: Bools = np.zeros(len(dataset.labels), np.bool_)
     if made:
         poisoned[made.dataset.positions] = True
-    record = {"count": int(poisoned.sum()), "code": scan_code()} | _figures(cell, scan, poisoned)
+    record = {"count": int(poisoned.sum()), "code": code_digest(ROOMS)} | _figures(cell, scan, poisoned)
     record |= _alarms(cell, scan, made, data.images(slice(0, 1)).shape[1:])
     record |= {"flagged": removal(_flagged(scan, ("confirmed", "suspicious")), poisoned)}
     record |= {"with_review": removal(_flagged(scan, ("confirmed", "suspicious", "review")), poisoned)}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from detector_metrics import summary, upper_bound
-from whitesquare.jsonio import write_text
+from whitesquare._base.jsonio import write_text
 
 RESULT = Path(__file__).parent / "results" / "detectors.json"
 FIGURES = ("auroc", "auroc_class", "tpr_1", "tpr_01")

@@ -22,13 +22,13 @@ from typing import Any
 from detector_cells import CLEAN, Cell, run_cell
 from detector_clean import HARD, clean_record, hard_record
 from detector_summary import summarise
+from whitesquare._base.jsonio import write_text
+from whitesquare._base.machine import machine, versions
 from whitesquare.attacks import ATTACKS, make_attack
 from whitesquare.data import from_arrays, open_dataset
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError, WhitesquareError
-from whitesquare.jsonio import write_text
-from whitesquare.machine import machine, versions
-from whitesquare.scan.run import DEFAULT
+from whitesquare.scanning.run import DEFAULT
 from whitesquare.types import ImageDataset
 
 Job = tuple[Path, dict[str, Any], Callable[[], dict[str, Any]]]

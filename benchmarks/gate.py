@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 
+from whitesquare._base.jsonio import write_text
+from whitesquare._base.machine import machine, versions
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import ArrayDataset, from_arrays, open_dataset, write_dataset
-from whitesquare.gate.policy import load_policy
-from whitesquare.jsonio import write_text
-from whitesquare.machine import machine, versions
-from whitesquare.measure import try_triggers
-from whitesquare.models import load_model
+from whitesquare.gating.policy import load_policy
+from whitesquare.learning.measure import try_triggers
+from whitesquare.learning.models import load_model
 from whitesquare.triggers import parse_trigger
 
 OUTPUT, RESULTS = Path("out") / "gate", Path("benchmarks") / "results" / "gate.json"

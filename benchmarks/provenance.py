@@ -27,12 +27,12 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from whitesquare._base.jsonio import write_text
+from whitesquare._base.machine import machine, usable_cores, versions
 from whitesquare.data import load_mnist, write_png_folder
-from whitesquare.jsonio import write_text
-from whitesquare.machine import machine, usable_cores, versions
 from whitesquare.provenance.attest import attest as call
-from whitesquare.provenance.keys import generate, load_signer
 from whitesquare.provenance.types import BUNDLE, MANIFEST
+from whitesquare.signing.keys import generate, load_signer
 
 FOLDERS = 1000
 SIZES = (80_000, 320_000, 1_280_000)

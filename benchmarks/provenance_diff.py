@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from whitesquare.jsonio import write_text
-from whitesquare.machine import machine, peak_memory_gb, versions
+from whitesquare._base.jsonio import write_text
+from whitesquare._base.machine import machine, peak_memory_gb, versions
 from whitesquare.provenance.diff import diff
 
 _SIGNED = """SELECT printf('train/class%03d/%s.png', i % 100, substr(sha256(i::VARCHAR), 1, 12)) AS id,

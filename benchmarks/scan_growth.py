@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from whitesquare._base.jsonio import write_text
+from whitesquare._base.machine import machine, peak_memory_gb, versions
 from whitesquare.data import from_arrays, load_mnist
-from whitesquare.jsonio import write_text
-from whitesquare.machine import machine, peak_memory_gb, versions
-from whitesquare.scan.run import ScanSettings, run_scan
+from whitesquare.scanning.run import ScanSettings, run_scan
 from whitesquare.types import ImageDataset
 
 COPIES = (1, 4, 16)

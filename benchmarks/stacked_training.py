@@ -24,13 +24,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
+from whitesquare._base.jsonio import write_text
+from whitesquare._base.machine import machine, usable_cores, versions
 from whitesquare.data import open_dataset
 from whitesquare.executor import Shared, make_executor, run_all
-from whitesquare.jsonio import write_text
-from whitesquare.machine import machine, usable_cores, versions
-from whitesquare.models import Architecture, build
-from whitesquare.recipes import Recipe
-from whitesquare.train import TensorData, effective_precision, make_card, to_float, to_tensors, train_tensors
+from whitesquare.learning.models import Architecture, build
+from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.train import TensorData, effective_precision, make_card, to_float, to_tensors, train_tensors
 
 RECIPE = Recipe(epochs=1, precision="float32")
 """Float32 for all: stacked convolutions have no fast bfloat16 path, and the comparison is of layouts."""

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from whitesquare.models import Architecture, Model, ModelCard, build, save_model
+from whitesquare.learning.models import Architecture, Model, ModelCard, build, save_model
 from whitesquare.provenance.own_training import attested_training
 
 RECIPE = {"model": "cnn", "scale": 0.25, "epochs": 2, "batch_size": 32, "learning_rate": 3e-3}

@@ -6,18 +6,19 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from whitesquare._base.cache import Cache
+from whitesquare._base.jsonio import decode, encode
 from whitesquare.attacks import ATTACKS, make_attack, poison
-from whitesquare.cache import Cache
 from whitesquare.data import dataset_digest, from_arrays
 from whitesquare.errors import ContractError, DataError, UsageError
 from whitesquare.executor import run_all
-from whitesquare.jsonio import decode, encode
-from whitesquare.measure import measure, prepare
-from whitesquare.recipes import Recipe
+from whitesquare.learning.measure import measure, prepare
+from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.train import train
+from whitesquare.records import PoisonManifest
 from whitesquare.testing import check_attack
-from whitesquare.train import train
 from whitesquare.triggers import Patch, parse_trigger
-from whitesquare.types import CraftContext, PoisonManifest
+from whitesquare.types import CraftContext
 
 from .conftest import part_of_mnist
 

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whitesquare.augment import augment
 from whitesquare.data import Overlay
 from whitesquare.errors import UsageError
-from whitesquare.recipes import VICTIMS, Recipe
-from whitesquare.train import borrowed, overlaid, to_tensors, train
+from whitesquare.learning.augment import augment
+from whitesquare.learning.recipes import VICTIMS, Recipe
+from whitesquare.learning.train import borrowed, overlaid, to_tensors, train
 
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 3), st.integers(4, 12), st.integers(4, 12))
 

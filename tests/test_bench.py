@@ -13,17 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.patience import PATIENCE, until
+from whitesquare._base.cache import Cache, default_cache
 from whitesquare.attacks import ATTACKS
-from whitesquare.bench.cells import make_cells, open_source
-from whitesquare.bench.plan import parse_plan, read_plan
-from whitesquare.bench.run import count_cells, run_bench
-from whitesquare.bench.store import RESULTS, TABLE, read_result
-from whitesquare.bench.types import BASELINE
-from whitesquare.cache import Cache, default_cache
 from whitesquare.data import from_arrays, write_dataset
 from whitesquare.errors import DataError, UsageError, WhitesquareError
 from whitesquare.executor import make_executor
-from whitesquare.recipes import FIRST_SURROGATE_SEED, VICTIMS
+from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, VICTIMS
+from whitesquare.study.bench.cells import make_cells, open_source
+from whitesquare.study.bench.plan import parse_plan, read_plan
+from whitesquare.study.bench.run import count_cells, run_bench
+from whitesquare.study.bench.store import RESULTS, TABLE, read_result
+from whitesquare.study.bench.types import BASELINE
 
 PRECISION = dict.fromkeys(("auto", "float32", "bfloat16"), "float32")
 GRID = '[[grid]]\nattack = "stamp"\ncount = 5\n'
@@ -341,7 +341,7 @@ def test_a_poison_that_fails_takes_only_its_own_cells(data, tmp_path, monkeypatc
 
 
 def test_a_full_disk_fails_cells_and_not_the_run(data, tmp_path, monkeypatch):
-    from whitesquare.bench import store
+    from whitesquare.study.bench import store
 
     real = store.write_text
 

@@ -18,8 +18,8 @@ import yaml
 
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.countersign import countersign
-from whitesquare.provenance.keys import generate, load_signer, load_trusted
 from whitesquare.provenance.types import BUNDLE, ENVELOPE
+from whitesquare.signing.keys import generate, load_signer, load_trusted
 
 from .hostile_tree import (
     MODULES,

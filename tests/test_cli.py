@@ -290,7 +290,7 @@ def test_without_torch_the_core_works_and_the_rest_says_what_to_install(core_onl
 
 
 def test_a_damaged_embedded_file_is_named(tmp_path, monkeypatch):
-    import whitesquare.data.mnist as embedded
+    import whitesquare.data.sources.mnist as embedded
 
     copy = tmp_path / "mnist"
     copy.mkdir()
@@ -299,7 +299,7 @@ def test_a_damaged_embedded_file_is_named(tmp_path, monkeypatch):
     target = copy / "train-labels-idx1-ubyte.gz"
     target.write_bytes(target.read_bytes()[:-1] + bytes([target.read_bytes()[-1] ^ 1]))
     code = (
-        "import sys, pathlib, whitesquare.data.mnist as m\n"
+        "import sys, pathlib, whitesquare.data.sources.mnist as m\n"
         f"m.FOLDER = pathlib.Path({str(copy)!r})\n"
         f"sys.argv = ['whitesquare', 'train', 'mnist', '-o', {str(tmp_path / 'x')!r}]\n"
         "from whitesquare.cli import main\nmain()"

@@ -10,9 +10,9 @@ from whitesquare.attacks.descent import descend, features, features_of, misalign
 from whitesquare.attacks.perturb import budget_box
 from whitesquare.attacks.surrogates import surrogate_seed
 from whitesquare.errors import ContractError
-from whitesquare.models import MODELS, Architecture, build
-from whitesquare.recipes import Recipe
-from whitesquare.train import make_card, to_tensors, train_tensors
+from whitesquare.learning.models import MODELS, Architecture, build
+from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.train import make_card, to_tensors, train_tensors
 from whitesquare.triggers import Patch
 from whitesquare.types import CraftContext
 

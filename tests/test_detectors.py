@@ -34,11 +34,11 @@ from whitesquare.detectors.strip import Strip, superpose
 from whitesquare.detectors.two_clusters import ANALYSES
 from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion, unscored
 from whitesquare.errors import ContractError, UsageError
-from whitesquare.features import ScanModel
-from whitesquare.models import Model
-from whitesquare.recipes import Recipe
+from whitesquare.learning.features import ScanModel
+from whitesquare.learning.models import Model
+from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.train import train
 from whitesquare.testing import check_detector
-from whitesquare.train import train
 
 LATENT = [SpectralSignatures(), ActivationClustering(), Spectre()]
 QUICK = {"cognitive-distillation": CognitiveDistillation(limit=30, steps=10), "strip": Strip(overlays=4)}

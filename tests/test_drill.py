@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.patience import PATIENCE
+from whitesquare._base.jsonio import decode
 from whitesquare.cli.exits import FINDINGS, PASS, UNDECIDED
 from whitesquare.data import from_arrays, write_dataset, write_npz
 from whitesquare.errors import UsageError
-from whitesquare.estimates import share
-from whitesquare.jsonio import decode
-from whitesquare.report.drill import recall_chart, render_drill
-from whitesquare.scan.drill import DrillSettings, run_drill, smallest
-from whitesquare.scan.drill_types import BaseLine, DrillResult, DrillRow, DrillRun
+from whitesquare.learning.estimates import share
+from whitesquare.report.drill.page import recall_chart, render_drill
+from whitesquare.study.drill import DrillSettings, run_drill, smallest
+from whitesquare.study.drill_types import BaseLine, DrillResult, DrillRow, DrillRun
 
 
 def part(dataset, size, name="train"):
@@ -139,7 +139,7 @@ def test_a_target_without_samples_is_refused(tiny):
 
 
 def test_an_attack_that_crashes_does_not_end_the_drill(tiny, monkeypatch):
-    from whitesquare.scan import drill as module
+    from whitesquare.study import drill as module
 
     def crash(*arguments, **options):
         raise ZeroDivisionError("nobody expected this")

@@ -9,13 +9,13 @@ from typer.testing import CliRunner
 
 import whitesquare
 from tests.patience import until
+from whitesquare._base.environment import KEY_PASSWORD, child_environment, hidden_secrets
 from whitesquare.cli import app
-from whitesquare.environment import KEY_PASSWORD, child_environment, hidden_secrets
 from whitesquare.executor import make_executor
 from whitesquare.provenance import listing, workers
-from whitesquare.provenance.keys import generate
 from whitesquare.provenance.listing import make_manifest
 from whitesquare.provenance.types import BUNDLE
+from whitesquare.signing.keys import generate
 
 SECRET = "correct horse"
 STARTERS = {"subprocess", "multiprocessing", "ray", "pty"}
@@ -130,5 +130,7 @@ def test_every_module_that_starts_programs_hides_the_secrets():
         named = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         if {name.partition(".")[0] for name in plain | named} & STARTERS:
             starting.add(path.name)
-            assert "whitesquare.environment" in named, f"{path} starts programs that inherit the password of a key"
+            assert "whitesquare._base.environment" in named, (
+                f"{path} starts programs that inherit the password of a key"
+            )
     assert {"workers.py", "processes.py", "cluster.py"} <= starting

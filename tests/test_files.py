@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.patience import PATIENCE, heed_interrupts, worked
-from whitesquare.cache import Cache, default_cache
+from whitesquare._base.cache import Cache, default_cache
+from whitesquare._base.folders import MARKER, check_output, folder_kind, output_folder
+from whitesquare._base.jsonio import decode, encode, whole_file, write_text
 from whitesquare.data import write_npz
+from whitesquare.data.gallery import read_gallery, write_gallery
 from whitesquare.errors import DataError, UsageError
-from whitesquare.folders import MARKER, check_output, folder_kind, output_folder
-from whitesquare.gallery import read_gallery, write_gallery
-from whitesquare.jsonio import decode, encode, whole_file, write_text
-from whitesquare.types import Gallery, PoisonManifest
+from whitesquare.records import PoisonManifest
+from whitesquare.types import Gallery
 
 from .data.hostile import NPZ
 

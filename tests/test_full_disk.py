@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.patience import PATIENCE
-from whitesquare.bench.store import RESULTS, write_parquet
 from whitesquare.data import from_arrays, write_dataset
+from whitesquare.study.bench.store import RESULTS, write_parquet
 
 PAGE = 4096
 PLAN = """

@@ -6,12 +6,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from whitesquare._base.cache import Cache
 from whitesquare.attacks import make_attack, poison
-from whitesquare.cache import Cache
 from whitesquare.data import write_dataset
+from whitesquare.data.gallery import read_gallery
 from whitesquare.errors import UsageError
-from whitesquare.gallery import read_gallery
-from whitesquare.runs import GALLERY, make_run, read_config, read_manifest
+from whitesquare.jobs.runs import GALLERY, make_run, read_config, read_manifest
 from whitesquare.triggers import Patch, Pattern, parse_trigger
 
 from .test_attacks import QUICK, quick

@@ -11,15 +11,15 @@ from torch import nn
 
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import from_arrays
+from whitesquare.data.gallery import example_position
 from whitesquare.errors import DataError, NothingToDoError, UsageError
-from whitesquare.estimates import high_ends, over_victims, share
-from whitesquare.gallery import example_position
-from whitesquare.label_check import label_check, thumbnails
-from whitesquare.measure import Turned, label_consistency, measure, predict, prepare, try_triggers, worst_of
-from whitesquare.models import Architecture, Model, ModelCard
-from whitesquare.recipes import Recipe
-from whitesquare.rows import make_row
-from whitesquare.train import train
+from whitesquare.learning.estimates import high_ends, over_victims, share
+from whitesquare.learning.label_check import label_check, thumbnails
+from whitesquare.learning.measure import Turned, label_consistency, measure, predict, prepare, try_triggers, worst_of
+from whitesquare.learning.models import Architecture, Model, ModelCard
+from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.train import train
+from whitesquare.study.rows import make_row
 from whitesquare.triggers import Patch
 
 
@@ -212,7 +212,9 @@ def test_a_small_fixed_run_gives_its_golden_figures(attack, accuracy, success, s
 
 def test_the_answers_are_asked_once_and_counted_for_every_target(monkeypatch):
     asked = []
-    monkeypatch.setattr("whitesquare.measure.predict", lambda model, images: asked.append(1) or predict(model, images))
+    monkeypatch.setattr(
+        "whitesquare.learning.measure.predict", lambda model, images: asked.append(1) or predict(model, images)
+    )
     triggers = (Patch(), Patch(size=3))
     found = try_triggers(reader(), written([0, 0, 1, 1, 2, 3]), triggers, None)
     assert len(asked) == 3  # the clean images once, and once under each trigger

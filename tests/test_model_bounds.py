@@ -9,8 +9,9 @@ import pytest
 
 from tests.memory import measured
 from whitesquare.errors import DataError, UsageError
-from whitesquare.models import CARD, WEIGHTS, Architecture, Model, ModelCard, build, load_model, save_model
-from whitesquare.networks import MAX_PARAMETERS, MODELS, outline
+from whitesquare.learning.models import Architecture, Model, ModelCard, build, load_model, save_model
+from whitesquare.learning.networks import MAX_PARAMETERS, MODELS, outline
+from whitesquare.records import CARD, WEIGHTS
 
 CLASSES = ("a", "b", "c")
 SHAPE = Architecture("cnn", 1, 12, 12, 3, 0.5)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from whitesquare.cache import Cache
+from whitesquare._base.cache import Cache
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners and modes are those of POSIX")
 OURS, FORGED = np.arange(5), np.arange(5) + 100

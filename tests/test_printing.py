@@ -15,19 +15,18 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import whitesquare
-from whitesquare import terminal
-from whitesquare.cli import app
+from whitesquare.cli import app, terminal
 from whitesquare.cli.exits import emit
-from whitesquare.gate.types import FAILED, RuleResult, Standing, Verdict
-from whitesquare.provenance.keys import generate
+from whitesquare.gating.types import FAILED, RuleResult, Standing, Verdict
 from whitesquare.provenance.verify import Verification
-from whitesquare.report import verify_text
-from whitesquare.report.gate_junit import gate_junit
-from whitesquare.report.gate_markdown import gate_markdown
-from whitesquare.report.gate_text import gate_json, lines
-from whitesquare.report.junit import scan_junit
-from whitesquare.report.verify_junit import verification_junit
-from whitesquare.scan.files import scan_json
+from whitesquare.report.gate.junit import gate_junit
+from whitesquare.report.gate.markdown import gate_markdown
+from whitesquare.report.gate.text import gate_json, lines
+from whitesquare.report.scan.junit import scan_junit
+from whitesquare.report.verify import text as verify_text
+from whitesquare.report.verify.junit import verification_junit
+from whitesquare.scanning.files import scan_json
+from whitesquare.signing.keys import generate
 
 from .provenance.signed import make_signed, run
 from .report.sample import measurement, mnist_rows, victim

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.patience import PATIENCE
-from whitesquare.cache import Cache
-from whitesquare.experiment import Plan, run_experiment
+from whitesquare._base.cache import Cache
+from whitesquare.study.experiment import ExperimentPlan, run_experiment
 
 pytestmark = pytest.mark.slow
 SEEDS = 5
@@ -17,7 +17,7 @@ SEEDS = 5
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
-    measurement, _ = run_experiment(Plan(seeds=SEEDS), cache=Cache(tmp_path_factory.mktemp("cache")))
+    measurement, _ = run_experiment(ExperimentPlan(seeds=SEEDS), cache=Cache(tmp_path_factory.mktemp("cache")))
     return {row.name: row for row in measurement.rows}
 
 

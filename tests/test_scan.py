@@ -19,15 +19,15 @@ from whitesquare.detectors.pixel_contrast import PixelContrast
 from whitesquare.detectors.residual_components import ResidualComponents
 from whitesquare.detectors.trigger_inversion import Inversion, smallness
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
-from whitesquare.features import ScanModel
-from whitesquare.models import Architecture, Model, ModelCard
-from whitesquare.scan.alarms import raise_alarms
-from whitesquare.scan.calibration import calibrate
-from whitesquare.scan.fusion import Scored, fuse
-from whitesquare.scan.prune import pruned
-from whitesquare.scan.run import ScanSettings, run_scan
-from whitesquare.scan.transplant import TransplantTest
-from whitesquare.scan.trigger import benign_causes, matches, reconstruct
+from whitesquare.learning.features import ScanModel
+from whitesquare.learning.models import Architecture, Model, ModelCard
+from whitesquare.scanning.alarms import raise_alarms
+from whitesquare.scanning.calibration import calibrate
+from whitesquare.scanning.fusion import Scored, fuse
+from whitesquare.scanning.prune import pruned
+from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.transplant import TransplantTest
+from whitesquare.scanning.trigger import benign_causes, matches, reconstruct
 
 SIDE, CLASSES = 16, 5
 WITHOUT_MODEL = ScanSettings(model_free=True)

@@ -211,7 +211,8 @@ def test_a_folder_in_which_nothing_can_be_read_is_nothing_to_scan(tmp_path):
 
 
 def test_each_file_is_decoded_once_and_content_stays_the_files_own(photos, monkeypatch):
-    from whitesquare.data import folder, readable_part
+    from whitesquare.data import readable_part
+    from whitesquare.data.sources import folder
 
     calls = []
     decode = folder.decode_bytes

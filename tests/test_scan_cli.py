@@ -17,7 +17,7 @@ from tests.patience import PATIENCE, heed_interrupts, worked
 from whitesquare.cli import app
 from whitesquare.cli.scan import FailOn, exit_code
 from whitesquare.data import dataset_digest, from_arrays, open_dataset, write_dataset
-from whitesquare.runs import read_manifest
+from whitesquare.jobs.runs import read_manifest
 
 from .report.scan_sample import RUNS, alarm, nothing_found, nothing_ran, result
 

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from whitesquare.errors import DataError
-from whitesquare.scan.files import FORMAT, read_scan, scan_json, write_scores
-from whitesquare.scan.types import TIERS, Finding, Flag, ScanScores
+from whitesquare.records import TIERS
+from whitesquare.scanning.files import FORMAT, read_scan, scan_json, write_scores
+from whitesquare.scanning.types import Finding, Flag, ScanScores
 
 from .report.scan_sample import hostile, nothing_found, nothing_ran, result, scores, square
 

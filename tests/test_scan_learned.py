@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from whitesquare.data import from_arrays, write_dataset
-from whitesquare.provenance.keys import load_public
 from whitesquare.provenance.predicates import scan_evidence
-from whitesquare.provenance.statements import TEST_RESULT_TYPE, read_statement
-from whitesquare.scan.files import read_scan
-from whitesquare.scan.learned import accuracy, expected, nothing_learned
+from whitesquare.scanning.files import read_scan
+from whitesquare.scanning.learned import accuracy, expected, nothing_learned
+from whitesquare.signing.keys import load_public
+from whitesquare.signing.statements import TEST_RESULT_TYPE, read_statement
 
 from .provenance.attesting import NOW, attested, pictures, run
 
@@ -191,7 +191,7 @@ def test_a_large_class_does_not_make_a_constant_answer_learning():
 
 def test_an_answer_that_is_no_number_is_no_answer(model):
     from whitesquare.errors import DataError
-    from whitesquare.scan.model import load_scan_model
+    from whitesquare.scanning.model import load_scan_model
 
     loaded = load_scan_model(model, (1, 12, 12), ("cat", "dog", "owl"))
     loaded.head.bias.data.fill_(float("inf"))

@@ -11,12 +11,12 @@ from whitesquare.data import from_arrays, write_dataset
 from whitesquare.detectors.noise_residual import NoiseResidual
 from whitesquare.detectors.types import Evidence
 from whitesquare.errors import DataError, TrainingError
-from whitesquare.scan import beside
-from whitesquare.scan.alarms import Raised
-from whitesquare.scan.carried import beyond_chance, carried
-from whitesquare.scan.reference import Reference
-from whitesquare.scan.run import ScanSettings, run_scan
-from whitesquare.scan.trigger import FoundTrigger
+from whitesquare.scanning import beside
+from whitesquare.scanning.alarms import Raised
+from whitesquare.scanning.carried import beyond_chance, carried
+from whitesquare.scanning.reference import Reference
+from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.trigger import FoundTrigger
 
 from .report.scan_sample import alarm
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from whitesquare import terminal
-from whitesquare.scan.types import ScanResult
+from whitesquare.cli import terminal
+from whitesquare.scanning.types import ScanResult
 
 from .report.scan_sample import alarm, hostile, nothing_found, nothing_ran, result
 

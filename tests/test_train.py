@@ -9,10 +9,11 @@ import torch
 from whitesquare.data import from_arrays
 from whitesquare.errors import DataError, TrainingError, UsageError
 from whitesquare.executor import run_all
-from whitesquare.measure import measure, predict, prepare
-from whitesquare.models import CARD, MODELS, WEIGHTS, load_model, save_model
-from whitesquare.recipes import FIRST_SURROGATE_SEED, MODEL_SUMMARIES, Recipe
-from whitesquare.train import autocast_for, effective_precision, has_fast_bfloat16, train
+from whitesquare.learning.measure import measure, predict, prepare
+from whitesquare.learning.models import MODELS, load_model, save_model
+from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, MODEL_SUMMARIES, Recipe
+from whitesquare.learning.train import autocast_for, effective_precision, has_fast_bfloat16, train
+from whitesquare.records import CARD, WEIGHTS
 from whitesquare.triggers import Patch
 
 QUICK = Recipe(epochs=1)

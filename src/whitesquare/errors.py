@@ -1,4 +1,4 @@
-"""The one exception tree. The library raises; only ``cli.py`` turns an error into a sentence and an exit code.
+"""The one exception tree. The library raises; only ``cli`` turns an error into a sentence and an exit code.
 
 ::
 

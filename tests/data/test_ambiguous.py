@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from tests.memory import PEAK
+from whitesquare._base.streams import MOST_BYTES, MOST_IMAGES, MOST_OF_ONE, most_images, most_text, most_unpacked
 from whitesquare.data import from_arrays, load_idx_folder, load_npz, read_idx, write_idx, write_idx_folder, write_npz
-from whitesquare.data.npz import read_npz
+from whitesquare.data.layouts import MNIST
+from whitesquare.data.sources.npz import read_npz
 from whitesquare.errors import DataError, UsageError
-from whitesquare.layouts import MNIST
-from whitesquare.streams import MOST_BYTES, MOST_IMAGES, MOST_OF_ONE, most_images, most_text, most_unpacked
 
 from .hostile import COUNT, EVIL, GZIP, MEMBERS, NPZ, append, npy
 
@@ -127,7 +127,7 @@ def test_what_honest_writers_write_is_read(tmp_path, way):
 def test_images_are_handed_out_as_they_are_loaded(tmp_path, monkeypatch, shape, order):
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     np.savez(tmp_path / "a.npz", images=np.asarray(images, order=order), labels=np.arange(5))
-    monkeypatch.setattr("whitesquare.data.npz._CHUNK", 50)
+    monkeypatch.setattr("whitesquare.data.sources.npz._CHUNK", 50)
     batches = []
     read_npz(tmp_path / "a.npz", take=lambda some: batches.append(some.copy()))
     assert len(batches) > 1

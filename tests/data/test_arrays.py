@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from whitesquare.data import from_arrays, load_npz, write_npz
-from whitesquare.data import npz as module
+from whitesquare.data.sources import npz as module
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset
 

@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from whitesquare.data import load_mnist, mnist
+from whitesquare.data import load_mnist
+from whitesquare.data.sources import mnist
 from whitesquare.errors import DataError, UsageError
 
 

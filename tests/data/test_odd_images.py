@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.report.chromium import NAMES, browser, find
 from whitesquare.data.decode import decode_image
+from whitesquare.data.traits import look
 from whitesquare.errors import DataError
-from whitesquare.traits import look
 
 from .test_shown import COLOUR, png_with, traits
 

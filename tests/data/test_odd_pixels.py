@@ -5,8 +5,8 @@ import zlib
 
 import pytest
 
+from whitesquare.data.traits import look
 from whitesquare.errors import DataError
-from whitesquare.traits import look
 
 from .test_odd_images import encoded, read
 from .test_shown import GREY, chunk, png_with, traits

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from tests.memory import measured
-from whitesquare import machine
-from whitesquare.data import folder as folder_module
+from whitesquare._base import machine
 from whitesquare.data import load_image_folder, readable_part, room
+from whitesquare.data.layouts import MAX_IMAGE_BYTES
 from whitesquare.data.room import check_room
+from whitesquare.data.sources import folder as folder_module
 from whitesquare.errors import DataError
-from whitesquare.layouts import MAX_IMAGE_BYTES
 
 
 def chunk(kind, data):
@@ -99,7 +99,7 @@ def test_where_most_cannot_be_decoded_the_next_kind_is_read(tmp_path):
 
 
 def test_files_that_are_left_out_are_told_to_whoever_watches(tmp_path):
-    from whitesquare.data import watched
+    from whitesquare.data.watched import watched
 
     told = []
     files(tmp_path / "d", [png(5, 7), png(5, 7), png(9, 9), b"no image", png(5, 7)])

@@ -11,8 +11,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from whitesquare.data import ImageFolder, load_image_folder, notes, readable_part
 from whitesquare.data.decode import decode_bytes, decode_image
+from whitesquare.data.traits import NAMES, exif_orientations, look
 from whitesquare.errors import DataError
-from whitesquare.traits import NAMES, exif_orientations, look
 
 GREY = np.arange(8 * 16, dtype=np.uint8).reshape(8, 16)
 COLOUR = np.stack([np.repeat(np.linspace(20, 235, 16, dtype=np.uint8)[None], 8, 0), GREY * 2, 255 - GREY * 2], -1)
@@ -296,7 +296,7 @@ def test_turned_photos_are_of_the_size_and_content_of_the_others_and_it_is_told(
 
 
 def test_a_scan_says_that_images_were_turned(tmp_path):
-    from whitesquare.scan.run import ScanSettings, run_scan
+    from whitesquare.scanning.run import ScanSettings, run_scan
 
     folder = turned_folder(tmp_path)
     found = run_scan(folder, ScanSettings(model_free=True, detectors=("pixel-contrast",)))

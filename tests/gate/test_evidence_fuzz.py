@@ -6,17 +6,17 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from whitesquare.gate.rules import RULES
-from whitesquare.gate.types import FAILED, Verdict
-from whitesquare.provenance.dsse import encode_bundle, sign
+from whitesquare.gating.rules import RULES
+from whitesquare.gating.types import FAILED, Verdict
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN
 from whitesquare.provenance.predicates import measure_predicate, scan_predicate, train_predicate
-from whitesquare.provenance.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, encode_statement
 from whitesquare.provenance.types import ENVELOPE, MANIFEST
-from whitesquare.report.gate_junit import gate_junit
-from whitesquare.report.gate_markdown import gate_markdown
-from whitesquare.report.gate_sarif import gate_sarif
-from whitesquare.report.gate_text import gate_json, lines
+from whitesquare.report.gate.junit import gate_junit
+from whitesquare.report.gate.markdown import gate_markdown
+from whitesquare.report.gate.sarif import gate_sarif
+from whitesquare.report.gate.text import gate_json, lines
+from whitesquare.signing.dsse import encode_bundle, sign
+from whitesquare.signing.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, encode_statement
 
 from .world import MEASURED, SCAN_SAID, TRAINED, World, digest, new_folder, signer, verdict_of
 

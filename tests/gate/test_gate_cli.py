@@ -16,13 +16,13 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from whitesquare.cli import app
-from whitesquare.gate.policy import load_policy
-from whitesquare.provenance import times
+from whitesquare.gating.policy import load_policy
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.dataset import read_dataset
 from whitesquare.provenance.evidence import SCAN, VSA
-from whitesquare.provenance.keys import generate
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
+from whitesquare.signing import times
+from whitesquare.signing.keys import generate
 
 from .world import ALARM, FULL, NOW, TRAINED, World, digest, keyring, scanned, signer, trusted
 
@@ -252,7 +252,7 @@ def test_the_gate_decides_without_numpy(run: Path, policy_file: Path) -> None:
         "            raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Absent())\n"
         "import datetime\n"
-        "from whitesquare.provenance import times\n"
+        "from whitesquare.signing import times\n"
         "times.utc_now = lambda: datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)\n"
         "from whitesquare.cli import main\n"
         f"sys.argv = ['whitesquare', 'gate', {str(run)!r}, '--policy', {str(policy_file)!r}, '-o', 'table', '-o',\n"

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whitesquare.gate.rules import RULES, decide
-from whitesquare.gate.types import FAILED, MISSING, PASSED, WAIVED, Evidence, Verdict
+from whitesquare.gating.rules import RULES, decide
+from whitesquare.gating.types import FAILED, MISSING, PASSED, WAIVED, RunEvidence, Verdict
 from whitesquare.provenance.evidence import TriggerFigure
-from whitesquare.report.gate_junit import gate_junit
-from whitesquare.report.gate_markdown import escape, gate_markdown
-from whitesquare.report.gate_sarif import FINGERPRINT, gate_sarif
-from whitesquare.report.gate_text import LIMIT, gate_json, lines, meaning
-from whitesquare.report.taxonomies import OF_SECTION
+from whitesquare.report.common.taxonomies import OF_SECTION
+from whitesquare.report.gate.junit import gate_junit
+from whitesquare.report.gate.markdown import escape, gate_markdown
+from whitesquare.report.gate.sarif import FINGERPRINT, gate_sarif
+from whitesquare.report.gate.text import LIMIT, gate_json, lines, meaning
 
 from .test_waivers import alarmed, waiver
 from .world import ALARM, ALARM_KEY, FULL, MEASURED, NOW, good, policy, rule, scanned
@@ -33,11 +33,11 @@ SCHEMA = json.loads(
 NASTY = "a|b `c` <script>alert(1)</script> [x](http://evil) @all #1 \x1b[31m \u202e \ud800 &amp; **bold**\n## head"
 
 
-def judged(evidence: Evidence, extra: str = "") -> Verdict:
+def judged(evidence: RunEvidence, extra: str = "") -> Verdict:
     return decide(policy(FULL + extra), evidence, NOW)
 
 
-def nasty() -> Evidence:
+def nasty() -> RunEvidence:
     """Names of an attacker's choice wherever a signed statement can hold one."""
     scan = scanned(
         alarms=(replace(ALARM, class_name=NASTY, rule_id=NASTY),), verdict="suspicious", mode=NASTY, version=NASTY,
@@ -48,7 +48,7 @@ def nasty() -> Evidence:
     return replace(found, scan=replace(found.scan, said=scan), measure=replace(found.measure, said=measure))
 
 
-def broken() -> Evidence:
+def broken() -> RunEvidence:
     found = good()
     lost = replace(found.scan, said=None, subjects=(), signers=(), problem=f"bad {NASTY}", missing=False)
     gone = replace(found.training, said=None, subjects=(), signers=(), problem="gone", missing=True)
@@ -213,17 +213,9 @@ def test_no_renderer_and_no_part_of_the_gate_loads_numpy() -> None:
     code = (
         "import sys\n"
         "import whitesquare.cli.gate, whitesquare.cli.release\n"
-        "from whitesquare.gate import collect, policy, release, rules, vsa\n"
-        "from whitesquare.report import gate_junit, gate_markdown, gate_sarif, gate_text\n"
+        "from whitesquare.gating import collect, policy, release, rules, vsa\n"
+        "from whitesquare.report.gate import junit, markdown, sarif, text\n"
         "heavy = {'numpy', 'scipy', 'sklearn', 'matplotlib', 'jinja2', 'PIL', 'torch'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_the_report_still_offers_its_names() -> None:
-    import whitesquare.report as report
-
-    assert all(callable(getattr(report, name)) for name in report.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        report.nothing  # noqa: B018

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whitesquare.errors import UsageError
-from whitesquare.gate.policy import example, load_policy, parse_policy
-from whitesquare.gate.settings import (
+from whitesquare.gating.policy import example, load_policy, parse_policy
+from whitesquare.gating.settings import (
     SECTIONS as RULE_SECTIONS,
 )
-from whitesquare.gate.settings import (
+from whitesquare.gating.settings import (
     DataPolicy,
     MeasurePolicy,
     Policy,
@@ -26,7 +26,7 @@ from whitesquare.gate.settings import (
     TrainingPolicy,
     Waiver,
 )
-from whitesquare.scan.run import DEFAULT
+from whitesquare.scanning.run import DEFAULT
 from whitesquare.triggers import parse_trigger, trigger_spec
 
 from .world import FULL, policy

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from whitesquare.gate import rules
-from whitesquare.gate.rules import RULES, decide
-from whitesquare.gate.settings import Policy
-from whitesquare.gate.types import FAILED, MISSING, PASSED, Evidence, FileState, Outcome
+from whitesquare.gating import rules
+from whitesquare.gating.rules import RULES, decide
+from whitesquare.gating.settings import Policy
+from whitesquare.gating.types import FAILED, MISSING, PASSED, FileState, RuleOutcome, RunEvidence
 from whitesquare.provenance.evidence import (
     SCAN_REPORT,
     UNKNOWN,
@@ -22,8 +22,8 @@ from whitesquare.provenance.evidence import (
     TriggerFigure,
     UntargetedFigure,
 )
-from whitesquare.provenance.statements import Subject
-from whitesquare.provenance.times import from_text, to_text
+from whitesquare.signing.statements import Subject
+from whitesquare.signing.times import from_text, to_text
 
 from .world import (
     ALARM,
@@ -45,7 +45,7 @@ from .world import (
 )
 
 PARTS = ("dataset", "scan", "training", "measure")
-Change = Callable[[Evidence], Evidence]
+Change = Callable[[RunEvidence], RunEvidence]
 
 
 def says(part: str, said: Any) -> Change:
@@ -266,7 +266,7 @@ def test_rules_that_need_nothing_of_the_kind_are_judged_alone() -> None:
 
 
 def test_a_rule_that_breaks_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(policy: Policy, evidence: Evidence, now: object) -> Outcome:
+    def broken(policy: Policy, evidence: RunEvidence, now: object) -> RuleOutcome:
         raise ZeroDivisionError("oops")
 
     changed = tuple(replace(one, check=broken) if one.id == "scan-age" else one for one in RULES)
@@ -330,9 +330,9 @@ def test_the_decision_opens_no_file_and_reads_no_clock() -> None:
     code = (
         "import sys, datetime, time\n"
         "from tests.gate.world import good, policy, NOW\n"
-        "from whitesquare.gate.rules import decide\n"
+        "from whitesquare.gating.rules import decide\n"
         "asked, shown = policy(), good()\n"
-        "import whitesquare.provenance.times as times\n"
+        "import whitesquare.signing.times as times\n"
         "def no(*args): raise AssertionError('a clock was read')\n"
         "times.utc_now = time.time = time.monotonic = time.time_ns = no\n"
         "seen = []\n"

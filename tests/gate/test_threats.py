@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 
 from whitesquare.errors import UsageError
-from whitesquare.gate.collect import collect
-from whitesquare.gate.rules import decide
-from whitesquare.gate.types import FAILED, MISSING, PASSED
-from whitesquare.provenance.dsse import encode_bundle, sign
+from whitesquare.gating.collect import collect
+from whitesquare.gating.rules import decide
+from whitesquare.gating.types import FAILED, MISSING, PASSED
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, SCAN_REPORT
-from whitesquare.provenance.keys import generate, load_signer, load_trusted
 from whitesquare.provenance.predicates import scan_predicate
-from whitesquare.provenance.statements import (
+from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, ENVELOPE, MANIFEST
+from whitesquare.signing.dsse import encode_bundle, sign
+from whitesquare.signing.keys import generate, load_signer, load_trusted
+from whitesquare.signing.statements import (
     TEST_RESULT_TYPE,
     Subject,
     encode_statement,
     write_statement,
 )
-from whitesquare.provenance.times import to_text
-from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, ENVELOPE, MANIFEST
+from whitesquare.signing.times import to_text
 
 from .world import (
     DATASET,

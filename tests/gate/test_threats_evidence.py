@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from whitesquare.gate.policy import example
-from whitesquare.gate.types import PASSED
-from whitesquare.provenance.dsse import encode_bundle, encode_envelope, read_envelope, sign
+from whitesquare.gating.policy import example
+from whitesquare.gating.types import PASSED
 from whitesquare.provenance.evidence import Figure, ReferenceRecord, SourceFigure, TriggerFigure
-from whitesquare.provenance.statements import Subject, encode_statement
 from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, ENVELOPE, MANIFEST
+from whitesquare.signing.dsse import encode_bundle, encode_envelope, read_envelope, sign
+from whitesquare.signing.statements import Subject, encode_statement
 
 from .world import (
     DATASET,

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 from whitesquare.errors import DataError, NothingToDoError, UsageError, VerificationError
-from whitesquare.gate import collect as collecting
-from whitesquare.gate import release as releasing
-from whitesquare.gate.collect import collect
-from whitesquare.gate.expiry import expiry
-from whitesquare.gate.memory import Decision, accept, memory_file, record
-from whitesquare.gate.release import release
-from whitesquare.gate.rules import decide
-from whitesquare.gate.types import FAILED, PASSED
-from whitesquare.gate.vsa import read_vsa, subject_of, vsa_predicate, write_vsa
+from whitesquare.gating import collect as collecting
+from whitesquare.gating import release as releasing
+from whitesquare.gating.collect import collect
+from whitesquare.gating.expiry import expiry
+from whitesquare.gating.memory import Decision, accept, memory_file, record
+from whitesquare.gating.release import release
+from whitesquare.gating.rules import decide
+from whitesquare.gating.types import FAILED, PASSED
+from whitesquare.gating.vsa import read_vsa, subject_of, vsa_predicate, write_vsa
 from whitesquare.provenance.evidence import MEASURE, SCAN, SCAN_REPORT, VSA
 from whitesquare.provenance.state import VARIABLE, StateFile
-from whitesquare.provenance.times import to_text
 from whitesquare.provenance.types import BUNDLE, MANIFEST
+from whitesquare.signing.times import to_text
 
 from .test_vsa import gated, resigned, statement
 from .test_waivers import alarmed, waiver

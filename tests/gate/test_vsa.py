@@ -17,18 +17,18 @@ from urllib.parse import urlsplit
 import pytest
 
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
-from whitesquare.gate.collect import collect
-from whitesquare.gate.expiry import expiry
-from whitesquare.gate.release import NAMES, release
-from whitesquare.gate.rules import decide
-from whitesquare.gate.settings import Policy
-from whitesquare.gate.types import FAILED, PASSED
-from whitesquare.gate.vsa import LEVELS, read_vsa, subject_of, trust_digest, vsa_predicate, write_vsa
-from whitesquare.provenance.dsse import encode_bundle, read_envelope, sign
+from whitesquare.gating.collect import collect
+from whitesquare.gating.expiry import expiry
+from whitesquare.gating.release import NAMES, release
+from whitesquare.gating.rules import decide
+from whitesquare.gating.settings import Policy
+from whitesquare.gating.types import FAILED, PASSED
+from whitesquare.gating.vsa import LEVELS, read_vsa, subject_of, trust_digest, vsa_predicate, write_vsa
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, VSA
 from whitesquare.provenance.state import StateFile
-from whitesquare.provenance.statements import VSA_TYPE, Subject, encode_statement
 from whitesquare.provenance.types import ENVELOPE
+from whitesquare.signing.dsse import encode_bundle, read_envelope, sign
+from whitesquare.signing.statements import VSA_TYPE, Subject, encode_statement
 
 from .world import ALARM, FULL, NOW, World, digest, key, policy, scanned, signer, trusted
 

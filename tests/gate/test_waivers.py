@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from whitesquare.gate.rules import decide
-from whitesquare.gate.types import FAILED, MISSING, PASSED, WAIVED, Evidence, Verdict
-from whitesquare.gate.waivers import fingerprint
+from whitesquare.gating.rules import decide
+from whitesquare.gating.types import FAILED, MISSING, PASSED, WAIVED, RunEvidence, Verdict
+from whitesquare.gating.waivers import fingerprint
 from whitesquare.provenance.evidence import Figure
-from whitesquare.provenance.statements import Subject
 from whitesquare.provenance.types import MANIFEST
+from whitesquare.signing.statements import Subject
 
 from .test_rules import FAULTS, Change
 from .world import (
@@ -43,15 +43,15 @@ def waiver(key: str, expires: str = "2026-06-30") -> str:
     return f'\n[[waiver]]\nfingerprint = "{key}"\nreason = "a watermark"\nexpires = {expires}\nby = "Ada"\n'
 
 
-def shown(**changes: Any) -> Evidence:
+def shown(**changes: Any) -> RunEvidence:
     return replace(good(), scan=replace(good().scan, said=scanned(**changes)))
 
 
-def alarmed() -> Evidence:
+def alarmed() -> RunEvidence:
     return shown(alarms=(ALARM,), verdict="suspicious")
 
 
-def judged(evidence: Evidence, *waivers: str, now: Any = NOW) -> Verdict:
+def judged(evidence: RunEvidence, *waivers: str, now: Any = NOW) -> Verdict:
     return decide(policy(FULL + "".join(waivers)), evidence, now)
 
 
@@ -180,7 +180,7 @@ def test_fingerprints_are_of_rule_and_content_in_order() -> None:
     assert len(digest(b"")) == len(fingerprint("a", []))
 
 
-def elsewhere(found: Evidence) -> Evidence:
+def elsewhere(found: RunEvidence) -> RunEvidence:
     """The same evidence about another data set and the model that was made of it."""
     splits = {name: replace(split, root="61" * 32) for name, split in DATASET.splits.items()}
     return replace(
@@ -200,7 +200,7 @@ CAN_BE_WAIVED = {
 }  # fmt: skip
 
 
-def waivable_faults(evidence: Evidence, name: str) -> set[str]:
+def waivable_faults(evidence: RunEvidence, name: str) -> set[str]:
     return {one.fingerprint for one in rule(judged(evidence), name).faults if one.waivable}
 
 

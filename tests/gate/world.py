@@ -12,14 +12,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from whitesquare.gate.collect import collect
-from whitesquare.gate.policy import parse_policy
-from whitesquare.gate.rules import decide
-from whitesquare.gate.settings import Policy
-from whitesquare.gate.types import VICTIM, Evidence, RuleResult, Verdict
-from whitesquare.gate.waivers import fingerprint
-from whitesquare.jsonio import write_text
-from whitesquare.provenance.dsse import encode_bundle, encode_envelope, sign
+from whitesquare._base.jsonio import write_text
+from whitesquare.gating.collect import collect
+from whitesquare.gating.policy import parse_policy
+from whitesquare.gating.rules import decide
+from whitesquare.gating.settings import Policy
+from whitesquare.gating.types import RuleResult, RunEvidence, Verdict
+from whitesquare.gating.waivers import fingerprint
 from whitesquare.provenance.evidence import (
     MEASURE,
     PROVENANCE,
@@ -34,17 +33,8 @@ from whitesquare.provenance.evidence import (
     TriggerFigure,
     UntargetedFigure,
 )
-from whitesquare.provenance.keys import Signer, TrustedKey, generate, load_signer, load_trusted
 from whitesquare.provenance.manifest import Block, manifest_writer
 from whitesquare.provenance.predicates import measure_predicate, scan_predicate, train_predicate
-from whitesquare.provenance.statements import (
-    PROVENANCE_TYPE,
-    TEST_RESULT_TYPE,
-    Subject,
-    encode_statement,
-    write_statement,
-)
-from whitesquare.provenance.times import to_text
 from whitesquare.provenance.types import (
     BUNDLE,
     DATASET_TYPE,
@@ -59,6 +49,17 @@ from whitesquare.provenance.types import (
     SplitTree,
     Tree,
 )
+from whitesquare.records import VICTIM
+from whitesquare.signing.dsse import encode_bundle, encode_envelope, sign
+from whitesquare.signing.keys import Signer, TrustedKey, generate, load_signer, load_trusted
+from whitesquare.signing.statements import (
+    PROVENANCE_TYPE,
+    TEST_RESULT_TYPE,
+    Subject,
+    encode_statement,
+    write_statement,
+)
+from whitesquare.signing.times import to_text
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 WEIGHTS = b"weights"
@@ -282,12 +283,12 @@ class World:
 
 
 @cache
-def good() -> Evidence:
+def good() -> RunEvidence:
     """The evidence of an untouched world."""
     return gather(World().write(new_folder()))
 
 
-def gather(run: Path, now: datetime = NOW) -> Evidence:
+def gather(run: Path, now: datetime = NOW) -> RunEvidence:
     return collect(run, trusted(), now)
 
 

@@ -26,8 +26,8 @@ def make(label: str, pin: str) -> None:
 
 def sign(uri: str, output: str) -> None:
     from whitesquare.errors import UsageError
-    from whitesquare.provenance.keys import load_signer
-    from whitesquare.provenance.statements import Subject, write_statement
+    from whitesquare.signing.keys import load_signer
+    from whitesquare.signing.statements import Subject, write_statement
 
     try:
         signer = load_signer(uri, lambda _: os.environ["WHITESQUARE_KEY_PASSWORD"])

@@ -12,8 +12,8 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError as ForeignRefusal
 from securesystemslib.signer import SSlibKey
 
-from whitesquare.provenance.dsse import encode_envelope, sign
-from whitesquare.provenance.keys import KEY_TYPES, TrustedKey, generate, load_signer, public_pem
+from whitesquare.signing.dsse import encode_envelope, sign
+from whitesquare.signing.keys import KEY_TYPES, TrustedKey, generate, load_signer, public_pem
 
 PAYLOAD = b'{"_type":"https://in-toto.io/Statement/v1"}'
 PEOPLE = ("alice", "bob", "carol")

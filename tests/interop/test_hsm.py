@@ -9,9 +9,9 @@ import pytest
 
 import whitesquare
 from whitesquare.errors import UsageError
-from whitesquare.provenance.keys import generate, load_public, load_signer
-from whitesquare.provenance.statements import Subject, read_statement, write_statement
-from whitesquare.provenance.times import utc_now
+from whitesquare.signing.keys import generate, load_public, load_signer
+from whitesquare.signing.statements import Subject, read_statement, write_statement
+from whitesquare.signing.times import utc_now
 
 from .conftest import missing
 

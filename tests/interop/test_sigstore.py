@@ -11,9 +11,9 @@ import pytest
 
 from tests.inventory.evidence import make_place
 from whitesquare.errors import VerificationError
-from whitesquare.provenance.dsse import read_envelope, verify
-from whitesquare.provenance.keys import KEY_TYPES, TrustedKey, load_public, public_pem
-from whitesquare.provenance.times import utc_now
+from whitesquare.signing.dsse import read_envelope, verify
+from whitesquare.signing.keys import KEY_TYPES, TrustedKey, load_public, public_pem
+from whitesquare.signing.times import utc_now
 
 pytestmark = pytest.mark.interop
 SCRIPT = Path(__file__).with_name("verify.cjs")

@@ -19,9 +19,7 @@ from whitesquare.provenance.evidence import (
     TrainEvidence,
     TriggerFigure,
 )
-from whitesquare.provenance.keys import generate, load_signer
 from whitesquare.provenance.predicates import measure_predicate, scan_predicate, train_predicate
-from whitesquare.provenance.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, write_statement
 from whitesquare.provenance.types import (
     BUNDLE,
     DATASET_TYPE,
@@ -36,6 +34,8 @@ from whitesquare.provenance.types import (
     SplitTree,
     Tree,
 )
+from whitesquare.signing.keys import generate, load_signer
+from whitesquare.signing.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, write_statement
 
 NOW = "2026-05-01T00:00:00.000000Z"
 ROOT = "ab" * 32

@@ -9,8 +9,8 @@ import pytest
 
 from whitesquare.inventory.croissant import croissant
 from whitesquare.inventory.facts import read_facts
-from whitesquare.provenance.keys import load_trusted
 from whitesquare.provenance.types import Content, Source
+from whitesquare.signing.keys import load_trusted
 
 from .evidence import ROOT, Place, make_place, sha256
 

@@ -17,8 +17,8 @@ from whitesquare.inventory.croissant import croissant
 from whitesquare.inventory.cyclonedx import cyclonedx
 from whitesquare.inventory.facts import Facts, read_facts
 from whitesquare.provenance.evidence import ReferenceRecord
-from whitesquare.provenance.keys import load_trusted
 from whitesquare.provenance.types import Content, Identity, Source
+from whitesquare.signing.keys import load_trusted
 
 from .evidence import CONFIRMED, ROOT, SUSPICIOUS, Place, make_place, sha256
 

@@ -9,18 +9,18 @@ import pytest
 from tests.core_install import run_core
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
 from whitesquare.inventory.facts import read_facts
-from whitesquare.provenance.dsse import encode_bundle, read_envelope, sign
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN
-from whitesquare.provenance.keys import load_signer, load_trusted
-from whitesquare.provenance.signatures import ANY_ROLE, parse_signatures
-from whitesquare.provenance.statements import (
+from whitesquare.provenance.types import BUNDLE, MANIFEST, ManifestFile
+from whitesquare.signing.dsse import encode_bundle, read_envelope, sign
+from whitesquare.signing.keys import load_signer, load_trusted
+from whitesquare.signing.signatures import ANY_ROLE, parse_signatures
+from whitesquare.signing.statements import (
     PROVENANCE_TYPE,
     TEST_RESULT_TYPE,
     Subject,
     read_statement,
     write_statement,
 )
-from whitesquare.provenance.types import BUNDLE, MANIFEST, ManifestFile
 
 from .evidence import Place, make_place, sha256
 

@@ -11,8 +11,8 @@ from whitesquare.cli import app
 from whitesquare.data import ArrayDataset, from_arrays, write_dataset
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.dataset import SignedDataset, read_dataset
-from whitesquare.provenance.keys import generate, load_signer, load_trusted
 from whitesquare.provenance.types import BUNDLE, ENVELOPE
+from whitesquare.signing.keys import generate, load_signer, load_trusted
 
 NOW = datetime.now(UTC) + timedelta(hours=2)
 """Later than whatever a test signs, however long the tests before it took."""

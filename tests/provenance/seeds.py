@@ -3,9 +3,9 @@
 import json
 
 from tests.inventory.evidence import CONFIRMED, MEASURED, SUSPICIOUS, scan_of, training_on
-from whitesquare.provenance.dsse import Envelope, Signature, encode_bundle, encode_envelope
 from whitesquare.provenance.predicates import measure_predicate, scan_predicate, train_predicate
-from whitesquare.provenance.statements import TEST_RESULT_TYPE, Subject, encode_statement
+from whitesquare.signing.dsse import Envelope, Signature, encode_bundle, encode_envelope
+from whitesquare.signing.statements import TEST_RESULT_TYPE, Subject, encode_statement
 
 from .targets import KEY
 

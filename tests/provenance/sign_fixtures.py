@@ -13,11 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.inventory.evidence import CONFIRMED, MEASURED, NOW, ROOT, SOURCES, SUSPICIOUS, scan_of, training_on
-from whitesquare.jsonio import write_text
-from whitesquare.provenance.dsse import encode_bundle, encode_envelope, sign
-from whitesquare.provenance.keys import KEY_TYPES, Signer, generate, load_signer
+from whitesquare._base.jsonio import write_text
 from whitesquare.provenance.predicates import measure_predicate, scan_predicate, train_predicate
-from whitesquare.provenance.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, encode_statement
 from whitesquare.provenance.types import (
     DATASET_TYPE,
     LEAF,
@@ -30,6 +27,9 @@ from whitesquare.provenance.types import (
     SplitTree,
     Tree,
 )
+from whitesquare.signing.dsse import encode_bundle, encode_envelope, sign
+from whitesquare.signing.keys import KEY_TYPES, Signer, generate, load_signer
+from whitesquare.signing.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, encode_statement
 
 VERSION = "v2"
 FOLDER = Path(__file__).parent / "fixtures"

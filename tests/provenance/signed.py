@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from whitesquare.cli import app
 from whitesquare.provenance.attest import attest
-from whitesquare.provenance.keys import generate, load_signer
 from whitesquare.provenance.types import BUNDLE
+from whitesquare.signing.keys import generate, load_signer
 
 from .edits import make_tree
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from whitesquare.provenance.dsse import encode_envelope, read_envelope
-from whitesquare.provenance.keys import load_public, load_trusted
+from whitesquare._base.strictjson import strict_json
 from whitesquare.provenance.predicates import measure_evidence, scan_evidence, train_evidence
-from whitesquare.provenance.statements import encode_statement, parse_statement
-from whitesquare.provenance.strictjson import strict_json
+from whitesquare.signing.dsse import encode_envelope, read_envelope
+from whitesquare.signing.keys import load_public, load_trusted
+from whitesquare.signing.statements import encode_statement, parse_statement
 
 WHERE = "a file"
 

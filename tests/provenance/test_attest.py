@@ -21,13 +21,13 @@ from whitesquare.provenance import reading
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.countersign import countersign
 from whitesquare.provenance.dataset import read_dataset
-from whitesquare.provenance.dsse import encode_bundle, read_envelope, sign
-from whitesquare.provenance.keys import generate, load_public, load_signer
 from whitesquare.provenance.manifest import read_items
 from whitesquare.provenance.merkle import leaf_hash, tree_root
-from whitesquare.provenance.signatures import Signatures
-from whitesquare.provenance.statements import Subject, encode_statement, parse_statement
 from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, ENVELOPE, MANIFEST, Source
+from whitesquare.signing.dsse import encode_bundle, read_envelope, sign
+from whitesquare.signing.keys import generate, load_public, load_signer
+from whitesquare.signing.signatures import Signatures
+from whitesquare.signing.statements import Subject, encode_statement, parse_statement
 
 NOW = datetime.now(UTC) + timedelta(days=1)
 """Later than whatever a test signs at its own time, however long the tests before it took."""

@@ -13,8 +13,8 @@ from PIL import Image
 
 from tests.memory import measured
 from whitesquare.data import open_dataset
+from whitesquare.data.layouts import MAX_IMAGE_BYTES
 from whitesquare.errors import DataError
-from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.provenance import reading, walk
 from whitesquare.provenance.hashing import Piece, hash_files
 from whitesquare.provenance.listing import make_manifest
@@ -310,8 +310,8 @@ def test_traits_are_signed_and_shown(case, tmp_path):
     assert done.exit_code == 0
     assert "traits     3 may be transparent, 1 have several frames, 3 are to be turned" in done.stdout
     from whitesquare.provenance.dataset import read_claim
-    from whitesquare.provenance.keys import load_trusted
-    from whitesquare.provenance.times import utc_now
+    from whitesquare.signing.keys import load_trusted
+    from whitesquare.signing.times import utc_now
 
     claim = read_claim(tmp_path / "again" / "manifest.sigstore.json", load_trusted(case.trust), utc_now())
     assert claim.predicate.traits == {"alpha": 3, "frames": 1, "orientation": 3}

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from whitesquare.data import FORMATS, from_arrays, held, load_npz, open_dataset, readable_part, watched, write_npz
+from whitesquare.data import FORMATS, from_arrays, held, load_npz, open_dataset, readable_part, write_npz
+from whitesquare.data.watched import watched
 from whitesquare.errors import ContractError, VerificationError
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.dataset import read_dataset
-from whitesquare.provenance.keys import load_trusted
 from whitesquare.provenance.types import BUNDLE, MANIFEST
+from whitesquare.signing.keys import load_trusted
 from whitesquare.types import ImageDataset
 
 from .attesting import NOW, Case, attested, key_pair, pictures
@@ -286,7 +287,7 @@ def test_what_was_skipped_is_not_consumed(tmp_path):
 
 def test_the_file_is_read_once(folder_case, monkeypatch):
     """Everything but the first file, which also tells the size of all."""
-    from whitesquare.data import folder
+    from whitesquare.data.sources import folder
 
     reads = []
     original = folder.read_image

@@ -18,13 +18,13 @@ from whitesquare.provenance.attest import attest
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.dataset import read_claim, read_dataset
-from whitesquare.provenance.dsse import encode_bundle, sign
-from whitesquare.provenance.keys import load_trusted
 from whitesquare.provenance.listing import make_manifest
 from whitesquare.provenance.manifest import read_items
-from whitesquare.provenance.statements import Subject, encode_statement
 from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, DATASET_TYPES, MANIFEST
 from whitesquare.provenance.verify import verify
+from whitesquare.signing.dsse import encode_bundle, sign
+from whitesquare.signing.keys import load_trusted
+from whitesquare.signing.statements import Subject, encode_statement
 
 from .attesting import NOW, Case, attested, key_pair, pictures, run
 

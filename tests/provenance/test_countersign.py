@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from whitesquare._base.locks import folder_lock
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
 from whitesquare.provenance import countersign as module
 from whitesquare.provenance.countersign import countersign
 from whitesquare.provenance.dataset import read_dataset
-from whitesquare.provenance.dsse import encode_envelope, read_envelope, sign
-from whitesquare.provenance.keys import generate, load_signer, load_trusted
-from whitesquare.provenance.locks import folder_lock
-from whitesquare.provenance.signatures import ANY_ROLE, Signatures
-from whitesquare.provenance.times import utc_now
 from whitesquare.provenance.types import ENVELOPE
+from whitesquare.signing.dsse import encode_envelope, read_envelope, sign
+from whitesquare.signing.keys import generate, load_signer, load_trusted
+from whitesquare.signing.signatures import ANY_ROLE, Signatures
+from whitesquare.signing.times import utc_now
 
 from .signed import Signed, make_signed, nobody, run
 
@@ -99,7 +99,7 @@ SIGN = """
 import sys, time
 from pathlib import Path
 from whitesquare.provenance.countersign import countersign
-from whitesquare.provenance.keys import load_signer, load_trusted
+from whitesquare.signing.keys import load_signer, load_trusted
 
 bundle, key, trust, here, go = map(Path, sys.argv[1:])
 signer, trusted = load_signer(str(key), str), load_trusted(trust)
@@ -138,7 +138,7 @@ def test_of_all_who_sign_at_once_nobody_s_signature_is_lost(case, tmp_path) -> N
 def test_a_second_one_waits_and_a_killed_one_holds_nothing(case, tmp_path) -> None:
     """The lock is the folder itself, and ends with its holder."""
     hold = (
-        "import sys, time; from pathlib import Path; from whitesquare.provenance.locks import folder_lock\n"
+        "import sys, time; from pathlib import Path; from whitesquare._base.locks import folder_lock\n"
         "with folder_lock(Path(sys.argv[1])):\n    Path(sys.argv[2]).touch(); time.sleep(600)"
     )
     held = tmp_path / "held"

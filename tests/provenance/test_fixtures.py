@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from whitesquare._base.jsonio import build
 from whitesquare.errors import VerificationError
-from whitesquare.jsonio import build
-from whitesquare.provenance.keys import KEY_TYPES, TrustedKey, load_signer, load_trusted
 from whitesquare.provenance.predicates import measure_evidence, scan_evidence, train_evidence
-from whitesquare.provenance.statements import read_statement
 from whitesquare.provenance.types import DatasetPredicate
+from whitesquare.signing.keys import KEY_TYPES, TrustedKey, load_signer, load_trusted
+from whitesquare.signing.statements import read_statement
 
 from .sign_fixtures import PASSWORD
 

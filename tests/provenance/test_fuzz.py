@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from whitesquare._base.strictjson import DEEPEST, strict_json
 from whitesquare.errors import VerificationError, WhitesquareError
-from whitesquare.provenance.dsse import encode_bundle, read_envelope, sign, verify
-from whitesquare.provenance.keys import generate, load_signer
 from whitesquare.provenance.predicates import measure_evidence, scan_evidence
-from whitesquare.provenance.strictjson import DEEPEST, strict_json
-from whitesquare.provenance.times import utc_now
+from whitesquare.signing.dsse import encode_bundle, read_envelope, sign, verify
+from whitesquare.signing.keys import generate, load_signer
+from whitesquare.signing.times import utc_now
 
 from .seeds import SEEDS
 from .targets import TARGETS

@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from whitesquare.errors import UsageError, VerificationError
-from whitesquare.provenance.dsse import Envelope, Signature, sign, verify
-from whitesquare.provenance.keys import KEY_TYPES, generate, load_public, load_signer, load_trusted
+from whitesquare.signing.dsse import Envelope, Signature, sign, verify
+from whitesquare.signing.keys import KEY_TYPES, generate, load_public, load_signer, load_trusted
 
 from .signed import Signed, make_signed, nobody, run
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from whitesquare.data import from_arrays, open_dataset, write_dataset, write_idx, write_npz
+from whitesquare.data.layouts import is_plain
 from whitesquare.errors import DataError, UsageError, VerificationError
-from whitesquare.layouts import is_plain
 from whitesquare.provenance import listing, workers
 from whitesquare.provenance.containers import in_byte_order
 from whitesquare.provenance.listing import make_manifest

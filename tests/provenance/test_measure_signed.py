@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from whitesquare import victims
 from whitesquare.data import from_arrays, load_npz, write_npz
+from whitesquare.jobs import victims
 from whitesquare.provenance.evidence import MEASURE
-from whitesquare.provenance.keys import load_public, load_signer
 from whitesquare.provenance.predicates import measure_evidence
-from whitesquare.provenance.statements import TEST_RESULT_TYPE, read_statement
+from whitesquare.signing.keys import load_public, load_signer
+from whitesquare.signing.statements import TEST_RESULT_TYPE, read_statement
 
 from .attesting import NOW, attested, key_pair, pictures, run
 

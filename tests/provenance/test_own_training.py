@@ -23,13 +23,13 @@ from whitesquare.data import from_arrays, load_npz, write_npz
 from whitesquare.errors import ContractError, NothingToDoError, UsageError, VerificationError
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.evidence import OWN_BUILD_TYPE, PROVENANCE
-from whitesquare.provenance.keys import load_public
 from whitesquare.provenance.own_code import HEAD, read_code
 from whitesquare.provenance.own_training import attested_training
 from whitesquare.provenance.predicates import train_evidence, train_predicate
 from whitesquare.provenance.reads import ReadRecord
-from whitesquare.provenance.statements import PROVENANCE_TYPE, read_statement
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
+from whitesquare.signing.keys import load_public
+from whitesquare.signing.statements import PROVENANCE_TYPE, read_statement
 
 from .attesting import NOW, Case, attested, key_pair, pictures, run
 
@@ -428,7 +428,7 @@ def test_what_a_repository_names_is_not_run(script, tmp_path, monkeypatch):
 def test_own_code_cannot_pass_as_whitesquares():
     """The same files give another digest: a policy that accepts whitesquare's code accepts no loop beside it."""
     import whitesquare
-    from whitesquare.machine import code_digest
+    from whitesquare._base.machine import code_digest
 
     package = Path(whitesquare.__file__).parent
     top = package / "__init__.py"

@@ -15,12 +15,12 @@ from whitesquare.provenance.attest import attest
 from whitesquare.provenance.attested import read_attested
 from whitesquare.provenance.countersign import countersign
 from whitesquare.provenance.dataset import read_dataset
-from whitesquare.provenance.keys import load_trusted
 from whitesquare.provenance.pins import Pins
 from whitesquare.provenance.prove import prove
 from whitesquare.provenance.state import StateFile
-from whitesquare.provenance.times import to_text, utc_now
 from whitesquare.provenance.types import BUNDLE, ENVELOPE
+from whitesquare.signing.keys import load_trusted
+from whitesquare.signing.times import to_text, utc_now
 
 from .signed import Signed, make_signed
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from whitesquare.data import from_arrays, open_dataset, write_dataset
-from whitesquare.provenance.keys import load_trusted
 from whitesquare.provenance.prove import look_up
 from whitesquare.provenance.prove import prove as make
+from whitesquare.signing.keys import load_trusted
 
 from .signed import Signed, make_signed, run
 

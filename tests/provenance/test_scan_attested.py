@@ -11,11 +11,11 @@ import pytest
 from whitesquare.data import from_arrays, load_npz, write_npz
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.consumed import Consumed
-from whitesquare.provenance.keys import load_public
 from whitesquare.provenance.predicates import scan_evidence, scan_predicate
-from whitesquare.provenance.statements import TEST_RESULT_TYPE, read_statement
-from whitesquare.report.sarif import FINGERPRINT, scan_sarif
-from whitesquare.scan.signed import scan_evidence_of
+from whitesquare.report.scan.sarif import FINGERPRINT, scan_sarif
+from whitesquare.scanning.signed import scan_evidence_of
+from whitesquare.signing.keys import load_public
+from whitesquare.signing.statements import TEST_RESULT_TYPE, read_statement
 
 from ..report.scan_sample import result
 from .attesting import NOW, attested, key_pair, pictures, run

@@ -10,10 +10,10 @@ from whitesquare.provenance.attest import attest
 from whitesquare.provenance.attested import read_attested
 from whitesquare.provenance.countersign import countersign
 from whitesquare.provenance.dataset import read_dataset
-from whitesquare.provenance.dsse import encode_envelope, read_envelope, sign
-from whitesquare.provenance.keys import load_signer, load_trusted
-from whitesquare.provenance.signatures import ANY_ROLE, Signatures, parse_signatures
 from whitesquare.provenance.types import BUNDLE, ENVELOPE
+from whitesquare.signing.dsse import encode_envelope, read_envelope, sign
+from whitesquare.signing.keys import load_signer, load_trusted
+from whitesquare.signing.signatures import ANY_ROLE, Signatures, parse_signatures
 
 from .attesting import NOW, Case, attested, key_pair, pictures, run
 

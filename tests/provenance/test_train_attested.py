@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from whitesquare import victims
+from whitesquare._base.machine import code_digest
 from whitesquare.data import load_npz, open_dataset, write_npz
 from whitesquare.errors import UsageError, VerificationError
-from whitesquare.machine import code_digest
+from whitesquare.jobs import victims
+from whitesquare.learning.recipes import Recipe
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.attested import read_attested
 from whitesquare.provenance.countersign import countersign
 from whitesquare.provenance.dataset import read_dataset
 from whitesquare.provenance.evidence import PROVENANCE
-from whitesquare.provenance.keys import load_public, load_trusted
 from whitesquare.provenance.predicates import train_evidence
-from whitesquare.provenance.signatures import Signatures
-from whitesquare.provenance.statements import PROVENANCE_TYPE, read_statement
-from whitesquare.provenance.times import from_text
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
-from whitesquare.recipes import Recipe
+from whitesquare.signing.keys import load_public, load_trusted
+from whitesquare.signing.signatures import Signatures
+from whitesquare.signing.statements import PROVENANCE_TYPE, read_statement
+from whitesquare.signing.times import from_text
 
 from .attesting import NOW, attested, key_pair, pictures, run
 

@@ -23,9 +23,9 @@ from PIL import Image
 from tests.patience import until, waits_for_lock
 from whitesquare.data import from_arrays, write_dataset
 from whitesquare.provenance import verify as module
-from whitesquare.provenance.keys import load_trusted
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, KINDS
-from whitesquare.report.sarif_parts import FINGERPRINT, LOCATIONS
+from whitesquare.report.common.sarif_parts import FINGERPRINT, LOCATIONS
+from whitesquare.signing.keys import load_trusted
 
 from .edits import KINDS as EDITS
 from .edits import tamper

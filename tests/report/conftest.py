@@ -1,7 +1,8 @@
 import pytest
 
-from whitesquare.report import render_html
-from whitesquare.types import Gallery, Measurement
+from whitesquare.records import Measurement
+from whitesquare.report.measurement.page import render_html
+from whitesquare.types import Gallery
 
 from . import registry
 from .sample import measurement, mnist_gallery

@@ -7,17 +7,8 @@ from pathlib import Path
 import numpy as np
 
 import whitesquare
-from whitesquare.types import (
-    Estimate,
-    ExampleView,
-    Gallery,
-    LabelCheck,
-    Measurement,
-    Row,
-    Spread,
-    UInt8Array,
-    VictimResult,
-)
+from whitesquare.records import Estimate, ExampleView, LabelCheck, Measurement, Row, Spread, VictimResult
+from whitesquare.types import Gallery, UInt8Array
 
 DIGITS = tuple("0123456789")
 SPREAD = "Student t over victims"

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from whitesquare.scan.types import (
+from whitesquare.records import Estimate
+from whitesquare.scanning.types import (
     Alarm,
     ClassRow,
     ContactSheet,
@@ -16,7 +17,7 @@ from whitesquare.scan.types import (
     Transplant,
     TriggerEstimate,
 )
-from whitesquare.types import Estimate, FloatArray, UInt8Array
+from whitesquare.types import FloatArray, UInt8Array
 
 from .sample import DIGITS, mnist
 

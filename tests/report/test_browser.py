@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from whitesquare import jsonio
-from whitesquare.report import write_report
-from whitesquare.types import Gallery, Measurement
+from whitesquare._base import jsonio
+from whitesquare.records import Measurement
+from whitesquare.report.measurement.page import write_report
+from whitesquare.types import Gallery
 
 from .chromium import NAMES, Page, browser, find
 from .sample import noise_gallery

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from whitesquare.cli import app
 from whitesquare.errors import UsageError
-from whitesquare.report.rules import explain, reflow, rule_of
+from whitesquare.report.scan.rules import explain, reflow, rule_of
 
 pytestmark = pytest.mark.usefixtures("one_rule")
 

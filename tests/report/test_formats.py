@@ -1,7 +1,7 @@
 import pytest
 
-from whitesquare.report import formats
-from whitesquare.types import Estimate, Spread
+from whitesquare.records import Estimate, Spread
+from whitesquare.report.common import formats
 
 NAN = float("nan")
 

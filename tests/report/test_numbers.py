@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from whitesquare import jsonio
-from whitesquare.report import render_html
-from whitesquare.types import Gallery, Measurement
+from whitesquare._base import jsonio
+from whitesquare.records import Measurement
+from whitesquare.report.measurement.page import render_html
+from whitesquare.types import Gallery
 
 from .sample import measurement, row
 

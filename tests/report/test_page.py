@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from whitesquare.errors import DataError
-from whitesquare.report import figure_files, render_html, write_report
-from whitesquare.report.figures import NAMES
-from whitesquare.types import ExampleView, Gallery, Measurement, Row
+from whitesquare.records import ExampleView, Measurement, Row
+from whitesquare.report.measurement.figures import NAMES, figure_files
+from whitesquare.report.measurement.page import render_html, write_report
+from whitesquare.types import Gallery
 
 from .sample import clean_row, measurement, noise_gallery, row
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from whitesquare.errors import DataError
-from whitesquare.report.scan import render_scan
-from whitesquare.report.scan_pictures import overlay, suspects, trigger_pictures
-from whitesquare.report.scan_tables import classes, standing_out
-from whitesquare.report.scan_text import headline, lead, next_command
-from whitesquare.scan.files import scan_json
-from whitesquare.scan.types import ClassRow, Scan
+from whitesquare.report.scan.page import render_scan
+from whitesquare.report.scan.pictures import overlay, suspects, trigger_pictures
+from whitesquare.report.scan.tables import classes, standing_out
+from whitesquare.report.scan.text import headline, lead, next_command
+from whitesquare.scanning.files import scan_json
+from whitesquare.scanning.types import ClassRow, Scan
 
 from .chromium import NAMES, Page, browser, find
 from .scan_sample import (

@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from whitesquare.errors import DataError, NothingToDoError
-from whitesquare.report import conclusion, headline, limits, verdict
-from whitesquare.report.text import story
-from whitesquare.report.verdicts import Accuracy, Effect, Labels, baseline, check, judge, main_row
-from whitesquare.types import LabelCheck, Measurement, Row
+from whitesquare.records import LabelCheck, Measurement, Row
+from whitesquare.report.measurement.text import conclusion, headline, limits, story, verdict
+from whitesquare.report.measurement.verdicts import Accuracy, Effect, Labels, baseline, check, judge, main_row
 
 from .sample import clean_row, measurement, row
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from whitesquare._base.cache import Cache, no_cache
 from whitesquare.attacks.adaptive import Adaptive
 from whitesquare.attacks.blend import Blended
 from whitesquare.attacks.feature_collision import FeatureCollision
@@ -16,24 +17,13 @@ from whitesquare.attacks.learned import with_learned_trigger
 from whitesquare.attacks.narcissus import Narcissus
 from whitesquare.attacks.sinusoidal import Sinusoidal
 from whitesquare.attacks.stamp import Stamp
-from whitesquare.cache import Cache, no_cache
 from whitesquare.data import require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.overlay import Overlay
 from whitesquare.errors import ContractError, UsageError, unknown_name
+from whitesquare.records import Parameter, PoisonManifest, Progress, silent
 from whitesquare.triggers import parse_trigger, trigger_spec
-from whitesquare.types import (
-    Attack,
-    CraftContext,
-    ImageDataset,
-    IntArray,
-    Parameter,
-    PoisonManifest,
-    Progress,
-    Trigger,
-    UInt8Array,
-    silent,
-)
+from whitesquare.types import Attack, CraftContext, ImageDataset, IntArray, Trigger, UInt8Array
 
 ATTACKS: dict[str, Attack] = {
     "stamp": Stamp(),

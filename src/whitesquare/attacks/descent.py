@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from whitesquare.attacks.perturb import Box
 from whitesquare.errors import ContractError
 from whitesquare.executor import run_all
-from whitesquare.train import autocast_for, to_float
-from whitesquare.types import CraftContext, Progress, Trigger, UInt8Array, silent
+from whitesquare.learning.train import autocast_for, to_float
+from whitesquare.records import Progress, silent
+from whitesquare.types import CraftContext, Trigger, UInt8Array
 
 CHUNK = 500
 Objective = Callable[[Tensor, slice], Tensor]

@@ -26,7 +26,7 @@ import numpy as np
 
 from whitesquare.attacks.budget import check_budget, check_opacity
 from whitesquare.errors import UsageError, require_extra
-from whitesquare.recipes import Recipe
+from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import Patch, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from whitesquare.attacks.budget import check_budget
 from whitesquare.errors import require_extra
-from whitesquare.recipes import Recipe
+from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import NoTrigger, Patch
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 

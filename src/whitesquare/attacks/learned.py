@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from whitesquare.cache import Arrays, Cache
+from whitesquare._base.cache import Arrays, Cache
 from whitesquare.triggers import parse_trigger, trigger_spec
 from whitesquare.types import Attack, CraftContext, Trigger
 

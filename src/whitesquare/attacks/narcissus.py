@@ -24,7 +24,7 @@ import numpy as np
 
 from whitesquare.attacks.budget import check_budget, check_kind
 from whitesquare.errors import UsageError, require_extra
-from whitesquare.recipes import Recipe
+from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import NoTrigger, Pattern
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -91,7 +91,7 @@ class Narcissus:
         from whitesquare.attacks.perturb import away_from
         from whitesquare.attacks.surrogates import SurrogateFactory
         from whitesquare.executor import run_all
-        from whitesquare.train import autocast_for
+        from whitesquare.learning.train import autocast_for
 
         factory = SurrogateFactory.for_context(context, (Recipe(epochs=self.surrogate_epochs),))
         networks = factory.train(self.surrogates, on_progress=context.on_progress)

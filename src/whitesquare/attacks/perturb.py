@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from whitesquare.executor import run_all
-from whitesquare.train import autocast_for
-from whitesquare.types import Progress, UInt8Array, silent
+from whitesquare.learning.train import autocast_for
+from whitesquare.records import Progress, silent
+from whitesquare.types import UInt8Array
 
 _CHUNK = 500
 
@@ -81,7 +82,7 @@ def perturb(
         networks: for every step the networks whose margins are summed; its length is the number of steps.
         target: the class to look unlike.
         step_size: in grey levels.
-        precision: see :class:`whitesquare.recipes.Recipe`.
+        precision: see :class:`whitesquare.learning.recipes.Recipe`.
         workers: parts of the batch worked on at a time; the result does not depend on it.
         on_progress: told the number of finished parts.
 

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whitesquare.augment import augment
 from whitesquare.executor import run_all
-from whitesquare.recipes import FIRST_SURROGATE_SEED, Recipe
-from whitesquare.train import TensorData, make_card, overlaid, to_tensors, train_tensors
-from whitesquare.types import CraftContext, Progress, UInt8Array, silent
+from whitesquare.learning.augment import augment
+from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, Recipe
+from whitesquare.learning.train import TensorData, make_card, overlaid, to_tensors, train_tensors
+from whitesquare.records import Progress, silent
+from whitesquare.types import CraftContext, UInt8Array
 
 
 def surrogate_seed(seed: int, number: int) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import whitesquare
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.attest import attest
 from whitesquare.cli.bench import bench
 from whitesquare.cli.cleanse import cleanse

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.keys import open_key, open_trust
 from whitesquare.cli.options import DataSource, OutputFolder
 
 if TYPE_CHECKING:
-    from whitesquare.provenance.keys import Signer
     from whitesquare.provenance.types import DatasetPredicate
+    from whitesquare.signing.keys import Signer
 
 
 def attest(
@@ -35,8 +35,8 @@ def attest(
     """Sign what a data set is: every file with its label, size and digest, in a manifest and a bundle."""
     with exit_codes():
         from whitesquare.provenance.attest import attest as sign
-        from whitesquare.provenance.times import parse_expiry, utc_now
         from whitesquare.provenance.types import Source
+        from whitesquare.signing.times import parse_expiry, utc_now
 
         now = utc_now()
         until = parse_expiry(expires, now) if expires else None
@@ -61,9 +61,9 @@ def attest(
 
 
 def _tell(made: "DatasetPredicate", data: str, signers: list["Signer"], output: Path) -> None:
-    from whitesquare.provenance.sidecar import ABOUT
-    from whitesquare.provenance.trust_folder import PUBLIC
     from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
+    from whitesquare.signing.sidecar import ABOUT
+    from whitesquare.signing.trust_folder import PUBLIC
 
     samples = {split: found.size for split, found in made.splits.items()}
     others = made.tree.size - sum(samples.values())

@@ -10,7 +10,7 @@ from whitesquare.errors import UsageError
 
 if TYPE_CHECKING:  # cryptography, which `--help` must not wait for
     from whitesquare.provenance.attested import Attested
-    from whitesquare.provenance.keys import Signer
+    from whitesquare.signing.keys import Signer
 
 Bundle = Annotated[
     Path | None,
@@ -50,8 +50,8 @@ def open_attested(
             "--attested is worth what its signatures are; name the folder of the keys that may sign it: --trust keys/"
         )
     from whitesquare.provenance.attested import read_attested
-    from whitesquare.provenance.signatures import parse_signatures
-    from whitesquare.provenance.times import utc_now
+    from whitesquare.signing.signatures import parse_signatures
+    from whitesquare.signing.times import utc_now
 
     return read_attested(bundle, open_trust(trust), utc_now(), parse_signatures(signatures, threshold))
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import UNDECIDED, exit_codes
 from whitesquare.errors import require_extra
 
@@ -25,13 +25,13 @@ def bench(
     """Run a plan: every attack against every victim; a table, JSON, Parquet and one HTML page."""
     with exit_codes():
         require_extra("torch", "train", "`whitesquare bench`")
-        from whitesquare.bench.plan import read_plan
-        from whitesquare.bench.run import count_cells, run_bench
-        from whitesquare.bench.store import REPORT
-        from whitesquare.cache import default_cache
+        from whitesquare._base.cache import default_cache
+        from whitesquare._base.machine import usable_cores
         from whitesquare.executor import make_executor
-        from whitesquare.machine import usable_cores
-        from whitesquare.report.bench import write_bench_report
+        from whitesquare.report.bench.page import write_bench_report
+        from whitesquare.study.bench.plan import read_plan
+        from whitesquare.study.bench.run import count_cells, run_bench
+        from whitesquare.study.bench.store import REPORT
 
         asked = read_plan(plan)
         place = make_executor(executor, workers=usable_cores() if workers is None else workers, address=address)

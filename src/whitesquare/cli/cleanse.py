@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import DataSource, Format, OutputFolder
 
 if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
-    from whitesquare.scan.cleanse import Cleansing
+    from whitesquare.jobs.cleanse import Cleansing
 
 
 class Tier(StrEnum):
@@ -35,7 +35,7 @@ def cleanse(
 ) -> None:
     """Write a data set without the samples that a scan flagged, and a list of what was removed and why."""
     with exit_codes():
-        from whitesquare.scan.cleanse import cleanse as take_out
+        from whitesquare.jobs.cleanse import cleanse as take_out
 
         with terminal.progress() as on_progress:
             done = take_out(
@@ -53,9 +53,9 @@ def cleanse(
 def _tell(done: "Cleansing", data: str, output: Path) -> None:
     """Say what was removed, and which commands prove the effect."""
     from whitesquare.data import has_test
-    from whitesquare.report.formats import plain, quoted
-    from whitesquare.runs import read_manifest
-    from whitesquare.scan.cleanse import REMOVED
+    from whitesquare.jobs.cleanse import REMOVED
+    from whitesquare.jobs.runs import read_manifest
+    from whitesquare.report.common.formats import plain, quoted
 
     classes = "; ".join(f"{gone} of {had} in class {quoted(name)}" for name, (gone, had) in done.by_class.items())
     terminal.say(plain(f"Removed {len(done.removed)} of {done.before} samples ({classes}): see {output / REMOVED}."))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.keys import open_key, open_trust
 from whitesquare.cli.options import Roles, Threshold
@@ -24,8 +24,8 @@ def countersign(
     """Add a signature to an attestation, after its signatures, its manifest and, with --data, the data were checked."""
     with exit_codes():
         from whitesquare.provenance.countersign import countersign as add
-        from whitesquare.provenance.signatures import parse_signatures
         from whitesquare.provenance.types import ENVELOPE
+        from whitesquare.signing.signatures import parse_signatures
 
         asked, trusted, signer = parse_signatures(signatures, threshold), open_trust(trust), open_key(key)
         with terminal.progress() as on_progress:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import OutputFolder
 from whitesquare.errors import require_extra
@@ -17,8 +17,8 @@ def demo(
     """Plant, measure and show the backdoor on MNIST: four data sets, their victims, one report."""
     with exit_codes():
         require_extra("torch", "train", "`whitesquare demo`")
-        from whitesquare.demo import run_demo
-        from whitesquare.folders import check_output
+        from whitesquare._base.folders import check_output
+        from whitesquare.jobs.demo import run_demo
 
         check_output(output)
         with terminal.progress() as on_progress:

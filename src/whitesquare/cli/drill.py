@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import FINDINGS, UNDECIDED, exit_codes
 from whitesquare.cli.options import OutputFolder, Seed, TriggerSpec
 from whitesquare.errors import UsageError, require_extra
@@ -26,11 +26,11 @@ def drill(
     """
     with exit_codes():
         require_extra("torch", "train", "`whitesquare drill`")
-        from whitesquare.cache import default_cache
+        from whitesquare._base.cache import default_cache
+        from whitesquare._base.folders import check_output
         from whitesquare.data import has_test, open_dataset
-        from whitesquare.folders import check_output
-        from whitesquare.report.drill import PAGE, write_drill
-        from whitesquare.scan.drill import DrillSettings, run_drill
+        from whitesquare.report.drill.page import PAGE, write_drill
+        from whitesquare.study.drill import DrillSettings, run_drill
 
         check_output(output)
         names = tuple(part.strip() for part in attacks.split(",") if part.strip())

@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.errors import (
     NothingToDoError,
     UsageError,
@@ -114,7 +114,7 @@ def emit(
         writers: by kind, what makes its text.
         files: by kind, what writes its file itself: kinds that are no text.
     """
-    from whitesquare.jsonio import write_text
+    from whitesquare._base.jsonio import write_text
 
     files = files or {}
     texts = {kind: writers[kind]() for kind, path in outputs if path is not None and kind not in files}

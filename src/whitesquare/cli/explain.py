@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
 
@@ -15,8 +15,8 @@ def explain(
 ) -> None:
     """Explain a rule: what it looks for, where it is published, what it costs, when it fails."""
     with exit_codes():
-        from whitesquare.jsonio import encode
-        from whitesquare.report import rules
+        from whitesquare._base.jsonio import encode
+        from whitesquare.report.scan import rules
 
         outputs = read_outputs(output, "table", "json")
         found = rules.explain(rule)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import (
     FINDINGS,
     NOTHING,
@@ -18,16 +18,14 @@ from whitesquare.cli.exits import (
 )
 from whitesquare.cli.keys import open_key, open_trust
 from whitesquare.cli.options import Decisions, PolicyFile, TrustedKeys
-from whitesquare.errors import NothingToDoError, UsageError
+from whitesquare.errors import UsageError
 
 if TYPE_CHECKING:  # they load cryptography, which `--help` must not wait for
     from collections.abc import Sequence
-    from datetime import datetime
 
-    from whitesquare.gate.settings import Policy
-    from whitesquare.gate.types import Evidence, Verdict
-    from whitesquare.provenance.keys import Signer, TrustedKey
-    from whitesquare.provenance.state import StateFile
+    from whitesquare.gating.settings import Policy
+    from whitesquare.gating.types import Verdict
+    from whitesquare.signing.keys import TrustedKey
 
 
 def gate(
@@ -58,66 +56,18 @@ def gate(
             raise UsageError("Give a run folder and --policy FILE; `whitesquare gate --init policy.toml` writes one.")
         outputs = read_outputs(output, "table", "json", "sarif", "junit", "markdown", "vsa")
         _check(outputs, key, state)
-        from whitesquare.gate.collect import collect
-        from whitesquare.gate.memory import memory_file
-        from whitesquare.gate.policy import load_policy
-        from whitesquare.gate.rules import decide
-        from whitesquare.gate.types import PASSED
-        from whitesquare.provenance.evidence import VSA
-        from whitesquare.provenance.times import utc_now
+        from whitesquare.gating.policy import load_policy
+        from whitesquare.gating.types import PASSED
+        from whitesquare.jobs import gate as job
 
         asked = load_policy(policy)
-        trusted = trusted_keys(trust, asked)
-        now = utc_now()
-        signer = _open_signer(key, trusted, now) if key else None
-        evidence = collect(run, trusted, now)
-        verdict = decide(asked, evidence, now)
-        if signer is not None:
-            places = [path for kind, path in outputs if kind == "vsa" and path is not None]
-            _sign(verdict, asked, evidence, signer, places or [run / VSA], memory_file(state), now)
-        _emit(verdict, [one for one in outputs if one[0] != "vsa"])
-        raise typer.Exit(PASS if verdict.result == PASSED else NOTHING if verdict.only_missing else FINDINGS)
-
-
-def _open_signer(key: str, trusted: "Sequence[TrustedKey]", now: "datetime") -> "Signer":
-    """Open the gate's key: now, and not at the release, a person learns that no verdict by it would count.
-
-    Raises:
-        UsageError: it cannot be opened, or is not trusted in the gate's role.
-    """
-    from whitesquare.gate.settings import GATE
-    from whitesquare.provenance.signatures import expect_signer
-
-    signer = open_key(key)
-    expect_signer(signer.keyid, trusted, (GATE,), now, "`whitesquare release` would refuse a verdict signed with it")
-    return signer
-
-
-def _sign(
-    verdict: "Verdict",
-    policy: "Policy",
-    evidence: "Evidence",
-    signer: "Signer",
-    places: "Sequence[Path]",
-    state: "StateFile",
-    now: "datetime",
-) -> None:
-    """Remember the verdict and write it, signed; what is about nothing is not signed."""
-    from whitesquare.gate.expiry import expiry
-    from whitesquare.gate.memory import Decision, record
-    from whitesquare.gate.vsa import subject_of, vsa_predicate, write_vsa
-
-    try:
-        subject = subject_of(verdict, policy)
-    except NothingToDoError as error:
-        terminal.complain(f"No verdict was signed: {error}")
-        return
-    predicate = vsa_predicate(verdict, policy, evidence, expiry(verdict, policy, evidence, signer.keyid, now))
-    # Before it is written: a PASSED that nobody wrote does no harm, a FAILED that nobody remembers does.
-    if problem := record(state, subject.sha256, Decision(verdict.decided, verdict.result, policy.sha256)):
-        terminal.complain(f"The decision is not remembered: {problem}.")
-    for path in places:
-        write_vsa(path, predicate, subject, signer)
+        trusted, signer = trusted_keys(trust, asked), open_key(key) if key else None
+        places = [path for kind, path in outputs if kind == "vsa" and path is not None]
+        done = job.gate(run, asked, trusted, signer=signer, places=places, state=state)
+        for note in done.notes:
+            terminal.complain(note)
+        _emit(done.verdict, [one for one in outputs if one[0] != "vsa"])
+        raise typer.Exit(PASS if done.verdict.result == PASSED else NOTHING if done.verdict.only_missing else FINDINGS)
 
 
 def trusted_keys(trust: Path | None, policy: "Policy") -> "Sequence[TrustedKey]":
@@ -137,8 +87,8 @@ def _write_example(path: Path, run: Path | None) -> None:
         raise UsageError("--init writes a policy and looks at no run; leave the run folder out.")
     if path.exists():
         raise UsageError(f"{path} exists, and a policy is never overwritten; choose another name.")
-    from whitesquare.gate.policy import example
-    from whitesquare.jsonio import write_text
+    from whitesquare._base.jsonio import write_text
+    from whitesquare.gating.policy import example
 
     write_text(path, example())
     terminal.say(f"{path} holds a commented policy; put the public keys you trust into keys/ beside it.")
@@ -156,10 +106,10 @@ def _check(outputs: list[tuple[str, Path | None]], key: str | None, state: Path 
 
 
 def _emit(verdict: "Verdict", outputs: list[tuple[str, Path | None]]) -> None:
-    from whitesquare.report.gate_junit import gate_junit
-    from whitesquare.report.gate_markdown import gate_markdown
-    from whitesquare.report.gate_sarif import gate_sarif
-    from whitesquare.report.gate_text import gate_json, lines
+    from whitesquare.report.gate.junit import gate_junit
+    from whitesquare.report.gate.markdown import gate_markdown
+    from whitesquare.report.gate.sarif import gate_sarif
+    from whitesquare.report.gate.text import gate_json, lines
 
     writers: Writers = {
         "table": lambda: "\n".join(lines(verdict)) + "\n",

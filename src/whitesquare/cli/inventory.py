@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import Writers, check_outputs, emit, exit_codes, read_outputs
 from whitesquare.cli.keys import open_trust
 from whitesquare.cli.options import Roles, Threshold
@@ -32,8 +32,8 @@ def inventory(
         from whitesquare.inventory.croissant import croissant
         from whitesquare.inventory.cyclonedx import cyclonedx
         from whitesquare.inventory.facts import read_facts
-        from whitesquare.provenance.signatures import parse_signatures
-        from whitesquare.provenance.times import utc_now
+        from whitesquare.signing.signatures import parse_signatures
+        from whitesquare.signing.times import utc_now
 
         outputs = read_outputs(output, "table", "cyclonedx", "croissant")
         check_outputs(outputs)

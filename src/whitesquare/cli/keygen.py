@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.passwords import new_password
 
 
 class KeyType(StrEnum):
-    """Kinds of keys; the same as ``whitesquare.provenance.keys.KEY_TYPES``."""
+    """Kinds of keys; the same as ``whitesquare.signing.keys.KEY_TYPES``."""
 
     ECDSA_P256 = "ecdsa-p256"
     ED25519 = "ed25519"
@@ -28,10 +28,10 @@ def keygen(
 ) -> None:
     """Make a key pair: OUTPUT.pem to sign with, to be kept secret; OUTPUT.pub and OUTPUT.toml for those who verify."""
     with exit_codes():
-        from whitesquare.provenance.keys import PRIVATE, generate
-        from whitesquare.provenance.sidecar import ABOUT
-        from whitesquare.provenance.times import parse_expiry, to_text, utc_now
-        from whitesquare.provenance.trust_folder import PUBLIC
+        from whitesquare.signing.keys import PRIVATE, generate
+        from whitesquare.signing.sidecar import ABOUT
+        from whitesquare.signing.times import parse_expiry, to_text, utc_now
+        from whitesquare.signing.trust_folder import PUBLIC
 
         about = {"role": role}
         if expires:

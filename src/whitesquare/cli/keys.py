@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.passwords import password_of
 
 if TYPE_CHECKING:  # cryptography, which `--help` must not wait for
-    from whitesquare.provenance.keys import Signer, TrustedKey
+    from whitesquare.signing.keys import Signer, TrustedKey
 
 
 def open_trust(place: Path) -> "tuple[TrustedKey, ...]":
@@ -16,8 +16,8 @@ def open_trust(place: Path) -> "tuple[TrustedKey, ...]":
     Raises:
         UsageError: they cannot be used.
     """
-    from whitesquare.provenance.exposure import trust_warnings
-    from whitesquare.provenance.keys import load_trusted
+    from whitesquare.signing.exposure import trust_warnings
+    from whitesquare.signing.keys import load_trusted
 
     trusted = load_trusted(place)
     for warning in trust_warnings(place):
@@ -31,8 +31,8 @@ def open_key(key: str) -> "Signer":
     Raises:
         UsageError: it cannot be opened.
     """
-    from whitesquare.provenance.exposure import private_key_warning
-    from whitesquare.provenance.keys import load_signer
+    from whitesquare.signing.exposure import private_key_warning
+    from whitesquare.signing.keys import load_signer
 
     signer = load_signer(key, password_of)
     if warning := private_key_warning(key):

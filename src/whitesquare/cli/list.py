@@ -1,6 +1,6 @@
 """``whitesquare list``: what there is."""
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
 
@@ -8,7 +8,7 @@ from whitesquare.cli.options import Outputs
 def list_(output: Outputs = None) -> None:
     """List the attacks, triggers, models, victim families and formats, with their parameters."""
     with exit_codes():
-        from whitesquare.catalogue import as_json, catalogue
+        from whitesquare.jobs.catalogue import as_json, catalogue
 
         outputs = read_outputs(output, "table", "json")
 

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
 from whitesquare.errors import require_extra
+from whitesquare.records import VictimResult
 
 if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
     from collections.abc import Sequence
 
-    from whitesquare.measure import Tried
-    from whitesquare.types import VictimResult
+    from whitesquare.learning.measure import Tried
 
 
 def measure(
@@ -37,7 +37,7 @@ def measure(
     """
     with exit_codes():
         require_extra("torch", "train", "`whitesquare measure`")
-        from whitesquare.victims import measure_victim
+        from whitesquare.jobs.victims import measure_victim
 
         outputs = read_outputs(output, "table", "json")
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
@@ -46,7 +46,7 @@ def measure(
 
 
 def _show(found: "Sequence[Tried]") -> None:
-    from whitesquare.measure import worst_of
+    from whitesquare.learning.measure import worst_of
 
     for one in found:
         terminal.show_victim(one.result)
@@ -63,7 +63,7 @@ def _show(found: "Sequence[Tried]") -> None:
 
 
 def _json(victims: "Sequence[VictimResult]") -> str:
-    from whitesquare.jsonio import encode
+    from whitesquare._base.jsonio import encode
 
     texts = [encode(victim) for victim in victims]
     return texts[0] if len(texts) == 1 else "[\n" + ",\n".join(text.rstrip() for text in texts) + "\n]\n"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from whitesquare.environment import KEY_PASSWORD
+from whitesquare._base.environment import KEY_PASSWORD
 from whitesquare.errors import UsageError
 
 _kept: dict[str, str] = {}

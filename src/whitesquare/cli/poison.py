@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import DataSource, Format, OutputFolder, Seed, TriggerSpec
 from whitesquare.errors import UsageError
@@ -27,8 +27,8 @@ def poison(
 ) -> None:
     """Poison a training set and write it with its ground truth."""
     with exit_codes():
-        from whitesquare.folders import check_output
-        from whitesquare.runs import make_run
+        from whitesquare._base.folders import check_output
+        from whitesquare.jobs.runs import make_run
 
         check_output(output)
         settings = _settings(setting or [])

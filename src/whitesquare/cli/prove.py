@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import FINDINGS, PASS, check_outputs, emit, exit_codes, read_outputs
 from whitesquare.cli.keys import open_trust
 from whitesquare.cli.options import Bundle, Roles, Threshold, TrustFolder
@@ -32,7 +32,7 @@ def prove(
         check_outputs(outputs)
         from whitesquare.provenance.prove import look_up
         from whitesquare.provenance.prove import prove as make
-        from whitesquare.provenance.signatures import parse_signatures
+        from whitesquare.signing.signatures import parse_signatures
 
         asked = parse_signatures(signatures, threshold)
         proof = make(id, bundle, open_trust(trust), split=split, asked=asked)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.gate import trusted_keys
 from whitesquare.cli.options import Decisions, PolicyFile, TrustedKeys
@@ -23,10 +23,10 @@ def release(
     with exit_codes():
         if policy is None:
             raise UsageError("Give --policy FILE: the policy that the model must have passed.")
-        from whitesquare.gate import release as gate_release
-        from whitesquare.gate.memory import memory_file
-        from whitesquare.gate.policy import load_policy
-        from whitesquare.provenance.times import utc_now
+        from whitesquare.gating import release as gate_release
+        from whitesquare.gating.memory import memory_file
+        from whitesquare.gating.policy import load_policy
+        from whitesquare.signing.times import utc_now
 
         asked = load_policy(policy)
         place = memory_file(state)

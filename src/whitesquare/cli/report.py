@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import Writers, emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
 
@@ -20,9 +20,9 @@ def report(
 ) -> None:
     """Show the measured victims of a run: a table, JSON, or one self-contained HTML page."""
     with exit_codes():
-        from whitesquare.jsonio import encode
-        from whitesquare.report import render_html, write_figures
-        from whitesquare.results import read_results
+        from whitesquare._base.jsonio import encode
+        from whitesquare.jobs.results import read_results
+        from whitesquare.report.measurement.page import render_html, write_figures
 
         outputs = read_outputs(output, "table", "json", "html")
         measurement, gallery = read_results(folder, baseline)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, ReferenceBundle, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import (
     FINDINGS,
@@ -22,12 +22,9 @@ from whitesquare.cli.exits import (
 from whitesquare.cli.options import DataSource, OnError, Seed
 from whitesquare.errors import UsageError, require_extra
 
-if TYPE_CHECKING:  # all of them load NumPy or cryptography, which `--help` must not wait for
-    from whitesquare.provenance.attested import Attested
-    from whitesquare.provenance.consumed import Reading
-    from whitesquare.scan.signed import AttestedScan
-    from whitesquare.scan.types import Scan, ScanResult
-    from whitesquare.types import ImageDataset, Progress
+if TYPE_CHECKING:  # they load NumPy, which `--help` must not wait for
+    from whitesquare.jobs.scan import Scanned
+    from whitesquare.scanning.types import ScanResult
 
 _FILES = ("parquet", "attestation")
 
@@ -72,43 +69,36 @@ def scan(
         _check(outputs, model=model, model_free=model_free)
         _check_signing(outputs, attested, key)
         _check_reference(reference, attested, reference_attested)
-        from whitesquare.runs import GROUND_TRUTH, read_truth
-        from whitesquare.scan.run import ScanSettings, run_scan
-        from whitesquare.scan.signed import AttestedScan, reference_record
+        from whitesquare.jobs import scan as job
+        from whitesquare.jobs.runs import GROUND_TRUTH, read_truth
+        from whitesquare.scanning.run import ScanSettings
 
-        settings = ScanSettings(seed=seed, detectors=_names(detectors), model_free=model_free)
+        names = [name.strip() for name in detectors.split(",") if name.strip()]
+        settings = ScanSettings(seed=seed, detectors=job.chosen_detectors(names), model_free=model_free)
         known = read_truth(truth / GROUND_TRUTH if truth.is_dir() else truth) if truth else None
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         vouched = open_attested(reference_attested, trust, threshold, signatures) if reference_attested else None
         with terminal.progress() as on_progress:
-            dataset, reading, skipped = _read(data, allowed, on_error, on_progress)
-            trusted, record = None, None
-            if reference is not None:
-                trusted, beside, left_out = _read(reference, vouched, on_error, on_progress)
-                skipped |= {f"reference/{name}": reason for name, reason in left_out.items()}
-                if vouched and beside:
-                    record = reference_record(beside.consumed(trusted.ids), vouched.signed)
-            work = None
-            if allowed and reading:
-                consumed = reading.consumed(dataset.ids)
-                work = AttestedScan(reading, consumed, allowed.signed.sha256, signer, record)
-            found = run_scan(
-                dataset,
+            done = job.scan(
+                data,
                 settings,
-                source=data,
                 model=model,
-                reference=trusted,
+                reference=reference,
                 truth=known,
-                skipped=skipped,
+                skip_unreadable=on_error == OnError.SKIP,
+                attested=allowed,
+                reference_attested=vouched,
+                signer=signer,
                 on_progress=on_progress,
             )
-        _emit(found, dataset, outputs, work)
-        raise typer.Exit(exit_code(found.result, fail_on))
+        _emit(done, outputs)
+        raise typer.Exit(exit_code(done.scan.result, fail_on))
 
 
 def exit_code(result: "ScanResult", fail_on: FailOn) -> int:
     """Return the exit code of a scan: evidence first, then what kept it from a verdict, then whether anything ran."""
-    from whitesquare.scan.types import NOT_CHECKED, TIERS
+    from whitesquare.records import TIERS
+    from whitesquare.scanning.types import NOT_CHECKED
 
     if any(TIERS.index(tier) <= TIERS.index(fail_on) for tier in result.alarm_tiers):
         return FINDINGS
@@ -127,35 +117,6 @@ def _check(outputs: list[tuple[str, Path | None]], *, model: Path | None, model_
         if kind in _FILES and path is None:
             raise UsageError(f"-o {kind} is not text; write -o {kind}=FILE.")
     check_outputs(outputs)
-
-
-def _names(asked: str) -> tuple[str, ...]:
-    """Read ``--detectors``; names may stand beside ``default``."""
-    from whitesquare.detectors.registry import DETECTORS
-    from whitesquare.scan.run import DEFAULT
-
-    groups = {"default": DEFAULT, "all": tuple(DETECTORS)}
-    wanted = [item.strip() for item in asked.split(",") if item.strip()]
-    if not wanted:
-        raise UsageError("--detectors names none; write default, all, or names separated by commas.")
-    return tuple(dict.fromkeys(name for item in wanted for name in groups.get(item, (item,))))
-
-
-def _read(
-    source: str, attested: "Attested | None", on_error: OnError, on_progress: "Progress"
-) -> tuple["ImageDataset", "Reading | None", dict[str, str]]:
-    """Return the training split with its images decoded, its hash-on-read if attested, and what was left out."""
-    from whitesquare.data import held, open_dataset, readable_part
-    from whitesquare.provenance.consumed import Reading
-    from whitesquare.provenance.container_files import expect_sizes
-
-    if attested:
-        expect_sizes(source, attested.signed)
-    dataset = open_dataset(source)
-    reading = Reading(dataset, "train", attested.signed) if attested else None
-    dataset = reading.dataset if reading else dataset
-    found, skipped = readable_part(dataset, on_progress) if on_error == OnError.SKIP else (held(dataset), {})
-    return found, reading, skipped
 
 
 def _check_signing(outputs: list[tuple[str, Path | None]], attested: Path | None, key: str | None) -> None:
@@ -186,36 +147,20 @@ def _check_reference(reference: str | None, attested: Path | None, bundle: Path 
         )
 
 
-def _emit(
-    found: "Scan", dataset: "ImageDataset", outputs: list[tuple[str, Path | None]], work: "AttestedScan | None"
-) -> None:
-    import hashlib
+def _emit(done: "Scanned", outputs: list[tuple[str, Path | None]]) -> None:
+    from whitesquare.report.scan.junit import scan_junit
+    from whitesquare.report.scan.page import render_scan
+    from whitesquare.scanning.files import scan_json, write_scores
 
-    from whitesquare.report.junit import scan_junit
-    from whitesquare.report.sarif import scan_sarif
-    from whitesquare.report.scan import render_scan
-    from whitesquare.scan.files import scan_json, write_scores
-
-    result = found.result
+    result, scores = done.scan.result, done.scan.scores
     written = next((str(path) for kind, path in outputs if kind == "json" and path), None)
-
-    def sarif() -> str:
-        if work is not None:
-            return scan_sarif(result, work.contents(result), work.consumed.root)
-        digests = {flag.id: hashlib.sha256(dataset.content(flag.position)).hexdigest() for flag in result.flagged}
-        return scan_sarif(result, digests)
-
-    def attestation() -> str | None:
-        report = hashlib.sha256(scan_json(result, found.scores).encode()).hexdigest() if written else ""
-        return work.statement(result, report) if work else None
-
     writers: Writers = {
         "table": lambda: terminal.show_scan(result, written),
-        "json": lambda: scan_json(result, found.scores),
-        "html": lambda: render_scan(found),
-        "sarif": sarif,
+        "json": lambda: scan_json(result, scores),
+        "html": lambda: render_scan(done.scan),
+        "sarif": done.sarif,
         "junit": lambda: scan_junit(result),
-        "attestation": attestation,
+        "attestation": lambda: done.statement(with_report=written is not None),
     }
     last = sorted(outputs, key=lambda output: output[0] == "attestation")  # it speaks of a file that must be there
-    emit(last, writers, {"parquet": lambda path: write_scores(path, found.scores)})
+    emit(last, writers, {"parquet": lambda path: write_scores(path, scores)})

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import OutputFolder, Seed
 from whitesquare.errors import UsageError, require_extra
-from whitesquare.recipes import Recipe
+from whitesquare.learning.recipes import Recipe
 
 
 def train(
@@ -42,8 +42,8 @@ def train(
                 "--attested and --trust, or leave --key out."
             )
         require_extra("torch", "train", "`whitesquare train`")
-        from whitesquare.folders import check_output
-        from whitesquare.victims import make_victim
+        from whitesquare._base.folders import check_output
+        from whitesquare.jobs.victims import make_victim
 
         check_output(output)
         recipe = Recipe(

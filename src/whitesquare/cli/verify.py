@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare import terminal
+from whitesquare.cli import terminal
 from whitesquare.cli.exits import FINDINGS, PASS, Writers, check_outputs, emit, exit_codes, read_outputs
 from whitesquare.cli.keys import open_trust
 from whitesquare.cli.options import Bundle, DataSource, Roles, Threshold, TrustFolder
@@ -40,9 +40,9 @@ def verify(
             raise UsageError("-o parquet is not text; write -o parquet=FILE.")
         check_outputs(outputs)
         from whitesquare.provenance.pins import Pins
-        from whitesquare.provenance.signatures import parse_signatures
         from whitesquare.provenance.state import state_file
         from whitesquare.provenance.verify import verify as compare
+        from whitesquare.signing.signatures import parse_signatures
 
         asked, pins = parse_signatures(signatures, threshold), Pins(dataset, min_version, manifest)
         trusted, place = open_trust(trust), state_file(state)
@@ -63,8 +63,8 @@ def verify(
 
 
 def _emit(found: "Verification", outputs: list[tuple[str, Path | None]], bundle: str, trust: str) -> None:
-    from whitesquare.jsonio import whole_file
-    from whitesquare.report import verify_text
+    from whitesquare._base.jsonio import whole_file
+    from whitesquare.report.verify import text as verify_text
 
     def table() -> None:
         again = verify_text.command(found.source, bundle, trust)
@@ -84,12 +84,12 @@ def _emit(found: "Verification", outputs: list[tuple[str, Path | None]], bundle:
         write_changes(found.changes, path)
 
     def sarif() -> str:
-        from whitesquare.report.verify_sarif import verification_sarif
+        from whitesquare.report.verify.sarif import verification_sarif
 
         return verification_sarif(found)
 
     def junit() -> str:
-        from whitesquare.report.verify_junit import verification_junit
+        from whitesquare.report.verify.junit import verification_junit
 
         return verification_junit(found)
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, features
 
+from whitesquare.data.layouts import MAX_IMAGE_BYTES
 from whitesquare.data.shown import as_shown, check_shown
 from whitesquare.data.whole import check_whole_png
 from whitesquare.errors import DataError
-from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.types import UInt8Array
 
 MAX_PIXELS = 64_000_000

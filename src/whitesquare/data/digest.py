@@ -5,7 +5,8 @@ import struct
 
 import numpy as np
 
-from whitesquare.types import ImageDataset, Progress, silent
+from whitesquare.records import Progress, silent
+from whitesquare.types import ImageDataset
 
 _CHUNK = 4096
 """Images decoded at a time, so a data set larger than memory can be hashed."""

@@ -4,8 +4,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from whitesquare._base.streams import Readable
 from whitesquare.data.zips import DEFLATED, Archive, Member, refusal
-from whitesquare.streams import Readable
 
 _CHUNK = 2**18
 

@@ -1,7 +1,7 @@
 """Rules for the names that reach reports, manifests and file systems: splits, sample ids, class names."""
 
+from whitesquare.data.layouts import SPLITS, is_plain
 from whitesquare.errors import DataError, unknown_name
-from whitesquare.layouts import SPLITS, is_plain
 
 
 def check_split(split: str) -> None:

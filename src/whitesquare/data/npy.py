@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from whitesquare._base.streams import Readable
 from whitesquare.errors import DataError
-from whitesquare.streams import Readable
 
 _LONGEST = 2**12
 """Most bytes of one text or number."""

@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from whitesquare.data.decode import Shape, header_shape
-from whitesquare.data.folder import ImageFolder, alike, describe
 from whitesquare.data.overlay import Overlay
 from whitesquare.data.room import check_room
+from whitesquare.data.sources.folder import ImageFolder, alike, describe
 from whitesquare.errors import DataError, NothingToDoError
-from whitesquare.types import ImageDataset, Index, IntArray, Progress, UInt8Array, silent
+from whitesquare.records import Progress, silent
+from whitesquare.types import ImageDataset, Index, IntArray, UInt8Array
 
 
 @dataclass(frozen=True, eq=False)

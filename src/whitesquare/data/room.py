@@ -2,8 +2,8 @@
 
 import math
 
+from whitesquare._base.machine import available_memory
 from whitesquare.errors import DataError
-from whitesquare.machine import available_memory
 
 _BATCH = 1000
 """Images that a network answers for at a time."""

@@ -29,8 +29,8 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from whitesquare.data.profiles import check_greys, check_sound, check_tables
+from whitesquare.data.traits import MAX_PROFILE, Traits, look
 from whitesquare.errors import DataError
-from whitesquare.traits import MAX_PROFILE, Traits, look
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from whitesquare.data.folder import ImageFolder, OnRead
 from whitesquare.data.part import Part
+from whitesquare.data.sources.folder import ImageFolder, OnRead
 from whitesquare.types import ImageDataset
 
 

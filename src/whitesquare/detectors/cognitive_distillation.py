@@ -23,12 +23,13 @@ import numpy as np
 from whitesquare.detectors.common import class_means, finite, model_of
 from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
 from whitesquare.errors import UsageError
-from whitesquare.types import FloatArray, IntArray, Progress, UInt8Array, silent
+from whitesquare.records import Progress, silent
+from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 if TYPE_CHECKING:
     import torch
 
-    from whitesquare.features import ScanModel
+    from whitesquare.learning.features import ScanModel
 
 _BATCH = 250
 
@@ -106,7 +107,7 @@ def distil_masks(
     """
     import torch
 
-    from whitesquare.train import to_float
+    from whitesquare.learning.train import to_float
 
     generator = torch.Generator().manual_seed(seed)
     masks = np.empty((len(images), *images.shape[2:]), np.float32)

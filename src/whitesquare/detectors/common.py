@@ -13,7 +13,7 @@ from whitesquare.detectors.types import CannotScoreError, Evidence
 from whitesquare.types import FloatArray
 
 if TYPE_CHECKING:
-    from whitesquare.features import ScanModel
+    from whitesquare.learning.features import ScanModel
 
 Float64Array = NDArray[np.float64]
 

@@ -19,7 +19,8 @@ from sklearn.neighbors import NearestNeighbors
 from whitesquare.detectors.common import class_means, features_of, finite
 from whitesquare.detectors.types import Evidence, Suspicion, unscored
 from whitesquare.errors import UsageError
-from whitesquare.types import FloatArray, IntArray, Progress
+from whitesquare.records import Progress
+from whitesquare.types import FloatArray, IntArray
 
 _EXACT = 20_000
 _CHUNK = 5000

@@ -31,7 +31,7 @@ from whitesquare.errors import UsageError
 from whitesquare.types import FloatArray, UInt8Array
 
 if TYPE_CHECKING:
-    from whitesquare.features import ScanModel
+    from whitesquare.learning.features import ScanModel
 
 Bounds = tuple[FloatArray, FloatArray, float]
 """Lowest and highest Gram features ``(channels, channels)``, infinite below the diagonal, and the least denominator."""

@@ -9,7 +9,7 @@ from whitesquare.detectors.types import CannotScoreError
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 if TYPE_CHECKING:
-    from whitesquare.features import ScanModel
+    from whitesquare.learning.features import ScanModel
 
 _PRODUCTS = 2**24
 
@@ -61,8 +61,8 @@ def feature_maps(model: "ScanModel", images: UInt8Array, index: IntArray) -> Ite
     import torch
     from torch import Tensor, nn
 
-    from whitesquare.features import catching
-    from whitesquare.train import to_float
+    from whitesquare.learning.features import catching
+    from whitesquare.learning.train import to_float
 
     layers = [module for module in model.network.modules() if isinstance(module, nn.Conv2d)]
     if not layers:

@@ -7,9 +7,9 @@ sample is counted as a label error if, among the classes with p_j >= t_j, the mo
 is (1 - p_y) + [max over j != y of (p_j - t_j) - (p_y - t_y)]: how little speaks for the label, and by how much another
 class is ahead, each class measured by what is usual for it. Class statistic: the share of label errors.
 Deviations: the probabilities are shares of votes of nearest neighbours on thumbnails, as in
-:mod:`whitesquare.label_check` and for the same reason: a network learns the trigger in every fold and then agrees with
-the wrong labels. The neighbours are at most ``pool`` samples of each class and fold, which is fast and weighs all
-classes alike. The two published scores, self-confidence and normalised margin, are added.
+:mod:`whitesquare.learning.label_check` and for the same reason: a network learns the trigger in every fold and then
+agrees with the wrong labels. The neighbours are at most ``pool`` samples of each class and fold, which is fast and
+weighs all classes alike. The two published scores, self-confidence and normalised margin, are added.
 Cost: N * classes * pool * 196 multiplications, for thumbnails of 14 x 14.
 Failure modes: correct labels, hence all clean-label poison; classes that pixels do not tell apart; many classes with
 few samples.
@@ -24,7 +24,7 @@ from sklearn.neighbors import NearestNeighbors
 from whitesquare.detectors.common import Float64Array, finite
 from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
 from whitesquare.errors import UsageError
-from whitesquare.label_check import thumbnails
+from whitesquare.learning.label_check import thumbnails
 from whitesquare.types import FloatArray, IntArray
 
 _CHUNK = 10_000

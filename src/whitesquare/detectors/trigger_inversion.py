@@ -108,7 +108,7 @@ def invert(evidence: Evidence, settings: TriggerInversion) -> Inversion:
     """
     import torch
 
-    from whitesquare.train import autocast_for, borrowed, to_float
+    from whitesquare.learning.train import autocast_for, borrowed, to_float
 
     network = model_of(evidence).network
     kinds, (channels, height, width) = len(evidence.classes), evidence.images.shape[1:]

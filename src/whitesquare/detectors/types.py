@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare.errors import WhitesquareError
-from whitesquare.types import FloatArray, IntArray, Progress, UInt8Array, silent
+from whitesquare.records import Progress, silent
+from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 if TYPE_CHECKING:  # the detectors that need no model work without PyTorch
-    from whitesquare.features import ScanModel
+    from whitesquare.learning.features import ScanModel
 
 BoolArray = NDArray[np.bool_]
 

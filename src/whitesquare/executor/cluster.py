@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from whitesquare.environment import hidden_secrets
+from whitesquare._base.environment import hidden_secrets
 from whitesquare.errors import UsageError, require_extra
 from whitesquare.executor.types import Item, Outcome, Result, Shared, Work, reason
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whitesquare.environment import hidden_secrets
+from whitesquare._base.environment import hidden_secrets
 from whitesquare.executor.types import Item, Outcome, Result, Shared, Work, reason
 
 _ATTEMPTS = 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from whitesquare.executor.types import Item, Outcome, Result, Shared, Work, reason
-from whitesquare.types import Progress, silent
+from whitesquare.records import Progress, silent
 
 
 def run_all(

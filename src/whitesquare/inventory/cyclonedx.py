@@ -10,10 +10,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import whitesquare
-from whitesquare.inventory.facts import NOT_VERIFIED, Facts, File
-from whitesquare.provenance.evidence import AlarmRecord, Figure, MeasureEvidence, TrainEvidence
-from whitesquare.provenance.types import BUNDLE, Source
-from whitesquare.taxonomy import (
+from whitesquare._base.taxonomy import (
     DATA_POISONING,
     DATASET_PROVENANCE,
     MODEL_POISONING,
@@ -22,6 +19,9 @@ from whitesquare.taxonomy import (
     SANITIZE_TRAINING_DATA,
     Term,
 )
+from whitesquare.inventory.facts import NOT_VERIFIED, Facts, File
+from whitesquare.provenance.evidence import AlarmRecord, Figure, MeasureEvidence, TrainEvidence
+from whitesquare.provenance.types import BUNDLE, Source
 
 SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 _PREFIX = "whitesquare:"

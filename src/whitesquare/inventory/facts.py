@@ -9,12 +9,14 @@ from typing import TypeVar
 
 from whitesquare.errors import DataError, NothingToDoError, VerificationError
 from whitesquare.provenance.dataset import dataset_predicate
-from whitesquare.provenance.dsse import read_envelope
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, MeasureEvidence, ScanEvidence, TrainEvidence
-from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.predicates import measure_evidence, scan_evidence, train_evidence
-from whitesquare.provenance.signatures import BY_DEFAULT, Signatures
-from whitesquare.provenance.statements import (
+from whitesquare.provenance.types import BUNDLE, DATASET_TYPES, DatasetPredicate
+from whitesquare.records import CARD, WEIGHTS
+from whitesquare.signing.dsse import read_envelope
+from whitesquare.signing.keys import TrustedKey
+from whitesquare.signing.signatures import BY_DEFAULT, Signatures
+from whitesquare.signing.statements import (
     PROVENANCE_TYPE,
     TEST_RESULT_TYPE,
     Statement,
@@ -23,12 +25,10 @@ from whitesquare.provenance.statements import (
     read_small,
     read_statement,
 )
-from whitesquare.provenance.types import BUNDLE, DATASET_TYPES, DatasetPredicate
 
 T = TypeVar("T")
 
 NOT_VERIFIED = "not verified"
-_WEIGHTS, _CARD = "model.safetensors", "model.json"
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ class _Reader:
 
     def card(self, statement: Statement, name: str) -> None:
         """Refuse a statement about another card than the one here, where it is about one: cards name the outputs."""
-        signed = {subject.sha256 for subject in statement.subjects if subject.name == _CARD}
-        if signed and self.file(_CARD).sha256 not in signed:
+        signed = {subject.sha256 for subject in statement.subjects if subject.name == CARD}
+        if signed and self.file(CARD).sha256 not in signed:
             raise VerificationError(
-                f"{self.folder / name} is not about {_CARD} as it lies there, which says what each output of the model "
+                f"{self.folder / name} is not about {CARD} as it lies there, which says what each output of the model "
                 "means: one of them was changed, or belongs elsewhere."
             )
 
@@ -162,12 +162,12 @@ def _model(
     """Read what belongs to the model; the statements read are added to ``statements``."""
     made = reader.read(PROVENANCE, PROVENANCE_TYPE)
     if made is None:
-        if (reader.folder / _WEIGHTS).exists():
+        if (reader.folder / WEIGHTS).exists():
             raise NothingToDoError(
                 f"{reader.folder} holds a model and no {PROVENANCE}; train it with `whitesquare train --attested`."
             )
         return None, None, None
-    model = reader.file(_WEIGHTS)
+    model = reader.file(WEIGHTS)
     reader.about(made, model, PROVENANCE)
     reader.card(made, PROVENANCE)
     statements[PROVENANCE] = made

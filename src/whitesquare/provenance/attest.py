@@ -8,16 +8,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import whitesquare
+from whitesquare._base.folders import check_claim, check_output, output_folder
+from whitesquare._base.jsonio import write_text
+from whitesquare.data.layouts import is_plain
 from whitesquare.errors import UsageError, VerificationError
-from whitesquare.folders import check_claim, check_output, output_folder
-from whitesquare.jsonio import write_text
-from whitesquare.layouts import is_plain
 from whitesquare.provenance.dataset import Claim, read_claim
-from whitesquare.provenance.dsse import encode_bundle, encode_envelope, sign
-from whitesquare.provenance.keys import ROLE, Signer, TrustedKey
 from whitesquare.provenance.listing import Listing, make_manifest
-from whitesquare.provenance.statements import Subject, encode_statement
-from whitesquare.provenance.times import to_text, utc_now
 from whitesquare.provenance.types import (
     BUNDLE,
     DATASET_TYPE,
@@ -26,10 +22,13 @@ from whitesquare.provenance.types import (
     DatasetPredicate,
     Identity,
     ManifestFile,
-    Progress,
     Source,
-    silent,
 )
+from whitesquare.records import Progress, silent
+from whitesquare.signing.dsse import encode_bundle, encode_envelope, sign
+from whitesquare.signing.keys import ROLE, Signer, TrustedKey
+from whitesquare.signing.statements import Subject, encode_statement
+from whitesquare.signing.times import to_text, utc_now
 
 KIND = "attestation"
 """What the marker of the output folder calls it."""

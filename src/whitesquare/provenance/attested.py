@@ -6,15 +6,15 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
+from whitesquare._base.jsonio import whole_file
+from whitesquare._base.strictjson import strict_json
 from whitesquare.errors import NothingToDoError, VerificationError
-from whitesquare.jsonio import whole_file
 from whitesquare.provenance.dataset import SignedDataset, check_dataset
-from whitesquare.provenance.dsse import read_envelope, verify
-from whitesquare.provenance.keys import TrustedKey
-from whitesquare.provenance.signatures import BY_DEFAULT, Signatures
-from whitesquare.provenance.statements import read_small
-from whitesquare.provenance.strictjson import strict_json
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
+from whitesquare.signing.dsse import read_envelope, verify
+from whitesquare.signing.keys import TrustedKey
+from whitesquare.signing.signatures import BY_DEFAULT, Signatures
+from whitesquare.signing.statements import read_small
 
 _CHUNK = 2**20
 

@@ -59,7 +59,8 @@ class Reading:
             VerificationError: the signed data set has other classes, another kind of content, no such split, or
                 other samples or labels in it; or (a container, which is hashed at once) other pixels.
         """
-        from whitesquare.data import ArrayDataset, ImageFolder, watched
+        from whitesquare.data import ArrayDataset, ImageFolder
+        from whitesquare.data.watched import watched
 
         self.split = split
         self.kind = FILES if isinstance(dataset, ImageFolder) else PIXELS

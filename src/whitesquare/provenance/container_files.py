@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
+from whitesquare._base.streams import MOST_BYTES, FileDigest, most_beside
 from whitesquare.errors import VerificationError
 from whitesquare.provenance.dataset import SignedDataset
 from whitesquare.provenance.manifest import read_items
-from whitesquare.streams import MOST_BYTES, FileDigest, most_beside
 
 
 def check_files(files: Iterable[FileDigest], signed: SignedDataset) -> None:

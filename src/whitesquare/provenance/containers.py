@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from whitesquare.errors import DataError, require_extra
-from whitesquare.layouts import (
+from whitesquare._base.streams import MOST_BYTES, FileDigest
+from whitesquare.data.layouts import (
     MNIST_SHA256,
     SPLITS,
     expect_end,
@@ -21,9 +21,9 @@ from whitesquare.layouts import (
     position_id,
     read_exactly,
 )
+from whitesquare.errors import DataError, require_extra
 from whitesquare.provenance.merkle import leaf_of
 from whitesquare.provenance.pixels import digest_of_pixels
-from whitesquare.streams import MOST_BYTES, FileDigest
 
 if TYPE_CHECKING:  # they need NumPy
     from whitesquare.types import ImageDataset, UInt8Array
@@ -37,7 +37,7 @@ _CHUNK = 2**22
 """Bytes read at a time, if an image has no more."""
 
 
-class Row(NamedTuple):
+class SampleRow(NamedTuple):
     """An item, its leaf with it; rows compare as they follow each other in a manifest."""
 
     id: str
@@ -91,15 +91,15 @@ class Container:
         """Whether the ids are positions."""
         return all(part.ids is None for part in self.splits)
 
-    def rows(self) -> tuple[Iterator[Row], ...]:
+    def rows(self) -> tuple[Iterator[SampleRow], ...]:
         """Return the samples of each split in the order of the manifest."""
         return tuple(_rows(part, self.classes) for part in self.splits)
 
-    def file_rows(self, *, pixels: bool) -> Iterator[Row]:
+    def file_rows(self, *, pixels: bool) -> Iterator[SampleRow]:
         """Return the files in the order of the manifest."""
         seen = bytes(32) if pixels else b""
         for name, size, digest in sorted(self.files.values()):
-            yield Row(name, "", "", size, digest, leaf_of(name, "", "", size, digest), seen)
+            yield SampleRow(name, "", "", size, digest, leaf_of(name, "", "", size, digest), seen)
 
 
 def read_mnist(*, pixels: bool) -> Container:
@@ -148,7 +148,7 @@ def read_npz(paths: dict[str, Path], *, pixels: bool, refuse: Refuse, most: int 
         MissingDependencyError: there is no NumPy.
     """
     require_extra("numpy", "scan", "an .npz file")
-    from whitesquare.data import npz
+    from whitesquare.data.sources import npz
 
     splits, maps, shapes = [], {}, {}
     files: dict[str, FileDigest] = {}
@@ -180,14 +180,14 @@ def _with_longer(position: int, count: int) -> Iterator[int]:
             yield from _with_longer(longer, count)
 
 
-def _rows(part: Samples, classes: Sequence[str]) -> Iterator[Row]:
+def _rows(part: Samples, classes: Sequence[str]) -> Iterator[SampleRow]:
     ids, split, size = part.ids, part.split, part.size
     order = in_byte_order(len(part.labels)) if ids is None else sorted(range(len(ids)), key=ids.__getitem__)
     for position in order:
         name = position_id(split, position) if ids is None else ids[position]
         label, place = classes[part.labels[position]], slice(32 * position, 32 * position + 32)
         digest = part.digests[place]
-        yield Row(name, split, label, size, digest, leaf_of(name, label, split, size, digest), part.pixels[place])
+        yield SampleRow(name, split, label, size, digest, leaf_of(name, label, split, size, digest), part.pixels[place])
 
 
 def _read_idx(find: Callable[[str, str], Path | None], *, pixels: bool, refuse: Refuse, most: int) -> Container:

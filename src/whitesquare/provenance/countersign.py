@@ -7,17 +7,18 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from whitesquare._base.jsonio import write_text
+from whitesquare._base.locks import folder_lock
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
-from whitesquare.jsonio import write_text
 from whitesquare.provenance.dataset import SignedDataset, check_dataset, check_manifest_again
-from whitesquare.provenance.dsse import Envelope, encode_envelope, read_envelope, sign, verify
-from whitesquare.provenance.keys import Signer, TrustedKey
-from whitesquare.provenance.locks import folder_lock
-from whitesquare.provenance.signatures import BY_DEFAULT, Signatures, expect_signer
-from whitesquare.provenance.statements import read_small
-from whitesquare.provenance.times import utc_now
-from whitesquare.provenance.types import ENVELOPE, Progress, silent
+from whitesquare.provenance.types import ENVELOPE
 from whitesquare.provenance.verify import compare
+from whitesquare.records import Progress, silent
+from whitesquare.signing.dsse import Envelope, encode_envelope, read_envelope, sign, verify
+from whitesquare.signing.keys import Signer, TrustedKey
+from whitesquare.signing.signatures import BY_DEFAULT, Signatures, expect_signer
+from whitesquare.signing.statements import read_small
+from whitesquare.signing.times import utc_now
 
 
 def countersign(

@@ -7,16 +7,16 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+from whitesquare._base.jsonio import build
+from whitesquare.data.layouts import SPLITS, is_plain
 from whitesquare.errors import DataError, NothingToDoError, VerificationError
-from whitesquare.jsonio import build
-from whitesquare.layouts import SPLITS, is_plain
-from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.manifest import survey
 from whitesquare.provenance.reading import MOVED, SMALL, SignedSizes
-from whitesquare.provenance.signatures import BY_DEFAULT, Signatures
-from whitesquare.provenance.statements import check_statement, read_small
-from whitesquare.provenance.times import from_text, is_future, to_text
 from whitesquare.provenance.types import DATASET_TYPES, LEAF, TREE, DatasetPredicate
+from whitesquare.signing.keys import TrustedKey
+from whitesquare.signing.signatures import BY_DEFAULT, Signatures
+from whitesquare.signing.statements import check_statement, read_small
+from whitesquare.signing.times import from_text, is_future, to_text
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whitesquare.jsonio import whole_file
-from whitesquare.machine import usable_cores
+from whitesquare._base.jsonio import whole_file
+from whitesquare._base.machine import usable_cores
 from whitesquare.provenance.types import KINDS
 
 if TYPE_CHECKING:  # takes a tenth of a second to import

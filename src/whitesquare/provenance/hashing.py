@@ -40,7 +40,7 @@ class Hashed:
         leaves: 32 bytes for each, see :func:`~whitesquare.provenance.merkle.leaf_of`.
         pixels: 32 bytes for each, likewise for one that is no image; empty if not asked for.
         failed: by position, why a file cannot be read, or was not.
-        traits: by name, how many of the samples have it, see :data:`whitesquare.traits.NAMES`.
+        traits: by name, how many of the samples have it, see :data:`whitesquare.data.traits.NAMES`.
     """
 
     sizes: list[int]

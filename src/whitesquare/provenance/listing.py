@@ -12,17 +12,18 @@ from hashlib import file_digest
 from itertools import chain, groupby
 from pathlib import Path
 
+from whitesquare._base.streams import MOST_BYTES
+from whitesquare.data.layouts import SPLITS, class_order, dataset_kinds, is_image, is_plain
 from whitesquare.errors import DataError, UsageError, require_extra
-from whitesquare.layouts import SPLITS, class_order, dataset_kinds, is_image, is_plain
-from whitesquare.provenance.containers import Container, Row, read_idx_folder, read_mnist, read_npz
+from whitesquare.provenance.containers import Container, SampleRow, read_idx_folder, read_mnist, read_npz
 from whitesquare.provenance.hashing import Hashed, Piece
 from whitesquare.provenance.manifest import manifest_writer
 from whitesquare.provenance.reading import NOTHING, SignedSizes
 from whitesquare.provenance.tally import Tally
-from whitesquare.provenance.types import FORMAT, LEAF, TREE, Content, Progress, SplitTree, Tree, silent
+from whitesquare.provenance.types import FORMAT, LEAF, TREE, Content, SplitTree, Tree
 from whitesquare.provenance.walk import RUN, Odd, count_files, list_folder, walk
 from whitesquare.provenance.workers import hash_all
-from whitesquare.streams import MOST_BYTES
+from whitesquare.records import Progress, silent
 
 FILES, PIXELS = "files", "pixels"
 """Kinds of :class:`~whitesquare.provenance.types.Content`."""
@@ -40,7 +41,8 @@ class Listing:
         sha256: of the manifest, hexadecimal.
         bytes: its size.
         refused: by id, what a data set to be signed must not hold; empty if it was listed strictly.
-        traits: by name, how many samples have it, see :data:`whitesquare.traits.NAMES`; those of none are not named.
+        traits: by name, how many samples have it, see :data:`whitesquare.data.traits.NAMES`; those of none are not
+            named.
     """
 
     tree: Tree
@@ -240,7 +242,7 @@ def _told(
     on_progress("hash", done, done)
 
 
-def _as_rows(task: list[Piece], hashed: Hashed, tally: Tally, *, pixels: bool) -> Iterator[Row]:
+def _as_rows(task: list[Piece], hashed: Hashed, tally: Tally, *, pixels: bool) -> Iterator[SampleRow]:
     """Tell files beside a container; what they show, if anything, is not looked at."""
     seen = NOTHING if pixels else b""
     files = ((piece, piece.folder + name) for piece in task for name in piece.names)
@@ -249,4 +251,4 @@ def _as_rows(task: list[Piece], hashed: Hashed, tally: Tally, *, pixels: bool) -
             tally.refuse(id, hashed.failed[position])
         place = slice(32 * position, 32 * position + 32)
         size, digest, leaf = hashed.sizes[position], hashed.digests[place], hashed.leaves[place]
-        yield Row(id, piece.split, piece.label, size, digest, leaf, seen)
+        yield SampleRow(id, piece.split, piece.label, size, digest, leaf, seen)

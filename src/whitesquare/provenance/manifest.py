@@ -11,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TextIO
 
+from whitesquare._base.jsonio import whole_file
 from whitesquare.errors import DataError, VerificationError
-from whitesquare.jsonio import whole_file
 from whitesquare.provenance.types import Item
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from hashlib import new, sha256
 from pathlib import Path
 
-from whitesquare.environment import child_environment
+from whitesquare._base.environment import child_environment
+from whitesquare._base.hashing import digest_of
 from whitesquare.errors import UsageError
 from whitesquare.provenance.own_types import CodeRecord
 
@@ -51,14 +52,11 @@ def read_code(files: Sequence[str | Path]) -> OwnCode:
     top = _git(folder, "rev-parse", "--show-toplevel")
     root = Path(os.fsdecode(top)) if top else folder
     by_name = {_name(path, root): content for path, content in contents.items()}
-    digest = sha256(HEAD)
-    for name in sorted(by_name, key=str.encode):
-        for part in (name.encode(), by_name[name]):
-            digest.update(len(part).to_bytes(8, "big") + part)
+    digest = digest_of((part for name in sorted(by_name, key=str.encode) for part in (name, by_name[name])), HEAD)
     commit = os.fsdecode(_git(root, "rev-parse", "--verify", "HEAD")) if top else ""
     dirty = bool(commit) and not all(_is_committed(root, name, commit, content) for name, content in by_name.items())
     listed = {name: sha256(content).hexdigest() for name, content in by_name.items()}
-    return OwnCode(CodeRecord(commit, dirty, listed), digest.hexdigest())
+    return OwnCode(CodeRecord(commit, dirty, listed), digest)
 
 
 def _content(path: Path) -> bytes:

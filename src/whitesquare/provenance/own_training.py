@@ -21,32 +21,29 @@ from collections.abc import Mapping, Sequence
 from hashlib import file_digest
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from whitesquare._base.machine import versions
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
-from whitesquare.machine import versions
 from whitesquare.provenance.attested import Attested, copy_attestation, read_attested
 from whitesquare.provenance.consumed import Consumed
 from whitesquare.provenance.container_files import check_files, expect_sizes
 from whitesquare.provenance.evidence import OWN_BUILD_TYPE, PROVENANCE, TrainEvidence
 from whitesquare.provenance.expected import SignedSplit, check_root, expected
-from whitesquare.provenance.keys import Signer, load_signer, load_trusted
 from whitesquare.provenance.listing import FILES, PIXELS
 from whitesquare.provenance.own_code import OwnCode, read_code
 from whitesquare.provenance.own_split import AttestedSplit, Transform
 from whitesquare.provenance.own_types import Reads
 from whitesquare.provenance.predicates import train_predicate
 from whitesquare.provenance.reads import ReadRecord, summary
-from whitesquare.provenance.statements import PROVENANCE_TYPE, Subject, write_statement
-from whitesquare.provenance.times import to_text, utc_now
 from whitesquare.provenance.types import MANIFEST
+from whitesquare.records import CARD, VICTIM, WEIGHTS, Parameter
+from whitesquare.signing.keys import Signer, load_signer, load_trusted
+from whitesquare.signing.statements import PROVENANCE_TYPE, Subject, write_statement
+from whitesquare.signing.times import to_text, utc_now
 
-if TYPE_CHECKING:  # it needs NumPy
-    from whitesquare.types import Parameter
-
-MODEL_FILES = ("model.safetensors", "model.json")
+MODEL_FILES = (WEIGHTS, CARD)
 """What the gate takes for the model: the weights, and the card that says what its outputs mean."""
-_BESIDE = ("model.json", "victim.json")
+_BESIDE = (CARD, VICTIM)
 """What a statement may be about beside the weights: the card, and the figures of a measurement."""
 
 

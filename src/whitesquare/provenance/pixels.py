@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+from whitesquare.data.layouts import is_image
 from whitesquare.errors import DataError
-from whitesquare.layouts import is_image
 
 _DOMAIN = b"whitesquare-pixels/v1\0"
 _LARGE = 4_000_000

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import Any, TypeVar
 
+from whitesquare._base.jsonio import build
 from whitesquare.errors import DataError, VerificationError
-from whitesquare.jsonio import build
 from whitesquare.provenance.evidence import (
     BUILD_TYPE,
     FAILED,

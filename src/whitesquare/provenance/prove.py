@@ -13,14 +13,14 @@ from pathlib import Path
 from whitesquare.errors import UsageError, VerificationError, require_extra
 from whitesquare.provenance.changes import nearest_ids
 from whitesquare.provenance.dataset import read_dataset
-from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.listing import FILES
 from whitesquare.provenance.manifest import read_items
 from whitesquare.provenance.merkle import inclusion_proof, leaf_hash, root_from_proof
 from whitesquare.provenance.reading import read_regular
-from whitesquare.provenance.signatures import BY_DEFAULT, Signatures
-from whitesquare.provenance.times import utc_now
 from whitesquare.provenance.types import DatasetPredicate, Item
+from whitesquare.signing.keys import TrustedKey
+from whitesquare.signing.signatures import BY_DEFAULT, Signatures
+from whitesquare.signing.times import utc_now
 
 
 @dataclass(frozen=True)

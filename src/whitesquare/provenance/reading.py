@@ -8,9 +8,9 @@ from hashlib import sha256
 from stat import S_ISREG
 from typing import Protocol
 
-from whitesquare.layouts import MAX_IMAGE_BYTES, is_image
+from whitesquare.data.layouts import MAX_IMAGE_BYTES, is_image
+from whitesquare.data.traits import look
 from whitesquare.provenance.walk import open_folder
-from whitesquare.traits import look
 
 SMALL, MOVED = 2**20, 2**26
 """Bytes of a file that is read though nobody signed its size; and of one that is read where its size was signed, but of

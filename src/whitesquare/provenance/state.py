@@ -12,12 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from whitesquare._base.jsonio import build, write_text
+from whitesquare._base.locks import file_lock
+from whitesquare._base.strictjson import strict_json
 from whitesquare.errors import DataError, UsageError, VerificationError
-from whitesquare.jsonio import build, write_text
-from whitesquare.provenance.locks import file_lock
-from whitesquare.provenance.strictjson import strict_json
-from whitesquare.provenance.times import from_text, is_future, to_text
 from whitesquare.provenance.types import DatasetPredicate
+from whitesquare.signing.times import from_text, is_future, to_text
 
 T = TypeVar("T")
 

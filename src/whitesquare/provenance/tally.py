@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
 
+from whitesquare.data.layouts import SPLITS
 from whitesquare.errors import DataError
-from whitesquare.layouts import SPLITS
-from whitesquare.provenance.containers import Container, Row
+from whitesquare.provenance.containers import Container, SampleRow
 from whitesquare.provenance.hashing import Hashed, Piece
 from whitesquare.provenance.manifest import Block, ManifestWriter
 from whitesquare.provenance.merkle import TreeBuilder
@@ -77,12 +77,12 @@ class Tally:
         self.traits.update(hashed.traits)
         self.take(Block(ids, labels, splits, hashed.sizes, hashed.digests, hashed.pixels), hashed.leaves)
 
-    def take_container(self, container: Container, others: Iterable[Row] = (), *, pixels: bool) -> None:
+    def take_container(self, container: Container, others: Iterable[SampleRow] = (), *, pixels: bool) -> None:
         """Add the samples of containers, their files where these are items, and what lies beside them."""
         files = container.file_rows(pixels=pixels) if self.files else ()
         self.take_rows(merge(*container.rows(), files, others))
 
-    def take_rows(self, rows: Iterator[Row]) -> None:
+    def take_rows(self, rows: Iterator[SampleRow]) -> None:
         """Add items one by one, in the order of the manifest."""
         while some := list(islice(rows, RUN)):
             ids, splits, labels, sizes, digests, leaves, pixels = zip(*some, strict=True)

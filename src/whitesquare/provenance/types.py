@@ -3,16 +3,7 @@
 Nothing here or in its neighbours needs NumPy, so that a gate installs and starts quickly.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-
-Progress = Callable[[str, int, int], None]
-"""``on_progress(step, done, total)``, as in :mod:`whitesquare.types`, which needs NumPy."""
-
-
-def silent(step: str, done: int, total: int) -> None:
-    """Report no progress."""
-
 
 MANIFEST = "manifest.parquet"
 BUNDLE = "manifest.sigstore.json"
@@ -151,7 +142,7 @@ class DatasetPredicate:
         tool: name and version of what made it.
         format: of the manifest; see :data:`FORMAT`.
         traits: by name, how many samples say more of themselves than their pixels, see
-            :data:`whitesquare.traits.NAMES`; those of none are not named, and a container has none.
+            :data:`whitesquare.data.traits.NAMES`; those of none are not named, and a container has none.
     """
 
     dataset: Identity

@@ -12,19 +12,20 @@ from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
+from whitesquare.data.layouts import MAX_IMAGE_BYTES
 from whitesquare.errors import DataError, UsageError, VerificationError
-from whitesquare.layouts import MAX_IMAGE_BYTES
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.dataset import SignedDataset, check_manifest_again, read_dataset
 from whitesquare.provenance.diff import SamePixels, diff
-from whitesquare.provenance.keys import TrustedKey
 from whitesquare.provenance.listing import FILES, Listing, make_manifest
 from whitesquare.provenance.pins import NO_PINS, Pins
 from whitesquare.provenance.reading import read_regular
-from whitesquare.provenance.signatures import BY_DEFAULT, Signatures
 from whitesquare.provenance.state import StateFile, check_newer, remember
-from whitesquare.provenance.times import utc_now
-from whitesquare.provenance.types import KINDS, Content, DatasetPredicate, Progress, silent
+from whitesquare.provenance.types import KINDS, Content, DatasetPredicate
+from whitesquare.records import Progress, silent
+from whitesquare.signing.keys import TrustedKey
+from whitesquare.signing.signatures import BY_DEFAULT, Signatures
+from whitesquare.signing.times import utc_now
 
 CHANGES = "changes.parquet"
 _FOUND = "found.parquet"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from whitesquare.layouts import is_plain
+from whitesquare.data.layouts import is_plain
 
 RUN = 2048
 """Files told at a time."""

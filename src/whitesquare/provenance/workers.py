@@ -18,9 +18,9 @@ from subprocess import PIPE, Popen
 from tempfile import TemporaryFile
 from typing import IO
 
-from whitesquare.environment import child_environment
+from whitesquare._base.environment import child_environment
+from whitesquare._base.machine import usable_cores
 from whitesquare.errors import DataError
-from whitesquare.machine import usable_cores
 from whitesquare.provenance.hashing import Hashed, Piece, hash_files, receive, send
 from whitesquare.provenance.reading import SignedSizes
 

@@ -1,0 +1,272 @@
+"""Class-per-folder images, decoded through Pillow only when asked for."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from PIL import Image
+
+from whitesquare.data.decode import Shape, decode_bytes, read_image
+from whitesquare.data.layouts import SPLITS, SUFFIXES, class_order, is_image, is_plain
+from whitesquare.data.names import check_name, check_split
+from whitesquare.data.room import check_room
+from whitesquare.errors import DataError, UsageError
+from whitesquare.records import Progress, silent
+from whitesquare.types import ImageDataset, Index, IntArray, UInt8Array
+
+OnRead = Callable[[int, bytes], None]
+"""``on_read(position, content)``: told the very bytes of a file that are decoded next; it may raise."""
+
+_CHUNK = 4096
+"""Images held in memory at a time while writing."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFolder:
+    """An :class:`~whitesquare.types.ImageDataset` of image files; build it with :func:`load_image_folder`.
+
+    Attributes:
+        root: the data set's folder.
+        classes: class names, the names of the folders.
+        ids: paths of the files below ``root``, with forward slashes.
+        labels: ``(N,)`` int64, read-only.
+        on_read: told the bytes of every file that is decoded.
+        turned: positions of the images that were turned as their orientation says, as far as they were decoded.
+        converted: likewise, of those whose colours were converted as their profile says.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    labels: IntArray
+    on_read: OnRead | None = None
+    turned: set[int] = field(default_factory=set, repr=False)
+    converted: set[int] = field(default_factory=set, repr=False)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """``(C, H, W)`` of the first image, which every other must share."""
+        return self.image(0).shape
+
+    def image(self, i: int, like: tuple[int, ...] | None = None) -> UInt8Array:
+        """Decode one image as ``(C, H, W)`` uint8, as a viewer shows it.
+
+        Args:
+            i: its position; a negative one counts from the end.
+            like: ``(C, H, W)``; an image that has other channels or more or fewer pixels is not decoded.
+
+        Raises:
+            IndexError: there is no such position.
+            DataError: if the file is damaged, too large, or not like ``like``.
+        """
+        position = range(len(self.ids))[i]
+        path = self.root / self.ids[position]
+        content = read_image(path)
+        if self.on_read is not None:
+            self.on_read(position, content)
+
+        def check(found: Shape) -> None:
+            if like is not None and alike(found) != alike(like):
+                raise self._unlike(position, found, like)
+
+        decoded = decode_bytes(content, path, check)
+        if decoded.turned:
+            self.turned.add(position)
+        if decoded.converted:
+            self.converted.add(position)
+        return decoded.pixels
+
+    def images(self, index: Index) -> UInt8Array:
+        """Decode images as ``(B, C, H, W)`` uint8, C = 1 or 3.
+
+        Raises:
+            DataError: if a file is damaged, too large, or of another size or colour mode than the first; or if they
+                do not fit into memory.
+        """
+        positions = np.arange(len(self.ids))[index]
+        check_room(len(positions), self.shape, str(self.root))
+        batch = np.empty((len(positions), *self.shape), dtype=np.uint8)
+        for slot, i in enumerate(positions.tolist()):
+            pixels = self.image(i, self.shape)
+            if pixels.shape != self.shape:
+                raise self._unlike(i, pixels.shape, self.shape)
+            batch[slot] = pixels
+        return batch
+
+    def _unlike(self, i: int, found: tuple[int, ...], first: tuple[int, ...]) -> DataError:
+        return DataError(
+            f"{self.root / self.ids[i]} is {describe(found)} but {self.root / self.ids[0]} "
+            f"is {describe(first)}; expected one size and colour mode, so convert one of them."
+        )
+
+    def content(self, i: int) -> bytes:
+        """Return the bytes of the file.
+
+        Raises:
+            IndexError: there is no such position.
+            DataError: if it cannot be read, or is larger than an image can be.
+        """
+        return read_image(self.root / self.ids[range(len(self.ids))[i]])
+
+
+def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
+    """List a folder of class folders; nothing is decoded yet.
+
+    With a ``train`` or ``test`` sub-folder, class folders are looked for in there and whatever lies beside
+    them is ignored; else the class folders lie in ``path`` itself and are the training split. Classes are
+    those of both splits, so that labels agree; whole numbers are sorted as numbers. A class folder that is
+    quite empty is a class without images. Hidden files and files that are not images are ignored.
+
+    Args:
+        path: the data set's folder.
+        split: ``"train"`` or ``"test"``.
+
+    Raises:
+        UsageError: if the split is unknown.
+        DataError: if there is no such split, no image, a name with control characters, a link that leads out
+            of ``path``, a folder inside a class folder, or a class folder with other files but no image.
+    """
+    check_split(split)
+    top = {entry.name: entry for entry in _visible(path) if entry.is_dir()}
+    splits = [name for name in SPLITS if name in top]
+    if split not in (splits or ["train"]):
+        raise DataError(
+            f"{path} has no {split} split: expected class folders in {path / split}; "
+            "add it, or use a data set that has one."
+        )
+    if splits:
+        folders = {name: _class_folders(top[name], path) for name in splits}
+    else:
+        folders = {"train": {entry.name: _inside(entry, path) for entry in top.values()}}
+    classes = sorted({name for found in folders.values() for name in found}, key=class_order)
+    ids: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        if name in folders[split]:
+            prefix = f"{split}/{name}" if splits else name
+            files = _image_files(folders[split][name], path)
+            ids += [f"{prefix}/{file}" for file in files]
+            labels += [label] * len(files)
+    if not ids:
+        raise DataError(
+            f"{path / split if splits else path} has no class folder with images; "
+            "expected one folder per class, holding its image files."
+        )
+    known = np.array(labels, dtype=np.int64)
+    known.setflags(write=False)
+    return ImageFolder(path, tuple(classes), tuple(ids), known)
+
+
+def write_png_folder(path: Path, dataset: ImageDataset, split: str, on_progress: Progress = silent) -> tuple[str, ...]:
+    """Write a data set as ``{split}/{class}/{position}.png``, all of it or nothing.
+
+    Read back, samples come class by class, so their order changes; the ids returned say which is which.
+
+    Args:
+        path: the data set's folder; made if need be.
+        dataset: grey or RGB images.
+        split: ``"train"`` or ``"test"``.
+        on_progress: told how many images are written.
+
+    Returns:
+        The ids of the written files, in the order of ``dataset``.
+
+    Raises:
+        UsageError: if the split is there already, images are neither grey nor RGB, or class names cannot be
+            folder names or are not in the order in which folders are read.
+    """
+    check_split(split)
+    _check_writable(path / split, dataset)
+    part = path / f".{split}.{uuid4().hex}.part"
+    width = max(5, len(str(len(dataset.ids))))
+    names = [f"{dataset.classes[label]}/{i:0{width}d}.png" for i, label in enumerate(dataset.labels)]
+    try:
+        for name in dataset.classes:
+            (part / name).mkdir(parents=True)
+        for start in range(0, len(names), _CHUNK):
+            for offset, image in enumerate(dataset.images(slice(start, start + _CHUNK))):
+                pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+                Image.fromarray(np.ascontiguousarray(pixels)).save(part / names[start + offset], format="PNG")
+            on_progress(f"write {split}", min(start + _CHUNK, len(names)), len(names))
+        part.rename(path / split)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return tuple(f"{split}/{name}" for name in names)
+
+
+def _check_writable(target: Path, dataset: ImageDataset) -> None:
+    if target.exists():  # old files would stay among the new ones
+        raise UsageError(f"{target} is there already; remove it or choose another folder.")
+    channels = dataset.images(slice(0, 1)).shape[1]
+    if channels not in (1, 3):
+        raise UsageError(f"{target}: PNG files hold 1 or 3 channels here, found {channels}; write npz instead.")
+    for name in dataset.classes:
+        if not is_plain(name) or name.startswith(".") or set(name) & set("/\\") or len(name.encode()) > 255:
+            raise UsageError(f"{target}: the class name {name!r} cannot be a folder's name; rename it or write npz.")
+    if list(dataset.classes) != sorted(dataset.classes, key=class_order):
+        raise UsageError(
+            f"{target}: class folders are read back in sorted order, so the labels of classes "
+            f"{', '.join(dataset.classes)} would change; sort the classes or write npz."
+        )
+
+
+def alike(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return what images that may have one shape share, turned by a right angle or not."""
+    return shape[0], *sorted(shape[1:])
+
+
+def describe(shape: tuple[int, ...]) -> str:
+    """Write the shape ``(C, H, W)`` of an image as people say it."""
+    return f"{shape[2]}x{shape[1]} {'grey' if shape[0] == 1 else 'RGB'}"
+
+
+def _visible(folder: Path | str) -> list[os.DirEntry[str]]:
+    """List what is not hidden; scandir tells files from folders without a call per file."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed ({error}); check the folder and its permissions.") from error
+
+
+def _inside(entry: os.DirEntry[str], root: Path) -> os.DirEntry[str]:
+    """Refuse a name that breaks lines, and a link that leads out: it would pull foreign files in."""
+    check_name(entry.name, "file name", str(root))
+    if entry.is_symlink():
+        try:
+            goal = Path(entry.path).resolve(strict=True)
+        except (OSError, RuntimeError) as error:
+            raise DataError(f"{entry.path} is a broken link ({error}); remove it.") from error
+        if not goal.is_relative_to(root.resolve()):
+            raise DataError(f"{entry.path} is a link to {goal}, expected a file inside {root}; copy the file there.")
+    return entry
+
+
+def _class_folders(parent: os.DirEntry[str], root: Path) -> dict[str, os.DirEntry[str]]:
+    entries = _visible(_inside(parent, root).path)
+    return {entry.name: _inside(entry, root) for entry in entries if entry.is_dir()}
+
+
+def _image_files(folder: os.DirEntry[str], root: Path) -> list[str]:
+    """Names of the images in one class folder, sorted."""
+    entries = _visible(folder.path)
+    names = []
+    for entry in entries:
+        if entry.is_dir():
+            raise DataError(
+                f"{entry.path!r} is a folder inside a class folder, expected images only; "
+                "move its images up or remove it."
+            )
+        if is_image(entry.name) and _inside(entry, root).is_file():
+            names.append(entry.name)
+    if entries and not names:
+        raise DataError(
+            f"{folder.path} has files but no image; expected {', '.join(sorted(SUFFIXES))}, "
+            "so add images or remove the folder."
+        )
+    return sorted(names)

@@ -1,0 +1,242 @@
+"""Reading policy.toml: every key known, every value of its type and range, and at least one rule asked for."""
+
+import math
+import tomllib
+import types
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import fields
+from datetime import date
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+from whitesquare.errors import UsageError, unknown_name
+from whitesquare.gating.settings import (
+    ALARMS,
+    MODES,
+    SECTIONS,
+    DataPolicy,
+    MeasurePolicy,
+    Policy,
+    ReleasePolicy,
+    ScanPolicy,
+    TrainingPolicy,
+    Waiver,
+)
+
+T = TypeVar("T")
+
+MOST_BYTES = 2**20
+_TOP = (*SECTIONS, "keys", "release", "waiver")
+_BOUNDS = ("min_clean_accuracy", "max_attack_success", "max_source_success", "max_untargeted_success")
+_NAMES = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    date: "a day without a time of day: expires = 2027-01-31",
+}
+
+
+def example() -> str:
+    """Return a commented policy to start with."""
+    return files("whitesquare.gating").joinpath("example.toml").read_text(encoding="utf-8")
+
+
+def load_policy(path: Path) -> Policy:
+    """Read a policy.
+
+    Raises:
+        UsageError: there is none, or it does not say clearly what it asks for.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no policy {path}; write a first one with `whitesquare gate --init {path}`.")
+    if path.stat().st_size > MOST_BYTES:
+        raise UsageError(f"{path} has more than {MOST_BYTES} bytes, which no policy needs; give another file.")
+    return parse_policy(path.read_bytes(), path)
+
+
+def parse_policy(data: bytes, path: Path) -> Policy:
+    """Read the content of a policy; ``path`` is for its name and for what it names beside itself.
+
+    Raises:
+        UsageError: as :func:`load_policy`.
+    """
+    where = path.name
+    try:
+        found = tomllib.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where} cannot be read as TOML: {str(error) or 'it is nested too deeply'}.") from error
+    for name in found:
+        if name not in _TOP:
+            raise unknown_name(f"section in {where}", name, _TOP)
+    sections = tuple(name for name in SECTIONS if name in found)
+    if not sections:
+        raise UsageError(
+            f"{where} asks for nothing, so that everything would pass; add one of the sections {', '.join(SECTIONS)}."
+        )
+    if {"scan", "training"} & set(sections) and "data" not in sections:
+        raise UsageError(f"{where} has [scan] or [training], which are held against the signed data; add [data].")
+    policy = Policy(
+        name=path.name,
+        sha256=sha256(data).hexdigest(),
+        sections=sections,
+        data=_section(DataPolicy, found.get("data", {}), f"[data] in {where}"),
+        scan=_section(ScanPolicy, found.get("scan", {}), f"[scan] in {where}"),
+        training=_section(TrainingPolicy, found.get("training", {}), f"[training] in {where}"),
+        measure=_section(MeasurePolicy, found.get("measure", {}), f"[measure] in {where}"),
+        release=_section(ReleasePolicy, found.get("release", {}), f"[release] in {where}"),
+        waivers=_waivers(found.get("waiver", []), where),
+        trust=_trust(found.get("keys", {}), path),
+    )
+    _check(policy, where)
+    return policy
+
+
+def _section(cls: type[T], table: object, where: str) -> T:
+    if not isinstance(table, dict):
+        raise UsageError(f"{where} is {table!r:.60}; expected a table of settings.")
+    hints = {item.name: get_type_hints(cls)[item.name] for item in fields(cls)}  # type: ignore[arg-type]
+    for name in table:
+        if name not in hints:
+            raise unknown_name(f"setting of {where}", name, hints)
+    return cls(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in table.items()})
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return _value(arguments[0], value, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise UsageError(f"{where} is {value!r:.60}; expected a list.")
+        return tuple(_value(arguments[0], item, where) for item in value)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise UsageError(f"{where} is {value!r:.60}; expected a table.")
+        return {name: _value(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
+    if kind is float and type(value) is int and abs(value) < 2**53:
+        return float(value)
+    if kind is date:
+        return _day(value, where)
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+        raise UsageError(f"{where} is {value!r:.60}; expected {_NAMES[kind]}.")
+    return value
+
+
+def _day(value: object, where: str) -> date:
+    """Read a day, or the text of one; a moment, which TOML knows too, would end in a time zone that nobody named."""
+    if type(value) is date:
+        return value
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return date.fromisoformat(value)
+    raise UsageError(f"{where} is {str(value)!r:.60}; expected {_NAMES[date]}.")
+
+
+def _trust(table: object, path: Path) -> Path | None:
+    where = f"[keys] in {path.name}"
+    if not isinstance(table, dict):
+        raise UsageError(f"{where} is {table!r:.60}; expected a table of settings.")
+    for name in table:
+        if name != "trust":
+            raise unknown_name(f"setting of {where}", name, ("trust",))
+    if "trust" not in table:
+        return None
+    place = str(_value(str, table["trust"], f"{where}: trust"))
+    if not place or "\0" in place:
+        raise UsageError(f"{where}: trust is {place!r:.60}; expected a folder of public keys, such as keys/.")
+    return path.parent / place
+
+
+def _waivers(tables: object, where: str) -> tuple[Waiver, ...]:
+    if not isinstance(tables, list):
+        raise UsageError(f"{where} has a [waiver]; write [[waiver]], once for each.")
+    found: dict[str, Waiver] = {}
+    for number, table in enumerate(tables, 1):
+        place = f"waiver {number} in {where}"
+        for item in fields(Waiver):
+            if isinstance(table, dict) and item.name not in table:
+                raise UsageError(f"{place} has no {item.name!r}; a waiver needs fingerprint, reason, expires and by.")
+        waiver = _section(Waiver, table, place)
+        if not waiver.reason.strip() or not waiver.by.strip():
+            raise UsageError(f"{place} gives no reason or nobody who answers for it; fill in both.")
+        if not _is_digest(waiver.fingerprint):
+            raise UsageError(
+                f"{place}: {waiver.fingerprint!r:.80} is no fingerprint; copy the 64 digits that `whitesquare gate "
+                "-o json` prints."
+            )
+        if waiver.fingerprint in found:
+            raise UsageError(f"{place} has the fingerprint of another one; keep one of them.")
+        found[waiver.fingerprint] = waiver
+    return tuple(found.values())
+
+
+def _check(policy: Policy, where: str) -> None:
+    """Refuse values of the right type that cannot be meant."""
+    for section, name, holds, wanted in _RANGES:
+        value = getattr(getattr(policy, section), name)
+        if value is not None and not holds(value):
+            raise UsageError(f"[{section}] in {where}: {name} is {value!r:.80}; expected {wanted}.")
+    if policy.scan.fail_on == "review":
+        raise UsageError(
+            f"[scan] in {where}: fail_on is 'review', which is a queue of samples to look at and never an alarm, so "
+            "that it would fail nothing more than 'suspicious'; write fail_on = \"suspicious\"."
+        )
+    measure = policy.measure
+    if "measure" in policy.sections and measure.attested_test and "data" not in policy.sections:
+        raise UsageError(
+            f"[measure] in {where} asks for the attested test split, which is the default; add [data], which says "
+            "whose it is, or write attested_test = false."
+        )
+    if "measure" in policy.sections and all(getattr(measure, bound) is None for bound in _BOUNDS):
+        raise UsageError(f"[measure] in {where} asks for nothing; set one of {', '.join(_BOUNDS)}.")
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and not set(text) - set("0123456789abcdef")
+
+
+def _is_share(value: float) -> bool:
+    return 0 <= value <= 1
+
+
+def _is_positive(value: float) -> bool:
+    return value > 0
+
+
+def _one_of(known: tuple[str, ...]) -> Callable[[Any], bool]:
+    return lambda value: bool(value) and set([value] if isinstance(value, str) else value) <= set(known)
+
+
+_RANGES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
+    ("data", "signatures", lambda roles: roles and all(role and k > 0 for role, k in roles.items()), "roles, and for "
+     "each the number of keys, 1 or more"),
+    ("data", "split", bool, "the name of a split, such as train"),
+    ("data", "min_version", _is_positive, "1 or more"),
+    ("data", "manifest", _is_digest, "a SHA-256 in hexadecimal"),
+    ("scan", "fail_on", _one_of((*ALARMS, "review")), f"one of {', '.join(ALARMS)}"),
+    ("scan", "max_age_days", _is_positive, "more than 0"),
+    ("scan", "modes", _one_of(MODES), f"some of {', '.join(MODES)}"),
+    ("training", "code", lambda codes: all(map(_is_digest, codes)), "digests (SHA-256, hexadecimal)"),
+    ("measure", "min_clean_accuracy", _is_share, "a share from 0 to 1"),
+    ("measure", "max_attack_success", _is_share, "a share from 0 to 1"),
+    ("measure", "max_source_success", _is_share, "a share from 0 to 1"),
+    ("measure", "max_untargeted_success", _is_share, "a share from 0 to 1"),
+    ("measure", "targets", lambda names: len(set(names)) == len(names), "class names, each once"),
+    ("measure", "min_images", _is_positive, "1 or more"),
+    ("measure", "signed_by", lambda roles: roles and all(roles), "one role or more"),
+    ("measure", "max_age_days", _is_positive, "more than 0"),
+    ("release", "max_age_days", _is_positive, "more than 0"),
+    ("release", "verifier", lambda uri: _is_uri(uri), "an absolute URI"),
+)  # fmt: skip
+
+
+def _is_uri(text: str) -> bool:
+    try:
+        return bool(urlsplit(text).scheme) and text.isascii() and text.isprintable() and " " not in text
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""One job for each verb: what the command line and a notebook both call."""

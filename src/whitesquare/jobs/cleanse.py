@@ -1,0 +1,226 @@
+"""Take out of a data set what a scan found in it, and write down what was removed and why."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whitesquare._base.folders import check_output, output_folder
+from whitesquare._base.jsonio import write_text
+from whitesquare.data import (
+    ENTRIES,
+    Part,
+    dataset_digest,
+    format_of,
+    has_test,
+    held,
+    open_dataset,
+    readable_part,
+    write_dataset,
+)
+from whitesquare.errors import DataError, NothingToDoError, UsageError
+from whitesquare.records import TIERS, Progress, silent
+from whitesquare.scanning.files import read_scan, to_json
+from whitesquare.scanning.types import Finding, ScanFindings
+from whitesquare.types import ImageDataset, IntArray
+
+REMOVED = "removed.json"
+FORMAT = "whitesquare removed 1"
+"""Value of ``format`` in ``removed.json``."""
+
+
+@dataclass(frozen=True)
+class Cleansing:
+    """What :func:`cleanse` did.
+
+    Attributes:
+        before: number of samples the scan spoke of.
+        removed: what was taken out, strongest first.
+        by_class: class name to number of samples removed and number before, for classes that lost any.
+        skipped: files the scan could not read, which the copy does not hold either, with the reason.
+    """
+
+    before: int
+    removed: tuple[Finding, ...]
+    by_class: dict[str, tuple[int, int]]
+    skipped: dict[str, str]
+
+
+def cleanse(
+    source: str,
+    scan: Path,
+    folder: Path,
+    *,
+    tier: str | None = None,
+    top: int | None = None,
+    fmt: str | None = None,
+    on_progress: Progress = silent,
+) -> Cleansing:
+    """Write a data set without the samples that a scan flagged, whole or not at all.
+
+    Class folders stay class folders: the files that are kept are copied byte by byte, under their own names. The test
+    split, if there is one, is written as it is.
+
+    Args:
+        source: the data set that was scanned.
+        scan: the ``scan.json`` of that scan.
+        folder: where; see :func:`whitesquare._base.folders.check_output`.
+        tier: remove this tier and stronger ones; ``None`` is ``confirmed``, or every tier where ``top`` is given.
+        top: remove that many at most, in the order of the scan: strongest tier first, then by fused score.
+        fmt: one of :data:`whitesquare.data.FORMATS`; ``None`` is the form of the source.
+        on_progress: told how far each step is.
+
+    Raises:
+        UsageError: the output folder cannot be used, or ``top`` is below 1.
+        DataError: the scan is damaged or speaks of another data set, or a class would lose its last sample.
+        NothingToDoError: no sample qualifies.
+    """
+    check_output(folder)
+    _check_apart(source, folder)
+    if top is not None and top < 1:
+        raise UsageError(f"The number of samples to remove must be 1 or more; got {top}.")
+    findings = read_scan(scan)
+    dataset, skipped = _scanned(source, findings, scan, on_progress)
+    removed = _chosen(findings, tier, top)
+    positions = _positions(dataset, removed, scan)
+    kept = Part(dataset, np.setdiff1d(np.arange(len(dataset.labels)), positions))
+    by_class = _by_class(dataset, positions)
+    form = fmt or format_of(source)
+    test = open_dataset(source, "test") if has_test(source) else None
+    record = {
+        "format": FORMAT,
+        "source": source,
+        "source_digest": findings.digest,
+        "scan": str(scan),
+        "scan_digest": hashlib.sha256(scan.read_bytes()).hexdigest(),
+        "tier": tier,
+        "top": top,
+        "counts": {"before": len(dataset.labels), "removed": len(removed), "kept": len(kept.labels)},
+        "by_class": {name: {"removed": gone, "before": had} for name, (gone, had) in by_class.items()},
+        "skipped": skipped,
+        "removed": [_entry(one, dataset.classes) for one in removed],
+    }
+    with output_folder(folder, "cleansed", [*_entries(source, form, dataset.classes), REMOVED]) as part:
+        if form == "png-folder" and format_of(source) == form:
+            _copy_files(part, [kept] if test is None else [kept, test], on_progress)
+        else:
+            write_dataset(part, kept, test, form, on_progress)
+        write_text(part / REMOVED, to_json(record))
+    return Cleansing(len(dataset.labels), removed, by_class, skipped)
+
+
+def _check_apart(source: str, folder: Path) -> None:
+    """Refuse to write over the source or into it, where the copy would become a class of it."""
+    if source == "mnist":
+        return
+    ours, theirs = folder.resolve(), Path(source).resolve()
+    if ours == theirs or theirs in ours.parents or ours in theirs.parents:
+        raise UsageError(
+            f"The output folder {folder} and the data set {source} lie in one another; name another folder."
+        )
+
+
+def _scanned(
+    source: str, findings: ScanFindings, scan: Path, on_progress: Progress
+) -> tuple[ImageDataset, dict[str, str]]:
+    """Open the data set as the scan saw it.
+
+    Raises:
+        DataError: it is not the one the scan saw.
+    """
+    opened = open_dataset(source)
+    dataset, skipped = readable_part(opened, on_progress) if findings.skipped else (held(opened), {})
+    if (digest := dataset_digest(dataset, on_progress)) != findings.digest:
+        raise DataError(
+            f"{scan} speaks of the data set {findings.source!r} with the digest {findings.digest[:12]} and {source} "
+            f"has {digest[:12]}: it is another one, or was changed since; scan it again."
+        )
+    return dataset, skipped
+
+
+def _chosen(findings: ScanFindings, tier: str | None, top: int | None) -> tuple[Finding, ...]:
+    weakest = tier or (TIERS[0] if top is None else TIERS[-1])
+    allowed = TIERS[: TIERS.index(weakest) + 1]
+    ordered = sorted(
+        findings.flagged, key=lambda one: (TIERS.index(one.tier), -(one.fused if one.fused is not None else -np.inf))
+    )
+    chosen = tuple(one for one in ordered if one.tier in allowed)[:top]
+    if chosen:
+        return chosen
+    counts = Counter(one.tier for one in findings.flagged)
+    if not counts:
+        raise NothingToDoError(f"Nothing to remove: the scan flags no sample (verdict: {findings.verdict}).")
+    there = ", ".join(f"{counts[name]} {name}" for name in TIERS if counts[name])
+    strongest = next(name for name in TIERS if counts[name])
+    raise NothingToDoError(
+        f"Nothing to remove: the scan flags no sample as {weakest}{' or stronger' * (weakest != TIERS[0])}, only "
+        f"{there}; look at them first, then remove them with --tier {strongest}, or the first K with --top K."
+    )
+
+
+def _positions(dataset: ImageDataset, removed: Sequence[Finding], scan: Path) -> IntArray:
+    """Find the samples to remove, and check that what remains can still be trained on."""
+    place = {name: i for i, name in enumerate(dataset.ids)}
+    for one in removed:
+        at = place.get(one.id)
+        if at is None or dataset.labels[at] != one.label:
+            what = (
+                "which the data set does not hold"
+                if at is None
+                else f"with the label {one.label}, which is not its own"
+            )
+            raise DataError(f"{scan} flags the sample {one.id!r}, {what}: the file was changed; scan again.")
+    positions = np.array(sorted(place[one.id] for one in removed), np.int64)
+    before = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    gone = np.bincount(dataset.labels[positions], minlength=len(dataset.classes))
+    if len(empty := np.flatnonzero((before > 0) & (gone == before))):
+        raise DataError(
+            f"Every sample of the class {dataset.classes[empty[0]]!r} ({before[empty[0]]}) would be removed, and the "
+            "copy would lack the class; remove fewer with --top or a stronger --tier, or collect the class anew."
+        )
+    return positions
+
+
+def _by_class(dataset: ImageDataset, positions: IntArray) -> dict[str, tuple[int, int]]:
+    before = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    gone = np.bincount(dataset.labels[positions], minlength=len(dataset.classes))
+    return {name: (int(gone[i]), int(before[i])) for i, name in enumerate(dataset.classes) if gone[i]}
+
+
+def _entry(one: Finding, classes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "label": one.label,
+        "class": classes[one.label],
+        "tier": one.tier,
+        "rule_id": one.rule_id,
+        "fused": one.fused,
+    }
+
+
+def _entries(source: str, form: str, classes: Sequence[str]) -> Sequence[str]:
+    """Return the entries the copy comes to hold: class folders may lie in it directly."""
+    flat = (
+        form == "png-folder"
+        and format_of(source) == form
+        and not any((Path(source) / s).is_dir() for s in ENTRIES[form])
+    )
+    return classes if flat else ENTRIES[form]
+
+
+def _copy_files(folder: Path, splits: Sequence[ImageDataset], on_progress: Progress) -> None:
+    """Write the files of class folders under their own names; a class without a file stays an empty folder."""
+    for dataset in splits:
+        for i, name in enumerate(dataset.ids):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(dataset.content(i))
+            if i % 1000 == 999 or i + 1 == len(dataset.ids):
+                on_progress("copying", i + 1, len(dataset.ids))
+        for place in {Path(name).parents[1] for name in dataset.ids}:
+            for name in dataset.classes:
+                (folder / place / name).mkdir(exist_ok=True)

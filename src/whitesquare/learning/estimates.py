@@ -1,0 +1,54 @@
+"""Intervals: a share measured on images (Wilson), a figure measured over victims (Student's t)."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from whitesquare.errors import NothingToDoError
+from whitesquare.records import Estimate, Spread
+
+CONFIDENCE = 0.95
+
+
+def share(name: str, hits: int, n: int) -> Estimate:
+    """Estimate a share from ``hits`` of ``n``, with the Wilson score interval (Wilson 1927).
+
+    Raises:
+        NothingToDoError: if ``n`` is 0; a share of nothing is not a number.
+    """
+    if n < 1:
+        raise NothingToDoError(f"The share {name!r} cannot be measured: there is no image to measure it on.")
+    interval = stats.binomtest(hits, n).proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(name, hits / n, float(interval.low), float(interval.high), n, "Wilson 95 %, over images")
+
+
+def high_ends(hits: NDArray[np.integer], n: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return the high ends of the intervals of :func:`share` for arrays of counts; 1 where nothing was counted."""
+    z = stats.norm.ppf((1 + CONFIDENCE) / 2)
+    counted = np.maximum(n, 1)
+    p = hits / counted
+    high = (p + z * z / (2 * counted) + z * np.sqrt(p * (1 - p) / counted + (z / (2 * counted)) ** 2)) / (
+        1 + z * z / counted
+    )
+    return np.where(n > 0, high, 1.0)
+
+
+def over_victims(values: Sequence[float]) -> Spread:
+    """Summarise a share in [0, 1] over victims: mean, sample standard deviation, lowest, and t interval of the mean.
+
+    The interval is cut to [0, 1]. One victim has no spread: ``sd``, ``low`` and ``high`` are ``None``.
+
+    Raises:
+        NothingToDoError: if there is no victim.
+    """
+    if not values:
+        raise NothingToDoError("There is no victim to summarise; train and measure at least one.")
+    n, mean, worst = len(values), float(np.mean(values)), float(min(values))
+    if n == 1:
+        return Spread(mean, None, worst, None, None, 1, "one victim, no interval")
+    sd = float(np.std(values, ddof=1))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * sd / math.sqrt(n)
+    return Spread(mean, sd, worst, max(0.0, mean - half), min(1.0, mean + half), n, "Student t 95 %, over victim seeds")

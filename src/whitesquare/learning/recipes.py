@@ -1,0 +1,126 @@
+"""How a model is trained, as data; this module does not need PyTorch."""
+
+from dataclasses import dataclass, replace
+
+from whitesquare.errors import UsageError, unknown_name
+
+MODEL_SUMMARIES = {
+    "cnn": "padded 5x5 and 3x3 convolutions of stride 2: the default, simple CNN",
+    "cnn-pool": "two padded 5x5 convolutions with max-pooling: the textbook CNN",
+    "cnn-unpadded": "unpadded 3x3 convolutions, floor pooling: blind at the bottom and right",
+    "lenet": "padded LeNet-5 with ReLU and max-pooling",
+    "cnn-bn": "four padded 3x3 convolutions with batch normalisation",
+    "resnet": "small residual network with global average pooling",
+}
+"""Names and one line each of the networks in :mod:`whitesquare.learning.models`."""
+
+ENOUGH_STEPS = 470
+"""Steps after which the reference network has learned MNIST, trigger and all."""
+MOST_EPOCHS = 40
+
+FIRST_SURROGATE_SEED = 2**31
+"""An attacker's models have seeds from here on, a user's models below: victims and surrogates never share one."""
+
+OPTIMISERS = ("adam", "sgd")
+SCHEDULES = ("one-cycle", "constant")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained; the defaults are the reference victim.
+
+    Attributes:
+        model: a name from :data:`MODEL_SUMMARIES`.
+        scale: multiplies the model's channels and hidden units.
+        epochs: passes over the training set, at least 1.
+        batch_size: images per step, at least 1; the last, smaller batch of an epoch is used too.
+        optimiser: ``adam``, or ``sgd`` with momentum 0.9.
+        learning_rate: peak of the one-cycle schedule, or the constant rate; above 0.
+        schedule: ``one-cycle`` (Smith and Topin 2019) or ``constant``.
+        weight_decay: L2 penalty, at least 0.
+        shift: augmentation: every image moved by up to that many pixels, anew each epoch; 0 is off.
+        rotate: augmentation: every image turned by up to that many degrees, in [0, 180]; 0 is off.
+        precision: of the forward and backward pass: ``auto`` takes bfloat16 where the processor multiplies it in
+            hardware and float32 elsewhere. Weights and optimiser state are float32 always.
+    """
+
+    model: str = "cnn"
+    scale: float = 1.0
+    epochs: int = 2
+    batch_size: int = 256
+    optimiser: str = "adam"
+    learning_rate: float = 0.012
+    schedule: str = "one-cycle"
+    weight_decay: float = 0.0
+    shift: int = 0
+    rotate: float = 0.0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse values no training could use, naming the parameter."""
+        for name, value, known in (
+            ("model", self.model, MODEL_SUMMARIES),
+            ("optimiser", self.optimiser, OPTIMISERS),
+            ("schedule", self.schedule, SCHEDULES),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if value not in known:
+                raise unknown_name(name, value, known)
+        counts = (("epochs", self.epochs, 1), ("batch_size", self.batch_size, 1), ("shift", self.shift, 0))
+        for name, number, least in counts:
+            if number < least:
+                raise UsageError(f"The parameter {name!r} of Recipe must be at least {least}; got {number}.")
+        if not 0 <= self.rotate <= 180:
+            raise UsageError(f"The parameter 'rotate' of Recipe must be in [0, 180] degrees; got {self.rotate}.")
+        if not self.learning_rate > 0:
+            raise UsageError(f"The parameter 'learning_rate' of Recipe must be above 0; got {self.learning_rate}.")
+        if not self.weight_decay >= 0:
+            raise UsageError(f"The parameter 'weight_decay' of Recipe must be at least 0; got {self.weight_decay}.")
+
+    def for_size(self, samples: int) -> "Recipe":
+        """Return the recipe with more epochs where so few samples would else teach nothing, not even the trigger."""
+        per_epoch = -(-samples // self.batch_size)
+        return replace(self, epochs=max(self.epochs, min(MOST_EPOCHS, round(ENOUGH_STEPS / per_epoch))))
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of victim: one line of what it is, and its recipe."""
+
+    summary: str
+    recipe: Recipe
+
+
+VICTIMS: dict[str, Family] = {
+    "default": Family("the reference: simple CNN, Adam, one-cycle, 2 epochs of batch 256", Recipe()),
+    "adam-constant": Family(
+        "Adam at a constant rate, batch 128",
+        Recipe(epochs=8, batch_size=128, learning_rate=0.001, schedule="constant"),
+    ),
+    "sgd": Family("SGD with momentum, one-cycle", Recipe(epochs=4, optimiser="sgd", learning_rate=0.15)),
+    "sgd-decay": Family(
+        "SGD with momentum at a constant rate, with weight decay",
+        Recipe(epochs=8, optimiser="sgd", learning_rate=0.1, schedule="constant", weight_decay=0.0005),
+    ),
+    "epochs-3": Family("trained for 3 epochs", Recipe(epochs=3)),
+    "epochs-10": Family("trained for 10 epochs", Recipe(epochs=10)),
+    "epochs-20": Family("trained for 20 epochs", Recipe(epochs=20)),
+    "batch-64": Family("batches of 64", Recipe(batch_size=64, learning_rate=0.006)),
+    "batch-512": Family("batches of 512", Recipe(epochs=3, batch_size=512, learning_rate=0.015)),
+    "half-width": Family("half as many channels and hidden units", Recipe(scale=0.5, epochs=3)),
+    "double-width": Family("twice as many channels and hidden units", Recipe(scale=2.0, learning_rate=0.008)),
+    "augmented": Family(
+        "light augmentation: shifts of up to 2 pixels, turns of up to 10 degrees",
+        Recipe(epochs=6, shift=2, rotate=10.0),
+    ),
+    "cnn-pool": Family("the textbook CNN with max-pooling", Recipe(model="cnn-pool", learning_rate=0.006)),
+    "lenet": Family("padded LeNet-5", Recipe(model="lenet", epochs=3)),
+    "cnn-bn": Family("CNN with batch normalisation", Recipe(model="cnn-bn")),
+    "resnet": Family("small residual network", Recipe(model="resnet", epochs=3)),
+    "unpadded": Family(
+        "the unpadded CNN, which cannot see the bottom-right corner: the blind-spot row",
+        Recipe(model="cnn-unpadded", epochs=4, learning_rate=0.006),
+    ),
+}
+"""The victims an attack is judged by: each differs from the reference in one thing, with a learning rate of its own."""

@@ -1,0 +1,262 @@
+"""One loop: ``train(dataset, recipe, seed=...)`` gives a model.
+
+The data set is one uint8 tensor pair in memory, shared by every training that runs at the same time; a batch becomes
+float only when it is used. The same code runs on a GPU (``device="cuda"``).
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import whitesquare
+from whitesquare.data import require_classes
+from whitesquare.data.digest import dataset_digest
+from whitesquare.errors import TrainingError, UsageError
+from whitesquare.learning.augment import augment
+from whitesquare.learning.models import Architecture, Model, ModelCard, build, check_architecture
+from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, Recipe
+from whitesquare.records import Progress, silent
+from whitesquare.types import ImageDataset, IntArray, UInt8Array
+
+_TICK = 50
+_MOVES = 2**32
+_REFERENCE = Recipe()
+
+OnLosses = Callable[[Tensor, Tensor], None]
+"""``on_losses(index, losses)``: the positions of a batch and the cross-entropy of each sample before the step."""
+
+
+@dataclass(frozen=True)
+class TensorData:
+    """A data set on the device: uint8 images ``(N, C, H, W)`` and int64 labels ``(N,)``.
+
+    ``overlay`` replaces some images when a batch is taken, so that any number of poisoned data sets share one tensor.
+    """
+
+    images: Tensor
+    labels: Tensor
+    overlay: "TensorOverlay | None" = None
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return float images in [0, 1], channels last, and their labels."""
+        images = self.images[index]
+        if self.overlay is not None:
+            self.overlay.stamp(images, index)
+        return to_float(images), self.labels[index]
+
+
+@dataclass(frozen=True)
+class TensorOverlay:
+    """Images that replace those of a shared tensor.
+
+    Attributes:
+        images: ``(B, C, H, W)`` uint8.
+        slots: ``(N,)`` int64: for each position of the data set its replacement in ``images``, or -1.
+    """
+
+    images: Tensor
+    slots: Tensor
+
+    def stamp(self, batch: Tensor, index: Tensor) -> None:
+        """Write the replacements into the images taken at ``index``; the tensor they came from stays as it is."""
+        slots = self.slots[index]
+        replaced = slots >= 0
+        batch[replaced] = self.images[slots[replaced]]
+
+
+def overlaid(data: TensorData, positions: IntArray, pixels: UInt8Array, labels: IntArray) -> TensorData:
+    """Present ``data`` with ``pixels`` and ``labels`` at ``positions``, without a copy of its images.
+
+    Args:
+        data: what lies underneath; it is not changed.
+        positions: ``(B,)``, unique.
+        pixels: ``(B, C, H, W)`` uint8.
+        labels: ``(B,)``.
+    """
+    at = torch.from_numpy(np.array(positions))
+    slots = torch.full((len(data.labels),), -1)
+    slots[at] = torch.arange(len(positions))
+    changed = data.labels.clone()
+    changed[at.to(changed.device)] = torch.from_numpy(np.array(labels)).to(changed.device)
+    device = data.images.device
+    return TensorData(data.images, changed, TensorOverlay(borrowed(pixels).to(device), slots.to(device)))
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Turn uint8 images into float32 in [0, 1], in channels-last layout."""
+    return images.to(torch.float32).div_(255).contiguous(memory_format=torch.channels_last)
+
+
+def to_tensors(dataset: ImageDataset, device: str = "cpu") -> TensorData:
+    """Decode a data set once, onto the device; on the CPU its memory is shared, not copied."""
+    images = borrowed(np.ascontiguousarray(dataset.images(slice(None))))
+    return TensorData(images.to(device), torch.from_numpy(dataset.labels.copy()).to(device))
+
+
+def borrowed(array: NDArray[Any]) -> Tensor:
+    """Present an array as a tensor in the same memory, whether or not the array may be written to; never write to it.
+
+    PyTorch knows no read-only tensors, and warns of every array that is: a data set, a memory map, a shared object.
+    """
+    return torch.from_numpy(np.asarray(_Borrowed(array)))
+
+
+class _Borrowed:
+    """An array's memory under the claim that it may be written to; it keeps the array alive."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+        self.__array_interface__ = array.__array_interface__ | {"data": (array.ctypes.data, False)}
+
+
+def has_fast_bfloat16(device: str = "cpu") -> bool:
+    """Tell whether the device multiplies bfloat16 in hardware (AVX512-BF16 or AMX on a CPU)."""
+    if device != "cpu":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, probe, bool)()) for probe in probes)
+
+
+def effective_precision(precision: str, device: str = "cpu") -> str:
+    """Resolve ``auto`` to what it means on this device: ``bfloat16`` or ``float32``."""
+    if precision == "auto":
+        return "bfloat16" if has_fast_bfloat16(device) else "float32"
+    return precision
+
+
+def autocast_for(precision: str, device: str = "cpu") -> torch.autocast:
+    """Return the context in which a forward pass runs at ``precision`` (see :class:`Recipe`)."""
+    half = effective_precision(precision, device) == "bfloat16"
+    # The cache of casts is shared by all threads: with it, one training would change the rounding of another.
+    return torch.autocast(device, torch.bfloat16, enabled=half, cache_enabled=False)
+
+
+def train(
+    dataset: ImageDataset,
+    recipe: Recipe = _REFERENCE,
+    *,
+    seed: int,
+    source: str = "",
+    device: str = "cpu",
+    on_progress: Progress = silent,
+) -> Model:
+    """Train a model; the same data, recipe, seed, machine and number of threads give the same weights.
+
+    Args:
+        dataset: training images and labels.
+        recipe: what to train and how.
+        seed: of the initial weights, the order of the samples and the augmentation.
+        source: name or path of the data set, for the model's card.
+        device: ``cpu`` or ``cuda``.
+        on_progress: told the number of finished steps.
+
+    Raises:
+        DataError: no images, or fewer than two classes.
+        UsageError: an unknown model, images too small for it, or a seed out of range.
+        TrainingError: the loss is no longer a finite number.
+    """
+    require_classes(dataset)
+    if not 0 <= seed < FIRST_SURROGATE_SEED:
+        raise UsageError(f"The seed of a training must be in 0..{FIRST_SURROGATE_SEED - 1}; got {seed}.")
+    data = to_tensors(dataset, device)
+    card = make_card(data, recipe, dataset.classes, seed=seed, digest=dataset_digest(dataset), source=source)
+    return train_tensors(data, recipe, card, on_progress=on_progress)
+
+
+def make_card(
+    data: TensorData,
+    recipe: Recipe,
+    classes: tuple[str, ...],
+    *,
+    seed: int,
+    digest: str = "",
+    source: str = "",
+) -> ModelCard:
+    """Describe the model that training with these arguments gives; see :class:`~whitesquare.learning.models.ModelCard`.
+
+    Raises:
+        UsageError: an unknown model, or images too small for it.
+    """
+    _, channels, height, width = data.images.shape
+    architecture = Architecture(recipe.model, channels, height, width, len(classes), recipe.scale)
+    check_architecture(architecture)
+    return ModelCard(architecture, classes, seed, asdict(recipe), digest, source, whitesquare.__version__)
+
+
+def train_tensors(
+    data: TensorData,
+    recipe: Recipe,
+    card: ModelCard,
+    *,
+    on_losses: OnLosses | None = None,
+    on_progress: Progress = silent,
+) -> Model:
+    """Train on tensors already in place, for callers that train many models on one data set; see :func:`train`."""
+    network = build(card.architecture, card.seed).to(data.images.device)
+    _fit(network, data, recipe, card.seed, on_losses, on_progress)
+    return Model(network.eval(), card)
+
+
+def _fit(
+    network: nn.Module,
+    data: TensorData,
+    recipe: Recipe,
+    seed: int,
+    on_losses: OnLosses | None,
+    on_progress: Progress,
+) -> None:
+    size, device = len(data.labels), data.labels.device
+    per_epoch = -(-size // recipe.batch_size)
+    total = per_epoch * recipe.epochs
+    optimiser, scheduler = _optimiser(network, recipe, total)
+    order = torch.Generator().manual_seed(seed)
+    # A generator of its own: switching augmentation on leaves the order of the samples as it was.
+    moves = torch.Generator().manual_seed(_MOVES + seed)
+    network.train()
+    step = 0
+    for _ in range(recipe.epochs):
+        for index in torch.split(torch.randperm(size, generator=order).to(device), recipe.batch_size):
+            images, labels = data.batch(index)
+            images = augment(images, moves, shift=recipe.shift, rotate=recipe.rotate)
+            with autocast_for(recipe.precision, device.type):
+                logits = network(images)
+            loss = F.cross_entropy(logits.float(), labels)
+            if on_losses is not None:
+                on_losses(index, F.cross_entropy(logits.detach().float(), labels, reduction="none"))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            scheduler.step()
+            step += 1
+            if step % _TICK == 0 or step == total:
+                _check_finite(loss, recipe, step, total)
+                on_progress("training", step, total)
+
+
+def _optimiser(
+    network: nn.Module, recipe: Recipe, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    optimiser: torch.optim.Optimizer
+    if recipe.optimiser == "adam":
+        optimiser = torch.optim.Adam(network.parameters(), rate, weight_decay=decay, fused=True)
+    else:
+        optimiser = torch.optim.SGD(network.parameters(), rate, momentum=0.9, weight_decay=decay, fused=True)
+    if recipe.schedule == "one-cycle":
+        # One step more than is taken: the scheduler is stepped once after the last update.
+        return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps + 1)
+    return optimiser, torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
+
+
+def _check_finite(loss: Tensor, recipe: Recipe, step: int, total: int) -> None:
+    if not torch.isfinite(loss):
+        raise TrainingError(
+            f"Training {recipe.model!r} diverged: the loss is {loss.item()} at step {step} of {total}; lower the "
+            f"learning rate (now {recipe.learning_rate})."
+        )

@@ -1,0 +1,125 @@
+"""The report of a bench: one self-contained page, and its figures as files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from whitesquare._base.jsonio import whole_file, write_text
+from whitesquare.records import Estimate, Spread
+from whitesquare.report.bench import charts as bench_charts
+from whitesquare.report.common import formats, html, style
+from whitesquare.report.common.tables import Value
+from whitesquare.study.bench.store import FIGURES, REPORT
+from whitesquare.study.bench.types import BenchResult, Line
+
+_CAPTIONS = {
+    "attack-by-victim": (
+        "Which attack works on which victim",
+        "Mean attack success rate. A column of a victim that cannot see the trigger stays pale whatever the attack: "
+        "a blind spot of the network, not a failure of the attack.",
+    ),
+    "success-by-rate": (
+        "How much poison it takes",
+        "Dots are means over victims, bands 95 % intervals, crosses the worst victim.",
+    ),
+    "success-by-epsilon": ("What the budget buys", "The same, against the largest change of the content."),
+    "success-by-opacity": (
+        "How dim the trigger may be",
+        "The same, against the strength of the trigger on the poisons.",
+    ),
+    "accuracy-against-success": (
+        "Would an ordinary test notice?",
+        "Far to the right and as high as clean training is where an attack is dangerous.",
+    ),
+}
+
+
+def bench_figures(result: BenchResult) -> dict[str, bytes]:
+    """Draw the figures of a bench, by file name, as SVG and PNG; one with nothing to show is left out."""
+    drawn = {
+        "attack-by-victim": bench_charts.attack_by_victim(result),
+        "success-by-rate": bench_charts.curves(result, "poison_rate"),
+        "success-by-epsilon": bench_charts.curves(result, "epsilon"),
+        "success-by-opacity": bench_charts.curves(result, "training_opacity"),
+        "accuracy-against-success": bench_charts.accuracy_against_success(result),
+    }
+    return {
+        f"{name}.{kind}": style.save(figure, kind)
+        for name, figure in drawn.items()
+        if figure is not None
+        for kind in ("svg", "png")
+    }
+
+
+def render_bench(result: BenchResult, figures: Mapping[str, bytes]) -> str:
+    """Render the page.
+
+    Args:
+        result: the numbers.
+        figures: what :func:`bench_figures` returned for them.
+    """
+    shown = [
+        (name, title, caption, html.uri("image/svg+xml", figures[f"{name}.svg"]))
+        for name, (title, caption) in _CAPTIONS.items()
+        if f"{name}.svg" in figures
+    ]
+    page = html.environment().get_template("bench.html.j2")
+    rows = [(line, _cells(i, line)) for i, line in enumerate(result.lines)]
+    return html.clean(page.render(**html.style(), result=result, rows=rows, figures=shown, lead=_lead(result)))
+
+
+def write_bench_report(result: BenchResult, folder: Path) -> None:
+    """Write the page and the figures into the folder of a bench, each whole or not at all."""
+    figures = bench_figures(result)
+    for name, content in figures.items():
+        with whole_file(folder / FIGURES / name) as part:
+            part.write_bytes(content)
+    write_text(folder / REPORT, render_bench(result, figures))
+
+
+def _lead(result: BenchResult) -> str:
+    attacked = [line for line in result.lines if line.poison is not None]
+    done = f"{formats.count(result.finished)} of {formats.plural(result.cells, 'cell')} finished"
+    if not attacked:
+        return f"{done}; no attack among them."
+    best = max(attacked, key=lambda line: line.asr.mean)
+    return (
+        f"{done}. Highest attack success rate: {formats.spread(best.asr)}, worst {formats.percent(best.asr.worst)}, by "
+        f"{formats.quoted(best.setting)} on {formats.quoted(best.victim)}, at a clean accuracy of "
+        f"{formats.percent(best.ca.mean)}."
+    )
+
+
+def _cells(number: int, line: Line) -> list[Value]:
+    """Show a line: each value with its path in ``results.json``."""
+    poison = line.poison
+    return [
+        _spread(number, "ca", line.ca),
+        _spread(number, "asr", line.asr),
+        _value(number, "asr.worst", formats.percent(line.asr.worst), line.asr.worst),
+        _value(number, "asr.sd", formats.points(line.asr.sd), line.asr.sd),
+        _value(number, "asr.n", formats.count(line.asr.n), line.asr.n),
+        _value(number, "poison.poison_rate", *_share(poison.poison_rate if poison else None)),
+        _value(number, "poison.linf", *_number(poison.linf if poison else None)),
+        _value(number, "poison.label_consistency.value", *_readable(poison.label_consistency if poison else None)),
+        _value(number, "visibility", formats.decimal(line.visibility), line.visibility),
+    ]
+
+
+def _spread(number: int, field: str, found: Spread) -> Value:
+    return _value(number, f"{field}.mean", formats.interval(found.mean, found.low, found.high), found.mean)
+
+
+def _share(found: float | None) -> tuple[str, float | None]:
+    return formats.percent(found), found
+
+
+def _number(found: float | None) -> tuple[str, float | None]:
+    return formats.decimal(found), found
+
+
+def _readable(found: Estimate | None) -> tuple[str, float | None]:
+    return (formats.interval(found.value, found.low, found.high), found.value) if found else _share(None)
+
+
+def _value(number: int, field: str, text: str, raw: float | None) -> Value:
+    return Value(text, formats.as_json(raw), f"lines.{number}.{field}")

@@ -1,0 +1,1 @@
+"""What the pages and texts of every kind of result share."""

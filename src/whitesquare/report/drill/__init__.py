@@ -1,0 +1,1 @@
+"""The report of a drill: page and text."""

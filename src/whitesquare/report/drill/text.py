@@ -1,0 +1,46 @@
+"""A drill in words and cells, for the terminal and the page."""
+
+from whitesquare.report.common import formats as f
+from whitesquare.study.drill_types import DrillFailure, DrillResult, DrillRow
+
+TITLES = ("attack", "rate", "poisons", "tier", "right", "flagged", "review", "false", "works")
+"""Columns of the table, in order; all but the first are numbers."""
+
+LEGEND = (
+    "All in per cent but counts. Rate: poisons among all images. Tier: of the target class's alarm; right: runs with "
+    "such an alarm, of all. Flagged: poisons behind an alarm (confirmed or suspicious), the scan's own threshold; "
+    "review: those in the review queue as well. False: clean samples behind an alarm, mean over runs. Works: success "
+    "rate of the trigger on a model trained on the copy; where it is low, what was missed did little harm."
+)
+
+
+def cells(row: DrillRow) -> tuple[str, ...]:
+    """Write a row for the terminal."""
+    return (
+        row.attack,
+        f"{100 * row.rate:g}",
+        str(row.poisons),
+        tiers(row),
+        f"{row.right_class}/{len(row.runs)}",
+        f"{100 * row.recall.value:.1f}",
+        f"{100 * row.recall_with_review.value:.1f}",
+        f"{row.false_flags:.1f}" if row.false_flags else "0",
+        f"{100 * row.attack_success.value:.1f}" if row.attack_success else "-",
+    )
+
+
+def tiers(row: DrillRow) -> str:
+    """Write the tiers of the target class over the runs, the most frequent first."""
+    ordered = sorted(row.tiers.items(), key=lambda item: -item[1])
+    return ordered[0][0] if len(ordered) == 1 else ", ".join(f"{number} {tier}" for tier, number in ordered)
+
+
+def title(result: DrillResult) -> str:
+    """Say what was drilled."""
+    name = f.quoted(result.target_name)
+    return f"Drill on {f.short(result.source, 60)}: {f.plural(result.size, 'sample')}, target class {name}"
+
+
+def failure(found: DrillFailure) -> str:
+    """Write a run that could not be made."""
+    return f"{f.short(found.attack)} at {100 * found.rate:g} %, seed {found.seed}: {f.short(found.reason, 400)}"

@@ -1,0 +1,1 @@
+"""The report of a gate: text, Markdown, SARIF and JUnit."""

@@ -1,0 +1,1 @@
+"""The report of a measurement: one page, its figures and its sentences."""

@@ -1,0 +1,1 @@
+"""The report of a scan: page, text, SARIF and JUnit."""

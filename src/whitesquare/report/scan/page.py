@@ -1,0 +1,189 @@
+"""The page of a scan: one HTML file that says what was found, on what evidence, and what to do next."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from whitesquare.records import TIERS
+from whitesquare.report.common import formats, html, style
+from whitesquare.report.common.tables import Value
+from whitesquare.report.scan import charts as scan_charts
+from whitesquare.report.scan import pictures as scan_pictures
+from whitesquare.report.scan import tables as scan_tables
+from whitesquare.report.scan import text as scan_text
+from whitesquare.report.scan.pictures import Suspect, TriggerPictures
+from whitesquare.scanning.types import Alarm, ContactSheet, Scan, ScanResult, TriggerEstimate
+
+_QUEUE = 100
+_CLASSES = 20
+_ROWS = 1000
+_ALARMS = 20
+_SKIPPED = 50
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything the page shows of one alarm.
+
+    Attributes:
+        alarm: the alarm.
+        place: where the trigger sits, in words; empty without a trigger.
+        trigger: its pictures.
+        chart: the causal test as a data URI; empty where none was made.
+        facts: title, value and what belongs to it.
+        suspects: the contact sheet.
+        total: number of suspects in the sheet.
+    """
+
+    alarm: Alarm
+    place: str
+    trigger: TriggerPictures | None
+    chart: str
+    facts: tuple[tuple[str, Value, str], ...]
+    suspects: tuple[Suspect, ...]
+    total: int
+
+
+def render_scan(scan: Scan) -> str:
+    """Render the page of a scan: self-contained, without script, and every name in it as text.
+
+    Raises:
+        DataError: the pictures do not fit together.
+    """
+    result = scan.result
+    sheets: dict[int, ContactSheet] = {}
+    for sheet in scan.sheets:
+        scan_pictures.check(sheet)
+        sheets.setdefault(sheet.label, sheet)
+    shown = result.alarms[:_ALARMS]
+    lines = scan_tables.classes(result)[:_ROWS]
+    standing = sum(bool(line.tier) or any(mark.stands_out for mark in line.statistics) for line in lines)
+    first = max(_CLASSES, min(standing, 3 * _CLASSES))
+    context: dict[str, Any] = {
+        "r": result,
+        "headline": scan_text.headline(result),
+        "verdict": result.verdict,
+        "lead": scan_text.lead(result),
+        "caution": scan_text.caution(result),
+        "learned": scan_text.learned(result),
+        "calibration": scan_text.calibration(result),
+        "command": scan_text.next_command(result),
+        "meaning": scan_text.TIER_MEANING,
+        "tiles": _tiles(result),
+        "idle": [run for run in result.runs if run.reason],
+        "skipped": list(result.skipped.items())[:_SKIPPED],
+        "cards": [_card(i, alarm, sheets.get(alarm.label), len(shown)) for i, alarm in enumerate(shown)],
+        "columns": scan_tables.columns(result),
+        "first": lines[:first],
+        "rest": lines[first:],
+        "marks": scan_tables.STANDS_OUT,
+        "queue": scan_tables.review(result, _QUEUE),
+        "explain": explain_command,
+    }
+    page = html.environment().get_template("scan.html.j2")
+    return html.clean(page.render(**html.style(), **context))
+
+
+def _tiles(result: ScanResult) -> list[tuple[str, Value, str, str]]:
+    """Return title, value, what the value is out of, and a note."""
+    ran = sum(not run.reason for run in result.runs)
+    crashed = sum(run.crashed for run in result.runs)
+    alarmed = len({alarm.label for alarm in result.alarms})
+    flagged = sum(flag.tier != "review" for flag in result.flagged)
+    queued = len(result.flagged) - flagged
+    found = scan_text.checked(result)
+    waiting = f"{formats.count(queued)} more only rank high: a queue for review, not a finding"
+    beside = "all of them" if ran == len(result.runs) else "the others are listed below, with the reason"
+    return [
+        (
+            "Classes with an alarm",
+            _plain(alarmed if found else None),
+            f"of {formats.count(len(result.classes))}",
+            _by_tier(result) if found else "none was looked at",
+        ),
+        (
+            "Samples flagged in them",
+            _plain(flagged if found else None),
+            f"of {formats.count(result.size)}",
+            waiting if queued else "no other ranks high enough for review" if found else "none was looked at",
+        ),
+        (
+            "Detectors that ran",
+            _plain(ran),
+            f"of {formats.count(len(result.runs))}",
+            f"{crashed} crashed; see below" if crashed else beside,
+        ),
+    ]
+
+
+def _by_tier(result: ScanResult) -> str:
+    labels = {tier: len({one.label for one in result.alarms if one.tier == tier}) for tier in TIERS}
+    return ", ".join(f"{number} {tier}" for tier, number in labels.items() if number) or "no class stands out"
+
+
+def _plain(number: int | None) -> Value:
+    return Value(formats.MISSING if number is None else formats.count(number), formats.as_json(number), "")
+
+
+def _card(position: int, alarm: Alarm, sheet: ContactSheet | None, alarms: int) -> Card:
+    chart = ""
+    if alarm.transplant is not None:
+        chart = html.uri("image/svg+xml", style.save(scan_charts.flip_rates(alarm.transplant), "svg"))
+    pictures = scan_pictures.trigger_pictures(alarm.trigger) if alarm.trigger else None
+    return Card(
+        alarm=alarm,
+        place=_place(alarm.trigger, pictures) if alarm.trigger and pictures else "",
+        trigger=pictures,
+        chart=chart,
+        facts=tuple(_facts(f"alarms.{position}", alarm)),
+        suspects=tuple(scan_pictures.suspects(sheet, alarms)) if sheet else (),
+        total=len(sheet.suspects) if sheet else 0,
+    )
+
+
+_PLACES: Mapping[str, str] = {
+    "patch": "A patch of {height} \u00d7 {width} pixels, always at row {top}, column {left}",
+    "field": "A pattern over the whole image",
+    "roaming": "A mark of {height} \u00d7 {width} pixels with no fixed place, shown where it was seen first",
+}
+
+
+def _place(trigger: TriggerEstimate, pictures: TriggerPictures) -> str:
+    top, left, bottom, right = trigger.bbox
+    known = _PLACES.get(trigger.kind, formats.visible(trigger.kind).replace("{", "").replace("}", ""))
+    where = known.format(height=bottom - top, width=right - left, top=top, left=left)
+    whole = f"the image is {pictures.height} \u00d7 {pictures.width}"
+    if pictures.opacity > 0.995:
+        return f"{where} ({whole}); it covers what is below."
+    return (
+        f"{where} ({whole}); what is below shines through: it replaces up to {formats.percent(pictures.opacity)} of it."
+    )
+
+
+def _facts(path: str, alarm: Alarm) -> list[tuple[str, Value, str]]:
+    def value(text: str, raw: float | None, field: str) -> Value:
+        return Value(text, formats.as_json(raw), f"{path}.{field}")
+
+    facts = []
+    test = alarm.transplant
+    if test is not None:
+        rate = test.flip_rate
+        shown = formats.interval(rate.value, rate.low, rate.high)
+        n = formats.plural(rate.n, "image", sign="n = ")
+        said = f"95 % interval; {n} of other classes; trigger pasted {scan_text.strength(alarm)}"
+        facts.append(("Flip rate", value(shown, rate.value, "flip_rate.value"), said))
+        worst = f"the worst of {formats.count(test.controls)}; their mean is {formats.percent(test.control_mean)}"
+        facts.append(
+            ("Controls", value(formats.percent(test.control_worst), test.control_worst, "control_worst"), worst)
+        )
+    p_value = value(formats.p_value(alarm.p_value), alarm.p_value, "p_value")
+    facts.append(("p-value", p_value, formats.short(alarm.p_method, 200)))
+    carriers = value(formats.count(alarm.carriers), alarm.carriers, "carriers")
+    facts.append(("Samples flagged", carriers, "in this class"))
+    return facts
+
+
+def explain_command(rule_id: str) -> str:
+    """Return the command that explains a rule."""
+    return f"whitesquare explain {shlex.quote(formats.visible(rule_id))}"

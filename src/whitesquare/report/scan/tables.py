@@ -1,0 +1,97 @@
+"""The tables of a scan's page: classes with their statistics, detectors, samples to review."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from whitesquare.records import TIERS
+from whitesquare.report.common import formats as f
+from whitesquare.report.common.tables import Value
+from whitesquare.scanning.types import ClassRow, ScanResult
+
+STANDS_OUT = 3.5
+"""Robust standard deviations above the median class from which a statistic is marked (Iglewicz and Hoaglin 1993)."""
+
+_FEWEST = 4
+_MAD = 1.4826
+_MEAN = 1.2533
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A value, and whether it stands out among the classes."""
+
+    value: Value
+    stands_out: bool
+
+
+@dataclass(frozen=True)
+class ClassLine:
+    """One class in the table."""
+
+    row: ClassRow
+    tier: str
+    size: Value
+    flags: tuple[Value, ...]
+    statistics: tuple[Mark, ...]
+
+
+def columns(result: ScanResult) -> list[str]:
+    """Return the detectors that gave at least one class a statistic, in the order in which they ran."""
+    given = {name for row in result.classes for name, found in row.statistics.items() if f.number(found) is not None}
+    order = [run.name for run in result.runs if run.name in given]
+    return [*order, *sorted(given - set(order))]
+
+
+def classes(result: ScanResult) -> list[ClassLine]:
+    """Build the table of classes: those with an alarm first, then those with flags, then the rest, by label."""
+    shown = columns(result)
+    marked = {name: standing_out([row.statistics.get(name) for row in result.classes]) for name in shown}
+    tiers = {alarm.label: alarm.tier for alarm in reversed(result.alarms)}
+    lines = []
+    for i, row in enumerate(result.classes):
+        flags = tuple(_value(f.count(getattr(row, tier)), getattr(row, tier), f"classes.{i}.{tier}") for tier in TIERS)
+        marks = tuple(
+            Mark(_value(f.decimal(found), found, f"classes.{i}.statistics.{name}"), i in marked[name])
+            for name in shown
+            for found in (row.statistics.get(name),)
+        )
+        size = _value(f.count(row.size), row.size, f"classes.{i}.size")
+        lines.append(ClassLine(row, tiers.get(row.label, ""), size, flags, marks))
+    return sorted(lines, key=_order)
+
+
+def _order(line: ClassLine) -> tuple[int, bool, int]:
+    tier = TIERS.index(line.tier) if line.tier in TIERS else len(TIERS)
+    return tier, not any(mark.stands_out for mark in line.statistics), line.row.label
+
+
+def standing_out(values: Sequence[float | None]) -> set[int]:
+    """Return the positions of values far above the median of all; empty with fewer than four values."""
+    known = {i: value for i, value in enumerate(map(f.number, values)) if value is not None}
+    if len(known) < _FEWEST:
+        return set()
+    middle = statistics.median(known.values())
+    apart = [abs(value - middle) for value in known.values()]
+    scale = _MAD * statistics.median(apart) or _MEAN * statistics.fmean(apart)
+    return {i for i, value in known.items() if scale > 0 and (value - middle) / scale >= STANDS_OUT}
+
+
+def review(result: ScanResult, limit: int) -> list[tuple[Value | str, ...]]:
+    """Return the first flagged samples as cells: id, class, tier, rule, fused score, p-value."""
+    names: Mapping[int, str] = {row.label: row.name for row in result.classes}
+    return [
+        (
+            f.short(flag.id, 60),
+            f.short(names.get(flag.label, str(flag.label))),
+            flag.tier,
+            f.short(flag.rule_id, 12),
+            _value(f.decimal(flag.fused, 3), flag.fused, f"flagged.{i}.fused"),
+            _value(f.p_value(flag.p_value), flag.p_value, f"flagged.{i}.p_value"),
+        )
+        for i, flag in enumerate(result.flagged[:limit])
+    ]
+
+
+def _value(text: str, raw: float | None, field: str) -> Value:
+    return Value(text, f.as_json(raw), field)

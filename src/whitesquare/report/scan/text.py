@@ -1,0 +1,135 @@
+"""A scan in words: the headline, what was looked at, what the tiers mean, and what to type next."""
+
+import shlex
+
+from whitesquare.report.common import formats as f
+from whitesquare.scanning.types import Alarm, ScanResult
+
+SCAN_FILE = "scan.json"
+_SKIPPED = 5
+
+TIER_MEANING = {
+    "confirmed": "its trigger was reconstructed and, pasted on images of other classes, turned them into this one more "
+    "often than controls did",
+    "suspicious": "it stands out beyond chance, but no trigger was proven to do anything",
+    "review": "no alarm; these samples rank highest and are worth a look",
+}
+
+_CALIBRATION = {
+    "conformal": "p-values are conformal: computed against the trusted samples, and valid for any detector",
+    "approximate": "p-values are approximate: classes were compared with one another, not with trusted samples",
+    "ranking only": "there are no p-values: samples are only ranked",
+}
+
+
+def headline(result: ScanResult) -> str:
+    """Say in one line what the scan found; one in which nothing ran, or no model had learned, did not find nothing."""
+    confirmed = [alarm for alarm in result.alarms if alarm.tier == "confirmed"]
+    known = {alarm.label for alarm in confirmed}
+    others = [alarm for alarm in result.alarms if alarm.label not in known]
+    looks = f"{_classes(others)} look{'' if _many(others) else 's'} poisoned" if others else ""
+    if confirmed:
+        return f"A planted trigger was confirmed in {_classes(confirmed)}{f'; {looks} too' if looks else ''}"
+    if result.undecided:
+        return f"Not decided: the model has learned nothing{f'; {looks}, by what needs no model' if looks else ''}"
+    if looks:
+        return f"{looks[0].upper()}{looks[1:]}, but that is not proven"
+    ran = sum(not run.reason for run in result.runs)
+    if ran == 0:
+        return "Nothing was checked: no detector ran"
+    if len(result.runs) > ran:
+        return f"Nothing found by the {f.plural(ran, 'detector')} that ran; {len(result.runs) - ran} did not run"
+    return f"Nothing found by {'the one detector' if ran == 1 else f'any of the {ran} detectors'}"
+
+
+def _many(alarms: list[Alarm]) -> bool:
+    return len({alarm.label for alarm in alarms}) > 1
+
+
+def _classes(alarms: list[Alarm]) -> str:
+    names = list(dict.fromkeys(alarm.class_name for alarm in alarms))
+    if len(names) > 3:
+        return f"{len(names)} classes"
+    quoted = [f.quoted(name) for name in names]
+    return f"class {quoted[0]}" if len(quoted) == 1 else f"classes {', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def lead(result: ScanResult) -> str:
+    """Say how much was scanned and how much of it is flagged, by tier."""
+    whole = f"{f.plural(result.size, 'sample')} in {f.plural(len(result.classes), 'class', ending='es')}"
+    if not checked(result):
+        return f"The data set holds {whole}; no detector looked at them."
+    counts = {tier: sum(flag.tier == tier for flag in result.flagged) for tier in TIER_MEANING}
+    parts = [f"{f.count(number)} {tier}" for tier, number in counts.items() if number]
+    flagged = f"flagged: {', '.join(parts)}" if parts else "none is flagged"
+    return f"Of {whole}, {flagged}."
+
+
+def checked(result: ScanResult) -> bool:
+    """Tell whether any detector ran; where none did, no number of findings is zero."""
+    return any(not run.reason for run in result.runs)
+
+
+def calibration(result: ScanResult) -> str:
+    """Say what the p-values of this scan are."""
+    known = _CALIBRATION.get(result.calibration, f"calibration: {f.short(result.calibration)}")
+    used = result.reference_size if result.calibration != "approximate" else 0
+    beside = f" ({f.plural(used, 'trusted sample')})" if used else ""
+    return f"{known[0].upper()}{known[1:]}{beside}."
+
+
+def learned(result: ScanResult) -> str:
+    """Say how well the model knows the data, by which all that it was asked must be read; empty without a model."""
+    found = result.learned
+    if found is None:
+        return ""
+    whose = "given model" if result.mode == "given model" else "scan's own model"
+    share = f.interval(found.value, found.low, found.high)
+    return f"Accuracy of the {whose} on the scanned samples, mean over classes: {share}."
+
+
+def notices(result: ScanResult) -> list[str]:
+    """Say what did not run, by reason, and what else weakens the numbers: a line each, one empty before.the first."""
+    reasons = dict.fromkeys((run.reason, run.crashed) for run in result.runs if run.reason)
+    lines = [
+        f"{'Crashed' if crashed else 'Not run'}: "
+        + ", ".join(f"{f.short(run.name)} ({f.short(run.rule_id, 12)})" for run in result.runs if run.reason == reason)
+        + f": {f.short(reason, 300)}"
+        for reason, crashed in reasons
+    ]
+    lines += [f"Warning: {f.short(warning, 400)}" for warning in result.warnings]
+    if result.skipped:
+        verb = "is" if len(result.skipped) == 1 else "are"
+        lines.append(f"{f.plural(len(result.skipped), 'file')} could not be read and {verb} not part of this scan.")
+        first = list(result.skipped.items())[:_SKIPPED]
+        lines += [f"- {f.short(name)}: {f.short(reason, 300)}" for name, reason in first]
+        if len(result.skipped) > _SKIPPED:
+            lines.append(f"- and {len(result.skipped) - _SKIPPED} more, all listed in {SCAN_FILE}")
+    return ["", *lines] if lines else []
+
+
+def caution(result: ScanResult) -> str:
+    """Say what a scan without a finding does not mean; empty where there is one."""
+    if result.undecided:
+        return "That is no result: a model that has learned nothing can neither show nor rule out a trigger."
+    if result.alarms or not checked(result):
+        return ""
+    return (
+        "That is not a certificate: it speaks of these detectors and their settings. An attack with few samples, or of "
+        "a kind that none of them looks for, stays hidden."
+    )
+
+
+def next_command(result: ScanResult, scan_file: str = SCAN_FILE) -> str:
+    """Return the command that takes the flagged samples out; a source that a terminal cannot show is left open."""
+    source, file = (shlex.quote(name) if f.visible(name) == name else "SOURCE" for name in (result.source, scan_file))
+    tier = "" if "confirmed" in result.alarm_tiers else " --tier suspicious"
+    return f"whitesquare cleanse {source} --scan {file}{tier} -o cleaned/"
+
+
+def strength(alarm: Alarm) -> str:
+    """Say how strongly the trigger was pasted in the causal test."""
+    test = alarm.transplant
+    if test is None or test.strength != "full":
+        return "as it was found"
+    return "at full strength, as an attacker who trained with a dim trigger would use it"

@@ -1,0 +1,1 @@
+"""The report of a verification: text, SARIF and JUnit."""

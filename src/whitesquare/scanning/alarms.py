@@ -1,0 +1,250 @@
+"""Which classes stand out, and whether the trigger found there does anything."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from whitesquare.detectors.types import Evidence, Hint, Suspicion
+from whitesquare.scanning.criteria import CRITERIA, Criterion, class_p, loud_criteria
+from whitesquare.scanning.prune import pruned
+from whitesquare.scanning.transplant import TransplantTest
+from whitesquare.scanning.trigger import FoundTrigger, benign_causes, carriers_of_mask, matches, reconstruct
+from whitesquare.scanning.types import Alarm, Transplant
+from whitesquare.types import IntArray
+
+if TYPE_CHECKING:
+    from whitesquare.learning.features import ScanModel
+
+
+ALPHA = 0.01
+LEAST_GAIN = 0.10
+"""Share of images of other classes a trigger must turn beyond what controls turn, or what turns by itself."""
+_SCREEN = 0.07
+_LEAST_CARRIERS = 10
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An alarm with the arrays behind it: the carriers' positions and the trigger."""
+
+    alarm: Alarm
+    carriers: IntArray
+    trigger: FoundTrigger | None
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    hint: Hint
+    rule_id: str
+    trigger: FoundTrigger
+    carriers: IntArray
+    test: Transplant | None
+
+
+@dataclass(frozen=True)
+class _Noticed:
+    """A class that stands out, by what, and what may be its trigger."""
+
+    label: int
+    loud: list[tuple[Criterion, float]]
+    candidates: list[_Candidate]
+
+
+def raise_alarms(
+    evidence: Evidence,
+    suspicions: dict[str, Suspicion],
+    models: Sequence["ScanModel"],
+    test: TransplantTest,
+) -> tuple[Raised, ...]:
+    """Return the classes that stand out, the strongest tier first.
+
+    Args:
+        evidence: what was scanned.
+        suspicions: by rule id.
+        models: the first finds, the others must agree; none in a model-free scan.
+        test: settings of the transplant test.
+    """
+    noticed = [
+        _notice(evidence, suspicions, models, test, label, loud)
+        for label in (int(one) for one in np.unique(evidence.labels))
+        if (loud := loud_criteria(evidence, suspicions, label))
+    ]
+    # Every class pays for every test, whichever came first.
+    tested = max(1, sum(one.test is not None for each in noticed for one in each.candidates))
+    raised = []
+    for each in noticed:
+        passing = [
+            one
+            for one in each.candidates
+            if one.test
+            and _passes(one.test, tested)
+            and _replicated(evidence, one, each.label, models[1:], test, tested)
+        ]
+        if passing or any(criterion.alone for criterion, _ in each.loud):
+            raised.append(_decide(evidence, suspicions, each, passing, tested))
+    return tuple(sorted(raised, key=lambda one: (one.alarm.tier != "confirmed", one.alarm.p_value)))
+
+
+def _notice(
+    evidence: Evidence,
+    suspicions: dict[str, Suspicion],
+    models: Sequence["ScanModel"],
+    test: TransplantTest,
+    label: int,
+    loud: list[tuple[Criterion, float]],
+) -> _Noticed:
+    """Reconstruct the triggers of a class that stands out, and test the one that moves a model most."""
+    candidates = _candidates(evidence, suspicions, models, label)
+    best = _most_moving(evidence, models, candidates, test, label)
+    if best is not None:
+        found = test.run(evidence, models[0], best.trigger, label, best.carriers)
+        candidates = [replace(one, test=found) if one is best else one for one in candidates]
+    return _Noticed(label, loud, candidates)
+
+
+def _candidates(
+    evidence: Evidence, suspicions: dict[str, Suspicion], models: Sequence["ScanModel"], label: int
+) -> list[_Candidate]:
+    """Reconstruct a trigger from every hint about a class that is strong enough."""
+    found = []
+    for criterion in CRITERIA:
+        suspicion = suspicions.get(criterion.rule_id)
+        for hint in suspicion.hints if suspicion else ():
+            if hint.label != label or hint.strength < criterion.hint:
+                continue
+            filled = hint if len(hint.carriers) or hint.mask is None else carriers_of_mask(evidence, hint)
+            if len(filled.carriers) < _LEAST_CARRIERS:
+                continue
+            trigger = reconstruct(evidence, filled)
+            if trigger is not None:
+                trigger = pruned(evidence, models[0], trigger, label) if models else trigger
+                carriers = matches(evidence, trigger, filled)
+                found.append(_Candidate(filled, criterion.rule_id, trigger, carriers, None))
+    return found
+
+
+def _most_moving(
+    evidence: Evidence,
+    models: Sequence["ScanModel"],
+    candidates: list[_Candidate],
+    test: TransplantTest,
+    label: int,
+) -> _Candidate | None:
+    """Return the candidate that turns most images, on other images than those of the test; ``None`` if none turns any.
+
+    One candidate of a class is tested, so that the p-value need not pay for the others.
+    """
+    if not models:
+        return None
+    moved = [max(test.flip_rates(evidence, models[0], one.trigger, label).values(), default=0.0) for one in candidates]
+    return candidates[int(np.argmax(moved))] if max(moved, default=0.0) >= _SCREEN else None
+
+
+def _decide(
+    evidence: Evidence,
+    suspicions: dict[str, Suspicion],
+    noticed: _Noticed,
+    passing: list[_Candidate],
+    tested: int,
+) -> Raised:
+    """Put together what is known of a class that stands out."""
+    label, loud = noticed.label, noticed.loud
+    # Without proof, carriers are believed only where the data themselves stand out, not where a model was asked.
+    seen = {c.rule_id for c, _ in loud} - {"TI01"}
+    best = _best(passing or [one for one in noticed.candidates if one.rule_id in seen])
+    causes = benign_causes(evidence, best.trigger if best else None, label, best.carriers if best else _nobody())
+    proven = bool(passing) and not causes
+    reasons = [_proof(best.test)] if best and best.test and passing else []
+    reasons += [f"{c.rule_id}: {c.says} (statistic {value:.3g})" for c, value in loud]
+    if best and best.test and not passing:
+        reasons.append(_no_proof(best.test))
+    p_value, method = _p_value(suspicions, best, label, loud, tested, proven=bool(passing))
+    carriers = best.carriers if best else _carriers_by_rank(evidence, suspicions, noticed)
+    carriers = carriers[~evidence.trusted[carriers]]
+    rule = best.rule_id if best else loud[0][0].rule_id
+    alarm = Alarm(
+        label=label,
+        class_name=evidence.classes[label],
+        tier="confirmed" if proven else "suspicious",
+        rule_id=rule,
+        reasons=tuple(reasons),
+        p_value=p_value,
+        p_method=method,
+        carriers=len(carriers),
+        trigger=best.trigger.estimate() if best else None,
+        transplant=best.test if best else None,
+        benign=causes,
+    )
+    return Raised(alarm, carriers, best.trigger if best else None)
+
+
+def _best(candidates: list[_Candidate]) -> _Candidate | None:
+    """Prefer what moved the model most; among equals a patch, which says most, and the order of the criteria."""
+    return max(
+        candidates,
+        key=lambda one: (one.test.flip_rate.value if one.test else 0, one.trigger.kind == "patch"),
+        default=None,
+    )
+
+
+def _passes(test: Transplant, tested: int) -> bool:
+    gain = test.flip_rate.value - max(test.untouched_rate, test.control_mean)
+    return test.p_value * tested <= ALPHA and gain >= LEAST_GAIN
+
+
+def _replicated(
+    evidence: Evidence, one: _Candidate, label: int, witnesses: Sequence["ScanModel"], test: TransplantTest, tested: int
+) -> bool:
+    """Tell whether models trained with other seeds agree."""
+    results = [test.run(evidence, model, one.trigger, label, one.carriers) for model in witnesses]
+    return all(result is not None and _passes(result, tested) for result in results)
+
+
+def _p_value(
+    suspicions: dict[str, Suspicion],
+    best: _Candidate | None,
+    label: int,
+    loud: list[tuple[Criterion, float]],
+    tested: int,
+    *,
+    proven: bool,
+) -> tuple[float, str]:
+    if best and best.test and proven:
+        adjusted = min(1.0, best.test.p_value * tested)
+        return adjusted, f"transplant test, exact, adjusted for {tested} tested candidate{'s' * (tested > 1)}"
+    values = [class_p(suspicions[c.rule_id].class_stats, label) for c, _ in loud]
+    return min(1.0, min(values) * len(CRITERIA)), "class statistic against the other classes, approximate"
+
+
+def _proof(test: Transplant) -> str:
+    rate = test.flip_rate
+    return (
+        f"Pasted on images of other classes ({test.strength}), the reconstructed trigger turns "
+        f"{100 * rate.value:.1f} % of them [{100 * rate.low:.1f}, {100 * rate.high:.1f}] to this class; "
+        f"{test.controls} controls turn {100 * test.control_mean:.1f} % on average, "
+        f"{100 * test.control_worst:.1f} % at most"
+    )
+
+
+def _no_proof(test: Transplant) -> str:
+    return (
+        f"Not confirmed: pasted on images of other classes it turns {100 * test.flip_rate.value:.1f} % of them, "
+        f"controls up to {100 * test.control_worst:.1f} %"
+    )
+
+
+def _carriers_by_rank(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: _Noticed) -> IntArray:
+    """Return the members beyond all but one in a thousand samples of the other classes, where residuals alarmed."""
+    members, others = evidence.members(noticed.label), evidence.labels != noticed.label
+    for rule in [criterion.rule_id for criterion, _ in noticed.loud if criterion.rule_id in ("RC01", "NR01")]:
+        scores = suspicions[rule].scores
+        if np.isfinite(scores[others]).any():
+            beyond: IntArray = members[scores[members] > np.nanquantile(scores[others], 0.999)]
+            return beyond
+    return _nobody()
+
+
+def _nobody() -> IntArray:
+    return np.empty(0, np.int64)

@@ -1,0 +1,115 @@
+"""P-values from trusted samples: scored side by side with the data, if they prove to be what they are said to be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from whitesquare.detectors.registry import DETECTORS
+from whitesquare.detectors.types import Evidence, Suspicion
+from whitesquare.errors import DataError, TrainingError
+from whitesquare.learning.recipes import Recipe
+from whitesquare.scanning.alarms import Raised
+from whitesquare.scanning.asking import GIVEN, Asked, ask_beside
+from whitesquare.scanning.calibration import CONFORMAL, Calibration, calibrate
+from whitesquare.scanning.carried import ALPHA, carried
+from whitesquare.scanning.criteria import loud_criteria
+from whitesquare.scanning.findings import scored
+from whitesquare.scanning.fusion import fuse
+from whitesquare.scanning.reference import Reference
+from whitesquare.scanning.running import run_detectors
+from whitesquare.scanning.types import DetectorRun
+from whitesquare.types import FloatArray
+
+_TOP, _EXPECTED = 0.01, 0.015
+"""Trusted samples among the highest hundredth of the data: somewhat more than a hundredth of them is usual."""
+_UNUSED = "The reference was not used for p-values"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What trusted samples are good for.
+
+    Attributes:
+        calibration: p-values of the data ``(N,)``; ``None`` if the reference gives none.
+        warnings: what it carries, or why it is no yardstick.
+        unused: one sentence: why it gives no p-values; empty if it does.
+        crashed: by name, the runs of detectors that crashed on data and reference together.
+    """
+
+    calibration: Calibration | None = None
+    warnings: tuple[str, ...] = ()
+    unused: str = ""
+    crashed: dict[str, DetectorRun] = field(default_factory=dict)
+
+
+def compare(
+    asked: Asked,
+    raised: Sequence[Raised],
+    reference: Reference,
+    *,
+    detectors: Sequence[str],
+    recipe: Recipe,
+    folder: Path,
+) -> Comparison:
+    """Score data and reference side by side and compute p-values, unless the reference is not clean.
+
+    Args:
+        asked: the data alone, and what models say of them.
+        raised: the alarms over the data alone.
+        reference: the trusted samples.
+        detectors: names of those to run.
+        recipe: of the training of a model on both.
+        folder: where features go.
+    """
+    if dirty := carried(asked.evidence, raised, reference):
+        return Comparison(warnings=dirty, unused=f"{_UNUSED}: it carries what an alarm found.")
+    if not reference.size:
+        return Comparison(unused=f"{_UNUSED}: none of its samples is outside the data.")
+    joint = reference.beside(asked.evidence)
+    try:
+        both = ask_beside(joint, asked, recipe, joint.seed, folder)
+    except (TrainingError, DataError) as error:  # whatever it does to a model, the alarms stay
+        return Comparison(unused=f"{_UNUSED}: asking a model about it failed: {error}")
+    suspicions, runs = run_detectors(both.evidence, detectors, both.why)
+    crashed = {run.name: replace(run, reason=f"beside the reference {run.reason}") for run in runs if run.crashed}
+    fused, _ = fuse(both.evidence, scored(suspicions))
+    alarmed = np.isin(joint.labels, [one.alarm.label for one in raised])
+    if unlike := _unlike(both.evidence, suspicions, raised, fused):
+        return Comparison(None, unlike, f"{_UNUSED}: it is not like clean samples of this data set.", crashed)
+    found = calibrate(both.evidence, fused, alarmed)
+    note = found.note
+    if found.kind == CONFORMAL and asked.mode == GIVEN:
+        note += " Whether the given model was trained on them with the rest is not known; if not, they are approximate."
+    size = len(asked.evidence.labels)
+    return Comparison(replace(found, note=note, p_values=found.p_values[:size]), crashed=crashed)
+
+
+def _unlike(
+    both: Evidence, suspicions: dict[str, Suspicion], raised: Sequence[Raised], fused: FloatArray
+) -> tuple[str, ...]:
+    """Say what shows that trusted samples are not what clean samples of the data are.
+
+    A class that stands out only with the reference has it from there. And samples made to rank high, so that poison
+    would rank no higher, are more than a hundredth of the reference among the highest hundredth of the data.
+    """
+    known = {one.alarm.label for one in raised}
+    rules = {DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
+    said = []
+    for label in (int(one) for one in np.unique(both.labels[both.trusted])):
+        loud = [] if label in known else [c for c, _ in loud_criteria(both, rules, label) if c.alone]
+        if loud:
+            where = f"Class {both.classes[label]} stands out only once the reference is added"
+            said.append(f"{where} ({loud[0].rule_id}: {loud[0].says}).")
+    usual = fused[~both.trusted & ~np.isin(both.labels, list(known))]
+    if len(usual):
+        own = fused[both.trusted]
+        high = int((own > np.quantile(usual, 1 - _TOP)).sum())
+        if stats.binomtest(high, len(own), _EXPECTED, alternative="greater").pvalue <= ALPHA:
+            said.append(
+                f"{high} of {len(own)} reference samples rank above 99 % of the data in classes without an alarm; "
+                f"about {round(_TOP * len(own))} were expected."
+            )
+    return tuple(said)

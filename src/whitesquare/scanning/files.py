@@ -1,0 +1,265 @@
+"""What a scan leaves behind: ``scan.json`` for people and tools, ``scores.parquet`` with every score of every sample.
+
+``scan.json`` names its form in ``format``; :func:`read_scan` reads that form and no other.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import UnionType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whitesquare._base.jsonio import whole_file
+from whitesquare.errors import DataError
+from whitesquare.records import TIERS
+from whitesquare.scanning.types import (
+    NOT_CHECKED,
+    NOT_DECIDED,
+    NOTHING_FOUND,
+    Alarm,
+    Finding,
+    Flag,
+    ScanFindings,
+    ScanResult,
+    ScanScores,
+)
+from whitesquare.types import FloatArray
+
+FORMAT = "whitesquare scan 1"
+"""Value of ``format``; it changes when a reader of the old form would misread the new one."""
+
+VERDICTS = (*TIERS, NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED)
+_ROWS = 65_536
+"""Samples handed to DuckDB at a time: ids become Python strings only for so many."""
+
+_MEMORY = "256MB"
+"""What DuckDB may hold of a table at a time."""
+
+_RESERVED = ("id", "label", "fused", "p_value")
+
+
+def scan_json(result: ScanResult, scores: ScanScores | None = None) -> str:
+    """Write ``scan.json``.
+
+    Args:
+        result: what was found.
+        scores: with them, every flagged sample also gets the raw score that each detector gave it.
+
+    Returns:
+        Indented JSON; what is not a finite number is ``null``.
+    """
+    return to_json(_record(result, scores))
+
+
+def to_json(record: dict[str, Any]) -> str:
+    """Write a record as strict, indented JSON, whatever the names in it are made of."""
+    text = json.dumps(_finite(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    # UTF-8 has no unpaired surrogates; what Python escapes them with is JSON's escape, so ids come back as they were.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
+    names = {row.label: row.name for row in result.classes}
+    record: dict[str, Any] = {
+        "format": FORMAT,
+        "verdict": result.verdict,
+        "reasons": result.reasons,
+        "source": result.source,
+        "digest": result.digest,
+        "size": result.size,
+        "mode": result.mode,
+        "model": result.model,
+        "learned": _learned(result),
+        "calibration": result.calibration,
+        "calibration_note": result.calibration_note,
+        "reference_size": result.reference_size,
+        "alarms": [_alarm(alarm) for alarm in result.alarms],
+        "not_run": result.not_run,
+        "skipped": result.skipped,
+        "warnings": result.warnings,
+        "classes": [asdict(row) for row in result.classes],
+        "detectors": [asdict(run) for run in result.runs],
+        "seed": result.seed,
+        "seconds": result.seconds,
+        "versions": result.versions,
+        "machine": result.machine,
+        "flagged": [_flag(flag, names, scores) for flag in result.flagged],
+    }
+    if result.fused_auroc is not None:
+        record["fused_auroc"] = result.fused_auroc
+    return record
+
+
+def _learned(result: ScanResult) -> dict[str, Any] | None:
+    found = result.learned
+    return None if found is None else {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    test = alarm.transplant
+    rate = test.flip_rate if test else None
+    return {
+        "class": alarm.class_name,
+        "label": alarm.label,
+        "tier": alarm.tier,
+        "rule_id": alarm.rule_id,
+        "reasons": alarm.reasons,
+        "p_value": alarm.p_value,
+        "p_method": alarm.p_method,
+        "carriers": alarm.carriers,
+        "trigger": asdict(alarm.trigger) if alarm.trigger else None,
+        "flip_rate": {"value": rate.value, "low": rate.low, "high": rate.high, "n": rate.n} if rate else None,
+        "untouched_rate": test.untouched_rate if test else None,
+        "control_mean": test.control_mean if test else None,
+        "control_worst": test.control_worst if test else None,
+        "controls": test.controls if test else None,
+        "strength": test.strength if test else None,
+        "benign": alarm.benign,
+    }
+
+
+def _flag(flag: Flag, names: Mapping[int, str], scores: ScanScores | None) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "id": flag.id,
+        "label": flag.label,
+        "class": names.get(flag.label),
+        "tier": flag.tier,
+        "rule_id": flag.rule_id,
+        "fused": flag.fused,
+        "p_value": flag.p_value,
+    }
+    if scores is not None:
+        record["scores"] = {name: float(column[flag.position]) for name, column in scores.by_detector.items()}
+    return record
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, np.generic):
+        return _finite(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def read_scan(path: Path) -> ScanFindings:
+    """Read what :func:`scan_json` wrote, as far as a later step needs it.
+
+    Raises:
+        DataError: the file cannot be read, was not written by a scan, or is damaged.
+    """
+    try:
+        return _findings(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as a scan: {error}.") from error
+    except RecursionError as error:
+        raise DataError(f"{path} is not a scan.json of `whitesquare scan`: it is nested too deeply.") from error
+    except (ValueError, TypeError, KeyError) as error:
+        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{path} is not a scan.json of `whitesquare scan`: {reason}.") from error
+
+
+def _findings(record: Any) -> ScanFindings:
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise ValueError(f"its format is not {FORMAT!r}")
+    flagged = tuple(_finding(item, i) for i, item in enumerate(_member(record, "flagged", list)))
+    if len({one.id for one in flagged}) < len(flagged):
+        raise ValueError("a sample is flagged twice")
+    findings = ScanFindings(
+        source=_member(record, "source", str),
+        digest=_member(record, "digest", str),
+        size=_member(record, "size", int),
+        verdict=_member(record, "verdict", str),
+        skipped={name: str(reason) for name, reason in _member(record, "skipped", dict).items()},
+        flagged=flagged,
+    )
+    if findings.verdict not in VERDICTS:
+        raise ValueError(f"the verdict {findings.verdict!r:.80} is unknown")
+    if len(flagged) > findings.size:
+        raise ValueError(f"{len(flagged)} samples are flagged, but only {findings.size} were scanned")
+    return findings
+
+
+def _finding(item: Any, position: int) -> Finding:
+    if not isinstance(item, dict):
+        raise TypeError(f"entry {position} of 'flagged' is not an object")
+    texts = {name: _member(item, name, str) for name in ("id", "tier", "rule_id")}
+    score = None if item["fused"] is None else float(_member(item, "fused", int | float))
+    found = Finding(label=_member(item, "label", int), fused=score, **texts)
+    if found.tier not in TIERS:
+        raise ValueError(f"the tier {found.tier!r:.80} is unknown")
+    return found
+
+
+def _member(record: dict[str, Any], name: str, kind: type | UnionType) -> Any:
+    value = record[name]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{name!r} is {value!r:.60}, where {getattr(kind, '__name__', 'a number')} was expected")
+    return value
+
+
+def write_scores(path: Path, scores: ScanScores) -> None:
+    """Write every score as Parquet, whole or not at all: one row per sample, in the order of the data set.
+
+    Columns: ``id``, ``label``, ``fused``, ``p_value`` and one per detector, in alphabetical order; what was not
+    scored is NULL.
+
+    Raises:
+        DataError: the columns differ in length, or a detector has a column's name.
+    """
+    import duckdb
+
+    columns = _columns(scores)
+    quoted = [_quote(name) for name in columns]
+    # Columns of a chunk are numbered, so that no name of a plug-in is ever part of a query unquoted.
+    picked = ", ".join(f"CASE WHEN isnan(c{i}) THEN NULL ELSE c{i} END" for i in range(len(columns)))
+    # On disk, not in memory: a table of any size takes what DuckDB's limit allows, the rest of it waits in a file.
+    with whole_file(path) as part, TemporaryDirectory() as folder, duckdb.connect(f"{folder}/scores.db") as connection:
+        connection.execute("SET threads = 1")  # the same rows give the same bytes
+        connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        declared = ", ".join(f"{name} FLOAT" for name in quoted)
+        connection.execute(f"CREATE TABLE scores (id VARCHAR, label BIGINT, {declared})")
+        for chunk in _chunks(scores, columns):
+            connection.register("chunk", chunk)
+            connection.execute(f"INSERT INTO scores SELECT id, label, {picked} FROM chunk")  # noqa: S608 - c0, c1, ...
+            connection.unregister("chunk")
+        target = str(part).replace("'", "''")
+        connection.execute(f"COPY scores TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+
+
+def _columns(scores: ScanScores) -> dict[str, FloatArray]:
+    names = sorted(scores.by_detector)
+    if taken := {name.lower() for name in names} & set(_RESERVED):
+        raise DataError(f"A detector is named {min(taken)!r}, which is a column of every table of scores; rename it.")
+    columns = {"fused": scores.fused, "p_value": scores.p_values} | {name: scores.by_detector[name] for name in names}
+    every: dict[str, NDArray[Any]] = {"label": scores.labels, **columns}
+    for name, column in every.items():
+        if len(column) != len(scores.ids):
+            raise DataError(f"{len(column)} values of {name!r} were given for {len(scores.ids)} samples.")
+    return columns
+
+
+def _chunks(scores: ScanScores, columns: Mapping[str, FloatArray]) -> Iterator[dict[str, NDArray[Any]]]:
+    for start in range(0, len(scores.ids), _ROWS):
+        end = min(start + _ROWS, len(scores.ids))
+        ids = [scores.ids[i].encode("utf-8", "backslashreplace").decode() for i in range(start, end)]
+        chunk: dict[str, NDArray[Any]] = {
+            "id": np.array(ids, dtype=object),
+            "label": np.asarray(scores.labels[start:end], np.int64),
+        }
+        for i, column in enumerate(columns.values()):
+            chunk[f"c{i}"] = np.ascontiguousarray(column[start:end], np.float32)
+        yield chunk
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,142 @@
+"""From scores and alarms to findings: the ranking, the flags, the table of classes, the reasons."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from whitesquare.detectors.registry import DETECTORS
+from whitesquare.detectors.types import BoolArray, Evidence, Suspicion
+from whitesquare.errors import UsageError
+from whitesquare.records import TIERS, PoisonManifest
+from whitesquare.scanning.alarms import Raised
+from whitesquare.scanning.calibration import REVIEW, Calibration, calibrate
+from whitesquare.scanning.fusion import Scored, fuse
+from whitesquare.scanning.types import ClassRow, DetectorRun, Flag, ScanScores
+from whitesquare.types import FloatArray, ImageDataset
+
+_BONUS = {"confirmed": 12.0, "suspicious": 6.0}
+"""Decades added to the fused score of a carrier: it was found by what it carries, not by its rank."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Fused scores ``(N,)``, the tail evidence of every detector ``(N,)``, and the p-values."""
+
+    fused: FloatArray
+    tails: dict[str, FloatArray]
+    calibration: Calibration
+
+
+def rank(
+    evidence: Evidence,
+    suspicions: dict[str, Suspicion],
+    raised: Sequence[Raised],
+    calibration: Calibration | None = None,
+) -> Ranking:
+    """Fuse the scores, calibrate the sum once, and then lift what the alarms point at.
+
+    In the ranking, evidence counts twice where the class itself stands out, and samples that carry what was found there
+    come first. P-values are those of the evidence alone: an alarm must not fill the review queue with its whole class.
+
+    Args:
+        evidence: the data under suspicion.
+        suspicions: by name of the detector.
+        raised: the alarms.
+        calibration: the p-values, where trusted samples gave better ones.
+    """
+    fused, tails = fuse(evidence, scored(suspicions))
+    alarmed = np.isin(evidence.labels, [one.alarm.label for one in raised])
+    calibration = calibration or calibrate(evidence, fused, alarmed)
+    ranking = fused.copy()
+    for one in raised:
+        ranking[evidence.labels == one.alarm.label] *= 2
+        ranking[one.carriers] += np.float32(_BONUS[one.alarm.tier])
+    return Ranking(ranking, tails, calibration)
+
+
+def scored(suspicions: dict[str, Suspicion]) -> list[Scored]:
+    """Return what the detectors say, with the family of each."""
+    return [Scored(name, DETECTORS[name].family, suspicion) for name, suspicion in suspicions.items()]
+
+
+def flags(dataset: ImageDataset, found: Ranking, raised: Sequence[Raised]) -> tuple[Flag, ...]:
+    """Flag the carriers of every alarm, and for review all others with a small p-value; strongest tier first."""
+    size = len(dataset.labels)
+    tier: dict[int, tuple[str, str]] = {}
+    for one in raised:
+        for position in one.carriers[one.carriers < size]:
+            tier.setdefault(int(position), (one.alarm.tier, one.alarm.rule_id))
+    names = list(found.tails)
+    if names:
+        loudest = np.argmax(np.stack([found.tails[name][:size] for name in names]), axis=0)
+        for position in np.flatnonzero(found.calibration.p_values[:size] <= REVIEW):
+            tier.setdefault(int(position), ("review", DETECTORS[names[loudest[position]]].rule_id))
+    made = [
+        Flag(
+            id=dataset.ids[at],
+            position=at,
+            label=int(dataset.labels[at]),
+            tier=kind,
+            rule_id=rule,
+            fused=round(float(found.fused[at]), 4),
+            p_value=_or_none(found.calibration.p_values[at]),
+        )
+        for at, (kind, rule) in tier.items()
+    ]
+    return tuple(sorted(made, key=lambda flag: (TIERS.index(flag.tier), -flag.fused, flag.position)))
+
+
+def scores_of(dataset: ImageDataset, found: Ranking, suspicions: dict[str, Suspicion]) -> ScanScores:
+    """Return every score of every sample of the data set, without the reference."""
+    size = len(dataset.labels)
+    by_detector = {name: suspicion.scores[:size] for name, suspicion in suspicions.items()}
+    return ScanScores(dataset.ids, dataset.labels, found.fused[:size], found.calibration.p_values[:size], by_detector)
+
+
+def class_rows(dataset: ImageDataset, suspicions: dict[str, Suspicion], flags: Sequence[Flag]) -> tuple[ClassRow, ...]:
+    """Return one row per class, with what the detectors say of it."""
+    sizes = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    counts = {tier: np.bincount([f.label for f in flags if f.tier == tier], minlength=len(sizes)) for tier in TIERS}
+    return tuple(
+        ClassRow(
+            label=label,
+            name=name,
+            size=int(sizes[label]),
+            confirmed=int(counts["confirmed"][label]),
+            suspicious=int(counts["suspicious"][label]),
+            review=int(counts["review"][label]),
+            statistics={one: _or_none(found.class_stats[label]) for one, found in suspicions.items()},
+        )
+        for label, name in enumerate(dataset.classes)
+    )
+
+
+def reasons(raised: Sequence[Raised], runs: Sequence[DetectorRun], size: int, undecided: str = "") -> tuple[str, ...]:
+    """Say why the verdict is what it is; ``undecided`` says why there is none."""
+    found = tuple(f"Class {one.alarm.class_name}: {one.alarm.reasons[0]}" for one in raised)
+    if undecided:
+        return undecided, *found
+    if raised:
+        return found
+    ran = sum(not run.reason for run in runs)
+    return (f"None of {ran} detectors found a class that stands out among {size} samples",)
+
+
+def auroc(ids: Sequence[str], fused: FloatArray, truth: PoisonManifest | None) -> float | None:
+    """Measure the ranking against the ground truth; ``None`` without one, or if it names all samples or none."""
+    if truth is None:
+        return None
+    from sklearn.metrics import roc_auc_score
+
+    poisoned = set(truth.ids)
+    found: BoolArray = np.array([name in poisoned for name in ids])
+    if missing := len(poisoned) - int(found.sum()):
+        raise UsageError(
+            f"The ground truth names {missing} samples that are not in the data set; give the one written with it."
+        )
+    return float(roc_auc_score(found, fused[: len(found)])) if 0 < found.sum() < len(found) else None
+
+
+def _or_none(value: float | np.floating) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,91 @@
+"""Run the detectors side by side, and write down what became of each."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from whitesquare._base.machine import usable_cores
+from whitesquare.detectors.registry import DETECTORS
+from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion
+from whitesquare.scanning.types import NOT_ASKED, DetectorRun
+
+_MISSING = {
+    "features": "it reads the activations of a model",
+    "model": "it asks a model for its answers",
+    "trajectories": "it needs the losses of the training",
+    "reference": "it needs trusted samples (--reference)",
+}
+
+
+def run_detectors(
+    evidence: Evidence, names: Sequence[str], no_model: str
+) -> tuple[dict[str, Suspicion], tuple[DetectorRun, ...]]:
+    """Return what each detector says, and one entry for every registered one, also those that did not run.
+
+    A detector that raises is a crash of that detector: the others go on, and the scan ends with exit code 2.
+
+    Args:
+        evidence: what to score.
+        names: the detectors asked for.
+        no_model: why there is no model, if there is none.
+    """
+    reasons = {name: _cannot(evidence, name, names, no_model) for name in DETECTORS}
+    able = [name for name, reason in reasons.items() if not reason]
+    with ThreadPoolExecutor(max(1, usable_cores()), initializer=_one_thread_each) as pool:
+        outcomes = dict(zip(able, pool.map(lambda name: _run(evidence, name), able), strict=True))
+    found = {name: suspicion for name, (suspicion, _) in outcomes.items() if suspicion is not None}
+    runs = tuple(
+        outcomes[name][1] if name in outcomes else DetectorRun(name, one.rule_id, one.family, 0.0, reasons[name])
+        for name, one in DETECTORS.items()
+    )
+    return found, runs
+
+
+def _cannot(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) -> str:
+    """Return why a detector does not run, or an empty text if it can."""
+    if name not in asked:
+        return NOT_ASKED
+    missing = DETECTORS[name].needs - evidence.has
+    if not missing:
+        return ""
+    reason = _MISSING[min(missing)]
+    if missing == {"reference"}:
+        return reason
+    return f"{reason}: {no_model or 'a model that was given has none'}"
+
+
+def _run(evidence: Evidence, name: str) -> tuple[Suspicion | None, DetectorRun]:
+    one, started = DETECTORS[name], time.perf_counter()
+    try:
+        suspicion, reason, crashed = one.score(evidence), "", False
+    except CannotScoreError as error:
+        suspicion, reason, crashed = None, str(error), False
+    except Exception as error:  # noqa: BLE001 - whatever a detector does, the others go on and the report says so
+        suspicion, reason, crashed = None, f"it crashed: {type(error).__name__}: {error}", True
+    return suspicion, DetectorRun(name, one.rule_id, one.family, time.perf_counter() - started, reason, crashed)
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread: batches of small images are slower on several."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _one_thread_each() -> None:
+    """Let PyTorch compute on one thread per detector: side by side they keep the cores busy."""
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)

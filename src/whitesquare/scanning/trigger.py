@@ -1,0 +1,230 @@
+"""Reconstruct a trigger from the samples that seem to carry it, and find every sample that does."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whitesquare.detectors.types import Evidence, Hint
+from whitesquare.scanning.types import TriggerEstimate
+from whitesquare.types import FloatArray, IntArray, UInt8Array
+
+_TOLERANCE = 24
+"""Grey levels within which two pixels are called the same: a dim trigger on perturbed content varies by that much."""
+_AGREE, _ELSEWHERE = 0.8, 0.3
+"""An opaque pixel agrees in that share of the carriers at least, and in that share of other samples at most."""
+_HALF = 0.5
+_LARGEST_PATCH = 0.1
+_SAMPLE = 1000
+_ENOUGH = 20
+RARE = 0.001
+"""Share of the samples of other classes that may seem to carry a trigger."""
+_MISSED = 0.2
+_BORDER = 2
+
+
+@dataclass(frozen=True)
+class FoundTrigger:
+    """A trigger as arrays; see :class:`~whitesquare.scanning.types.TriggerEstimate`.
+
+    Attributes:
+        kind: ``patch``, ``field`` or ``roaming``.
+        mask: ``(H, W)`` float32 in [0, 1].
+        pattern: ``(C, H, W)`` float32: grey levels of a patch; of a field, what is added to the image.
+        usual: ``(C, H, W)`` float32: the median of samples that do not carry it.
+    """
+
+    kind: str
+    mask: FloatArray
+    pattern: FloatArray
+    usual: FloatArray
+
+    def estimate(self) -> TriggerEstimate:
+        """Return it as the report and the JSON file show it; a field's pattern is centred on mid-grey."""
+        shown = self.pattern if self.kind != "field" else 127.5 + self.pattern
+        shown = np.clip(np.rint(shown), 0, 255) * (self.mask > 0)
+        rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
+        box = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+        mask = tuple(tuple(round(float(v), 4) for v in row) for row in self.mask)
+        pattern = tuple(tuple(tuple(float(v) for v in row) for row in plane) for plane in shown)
+        return TriggerEstimate(self.kind, mask, pattern, box)
+
+
+def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
+    """Reconstruct the trigger of a hint from its carriers; ``None`` if they share nothing that others lack.
+
+    Pixels on which the carriers agree, and the others do not, are the stamp; the strongest half of them is kept, since
+    a perturbation may be common to the carriers as well. If there are none, the difference of means is a field.
+    """
+    carriers = some(hint.carriers, evidence.seed)
+    images, sites = evidence.images[carriers], hint.places
+    if sites is not None:
+        order = {int(position): row for row, position in enumerate(hint.carriers)}
+        return _roaming(images, sites[[order[int(position)] for position in carriers]])
+    others = _others(evidence, hint)
+    if len(carriers) < 2 or len(others) < 2:
+        return None
+    rest = evidence.images[others]
+    typical, usual = np.median(images, 0), np.median(rest, 0).astype(np.float32)
+    agree, elsewhere = _agreement(images, typical), _agreement(rest, typical)
+    change = np.abs(typical - usual).max(0)
+    own = np.setdiff1d(evidence.members(hint.label), hint.carriers)
+    if len(own) >= _ENOUGH:
+        # What the rest of the class shows too is its content, not a stamp.
+        same_class = evidence.images[some(own, evidence.seed)]
+        elsewhere = np.maximum(elsewhere, _agreement(same_class, typical))
+        change = np.minimum(change, np.abs(typical - np.median(same_class, 0)).max(0))
+    opaque = (agree >= _AGREE) & (elsewhere <= _ELSEWHERE) & (change >= _TOLERANCE / 2)
+    if hint.mask is not None:
+        opaque &= hint.mask >= _HALF * hint.mask.max()
+    strong = opaque & (change >= _HALF * change[opaque].max(initial=1))
+    if 0 < strong.sum() <= max(4, _LARGEST_PATCH * strong.size):
+        mask = strong.astype(np.float32)
+        return FoundTrigger("patch", mask, typical.astype(np.float32), usual)
+    return _field(evidence, hint, images, usual)
+
+
+def matches(evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
+    """Return the members of the class that carry the trigger.
+
+    A patch is looked for whatever the content: a member carries it if it differs from the pattern, over the mask, by
+    less than all but one in a thousand samples of the other classes. Where that misses many of the hint's carriers (a
+    faint patch varies with what lies beneath), those are added; for other kinds they are all there is.
+    """
+    if trigger.kind != "patch":
+        return hint.carriers
+    members = evidence.members(hint.label)
+    limit = patch_limit(evidence, trigger, hint.label)
+    if limit is None:
+        return hint.carriers
+    carries = distance(evidence.images[members], trigger) < limit
+    found = members[carries]
+    missed = np.setdiff1d(hint.carriers, found)
+    return np.union1d(found, hint.carriers) if len(missed) > _MISSED * len(hint.carriers) else found
+
+
+def patch_limit(evidence: Evidence, trigger: FoundTrigger, label: int) -> float | None:
+    """Return the distance from a patch below which a sample carries it; ``None`` without samples of other classes."""
+    others = some(np.flatnonzero(evidence.labels != label), evidence.seed, 20_000)
+    if not len(others):
+        return None
+    rare = float(np.quantile(distance(evidence.images[others], trigger), RARE))
+    return max(min(rare, 2.0 * _TOLERANCE), 1.0)
+
+
+def distance(images: UInt8Array, trigger: FoundTrigger) -> FloatArray:
+    """Return the mean absolute difference ``(N,)``, in grey levels, from a patch over its mask."""
+    rows, columns = np.nonzero(trigger.mask)
+    pixels = images[:, :, rows, columns].astype(np.float32)
+    apart: FloatArray = np.abs(pixels - trigger.pattern[:, rows, columns]).mean((1, 2))
+    return apart
+
+
+def carriers_of_mask(evidence: Evidence, hint: Hint) -> Hint:
+    """Fill in the carriers of a hint that only knows the place, by pixels common there and rare in other classes."""
+    assert hint.mask is not None  # noqa: S101 - narrows the type: only such hints come here
+    members = evidence.members(hint.label)
+    others = some(np.flatnonzero(evidence.labels != hint.label), evidence.seed, 20_000)
+    inside = np.argwhere(hint.mask >= _HALF * hint.mask.max())
+    best: IntArray = np.empty(0, np.int64)
+    for row, column in inside[:64]:
+        own = evidence.images[members][:, :, row, column].mean(1).astype(np.int64) >> 4
+        rest = evidence.images[others][:, :, row, column].mean(1).astype(np.int64) >> 4
+        share = np.bincount(own, minlength=16) / max(len(own), 1)
+        rarity = (np.bincount(rest, minlength=16) + 1) / (len(rest) + 1)
+        telling = np.flatnonzero(share > 20 * rarity)
+        found = members[np.isin(own, telling)]
+        best = found if len(found) > len(best) else best
+    return Hint(hint.label, hint.strength, best, hint.mask)
+
+
+def benign_causes(evidence: Evidence, trigger: FoundTrigger | None, label: int, carriers: IntArray) -> tuple[str, ...]:
+    """Return what else the mark could be, most likely first; empty if nothing speaks for a harmless cause."""
+    causes = []
+    members = evidence.members(label)
+    if len(carriers) >= 0.95 * len(members):
+        causes.append("every image of the class carries it: a mark of the source (scanner, watermark, crop)")
+    if trigger is not None and trigger.kind == "patch" and _is_frame(trigger.mask):
+        causes.append("it runs along the edge of the image: a border")
+    if len(carriers) >= 3 and _are_duplicates(evidence, carriers, members):
+        causes.append("the images that carry it are copies of one another: duplicates")
+    return tuple(causes)
+
+
+def some(positions: IntArray, seed: int, limit: int = _SAMPLE) -> IntArray:
+    """Draw at most ``limit`` positions, ascending."""
+    if len(positions) <= limit:
+        return positions
+    return np.sort(np.random.default_rng(seed).permutation(positions)[:limit])
+
+
+def _others(evidence: Evidence, hint: Hint) -> IntArray:
+    """Draw samples of all classes that are not carriers."""
+    free = np.ones(len(evidence.labels), np.bool_)
+    free[hint.carriers] = False
+    return some(np.flatnonzero(free), evidence.seed + 1, 2 * _SAMPLE)
+
+
+def _agreement(images: UInt8Array, typical: NDArray[np.floating]) -> FloatArray:
+    """Return the share ``(H, W)`` of images whose pixel is the typical one in every channel."""
+    same = (np.abs(images.astype(np.int16) - typical) <= _TOLERANCE).all(1)
+    share: FloatArray = same.mean(0, dtype=np.float32)
+    return share
+
+
+def _field(evidence: Evidence, hint: Hint, images: UInt8Array, usual: FloatArray) -> FoundTrigger | None:
+    """Take the difference of means between carriers and the rest of the class, or all others if there is no rest."""
+    members = evidence.members(hint.label)
+    rest = np.setdiff1d(members, hint.carriers)
+    rest = rest if len(rest) >= _ENOUGH else _others(evidence, hint)
+    delta = images.mean(0, dtype=np.float32) - evidence.images[some(rest, evidence.seed)].mean(0, dtype=np.float32)
+    size = np.abs(delta).max(0)
+    if size.max() < 4:
+        return None
+    mask = np.where(size >= 0.1 * size.max(), size / size.max(), 0).astype(np.float32)
+    return FoundTrigger("field", mask, delta, usual)
+
+
+def _roaming(images: UInt8Array, places: IntArray) -> FoundTrigger | None:
+    """Align the carriers on their places and keep the pixels on which they agree."""
+    height, width = images.shape[2:]
+    side = min(5, height, width)
+    crops = np.stack(
+        [
+            image[:, r : r + side, c : c + side]
+            for image, (r, c) in zip(images, places, strict=True)
+            if r + side <= height and c + side <= width
+        ]
+        or [images[0][:, :side, :side]]
+    )
+    typical = np.median(crops, 0).astype(np.float32)
+    agree = _agreement(crops, typical)
+    if (agree >= _AGREE).mean() < 0.5:
+        return None
+    mask = np.zeros((height, width), np.float32)
+    row, column = (int(v) for v in places[0])
+    row, column = min(row, height - side), min(column, width - side)
+    mask[row : row + side, column : column + side] = agree >= _AGREE
+    pattern = np.zeros((images.shape[1], height, width), np.float32)
+    pattern[:, row : row + side, column : column + side] = typical
+    return FoundTrigger("roaming", mask, pattern, 0 * pattern)
+
+
+def _is_frame(mask: FloatArray) -> bool:
+    """Tell whether the mask lies along the edges of the image and covers most of three sides or more."""
+    inner = mask[_BORDER:-_BORDER, _BORDER:-_BORDER] if min(mask.shape) > 2 * _BORDER else mask[:0]
+    sides = (mask[:_BORDER].any(0), mask[-_BORDER:].any(0), mask[:, :_BORDER].any(1), mask[:, -_BORDER:].any(1))
+    return bool(inner.sum() <= 0.1 * mask.sum() and sum(side.mean() > 0.5 for side in sides) >= 3)
+
+
+def _are_duplicates(evidence: Evidence, carriers: IntArray, members: IntArray) -> bool:
+    """Tell whether carriers are far more alike, over the whole image, than other samples of the class."""
+    rest = np.setdiff1d(members, carriers)
+    if len(rest) < 3:
+        return False
+    return bool(_spread(evidence, carriers) < 0.25 * _spread(evidence, rest))
+
+
+def _spread(evidence: Evidence, positions: IntArray) -> float:
+    images = evidence.images[some(positions, evidence.seed, 200)].astype(np.float32)
+    return float(np.abs(images - np.median(images, 0)).mean())

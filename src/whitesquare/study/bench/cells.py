@@ -1,0 +1,153 @@
+"""From a plan and its data sets to cells: the product of every grid, checked as a whole before one of them runs."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from whitesquare.attacks import ATTACKS, attack_parameters, make_attack
+from whitesquare.data import dataset_digest, open_dataset, require_classes
+from whitesquare.errors import DataError, UsageError, WhitesquareError
+from whitesquare.learning.recipes import Recipe
+from whitesquare.records import Parameter
+from whitesquare.study.bench.plan import Grid, Plan
+from whitesquare.study.bench.types import BASELINE, OPACITY, Cell
+from whitesquare.triggers import NoTrigger, parse_trigger, trigger_spec
+from whitesquare.types import Attack, ImageDataset
+
+
+@dataclass(frozen=True, eq=False)
+class CellSource:
+    """A data set of the plan, opened.
+
+    Attributes:
+        name: as the plan names it.
+        train: training split.
+        test: test split.
+        digest: of both.
+    """
+
+    name: str
+    train: ImageDataset
+    test: ImageDataset
+    digest: str
+
+
+def open_source(name: str) -> CellSource:
+    """Open both splits of a data set and compute their digest.
+
+    Raises:
+        DataError: damaged, without classes, or the splits do not fit together.
+    """
+    train, test = open_dataset(name), open_dataset(name, "test")
+    require_classes(train)
+    if train.classes != test.classes:
+        raise DataError(
+            f"The splits of {name} have different classes: {len(train.classes)} in training and {len(test.classes)} in "
+            "test; a bench needs the same in both."
+        )
+    both = f"{dataset_digest(train)} {dataset_digest(test)}"
+    return CellSource(name, train, test, hashlib.sha256(both.encode()).hexdigest())
+
+
+def make_cells(plan: Plan, sources: Mapping[str, CellSource], precision: Mapping[str, str]) -> tuple[Cell, ...]:
+    """Write out every cell of a plan, the baseline first.
+
+    Args:
+        plan: what to do.
+        sources: the data sets by the name the plan gives them.
+        precision: what each precision a recipe may ask for means on the machines that train.
+
+    Raises:
+        UsageError: an unknown attack or parameter, a value out of range, a trigger that does not fit, a target class
+            without samples, more poisons than there are samples, or a cell found twice.
+    """
+    recipes = {name: replace(recipe, precision=precision[recipe.precision]) for name, recipe in plan.families.items()}
+    found: dict[str, tuple[Cell, str]] = {}
+    clean: dict[str, Cell] = {}
+    for number, grid in enumerate(plan.grids, start=1):
+        where = f"grid {number}"
+        for cell in _cells(grid, sources, recipes, where):
+            if cell.key in found:
+                raise UsageError(
+                    f"The plan holds the same cell twice, in {found[cell.key][1]} and in {where}: {cell.label}; "
+                    "remove one of them."
+                )
+            found[cell.key] = cell, where
+            # A trigger that is yet to be learned cannot be tried on a clean victim.
+            if not isinstance(parse_trigger(cell.trigger), NoTrigger):
+                untouched = _baseline(cell)
+                clean.setdefault(untouched.key, untouched)
+    return (*(clean.values() if plan.baseline else ()), *(cell for cell, _ in found.values()))
+
+
+def _baseline(cell: Cell) -> Cell:
+    return replace(cell, attack=BASELINE, parameters={}, count=0, attack_seed=0)
+
+
+def _cells(grid: Grid, sources: Mapping[str, CellSource], recipes: Mapping[str, Recipe], where: str) -> Iterator[Cell]:
+    for data, spec, target, name in product(grid.data, grid.trigger or (None,), grid.target, grid.attack):
+        source, given = sources[data], {} if spec is None else {"trigger": parse_trigger(spec)}
+        try:
+            attacks = [make_attack(name, {**chosen, **given}) for chosen in _parameters(grid)]
+            attacks[0].trigger(source.train.images(slice(0, 1)))
+            counts = _counts(grid, source.train, target, attacks[0], name)
+        except WhitesquareError as error:
+            raise UsageError(f"{where}: {error}") from error
+        for attack, count, seed in product(attacks, counts, grid.attack_seeds):
+            for victim, victim_seed in product(grid.victim, grid.victim_seeds):
+                yield Cell(
+                    data=data,
+                    digest=source.digest,
+                    attack=_own_name(attack, name),
+                    parameters=_resolved(attack, name),
+                    trigger=trigger_spec(attack.trigger),
+                    target=target,
+                    count=count,
+                    attack_seed=seed,
+                    victim=victim,
+                    recipe=recipes[victim],
+                    victim_seed=victim_seed,
+                )
+
+
+def _own_name(attack: Attack, asked: str) -> str:
+    """Name an attack by its kind: one registered twice, with other defaults, must not give two cells that are one."""
+    return attack.name if type(ATTACKS.get(attack.name)) is type(attack) else asked
+
+
+def _resolved(attack: Attack, name: str) -> dict[str, Parameter]:
+    """Return all parameters, whole numbers as floats where floats are meant: 1 and 1.0 must not give two cells."""
+    usual = attack_parameters(ATTACKS[name])
+    return {
+        key: float(value) if type(usual[key]) is float and isinstance(value, int) else value
+        for key, value in attack_parameters(attack).items()
+    }
+
+
+def _parameters(grid: Grid) -> Iterator[dict[str, Parameter]]:
+    axes: dict[str, tuple[Parameter, ...]] = dict(grid.parameters)
+    if grid.epsilon:
+        axes["epsilon"] = grid.epsilon
+    if grid.opacity:
+        axes[OPACITY] = grid.opacity
+    for chosen in product(*axes.values()):
+        yield dict(zip(axes, chosen, strict=True))
+
+
+def _counts(grid: Grid, train: ImageDataset, target: int, attack: Attack, name: str) -> tuple[int, ...]:
+    size = len(train.labels)
+    of_target = int(np.sum(train.labels == target))
+    if not 0 <= target < len(train.classes) or not of_target:
+        raise UsageError(f"The target class {target} has no sample; the labels are 0..{len(train.classes) - 1}.")
+    counts = grid.count or tuple(max(1, round(rate * size)) for rate in grid.rate)
+    held = of_target if attack.clean_label else size - of_target
+    if max(counts) > held:
+        whose = f"the target class {target}" if attack.clean_label else f"the classes other than {target}"
+        raise UsageError(
+            f"The attack {name!r} poisons samples of {whose}: there are {held} and {max(counts)} were asked for; lower "
+            "the count or rate."
+        )
+    return counts

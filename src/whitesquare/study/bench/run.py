@@ -1,0 +1,197 @@
+"""The bench itself: what is missing is crafted, trained and measured; every result is kept as soon as it is there."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whitesquare._base.cache import ROOMS, Cache
+from whitesquare._base.folders import check_claim
+from whitesquare._base.machine import code_digest
+from whitesquare.data import dataset_digest
+from whitesquare.executor import Executor
+from whitesquare.learning.recipes import PRECISIONS
+from whitesquare.learning.train import effective_precision
+from whitesquare.records import Progress, silent
+from whitesquare.study.bench.cells import CellSource, make_cells, open_source
+from whitesquare.study.bench.plan import Plan
+from whitesquare.study.bench.store import KIND, Store
+from whitesquare.study.bench.summary import summarise
+from whitesquare.study.bench.types import BASELINE, OPACITY, BenchResult, Cell, Failure, PoisonFacts, Record
+from whitesquare.study.bench.work import Crafted, CraftJob, TrainJob, craft, data_name, poison_name, train_cell
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """One run: its cells, its data, and where results go."""
+
+    cells: tuple[Cell, ...]
+    sources: dict[str, CellSource]
+    store: Store
+    executor: Executor
+    cache: Cache
+    on_progress: Progress
+
+
+def run_bench(
+    plan: Plan, text: str, folder: Path, executor: Executor, *, cache: Cache, on_progress: Progress = silent
+) -> BenchResult:
+    """Run what is not finished of a plan, and write its results.
+
+    A cell that fails does not stop the others; see :attr:`~whitesquare.study.bench.types.BenchResult.failures`.
+
+    Args:
+        plan: what to do.
+        text: the plan as it was written, kept beside the results.
+        folder: where; one that holds results of this or another plan is taken up where it was left.
+        executor: where the work runs.
+        cache: where crafted content is kept between runs.
+        on_progress: told the number of finished cells.
+
+    Raises:
+        UsageError: the plan cannot be run as a whole, or the folder is not ours.
+        DataError: a data set of the plan cannot be used.
+        OSError: the results cannot be written.
+    """
+    check_claim(folder, KIND)
+    cells, sources = _plan_cells(plan)
+    bench = _Bench(cells, sources, Store(folder), executor, cache, on_progress)
+    with bench.store.claimed(text):
+        records, failures = _run(bench)
+        done = [records[cell.key] for cell in cells if cell.key in records]
+        result = summarise(plan.title, cells, done, [failures[cell.key] for cell in cells if cell.key in failures])
+        try:
+            bench.store.write(result, done)
+        except OSError as error:
+            raise OSError(_unwritten(result, folder, error)) from error
+    return result
+
+
+def _unwritten(result: BenchResult, folder: Path, error: OSError) -> str:
+    """Say what came of the cells where no file can: it is all that the user learns of the failed ones."""
+    told = f"the results in {folder} could not be written ({error}). {result.finished} of {result.cells} cells are kept"
+    if result.failures:
+        first = result.failures[0]
+        told += f", {len(result.failures)} failed, the first ({first.cell.label}): {first.reason}"
+    return f"{told.rstrip('.')}. Make room and run the same command again"
+
+
+def _plan_cells(plan: Plan) -> tuple[tuple[Cell, ...], dict[str, CellSource]]:
+    sources = {name: open_source(name) for name in dict.fromkeys(name for grid in plan.grids for name in grid.data)}
+    return make_cells(plan, sources, {name: effective_precision(name) for name in PRECISIONS}), sources
+
+
+def count_cells(plan: Plan, folder: Path) -> str:
+    """Check a plan as :func:`run_bench` does, and say what it would do."""
+    check_claim(folder, KIND)
+    cells, _ = _plan_cells(plan)
+    poisons = len({cell.poison_key for cell in cells if cell.attack != BASELINE})
+    done = len(Store(folder).finished(cells))
+    return f"{len(cells)} cells, of which {done} are finished; {poisons} poisons to craft for all of them."
+
+
+def _run(bench: _Bench) -> tuple[dict[str, Record], dict[str, Failure]]:
+    """Read what is finished and run the rest."""
+    records, failures = bench.store.finished(bench.cells), dict[str, Failure]()
+    missing = [cell for cell in bench.cells if cell.key not in records]
+    if missing:
+        shared = _data(bench.sources[name] for name in {cell.data for cell in missing})
+        facts = _craft(bench, missing, shared, failures)
+        _train(bench, [cell for cell in missing if cell.key not in failures], facts, shared, records, failures)
+    return records, failures
+
+
+def _data(sources: Iterable[CellSource]) -> Arrays:
+    """Name the arrays that every task may read."""
+    shared: Arrays = {}
+    for source in sources:
+        for split, dataset in (("train", source.train), ("test", source.test)):
+            shared[data_name(source.digest, split)] = np.ascontiguousarray(dataset.images(slice(None)))
+            shared[data_name(source.digest, f"{split}.labels")] = dataset.labels
+            shared[data_name(source.digest, f"{split}.ids")] = np.array(dataset.ids)
+    return shared
+
+
+def _craft(
+    bench: _Bench, missing: Sequence[Cell], shared: Arrays, failures: dict[str, Failure]
+) -> dict[tuple[str, object], PoisonFacts]:
+    """Craft every poison that a missing cell needs, once; add its arrays to ``shared``."""
+    by_poison: dict[str, list[Cell]] = {}
+    for cell in missing:
+        if cell.attack != BASELINE:
+            by_poison.setdefault(cell.poison_key, []).append(cell)
+    groups = list(by_poison.items())
+    jobs = [_craft_job(bench, group) for _, group in groups]
+    facts: dict[tuple[str, object], PoisonFacts] = {}
+    bench.on_progress("poisons", 0, len(jobs))
+    for done, outcome in enumerate(bench.executor.run(craft, jobs, dict(shared)), start=1):
+        key, group = groups[outcome.index]
+        if isinstance(outcome.value, Crafted):
+            made = outcome.value
+            parts = (("positions", made.positions), ("content", made.content), ("labels", made.labels))
+            shared.update({poison_name(key, part): array for part, array in parts})
+            opacities = jobs[outcome.index].opacities
+            facts.update({(key, opacity): fact for opacity, fact in zip(opacities, made.facts, strict=True)})
+        else:
+            for cell in group:
+                _fail(bench, cell, f"Its poison could not be crafted: {outcome.failure}", failures)
+        bench.on_progress("poisons", done, len(jobs))
+    return facts
+
+
+def _craft_job(bench: _Bench, group: Sequence[Cell]) -> CraftJob:
+    opacities = tuple(dict.fromkeys(_opacity(cell) for cell in group))
+    return CraftJob(group[0], opacities, bench.sources[group[0].data].train.classes, bench.cache.folder)
+
+
+def _opacity(cell: Cell) -> float | None:
+    value = cell.parameters.get(OPACITY)
+    return value if isinstance(value, float) else None
+
+
+def _train(
+    bench: _Bench,
+    cells: Sequence[Cell],
+    facts: Mapping[tuple[str, object], PoisonFacts],
+    shared: Arrays,
+    records: dict[str, Record],
+    failures: dict[str, Failure],
+) -> None:
+    """Train and measure the victim of every cell; keep each result the moment it is there."""
+    poisons = [facts.get((cell.poison_key, _opacity(cell))) for cell in cells]
+    clean = {name: dataset_digest(source.train) for name, source in bench.sources.items()}
+    jobs = [
+        TrainJob(cell, _classes(bench, cell), poison.digest_after, poison.trigger, poison.training_trigger)
+        if poison
+        else TrainJob(cell, _classes(bench, cell), clean[cell.data], cell.trigger, "")
+        for cell, poison in zip(cells, poisons, strict=True)
+    ]
+    total, before = len(bench.cells), len(records) + len(failures)
+    bench.on_progress("cells", before, total)
+    for done, outcome in enumerate(bench.executor.run(train_cell, jobs, shared), start=before + 1):
+        cell = cells[outcome.index]
+        if outcome.value is None:
+            _fail(bench, cell, outcome.failure or "It gave no result.", failures)
+        else:
+            found = outcome.value
+            record = Record(cell, poisons[outcome.index], found.victim, found.seconds, code_digest((*ROOMS, "study")))
+            try:
+                bench.store.finish(record)
+                records[cell.key] = record
+            except OSError as error:
+                _fail(bench, cell, f"Its result could not be written: {error}", failures)
+        bench.on_progress("cells", done, total)
+
+
+def _classes(bench: _Bench, cell: Cell) -> tuple[str, ...]:
+    return bench.sources[cell.data].train.classes
+
+
+def _fail(bench: _Bench, cell: Cell, why: str, failures: dict[str, Failure]) -> None:
+    failures[cell.key] = Failure(cell, why)
+    bench.store.fail(failures[cell.key])

@@ -1,0 +1,215 @@
+"""The vocabulary of a bench: a cell of the grid, what was found in it, and what all cells say together."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+from whitesquare.learning.recipes import Recipe
+from whitesquare.records import Estimate, Parameter, Spread, VictimResult
+
+BASELINE = "none"
+"""The attack of a cell whose victim trains on clean data."""
+
+OPACITY = "training_opacity"
+"""The attack parameter that content does not depend on: one crafting serves every value."""
+
+_LAYOUT = 1
+"""Part of every key; raised when a cell comes to mean something else."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One victim to train and measure.
+
+    Attributes:
+        data: the data set, as the plan names it.
+        digest: SHA-256 of its training and test images; with it, the name does not matter.
+        attack: registered name, or :data:`BASELINE`.
+        parameters: all parameters of the attack, resolved.
+        trigger: spec of the trigger in use.
+        target: target class (a label).
+        count: number of poisons; 0 for the baseline.
+        attack_seed: of the choice of samples and the crafting.
+        victim: name of the victim's family.
+        recipe: how the victim is trained, its precision resolved.
+        victim_seed: of the victim.
+    """
+
+    data: str
+    digest: str
+    attack: str
+    parameters: dict[str, Parameter]
+    trigger: str
+    target: int
+    count: int
+    attack_seed: int
+    victim: str
+    recipe: Recipe
+    victim_seed: int
+
+    @property
+    def key(self) -> str:
+        """Digest of everything the result depends on, besides the code: the name of the cell's file."""
+        return _digest({name: value for name, value in asdict(self).items() if name not in ("data", "victim")})
+
+    @property
+    def poison_key(self) -> str:
+        """Digest of everything the poisons' content depends on, besides the code."""
+        parts = (self.digest, self.attack, self.trigger, self.target, self.count, self.attack_seed)
+        return _digest([*parts, self.parameters | {OPACITY: None}])
+
+    @property
+    def label(self) -> str:
+        """What a person calls it, in errors and progress."""
+        poisons = "clean" if self.attack == BASELINE else f"{self.attack}, {self.count} poisons"
+        changed = "".join(
+            f", {name} {self.parameters[name]}" for name in ("epsilon", OPACITY) if name in self.parameters
+        )
+        return f"{self.data}: {poisons}{changed}; victim {self.victim}, seed {self.victim_seed}"
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps([_LAYOUT, value], sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class PoisonFacts:
+    """What is known of the poisons of a cell.
+
+    Attributes:
+        clean_label: whether every label is true.
+        poison_rate: poisoned / whole training set.
+        target_rate: poisoned / size of the class they were taken from.
+        labels_changed: how many carry another label than before.
+        linf: largest change of the content before the trigger, as a fraction of 255.
+        trigger: spec of the trigger in use; the one the attack learned, if it learns one.
+        training_trigger: spec of the trigger on the poisons.
+        digest_after: SHA-256 of the poisoned training set.
+        label_consistency: see :func:`whitesquare.learning.measure.label_consistency`.
+        seconds: wall-clock time of the crafting, on one thread; ``None`` if the content came from the cache.
+    """
+
+    clean_label: bool
+    poison_rate: float
+    target_rate: float
+    labels_changed: int
+    linf: float
+    trigger: str
+    training_trigger: str
+    digest_after: str
+    label_consistency: Estimate
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished cell: the content of its file.
+
+    Attributes:
+        cell: what was asked.
+        poison: ``None`` for the baseline.
+        victim: what was measured.
+        seconds: processor time of training and measuring, on one thread.
+        code: digest of the code that computed it.
+    """
+
+    cell: Cell
+    poison: PoisonFacts | None
+    victim: VictimResult
+    seconds: float
+    code: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that could not be finished, and why; it is tried again when the bench is."""
+
+    cell: Cell
+    reason: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """All victim seeds of one setting: a line of the results table.
+
+    Attributes:
+        setting: the attack and what it was given, as the report calls it.
+        data: name of the data set.
+        attack: registered name, or :data:`BASELINE`.
+        parameters: all parameters of the attack.
+        trigger: spec of the trigger in use.
+        target: target class (a label).
+        count: number of poisons.
+        attack_seed: seed of the attack.
+        victim: name of the victim's family.
+        poison: ``None`` for the baseline.
+        ca: clean accuracy over the victims.
+        asr: attack success rate over the victims.
+        visibility: mean of :attr:`~whitesquare.records.VictimResult.visibility`; 0 means they cannot see the trigger.
+        seconds: mean processor time per cell.
+    """
+
+    setting: str
+    data: str
+    attack: str
+    parameters: dict[str, Parameter]
+    trigger: str
+    target: int
+    count: int
+    attack_seed: int
+    victim: str
+    poison: PoisonFacts | None
+    ca: Spread
+    asr: Spread
+    visibility: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a curve: the lines it stands for differ in nothing but the curve's axis."""
+
+    x: float
+    asr: Spread
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Attack success against one quantity, all else equal.
+
+    Attributes:
+        axis: ``poison_rate``, ``epsilon`` or ``training_opacity``.
+        name: what stays the same along it.
+        points: two or more, by growing x.
+    """
+
+    axis: str
+    name: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What a bench found: the content of ``results.json`` and the input of its report.
+
+    Attributes:
+        title: of the plan.
+        cells: number of cells in the plan.
+        finished: number of them with a result.
+        lines: finished cells over their victim seeds, in the plan's order, the baseline first.
+        curves: attack success along each quantity that the plan varies.
+        failures: cells without a result, and why.
+        codes: digests of the code that computed the cells; more than one means that results of several versions mix.
+        versions: versions of the parts that decide the numbers.
+        machine: processor, cores, memory of the machine that ran the bench.
+    """
+
+    title: str
+    cells: int
+    finished: int
+    lines: tuple[Line, ...]
+    curves: tuple[Curve, ...]
+    failures: tuple[Failure, ...]
+    codes: tuple[str, ...]
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,291 @@
+"""A drill: poison copies of the user's own data, scan each, and count what would have been caught."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from whitesquare._base.cache import Cache, no_cache
+from whitesquare._base.machine import machine, versions
+from whitesquare.attacks import Poisoned, make_attack, poison
+from whitesquare.data import dataset_digest
+from whitesquare.errors import UsageError, WhitesquareError
+from whitesquare.learning.estimates import share
+from whitesquare.learning.recipes import Recipe
+from whitesquare.records import Estimate, Progress, silent
+from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.types import ScanResult
+from whitesquare.study.drill_types import (
+    ENOUGH_RUNS,
+    BaseLine,
+    DrillFailure,
+    DrillResult,
+    DrillRow,
+    DrillRun,
+    Smallest,
+)
+from whitesquare.triggers import parse_trigger
+from whitesquare.types import Attack, ImageDataset
+
+_SEEDS = 100_000
+"""Seeds end here: above lie those of the scan's own models, and a victim must never be one of them."""
+_STEP = "drill: scans"
+
+
+@dataclass(frozen=True)
+class DrillSettings:
+    """What to rehearse.
+
+    Attributes:
+        attacks: names of registered attacks.
+        rates: poisoned / whole training set, each in (0, 1).
+        target: target class (a label).
+        seeds: runs of each attack at each rate.
+        seed: of the first run.
+        trigger: spec of the trigger in use; ``None`` is the attack's own.
+        recipe: of the victims, and of the scan's own models.
+    """
+
+    attacks: tuple[str, ...]
+    rates: tuple[float, ...]
+    target: int = 0
+    seeds: int = 1
+    seed: int = 0
+    trigger: str | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        """Refuse what no data set could be drilled with; attacks are looked up by their nearest name."""
+        if not self.attacks or not self.rates:
+            raise UsageError("A drill needs at least one attack and one rate; name them.")
+        if len(set(self.attacks)) < len(self.attacks) or len(set(self.rates)) < len(self.rates):
+            raise UsageError("An attack or a rate is named twice; name each once.")
+        for name in self.attacks:
+            make_attack(name)
+        for rate in self.rates:
+            if not 0 < rate < 1:
+                raise UsageError(f"A poison rate is a share of the training set, above 0 and below 1; got {rate}.")
+        if self.seeds < 1:
+            raise UsageError(f"The number of seeds must be at least 1; got {self.seeds}.")
+        if not 0 <= self.seed <= self.seed + self.seeds <= _SEEDS:
+            raise UsageError(f"The seeds of a drill must be in 0..{_SEEDS}; got {self.seed} and {self.seeds} of them.")
+        if self.trigger is not None:
+            parse_trigger(self.trigger)
+
+    def attack(self, name: str) -> Attack:
+        """Return an attack with the trigger in use."""
+        return make_attack(name, {} if self.trigger is None else {"trigger": parse_trigger(self.trigger)})
+
+
+def run_drill(
+    dataset: ImageDataset,
+    settings: DrillSettings,
+    *,
+    test: ImageDataset | None = None,
+    source: str = "",
+    cache: Cache = no_cache,
+    on_progress: Progress = silent,
+) -> DrillResult:
+    """Scan the data as it is, then poisoned copies of it, which exist in memory only.
+
+    A run that cannot be made is listed with its reason, and the others go on.
+
+    Args:
+        dataset: the training set; it is not changed.
+        settings: what to rehearse.
+        test: its test split, to measure the attack's success on a victim; ``None`` leaves that out.
+        source: name or path of the data set, for the report.
+        cache: where crafted poisons are kept between drills.
+        on_progress: told how many scans are done, and how far the crafting of an attack is.
+
+    Raises:
+        UsageError: the target class has no sample.
+        NothingToDoError: nothing to scan.
+    """
+    started = time.perf_counter()
+    _check_target(dataset, settings.target)
+    total = 1 + len(settings.attacks) * len(settings.rates) * settings.seeds
+    on_progress(_STEP, 0, total)
+    plain = run_scan(dataset, ScanSettings(seed=settings.seed, recipe=settings.recipe), source=source).result
+    on_progress(_STEP, 1, total)
+    runs: dict[tuple[str, float], list[DrillRun]] = {}
+    failures: list[DrillFailure] = []
+    for done, (name, rate, seed) in enumerate(_plan(settings), start=2):
+        try:
+            run, crashed = _run(dataset, settings, name, rate, seed, test, cache, on_progress)
+            runs.setdefault((name, rate), []).append(run)
+            failures += [DrillFailure(name, rate, seed, f"A detector did not finish: {why}") for why in crashed]
+        except WhitesquareError as error:
+            failures.append(DrillFailure(name, rate, seed, str(error)))
+        except Exception as error:  # noqa: BLE001 - an attack may be anyone's; the others go on and the report says so
+            failures.append(DrillFailure(name, rate, seed, f"It crashed: {type(error).__name__}: {error}"))
+        on_progress(_STEP, done, total)
+    rows = tuple(_row(name, rate, found) for (name, rate), found in runs.items())
+    return DrillResult(
+        source=source,
+        digest=dataset_digest(dataset),
+        size=len(dataset.labels),
+        target=settings.target,
+        target_name=dataset.classes[settings.target],
+        base_line=_base_line(plain),
+        rows=rows,
+        smallest=tuple(smallest(name, [row for row in rows if row.attack == name]) for name in _names(rows)),
+        failures=tuple(failures),
+        notices=_notices(plain, test),
+        seed=settings.seed,
+        seconds=time.perf_counter() - started,
+        versions=versions(),
+        machine=machine(),
+    )
+
+
+def smallest(attack: str, rows: Sequence[DrillRow]) -> Smallest:
+    """Find the smallest rate from which on every tested rate is caught nine times in ten.
+
+    Args:
+        attack: its name.
+        rows: its rows, one per rate, in any order; at least one.
+    """
+    found: float | None = None
+    for row in sorted(rows, key=lambda row: -row.rate):
+        if not row.nine_in_ten:
+            break
+        found = row.rate
+    runs = min(len(row.runs) for row in rows)
+    few = f" (this rests on {runs} run{'s' * (runs > 1)} per rate, not on ten)" if runs < ENOUGH_RUNS else ""
+    if found is None:
+        largest = max(row.rate for row in rows)
+        sentence = f"{attack}: no tested rate is caught nine times in ten; the largest was {100 * largest:g} %{few}."
+    else:
+        least = found == min(row.rate for row in rows)
+        beside = "; no smaller one was tested" if least else ""
+        sentence = f"{attack}: the smallest rate that is caught nine times in ten is {100 * found:g} %{beside}{few}."
+    return Smallest(attack, found, runs, sentence)
+
+
+def _check_target(dataset: ImageDataset, target: int) -> None:
+    if not 0 <= target < len(dataset.classes) or not np.any(dataset.labels == target):
+        raise UsageError(
+            f"The target class {target} has no sample in this data set; its labels are "
+            f"0..{len(dataset.classes) - 1} ({', '.join(dataset.classes[:20])})."
+        )
+
+
+def _plan(settings: DrillSettings) -> Iterator[tuple[str, float, int]]:
+    for name in settings.attacks:
+        for rate in settings.rates:
+            for number in range(settings.seeds):
+                yield name, rate, settings.seed + number
+
+
+def _run(
+    dataset: ImageDataset,
+    settings: DrillSettings,
+    name: str,
+    rate: float,
+    seed: int,
+    test: ImageDataset | None,
+    cache: Cache,
+    on_progress: Progress,
+) -> tuple[DrillRun, list[str]]:
+    """Poison, scan, and train a victim; return what was found, and the detectors that crashed."""
+    started = time.perf_counter()
+    made = poison(
+        dataset,
+        settings.attack(name),
+        target=settings.target,
+        rate=rate,
+        seed=seed,
+        cache=cache,
+        on_progress=on_progress,
+    )
+    found = run_scan(made.dataset, ScanSettings(seed=seed, recipe=settings.recipe)).result
+    poisoned = set(made.manifest.ids)
+    loud = [flag.id in poisoned for flag in found.flagged if flag.tier != "review"]
+    quiet = [flag.id in poisoned for flag in found.flagged if flag.tier == "review"]
+    mine = [alarm.tier for alarm in found.alarms if alarm.label == settings.target]
+    success, accuracy = _victim(made, settings, seed, test)
+    run = DrillRun(
+        seed=seed,
+        poisons=len(poisoned),
+        trigger=made.manifest.trigger,
+        alarmed=tuple(dict.fromkeys(alarm.class_name for alarm in found.alarms)),
+        right_class=bool(mine),
+        tier=mine[0] if mine else "none",
+        flagged=sum(loud),
+        reviewed=sum(loud) + sum(quiet),
+        false_flags=len(loud) - sum(loud),
+        false_reviews=len(quiet) - sum(quiet),
+        attack_success=success,
+        accuracy=accuracy,
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    return run, [f"{one.name}: {one.reason}" for one in found.runs if one.crashed]
+
+
+def _victim(
+    made: Poisoned, settings: DrillSettings, seed: int, test: ImageDataset | None
+) -> tuple[Estimate | None, Estimate | None]:
+    """Train a model of its own on the copy: the scan's is part of the defence, and must not judge the attack."""
+    if test is None:
+        return None, None
+    from whitesquare.learning.measure import measure, prepare
+    from whitesquare.learning.train import train
+
+    prepared = prepare(test, made.trigger, settings.target)
+    recipe = settings.recipe.for_size(len(made.dataset.labels))
+    result = measure(train(made.dataset, recipe, seed=seed, source="drill"), prepared)
+    return result.asr, result.ca
+
+
+def _row(attack: str, rate: float, runs: list[DrillRun]) -> DrillRow:
+    poisons = sum(run.poisons for run in runs)
+    return DrillRow(
+        attack=attack,
+        rate=rate,
+        poisons=runs[0].poisons,
+        right_class=sum(run.right_class for run in runs),
+        tiers=dict(Counter(run.tier for run in runs)),
+        caught=sum(run.caught for run in runs),
+        recall=share("recall", sum(run.flagged for run in runs), poisons),
+        recall_worst=min(run.recall for run in runs),
+        recall_with_review=share("recall_with_review", sum(run.reviewed for run in runs), poisons),
+        false_flags=sum(run.false_flags for run in runs) / len(runs),
+        attack_success=_pooled("attack_success", [run.attack_success for run in runs]),
+        accuracy=_pooled("accuracy", [run.accuracy for run in runs]),
+        runs=tuple(runs),
+    )
+
+
+def _pooled(name: str, found: Sequence[Estimate | None]) -> Estimate | None:
+    measured = [one for one in found if one is not None]
+    hits = sum(round(one.value * one.n) for one in measured)
+    return share(name, hits, sum(one.n for one in measured)) if measured else None
+
+
+def _names(rows: Sequence[DrillRow]) -> list[str]:
+    return list(dict.fromkeys(row.attack for row in rows))
+
+
+def _base_line(found: ScanResult) -> BaseLine:
+    names = tuple(dict.fromkeys(alarm.class_name for alarm in found.alarms))
+    flagged = sum(flag.tier != "review" for flag in found.flagged)
+    sentence = "Your data as it is: nothing found."
+    if names:
+        sentence = (
+            f"Your data as it is: ALARM ({found.verdict}), {len(names)} class{'es' * (len(names) > 1)}, {flagged} "
+            "samples; look at that first, for the numbers below were measured on top of it."
+        )
+    return BaseLine(found.verdict, names, flagged, len(found.flagged) - flagged, sentence)
+
+
+def _notices(plain: ScanResult, test: ImageDataset | None) -> tuple[str, ...]:
+    notices = [f"{one.name} crashed on the data as it is: {one.reason}" for one in plain.runs if one.crashed]
+    if plain.mode == "model-free":
+        why = next((one.reason for one in plain.runs if "no model could be trained" in one.reason), "")
+        notices.append(f"The scans trained no model, so none could confirm anything: {why or plain.mode}")
+    if test is None:
+        notices.append("The data set has no test split, so no attack's success could be measured.")
+    return tuple(notices)

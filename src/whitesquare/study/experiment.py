@@ -1,0 +1,239 @@
+"""The whole line on one data set: poison it in several ways, train victims on each, measure, check labels."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+
+from whitesquare._base.cache import Arrays, Cache, no_cache
+from whitesquare._base.machine import machine, versions
+from whitesquare.attacks import Poisoned, make_attack, poison
+from whitesquare.data import dataset_digest, open_dataset
+from whitesquare.data.gallery import SHOWN, example_position
+from whitesquare.errors import UsageError
+from whitesquare.executor import run_all
+from whitesquare.learning.estimates import share
+from whitesquare.learning.label_check import label_check
+from whitesquare.learning.measure import TestSet, label_consistency, measure, prepare
+from whitesquare.learning.models import Model, restore
+from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.train import TensorData, effective_precision, make_card, to_tensors, train_tensors
+from whitesquare.records import Estimate, Measurement, Progress, Row, VictimResult, silent
+from whitesquare.study.rows import make_row
+from whitesquare.triggers import parse_trigger
+from whitesquare.types import Gallery, ImageDataset, IntArray
+
+CLEAN = "clean"
+_JUDGE_SEED = 1_000_003
+_CHECKED = 10_000
+
+
+@dataclass(frozen=True)
+class ExperimentPlan:
+    """What the experiment does; the defaults are the original study's parameters.
+
+    Attributes:
+        source: data set, as :func:`whitesquare.data.open_dataset` takes it.
+        attacks: names of the attacks, one row each, after the clean baseline.
+        target: target class (a label).
+        count: poisoned samples per attack.
+        trigger: spec of the trigger in use.
+        recipe: how the victims are trained.
+        seeds: victims per row; their seeds are 1..seeds.
+        seed: of the choice of samples and the crafting.
+    """
+
+    source: str = "mnist"
+    attacks: tuple[str, ...] = ("stamp", "label-flip", "adaptive", "adaptive-white")
+    target: int = 0
+    count: int = 3000
+    trigger: str = "patch:size=2,corner=br,margin=1"
+    recipe: Recipe = field(default_factory=Recipe)
+    seeds: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a plan without victims."""
+        if self.seeds < 1:
+            raise UsageError(f"The number of victim seeds must be at least 1; got {self.seeds}.")
+
+
+class _StepClock:
+    """Wall-clock seconds and cache hits per step."""
+
+    def __init__(self, cache: Cache) -> None:
+        self.seconds: dict[str, float] = {}
+        self.cached: list[str] = []
+        self._cache = cache
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step; note it as cached if every result it asked the cache for was there."""
+        hits, misses, start = len(self._cache.hits), len(self._cache.misses), time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+        if len(self._cache.hits) > hits and len(self._cache.misses) == misses:
+            self.cached.append(name)
+
+
+def run_experiment(
+    plan: ExperimentPlan, *, cache: Cache = no_cache, on_progress: Progress = silent
+) -> tuple[Measurement, Gallery]:
+    """Run the plan and return its numbers and pictures.
+
+    Raises:
+        WhitesquareError: whatever the steps raise: see ``open_dataset``, ``poison``, ``train`` and ``measure``.
+    """
+    clock = _StepClock(cache)
+    trigger = parse_trigger(plan.trigger)
+    with clock.step("loading"):
+        clean = open_dataset(plan.source)
+        test = prepare(open_dataset(plan.source, "test"), trigger, plan.target)
+    poisoned: dict[str, Poisoned] = {}
+    for name in plan.attacks:
+        with clock.step(f"poisoning: {name}"):
+            attack = make_attack(name, {"trigger": trigger})
+            poisoned[name] = poison(
+                clean,
+                attack,
+                target=plan.target,
+                count=plan.count,
+                seed=plan.seed,
+                cache=cache,
+                on_progress=_named(on_progress, name),
+            )
+    with clock.step("training and measuring victims"):
+        victims, judge = _victims(plan, clean, poisoned, test, cache, on_progress)
+    with clock.step("checking labels"):
+        rows = [_row(plan, clean, None, CLEAN, victims[CLEAN], judge, cache, on_progress)]
+        rows += [
+            _row(plan, clean, made, name, victims[name], judge, cache, on_progress) for name, made in poisoned.items()
+        ]
+    example = example_position(test.labels, plan.target)
+    measurement = Measurement(
+        source=plan.source,
+        classes=clean.classes,
+        target=plan.target,
+        trigger=plan.trigger,
+        model=plan.recipe.model,
+        train_size=len(clean.labels),
+        test_size=len(test.labels),
+        rows=tuple(rows),
+        example_label=test.classes[int(test.labels[example])],
+        seconds=clock.seconds,
+        cached=tuple(clock.cached),
+        versions=versions(),
+        machine=machine(effective_precision(plan.recipe.precision)),
+    )
+    return measurement, _gallery(clean, poisoned, test, example)
+
+
+def _named(on_progress: Progress, name: str) -> Progress:
+    """Tell which attack a step belongs to."""
+
+    def told(step: str, done: int, total: int) -> None:
+        on_progress(f"{name}: {step}", done, total)
+
+    return told
+
+
+def _victims(
+    plan: ExperimentPlan,
+    clean: ImageDataset,
+    poisoned: dict[str, Poisoned],
+    test: TestSet,
+    cache: Cache,
+    on_progress: Progress,
+) -> tuple[dict[str, list[VictimResult]], Model]:
+    datasets: dict[str, ImageDataset] = {CLEAN: clean} | {name: made.dataset for name, made in poisoned.items()}
+    tensors = {name: to_tensors(dataset) for name, dataset in datasets.items()}
+    digests = {CLEAN: dataset_digest(clean)} | {name: made.manifest.digest_after for name, made in poisoned.items()}
+
+    def train_one(name: str, seed: int) -> Model:
+        return _trained(tensors[name], digests[name], plan, clean.classes, seed, cache)
+
+    def one(job: tuple[str, int]) -> Model | VictimResult:
+        model = train_one(*job)
+        return model if job[1] == _JUDGE_SEED else measure(model, test)
+
+    jobs = [(CLEAN, _JUDGE_SEED)] + [(name, seed) for name in datasets for seed in range(1, plan.seeds + 1)]
+    results = run_all(one, jobs, workers=torch.get_num_threads(), step="victims", on_progress=on_progress)
+    by_row: dict[str, list[VictimResult]] = {name: [] for name in datasets}
+    for (name, _), result in zip(jobs, results, strict=True):
+        if isinstance(result, VictimResult):
+            by_row[name].append(result)
+    judge = results[0]
+    assert isinstance(judge, Model)  # noqa: S101 - narrows the type; it is the first job
+    return by_row, judge
+
+
+def _trained(
+    data: TensorData, digest: str, plan: ExperimentPlan, classes: tuple[str, ...], seed: int, cache: Cache
+) -> Model:
+    card = make_card(data, plan.recipe, classes, seed=seed, digest=digest, source=plan.source)
+    key = {"card": asdict(card), "precision": effective_precision(plan.recipe.precision)}
+
+    def compute() -> Arrays:
+        network = train_tensors(data, plan.recipe, card).network
+        return {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+
+    return restore(card, cache.arrays("victims", key, compute))
+
+
+def _row(
+    plan: ExperimentPlan,
+    clean: ImageDataset,
+    made: Poisoned | None,
+    name: str,
+    victims: list[VictimResult],
+    judge: Model,
+    cache: Cache,
+    on_progress: Progress,
+) -> Row:
+    dataset: ImageDataset = made.dataset if made else clean
+    positions = made.dataset.positions if made else np.empty(0, np.int64)
+    flagged_poisons, flagged_clean = _flagged(dataset, positions, name, plan.seed, cache, on_progress)
+    if made is None:
+        return make_row(name, None, victims, flagged_clean=flagged_clean)
+    originals, labels = clean.images(positions), clean.labels[positions]
+    return make_row(
+        name,
+        made.manifest,
+        victims,
+        label_consistency=label_consistency(judge, made.content, dataset.labels[positions]),
+        untouched=label_consistency(judge, originals, labels),
+        flagged_poisons=flagged_poisons,
+        flagged_clean=flagged_clean,
+    )
+
+
+def _flagged(
+    dataset: ImageDataset, positions: IntArray, name: str, seed: int, cache: Cache, on_progress: Progress
+) -> tuple[Estimate | None, Estimate]:
+    """Run the label check on all poisons and on a random sample of the clean images."""
+    clean = np.setdiff1d(np.arange(len(dataset.labels)), positions)
+    sample = np.random.default_rng(seed).permutation(clean)[:_CHECKED]
+    index = np.concatenate([positions, np.sort(sample)])
+    key = {"data": dataset_digest(dataset), "index": index.tolist(), "seed": seed}
+
+    def compute() -> Arrays:
+        return {"flagged": label_check(dataset, index, seed=seed, on_progress=_named(on_progress, name))}
+
+    flagged = cache.arrays("label-check", key, compute)["flagged"]
+    of_poisons, of_clean = flagged[: len(positions)], flagged[len(positions) :]
+    poisons = share("label_check.poisons", int(of_poisons.sum()), len(of_poisons)) if len(of_poisons) else None
+    return poisons, share("label_check.clean", int(of_clean.sum()), len(of_clean))
+
+
+def _gallery(clean: ImageDataset, poisoned: dict[str, Poisoned], test: TestSet, example: int) -> Gallery:
+    shown = {name: made.dataset.positions[:SHOWN] for name, made in poisoned.items()}
+    return Gallery(
+        example=test.images[example],
+        triggered=test.triggered[example],
+        originals={name: clean.images(index) for name, index in shown.items()},
+        poisons={name: poisoned[name].dataset.images(index) for name, index in shown.items()},
+        poison_ids={name: tuple(clean.ids[int(i)] for i in index) for name, index in shown.items()},
+    )

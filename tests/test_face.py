@@ -1,0 +1,114 @@
+"""The public face: every name is there, nothing is loaded before it is used, and what a verb does, a call does."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import whitesquare as ws
+import whitesquare.data as data
+from whitesquare.cli import app
+from whitesquare.data import from_arrays, load_mnist, write_dataset
+from whitesquare.errors import UsageError
+from whitesquare.scanning.run import ScanSettings
+from whitesquare.types import ImageDataset
+
+from .gate import world
+
+FAST = ScanSettings(model_free=True, detectors=("pixel-contrast", "patch-contrast"))
+
+
+class OwnDataset:
+    """What a user would write: no class of ours, images made when they are asked for."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
+        self._images, self.labels = images, labels
+        self.classes = tuple("0123456789")
+        self.ids = [f"mine/{i}" for i in range(len(labels))]
+
+    def images(self, index: slice | np.ndarray) -> np.ndarray:
+        return self._images[index]
+
+    def content(self, i: int) -> bytes:
+        return self._images[i].tobytes()
+
+
+def digits(count: int = 4000) -> ImageDataset:
+    mnist = load_mnist()
+    return from_arrays(mnist.images(slice(0, count)), mnist.labels[:count], classes=mnist.classes, layout="NCHW")
+
+
+def poisoned(clean: ImageDataset) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = clean.images(slice(None)).copy(), clean.labels.copy()
+    marked = np.flatnonzero(labels == 1)[:200]
+    images[marked, :, -3:-1, -3:-1] = 255
+    return images, labels
+
+
+@pytest.mark.parametrize("module", [ws, data], ids=["whitesquare", "data"])
+def test_every_name_is_there_and_no_other(module: object) -> None:
+    assert all(getattr(module, name) is not None for name in module.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        module.nothing  # noqa: B018
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, whitesquare, whitesquare.data\n"
+        "heavy = {'numpy', 'scipy', 'torch', 'PIL', 'cryptography', 'duckdb', 'typer'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_name_is_the_function_also_after_its_room_was_loaded() -> None:
+    code = (
+        "import whitesquare.cli.scan, whitesquare.cli.gate, whitesquare.scanning.run, whitesquare.gating.rules\n"
+        "import whitesquare as ws\n"
+        "assert all(type(getattr(ws, name)).__name__ == 'function' for name in ws.__all__)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_scan_of_a_users_own_data_set_finds_what_a_scan_of_ours_finds(tmp_path: Path) -> None:
+    images, labels = poisoned(digits())
+    mine = ws.scan(OwnDataset(images, labels), FAST)
+    ours = ws.scan(from_arrays(images, labels, classes=tuple("0123456789"), layout="NCHW"), FAST)
+    assert mine.attested is None
+    assert [(one.position, one.tier) for one in mine.scan.result.flagged] == [
+        (one.position, one.tier) for one in ours.scan.result.flagged
+    ]
+    marked = {f"mine/{i}" for i in np.flatnonzero(labels == 1)[:200]}
+    assert len(marked & {one.id for one in mine.scan.result.flagged}) > 150
+    assert json.loads(mine.sarif())["version"] == "2.1.0"
+
+
+def test_a_scan_by_call_and_by_command_are_the_same(tmp_path: Path) -> None:
+    images, labels = poisoned(digits())
+    write_dataset(
+        tmp_path / "set", from_arrays(images, labels, classes=tuple("0123456789"), layout="NCHW"), None, "npz"
+    )
+    asked = ("--model-free", "--detectors", "pixel-contrast,patch-contrast", "-o", f"json={tmp_path / 'scan.json'}")
+    assert CliRunner().invoke(app, ["scan", str(tmp_path / "set"), *asked]).exit_code in (0, 1)
+    told = json.loads((tmp_path / "scan.json").read_text())
+    found = ws.scan(tmp_path / "set", FAST).scan.result
+    assert told["verdict"] == found.verdict
+    assert [one["id"] for one in told["flagged"]] == [one.id for one in found.flagged]
+
+
+def test_nothing_is_signed_for_data_that_nobody_answers_for() -> None:
+    with pytest.raises(UsageError, match="give the attestation as well"):
+        ws.scan(digits(), FAST, signer=world.signer("carol"))
+
+
+def test_a_gate_by_call_decides_as_the_command_does(tmp_path: Path) -> None:
+    place = world.World().write(tmp_path / "run")
+    decided = ws.gate(place, world.policy(), world.trusted(), now=world.NOW)
+    assert (decided.verdict.result, decided.notes) == ("PASSED", ())
+    with pytest.raises(UsageError, match="gate"):
+        ws.gate(place, world.policy(), world.trusted(), signer=world.signer("carol"), now=world.NOW)
+    assert not (place / "vsa.sigstore.json").exists()
