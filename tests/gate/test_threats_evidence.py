@@ -8,7 +8,7 @@ import pytest
 
 from whitesquare.gating.policy import example
 from whitesquare.gating.types import PASSED
-from whitesquare.provenance.evidence import Figure, ReferenceRecord, SourceFigure, TriggerFigure
+from whitesquare.provenance.evidence import UNKNOWN, Figure, ReferenceRecord, SourceFigure, TriggerFigure
 from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, ENVELOPE, MANIFEST
 from whitesquare.signing.dsse import encode_bundle, encode_envelope, read_envelope, sign
 from whitesquare.signing.statements import Subject, encode_statement
@@ -101,6 +101,14 @@ def test_a_backdoor_for_the_images_of_one_class(tmp_path: Path) -> None:
     assert "on images of 1 '1' alone is 85.00 %" in rule(verdict, "measure-sources").reason.replace("%", " %")
     older = example().replace("max_source_success", "# ").replace("max_untargeted_success", "# ")
     assert failed(verdict_of(tmp_path / "starter", older)) == {"measure-sources"}
+
+
+def test_a_class_without_test_images_passes_only_where_any_share_does(tmp_path: Path) -> None:
+    unknown = tuple(replace(one, asr=UNKNOWN) for one in MEASURED.sources)
+    run = World(measure=replace(MEASURED, sources=unknown)).write(tmp_path / "run")
+    assert failed(verdict_of(run)) == {"measure-sources"}
+    assert "no test image could turn" in rule(verdict_of(run), "measure-sources").reason
+    assert verdict_of(run, FULL.replace("max_source_success = 0.10", "max_source_success = 1.0")).result == PASSED
 
 
 def test_a_measurement_by_the_trainer_or_on_images_of_its_own(tmp_path: Path) -> None:

@@ -179,6 +179,8 @@ def source_ceiling(asked: MeasurePolicy) -> float | None:
 
 def _over(what: str, figure: Figure, ceiling: float, content: tuple[str, ...]) -> tuple[Fault, ...]:
     """Return a fault for a share whose high end passes the ceiling, or that is none."""
+    if figure == UNKNOWN and ceiling >= 1:
+        return ()
     if figure == UNKNOWN:
         return (Fault(f"{what} cannot be told: no test image could turn. Measure on more images.", content),)
     if unsound := sound(what, figure):
