@@ -29,7 +29,7 @@ from .world import ALARM, FULL, NOW, TRAINED, World, digest, keyring, scanned, s
 
 @pytest.fixture(autouse=True)
 def _the_time_and_a_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(times, "utc_now", lambda: NOW)
+    monkeypatch.setattr(times, "_clock", lambda zone: NOW)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("WHITESQUARE_STATE", str(tmp_path / "state" / "accepted.json"))
 
@@ -253,7 +253,7 @@ def test_the_gate_decides_without_numpy(run: Path, policy_file: Path) -> None:
         "sys.meta_path.insert(0, Absent())\n"
         "import datetime\n"
         "from whitesquare.signing import times\n"
-        "times.utc_now = lambda: datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)\n"
+        "times._clock = lambda zone: datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)\n"
         "from whitesquare.cli import main\n"
         f"sys.argv = ['whitesquare', 'gate', {str(run)!r}, '--policy', {str(policy_file)!r}, '-o', 'table', '-o',\n"
         " 'sarif', '-o', 'junit', '-o', 'markdown', '-o', 'json']\n"
@@ -271,7 +271,7 @@ def test_a_release_after_a_later_failed_verdict(run: Path, policy_file: Path, tm
         assert gate(run, policy_file, *signed).exit_code == 0
         passed, scan = (run / VSA).read_bytes(), (run / SCAN).read_bytes()
         (run / SCAN).unlink()
-        times.utc_now = lambda: NOW + timedelta(minutes=1)  # the fixture puts it back
+        times._clock = lambda zone: NOW + timedelta(minutes=1)  # the fixture puts it back
         assert gate(run, policy_file, *signed).exit_code == 3
         (run / SCAN).write_bytes(scan)
         (run / VSA).write_bytes(passed)
@@ -279,7 +279,7 @@ def test_a_release_after_a_later_failed_verdict(run: Path, policy_file: Path, tm
         assert found.exit_code == 1
         assert "this model was FAILED" in " ".join(found.stderr.split())
         assert not (tmp_path / "out").exists()
-        times.utc_now = lambda: NOW
+        times._clock = lambda zone: NOW
     assert (tmp_path / "state" / "decided.json").is_file()
     assert (tmp_path / "mine.json").is_file()
 

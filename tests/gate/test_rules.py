@@ -334,7 +334,7 @@ def test_the_decision_opens_no_file_and_reads_no_clock() -> None:
         "asked, shown = policy(), good()\n"
         "import whitesquare.signing.times as times\n"
         "def no(*args): raise AssertionError('a clock was read')\n"
-        "times.utc_now = time.time = time.monotonic = time.time_ns = no\n"
+        "times._clock = time.time = time.monotonic = time.time_ns = no\n"
         "seen = []\n"
         "sys.addaudithook(lambda name, args: seen.append(name))\n"
         "first = decide(asked, shown, NOW)\n"

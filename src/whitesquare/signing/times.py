@@ -9,10 +9,13 @@ SKEW = timedelta(minutes=10)
 
 _FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 
+_clock = datetime.now
+"""The one clock: looked up when it is asked, so that all who imported :func:`utc_now` follow it."""
+
 
 def utc_now() -> datetime:
     """Return the time."""
-    return datetime.now(UTC)
+    return _clock(UTC)
 
 
 def to_text(when: datetime) -> str:
