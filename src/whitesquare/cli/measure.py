@@ -10,12 +10,12 @@ from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
 from whitesquare.errors import require_extra
-from whitesquare.records import VictimResult
 
 if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
     from collections.abc import Sequence
 
     from whitesquare.learning.measure import Tried
+    from whitesquare.records import VictimResult
 
 
 def measure(
