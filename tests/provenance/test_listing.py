@@ -24,6 +24,7 @@ from whitesquare.provenance.manifest import Block, count_items, manifest_writer,
 from whitesquare.provenance.merkle import leaf_hash, tree_root
 from whitesquare.provenance.pixels import pixel_digest
 from whitesquare.provenance.types import Content, Item
+from whitesquare.provenance.walk import _all_folded, _folded
 
 
 def listed(source, tmp_path, **options):
@@ -473,3 +474,8 @@ def test_what_is_no_manifest(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(VerificationError, match=r"m\.parquet"):
         list(read_items(path))
+
+
+@given(st.lists(st.text(alphabet="aA. /é\u0301\u00c9", min_size=1), max_size=8))
+def test_names_are_folded_at_once_as_they_are_one_by_one(names):
+    assert _all_folded(names) == {_folded(name) for name in names}
