@@ -18,7 +18,8 @@ from whitesquare.data import from_arrays, write_dataset, write_npz
 from whitesquare.errors import UsageError
 from whitesquare.learning.estimates import share
 from whitesquare.report.drill.page import recall_chart, render_drill
-from whitesquare.study.drill import DrillSettings, run_drill, smallest
+from whitesquare.study import drill as job
+from whitesquare.study.drill import DrillSettings, smallest
 from whitesquare.study.drill_types import BaseLine, DrillResult, DrillRow, DrillRun
 
 
@@ -135,17 +136,16 @@ def test_settings_refuse_what_no_data_could_be_drilled_with(changed):
 
 def test_a_target_without_samples_is_refused(tiny):
     with pytest.raises(UsageError, match="target class 7"):
-        run_drill(tiny, DrillSettings(("stamp",), (0.1,), target=7))
+        job.drill(tiny, DrillSettings(("stamp",), (0.1,), target=7))
 
 
 def test_an_attack_that_crashes_does_not_end_the_drill(tiny, monkeypatch):
-    from whitesquare.study import drill as module
 
     def crash(*arguments, **options):
         raise ZeroDivisionError("nobody expected this")
 
-    monkeypatch.setattr(module, "poison", crash)
-    result = run_drill(tiny, DrillSettings(("stamp",), (0.1, 0.2)))
+    monkeypatch.setattr(job, "poison", crash)
+    result = job.drill(tiny, DrillSettings(("stamp",), (0.1, 0.2)))
     assert not result.rows
     assert [failure.reason for failure in result.failures] == 2 * [
         "It crashed: ZeroDivisionError: nobody expected this"

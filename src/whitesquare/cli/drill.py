@@ -30,14 +30,14 @@ def drill(
         from whitesquare._base.folders import check_output
         from whitesquare.data import has_test, open_dataset
         from whitesquare.report.drill.page import PAGE, write_drill
-        from whitesquare.study.drill import DrillSettings, run_drill
+        from whitesquare.study import drill as job
 
         check_output(output)
         names = tuple(part.strip() for part in attacks.split(",") if part.strip())
-        settings = DrillSettings(names, _rates(rates), target, seeds, seed, trigger)
+        settings = job.DrillSettings(names, _rates(rates), target, seeds, seed, trigger)
         train, test = open_dataset(data), open_dataset(data, "test") if has_test(data) else None
         with terminal.progress() as on_progress:
-            result = run_drill(train, settings, test=test, source=data, cache=default_cache(), on_progress=on_progress)
+            result = job.drill(train, settings, test=test, source=data, cache=default_cache(), on_progress=on_progress)
             write_drill(result, output)
         terminal.show_drill(result)
         terminal.say(f"\nOpen {output / PAGE} in a browser.")

@@ -4,8 +4,9 @@ The names below load NumPy and Pillow when they are first used, not before: what
 and needs neither.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from whitesquare._base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from whitesquare.data.digest import dataset_digest
@@ -47,51 +48,16 @@ __all__ = [
     "write_png_folder",
 ]
 
-_HOMES = {
+_NAMES = {
     "digest": ("dataset_digest",),
-    "opening": (
-        "format_of",
-        "has_test",
-        "open_dataset",
-        "require_classes",
-    ),
+    "opening": ("format_of", "has_test", "open_dataset", "require_classes"),
     "overlay": ("Overlay",),
-    "part": (
-        "Part",
-        "held",
-        "notes",
-        "readable_part",
-    ),
-    "sources.arrays": (
-        "ArrayDataset",
-        "from_arrays",
-    ),
-    "sources.folder": (
-        "ImageFolder",
-        "load_image_folder",
-        "write_png_folder",
-    ),
-    "sources.idx": (
-        "load_idx_folder",
-        "read_idx",
-        "write_idx",
-        "write_idx_folder",
-    ),
+    "part": ("Part", "held", "notes", "readable_part"),
+    "sources.arrays": ("ArrayDataset", "from_arrays"),
+    "sources.folder": ("ImageFolder", "load_image_folder", "write_png_folder"),
+    "sources.idx": ("load_idx_folder", "read_idx", "write_idx", "write_idx_folder"),
     "sources.mnist": ("load_mnist",),
-    "sources.npz": (
-        "load_npz",
-        "write_npz",
-    ),
-    "writing": (
-        "ENTRIES",
-        "FORMATS",
-        "write_dataset",
-    ),
+    "sources.npz": ("load_npz", "write_npz"),
+    "writing": ("ENTRIES", "FORMATS", "write_dataset"),
 }
-
-
-def __getattr__(name: str) -> object:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, {name: home for home, names in _NAMES.items() for name in names})

@@ -79,7 +79,7 @@ class DrillSettings:
         return make_attack(name, {} if self.trigger is None else {"trigger": parse_trigger(self.trigger)})
 
 
-def run_drill(
+def drill(
     dataset: ImageDataset,
     settings: DrillSettings,
     *,
