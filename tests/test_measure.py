@@ -1,6 +1,7 @@
 """Measuring: the right denominators, honest intervals, and blindness told from failure."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,6 +91,12 @@ def test_every_class_to_another_one_shows_in_each_source_and_in_the_wrong_answer
     assert max(one.value for one in found.asr.values()) == 1 / 3
     assert found.sources == {k: ((k - 1) % 4, Turned(50, 50)) for k in range(4)}
     assert found.untargeted == Turned(200, 200)
+
+
+def test_the_page_on_the_gate_says_what_fifty_images_can_show():
+    page = (Path(__file__).parents[1] / "docs" / "gate.md").read_text()
+    none, one = (share("asr", hits, 50).high for hits in (0, 1))
+    assert f"where none of 50 turns the high end is {none:.3f}, where one does {one:.3f}." in page
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

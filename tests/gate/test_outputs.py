@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from whitesquare.gating.rules import RULES, decide
 from whitesquare.gating.types import FAILED, MISSING, PASSED, WAIVED, RunEvidence, Verdict
 from whitesquare.provenance.evidence import TriggerFigure
-from whitesquare.report.common.taxonomies import OF_SECTION
 from whitesquare.report.gate.junit import gate_junit
 from whitesquare.report.gate.markdown import escape, gate_markdown
 from whitesquare.report.gate.sarif import FINGERPRINT, gate_sarif
+from whitesquare.report.gate.taxonomies import OF_SECTION
 from whitesquare.report.gate.text import LIMIT, gate_json, lines, meaning
 
 from .test_waivers import alarmed, waiver

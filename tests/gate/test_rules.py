@@ -178,6 +178,10 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("measure-attack", "high end above", attacked(0.05, 0.08, 0.101)),
     ("measure-attack", "negative", attacked(-1, -1, -1)),
     ("measure-sources", "one class turns", from_source(0.083, 0.0, 0.101)),
+    ("measure-sources", "said twice, the better one last", measured(
+        sources=(SourceFigure(TRIGGER, 0, 1, Figure(0.9, 0.89, 0.91, 900)), *MEASURED.sources))),
+    ("measure-answers", "said twice, the better one last", measured(
+        untargeted=(UntargetedFigure(TRIGGER, Figure(0.9, 0.89, 0.91, 9000)), *MEASURED.untargeted))),
     ("measure-sources", "no image of it", from_source(*astuple(UNKNOWN))),
     ("measure-sources", "not a number", from_source(float("nan"), 0.0, 0.02)),
     ("measure-sources", "the target itself", measured(sources=tuple(replace(

@@ -170,6 +170,12 @@ def test_a_target_that_is_shown_hides_no_other(case, model):
     table = " ".join(run("measure", model, *ASKED).stdout.split())
     worst = max(figures[0] for figures in shown.values())
     assert f"at worst {100 * worst:.2f} % of the other images turn to class" in table
+    for trigger in {one.trigger for one in evidence.sources}:
+        of_one = [one for one in evidence.sources if one.trigger == trigger and one.asr.n]
+        most = max(of_one, key=lambda one: (one.asr.value, one.source, one.target))
+        spoilt = next(one.asr.value for one in evidence.untargeted if one.trigger == trigger)
+        told = f"of class {most.source} alone {100 * most.asr.value:.2f} % turn to class {most.target}"
+        assert f"{told}; {100 * spoilt:.2f} % of the right answers become wrong ones." in table
 
 
 def test_without_a_target_the_worst_is_shown(case, model):

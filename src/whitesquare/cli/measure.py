@@ -52,13 +52,11 @@ def _show(found: "Sequence[Tried]") -> None:
         terminal.show_victim(one.result)
         worst = worst_of(one.asr)
         told = [f"at worst {100 * one.asr[worst].value:.2f} % of the other images turn to class {worst}"]
-        known = {target: of for target, of in one.sources.items() if of[1].of}
-        if known:
-            target, (source, turned) = max(known.items(), key=lambda item: item[1][1].turned / item[1][1].of)
-            told.append(f"of class {source} alone {100 * turned.turned / turned.of:.2f} % turn to class {target}")
+        if known := [(turned.share, source, target) for target, (source, turned) in one.sources.items() if turned.of]:
+            share, source, target = max(known)
+            told.append(f"of class {source} alone {100 * share:.2f} % turn to class {target}")
         if one.untargeted.of:
-            spoilt = 100 * one.untargeted.turned / one.untargeted.of
-            told.append(f"{spoilt:.2f} % of the right answers become wrong ones")
+            told.append(f"{100 * one.untargeted.share:.2f} % of the right answers become wrong ones")
         terminal.say(f"Every class was tried as the target: {'; '.join(told)}.")
 
 

@@ -9,10 +9,7 @@ from whitesquare.gating.types import Fault, RuleOutcome, RunEvidence, SignedPart
 from whitesquare.provenance.evidence import Figure
 from whitesquare.records import CARD, VICTIM, WEIGHTS
 from whitesquare.signing.keys import TrustedKey
-from whitesquare.signing.times import from_text
-
-SKEW = timedelta(minutes=10)
-"""How far the clocks of two machines may be apart."""
+from whitesquare.signing.times import SKEW, from_text
 
 
 def brief(digest: str) -> str:

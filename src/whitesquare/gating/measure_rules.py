@@ -5,9 +5,20 @@ from dataclasses import replace
 from datetime import datetime
 
 from whitesquare.gating.checks import aged, brief, names, of_model, share, signed_by, sound
-from whitesquare.gating.settings import MeasurePolicy, Policy
+from whitesquare.gating.settings import Policy
+from whitesquare.gating.trigger_rules import (
+    bound_ones,
+    bound_targets,
+    measure_answers,
+    measure_attack,
+    measure_sources,
+    name_of,
+    of_measured,
+    source_ceiling,
+    spoilt_by,
+)
 from whitesquare.gating.types import Fault, Rule, RuleOutcome, RunEvidence
-from whitesquare.provenance.evidence import FORMAT, UNKNOWN, Figure, MeasureEvidence, SourceFigure, TriggerFigure
+from whitesquare.provenance.evidence import FORMAT, Figure, MeasureEvidence
 from whitesquare.records import CARD
 
 
@@ -63,7 +74,11 @@ def measure_images(policy: Policy, evidence: RunEvidence, now: datetime) -> Rule
     sizes = {name: figure.n for name, figure in _figures(policy, evidence.measure.value)}
     least = policy.measure.min_images
     faults = [
-        Fault(f"{name} rests on {n} images; expected {least} or more.", (*_of(evidence), name, str(n)), waivable=True)
+        Fault(
+            f"{name} rests on {n} images; expected {least} or more.",
+            (*of_measured(evidence), name, str(n)),
+            waivable=True,
+        )
         for name, n in sizes.items()
         if n < least
     ]
@@ -77,7 +92,7 @@ def measure_accuracy(policy: Policy, evidence: RunEvidence, now: datetime) -> Ru
     faults = sound("The clean accuracy", figure)
     if not faults and figure.low < floor:
         reason = f"The clean accuracy is {found}; expected {expected}."
-        faults = (Fault(reason, (*_of(evidence), repr(figure.low)), waivable=True),)
+        faults = (Fault(reason, (*of_measured(evidence), repr(figure.low)), waivable=True),)
     return RuleOutcome(found, expected, faults)
 
 
@@ -105,8 +120,10 @@ def measure_targets(policy: Policy, evidence: RunEvidence, now: datetime) -> Rul
         return RuleOutcome("not recorded", expected, (_old(evidence),))
     if unknown := [name for name in wanted if said.classes.count(name) != 1]:
         reason = f"The policy binds the target {unknown[0]!r:.60}, which is not one of the model's classes."
-        return RuleOutcome(f"{len(said.classes)} classes", expected, (Fault(reason, (*_of(evidence), *unknown)),))
-    bound = _bound(policy, said)
+        return RuleOutcome(
+            f"{len(said.classes)} classes", expected, (Fault(reason, (*of_measured(evidence), *unknown)),)
+        )
+    bound = bound_targets(policy, said)
     tried = {(one.trigger, one.target) for one in said.asr}
     faults = []
     for trigger in sorted({one.trigger for one in said.asr}):
@@ -114,121 +131,23 @@ def measure_targets(policy: Policy, evidence: RunEvidence, now: datetime) -> Rul
             listed = names([repr(said.classes[target]) for target in missing[:5]])
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             reason = f"Under {trigger} nobody measured how often the model answers {listed}{more}."
-            faults.append(Fault(reason, (*_of(evidence), trigger, *map(str, missing))))
+            faults.append(Fault(reason, (*of_measured(evidence), trigger, *map(str, missing))))
     if not bound or not tried:
-        faults.append(Fault("No class was tried as the target.", _of(evidence)))
+        faults.append(Fault("No class was tried as the target.", of_measured(evidence)))
     found = f"{len({target for _, target in tried})} of {len(said.classes)} classes"
     return RuleOutcome(found, expected, tuple(faults), missing=not tried)
 
 
-def measure_attack(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleOutcome:
-    """Under no trigger, for no bound target, does even the high end of the attack success pass the ceiling."""
-    ceiling = policy.measure.max_attack_success
-    ceiling = 1.0 if ceiling is None else ceiling
-    expected = f"high end {ceiling:.2%} or less"
-    faults: list[Fault] = []
-    counted = _counted(policy, evidence.measure.value)
-    for one in counted:
-        content = (*_of(evidence), one.trigger, str(one.target))
-        faults += _over(_name(one, evidence.measure.value), one.asr, ceiling, content)
-    worst = max(counted, key=lambda one: one.asr.high, default=None)
-    return RuleOutcome(f"at worst {share(worst.asr)}" if worst else "none", expected, tuple(faults))
-
-
-def measure_sources(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleOutcome:
-    """Nor does the high end pass the ceiling for the one class whose images turn most, which an average hides."""
-    ceiling = source_ceiling(policy.measure)
-    ceiling = 1.0 if ceiling is None else ceiling
-    said, expected = evidence.measure.value, f"high end {ceiling:.2%} or less"
-    found = {(one.trigger, one.target): one for one in said.sources}
-    faults: list[Fault] = []
-    worst: Figure | None = None
-    for asked in _counted(policy, said):
-        one = found.get((asked.trigger, asked.target))
-        if one is None or one.source == one.target:
-            reason = f"{_name(asked, said)} is not given for each class of images alone; measure again."
-            faults.append(Fault(reason, (*_of(evidence), asked.trigger, str(asked.target))))
-            continue
-        what = f"{_name(one, said)} on images of {_class(one.source, said)} alone"
-        faults += _over(what, one.asr, ceiling, (*_of(evidence), one.trigger, str(one.target), str(one.source)))
-        worst = one.asr if worst is None or one.asr.high > worst.high else worst
-    return RuleOutcome(f"at worst {share(worst)}" if worst else "none", expected, tuple(faults))
-
-
-def measure_answers(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleOutcome:
-    """Under no trigger does even the high end of the share of answers that it makes wrong pass the ceiling."""
-    ceiling = policy.measure.max_untargeted_success
-    ceiling = 1.0 if ceiling is None else ceiling
-    said, expected = evidence.measure.value, f"high end {ceiling:.2%} or less"
-    found = {one.trigger: one.asr for one in said.untargeted}
-    faults: list[Fault] = []
-    for trigger in sorted({one.trigger for one in said.asr}):
-        what = f"The share of right answers that {trigger} makes wrong"
-        if trigger in found:
-            faults += _over(what, found[trigger], ceiling, (*_of(evidence), trigger, "untargeted"))
-        else:
-            faults.append(Fault(f"{what} is not given; measure again.", (*_of(evidence), trigger)))
-    worst = max(found.values(), key=lambda figure: figure.high, default=None)
-    return RuleOutcome(f"at worst {share(worst)}" if worst else "none", expected, tuple(faults))
-
-
-def source_ceiling(asked: MeasurePolicy) -> float | None:
-    """Return the ceiling for the images of one class; a policy that sets none means the one for all of them."""
-    return asked.max_attack_success if asked.max_source_success is None else asked.max_source_success
-
-
-def _over(what: str, figure: Figure, ceiling: float, content: tuple[str, ...]) -> tuple[Fault, ...]:
-    """Return a fault for a share whose high end passes the ceiling, or that is none."""
-    if figure == UNKNOWN and ceiling >= 1:
-        return ()
-    if figure == UNKNOWN:
-        return (Fault(f"{what} cannot be told: no test image could turn. Measure on more images.", content),)
-    if unsound := sound(what, figure):
-        return unsound
-    if figure.high <= ceiling:
-        return ()
-    reason = f"{what} is {share(figure)}; expected high end {ceiling:.2%} or less."
-    return (Fault(reason, (*content, repr(figure.high)), waivable=True),)
-
-
-def _of(evidence: RunEvidence) -> tuple[str, str]:
-    """Return what makes a fault of the measurement that of no other: the model, and the images."""
-    return (evidence.model.sha256, evidence.measure.value.test_root)
-
-
 def _old(evidence: RunEvidence) -> Fault:
     reason = "The model was measured before format 2, which does not say for which classes; measure again."
-    return Fault(reason, _of(evidence))
-
-
-def _bound(policy: Policy, said: MeasureEvidence) -> frozenset[int]:
-    """Return the labels of the targets that are bound; a name that is no class is told by ``measure-targets``."""
-    wanted = policy.measure.targets
-    return frozenset(label for label, name in enumerate(said.classes) if not wanted or name in wanted)
-
-
-def _counted(policy: Policy, said: MeasureEvidence) -> list[TriggerFigure]:
-    """Return the figures that count: all of them, unless the policy binds some targets only."""
-    if not policy.measure.targets or said.format < FORMAT:
-        return list(said.asr)
-    bound = _bound(policy, said)
-    return [one for one in said.asr if one.target in bound]
-
-
-def _name(one: TriggerFigure | SourceFigure, said: MeasureEvidence) -> str:
-    return f"Attack success under {one.trigger} (target {_class(one.target, said)})"
-
-
-def _class(label: int, said: MeasureEvidence) -> str:
-    return f"{label} {said.classes[label]!r:.60}" if 0 <= label < len(said.classes) else str(label)
+    return Fault(reason, of_measured(evidence))
 
 
 def _figures(policy: Policy, said: MeasureEvidence) -> Iterator[tuple[str, Figure]]:
     yield "The clean accuracy", said.ca
-    for one in _counted(policy, said):
-        yield _name(one, said), one.asr
+    yield from ((name_of(one, said), one.asr) for one in bound_ones(policy, said, said.asr))
     if policy.measure.max_untargeted_success is not None:
-        yield from ((f"The share of right answers that {one.trigger} makes wrong", one.asr) for one in said.untargeted)
+        yield from ((spoilt_by(one.trigger), one.asr) for one in said.untargeted)
 
 
 def _asks_for_attacks(policy: Policy) -> bool:

@@ -14,10 +14,9 @@ from whitesquare._base.jsonio import build, write_text
 from whitesquare._base.locks import file_lock
 from whitesquare._base.strictjson import strict_json
 from whitesquare.errors import UsageError, VerificationError
-from whitesquare.gating.checks import SKEW
 from whitesquare.gating.types import FAILED, PASSED
 from whitesquare.provenance.state import StateFile, read_state, state_file
-from whitesquare.signing.times import from_text, to_text
+from whitesquare.signing.times import SKEW, from_text, to_text
 
 NAME = "decided.json"
 

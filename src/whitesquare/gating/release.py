@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from whitesquare._base.folders import check_output, output_folder
 from whitesquare.errors import UsageError, VerificationError
-from whitesquare.gating.checks import SKEW, brief
+from whitesquare.gating.checks import brief
 from whitesquare.gating.collect import OTHERS, collect
 from whitesquare.gating.memory import Decision, accept, memory_file, record
 from whitesquare.gating.rules import decide
@@ -25,7 +25,7 @@ from whitesquare.provenance.state import StateFile
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 from whitesquare.records import WEIGHTS
 from whitesquare.signing.keys import TrustedKey
-from whitesquare.signing.times import to_text
+from whitesquare.signing.times import SKEW, to_text
 
 NAMES = (WEIGHTS, *OTHERS, MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN, MEASURE, VSA)
 """All that a release may hold."""

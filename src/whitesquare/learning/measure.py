@@ -136,6 +136,11 @@ class Turned:
     turned: int
     of: int
 
+    @property
+    def share(self) -> float:
+        """The share that it turns; 0 of no image."""
+        return self.turned / self.of if self.of else 0.0
+
 
 def worst_sources(answers: Answers, labels: IntArray) -> dict[int, tuple[int, Turned]]:
     """Return, for every class as the target, the one other class whose images turn to it most, and how many do.
