@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import whitesquare
 from whitesquare.cli import app, terminal
 from whitesquare.cli.exits import emit
+from whitesquare.cli.progress import progress
 from whitesquare.gating.types import FAILED, RuleResult, Standing, Verdict
 from whitesquare.provenance.verify import Verification
 from whitesquare.report.gate.junit import gate_junit
@@ -127,7 +128,7 @@ def test_nothing_else_that_prints_is_obeyed(name: str) -> None:
     assert is_harmless(said)
 
     def steps() -> None:
-        with terminal.progress() as told:
+        with progress() as told:
             told(name, 0, 2)
             told(name, 2, 2)
 

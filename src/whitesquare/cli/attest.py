@@ -10,6 +10,7 @@ from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.keys import open_key, open_trust
 from whitesquare.cli.options import DataSource, OutputFolder
+from whitesquare.cli.progress import progress
 
 if TYPE_CHECKING:
     from whitesquare.provenance.types import DatasetPredicate
@@ -42,7 +43,7 @@ def attest(
         until = parse_expiry(expires, now) if expires else None
         trusted = open_trust(trust) if trust else ()
         signers = [open_key(one) for one in key]
-        with terminal.progress() as on_progress:
+        with progress() as on_progress:
             made = sign(
                 data,
                 signers,

@@ -7,6 +7,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import UNDECIDED, exit_codes
+from whitesquare.cli.progress import progress
 from whitesquare.errors import require_extra
 
 _SHOWN = 5
@@ -38,7 +39,7 @@ def bench(
         if dry_run:
             terminal.say(count_cells(asked, output))
             return
-        with terminal.progress() as on_progress:
+        with progress() as on_progress:
             result = run_bench(
                 asked, plan.read_text(encoding="utf-8"), output, place, cache=default_cache(), on_progress=on_progress
             )

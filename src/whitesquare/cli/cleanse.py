@@ -10,6 +10,7 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import DataSource, Format, OutputFolder
+from whitesquare.cli.progress import progress
 
 if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
     from whitesquare.jobs.cleanse import Cleansing
@@ -37,7 +38,7 @@ def cleanse(
     with exit_codes():
         from whitesquare.jobs.cleanse import cleanse as take_out
 
-        with terminal.progress() as on_progress:
+        with progress() as on_progress:
             done = take_out(
                 data,
                 scan,

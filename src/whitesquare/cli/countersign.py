@@ -9,6 +9,7 @@ from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.keys import open_key, open_trust
 from whitesquare.cli.options import Roles, Threshold
+from whitesquare.cli.progress import progress
 
 
 def countersign(
@@ -28,7 +29,7 @@ def countersign(
         from whitesquare.signing.signatures import parse_signatures
 
         asked, trusted, signer = parse_signatures(signatures, threshold), open_trust(trust), open_key(key)
-        with terminal.progress() as on_progress:
+        with progress() as on_progress:
             signed = add(bundle, signer, trusted, asked=asked, data=data, on_progress=on_progress)
         keys = ", ".join(one.keyid[:16] for one in signed.signatures)
         looked = (

@@ -7,6 +7,7 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import OutputFolder
+from whitesquare.cli.progress import progress
 from whitesquare.errors import require_extra
 
 
@@ -21,7 +22,7 @@ def demo(
         from whitesquare.jobs.demo import run_demo
 
         check_output(output)
-        with terminal.progress() as on_progress:
+        with progress() as on_progress:
             measurement = run_demo(output, seeds=seeds, on_progress=on_progress)
         terminal.show_measurement(measurement)
         terminal.say("")

@@ -7,6 +7,7 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import FINDINGS, UNDECIDED, exit_codes
 from whitesquare.cli.options import OutputFolder, Seed, TriggerSpec
+from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 
 
@@ -36,7 +37,7 @@ def drill(
         names = tuple(part.strip() for part in attacks.split(",") if part.strip())
         settings = job.DrillSettings(names, _rates(rates), target, seeds, seed, trigger)
         train, test = open_dataset(data), open_dataset(data, "test") if has_test(data) else None
-        with terminal.progress() as on_progress:
+        with progress() as on_progress:
             result = job.drill(train, settings, test=test, source=data, cache=default_cache(), on_progress=on_progress)
             write_drill(result, output)
         terminal.show_drill(result)

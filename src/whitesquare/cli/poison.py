@@ -7,6 +7,7 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import DataSource, Format, OutputFolder, Seed, TriggerSpec
+from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError
 
 
@@ -34,7 +35,7 @@ def poison(
         settings = _settings(setting or [])
         if epsilon is not None:
             settings["epsilon"] = epsilon
-        with terminal.progress() as on_progress:
+        with progress() as on_progress:
             manifest = make_run(
                 source,
                 output,

@@ -20,6 +20,7 @@ from whitesquare.cli.exits import (
     read_outputs,
 )
 from whitesquare.cli.options import DataSource, OnError, Seed
+from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 
 if TYPE_CHECKING:  # they load NumPy, which `--help` must not wait for
@@ -78,7 +79,7 @@ def scan(
         known = read_truth(truth / GROUND_TRUTH if truth.is_dir() else truth) if truth else None
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         vouched = open_attested(reference_attested, trust, threshold, signatures) if reference_attested else None
-        with terminal.progress() as on_progress:
+        with progress() as on_progress:
             done = job.scan(
                 data,
                 settings,

@@ -1,81 +1,28 @@
-"""What the command line shows: tables on stdout, progress on stderr. Used by this room only."""
+"""What the command line shows: tables and sentences on stdout, complaints on stderr. Used by this room only."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
 from whitesquare._base.safe_text import printable as printable  # one name for all that verbs print with
 from whitesquare._base.safe_text import safe_json, safe_lines, safe_xml, unordering
 
-if TYPE_CHECKING:  # they load NumPy, or take 5 ms of the 100 that `--help` takes
-    from whitesquare.records import Estimate, Measurement, Progress, Row, Spread, VictimResult
+if TYPE_CHECKING:  # they load NumPy, or take time, which `--help` must not wait for
+    from whitesquare.records import Estimate, Measurement, Row, Spread, VictimResult
     from whitesquare.report.scan.rules import ScanRule
     from whitesquare.scanning.types import Alarm, ScanResult
     from whitesquare.study.bench.types import BenchResult
     from whitesquare.study.drill_types import DrillResult
 
-_EVERY = 30.0
-"""Seconds between two lines about one step, where there is no terminal to draw bars on."""
-
 _BLIND = (
     "The network cannot see the place where the trigger sits: no output moved. That is a blind spot of the network, "
     "not a failure of the attack."
 )
-
-
-@contextmanager
-def progress() -> Iterator[Progress]:
-    """Show progress on stderr: bars with the time left on a terminal, else a line when a step starts and ends."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _lines()
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=console, transient=True) as bars:
-        tasks = {}
-
-        def told(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bars.add_task(unordering(printable(step)), total=total)
-            bars.update(tasks[step], completed=done, total=total)
-
-        yield told
-
-
-def _lines() -> Progress:
-    started: dict[str, float] = {}
-    told_last: dict[str, float] = {}
-    before: dict[str, int] = {}
-
-    def told(step: str, done: int, total: int) -> None:
-        now = time.perf_counter()
-        if step not in started:
-            started[step] = told_last[step] = now
-            before[step] = done
-            complain(f"{step} ...")
-        if done >= total:
-            complain(f"{step}: {total} done in {now - started.pop(step):.1f} s")
-        elif now - told_last[step] >= _EVERY and done > before[step]:
-            told_last[step] = now
-            left = (now - started[step]) / (done - before[step]) * (total - done)
-            complain(f"{step}: {done} of {total}, about {left:.0f} s left")
-
-    return told
 
 
 def say(text: str) -> None:
@@ -101,6 +48,11 @@ def say_xml(text: str) -> None:
 def complain(text: str) -> None:
     """Print a sentence on stderr, without markup; line breaks in names are shown, not obeyed."""
     _show(Text(printable(text)), stderr=True)
+
+
+def beside() -> Console:
+    """Return what draws on stderr, beside the answer."""
+    return Console(stderr=True)
 
 
 def _write(text: str) -> None:

@@ -8,6 +8,7 @@ from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import OutputFolder, Seed
+from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 from whitesquare.learning.recipes import Recipe
 
@@ -60,7 +61,7 @@ def train(
             precision=precision,
         )
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
-        with terminal.progress() as on_progress:
+        with progress() as on_progress:
             make_victim(
                 data,
                 output,

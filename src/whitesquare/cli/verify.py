@@ -10,6 +10,7 @@ from whitesquare.cli import terminal
 from whitesquare.cli.exits import FINDINGS, PASS, Writers, check_outputs, emit, exit_codes, read_outputs
 from whitesquare.cli.keys import open_trust
 from whitesquare.cli.options import Bundle, DataSource, Roles, Threshold, TrustFolder
+from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def verify(
         asked, pins = parse_signatures(signatures, threshold), Pins(dataset, min_version, manifest)
         trusted, place = open_trust(trust), state_file(state)
         with TemporaryDirectory(prefix="whitesquare-") as folder:
-            with terminal.progress() as on_progress:
+            with progress() as on_progress:
                 found = compare(
                     data,
                     bundle,

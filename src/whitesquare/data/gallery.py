@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.jsonio import whole_file
+from whitesquare.data.zips import read_archive
 from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.types import Gallery, IntArray
 
@@ -50,8 +51,6 @@ def read_gallery(path: Path) -> Gallery:
     Raises:
         DataError: if the file is missing or unreadable.
     """
-    from whitesquare.data.zips import read_archive
-
     try:
         with path.open("rb") as file:
             archive = read_archive(file, os.fstat(file.fileno()).st_size, path)

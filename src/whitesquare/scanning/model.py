@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from whitesquare.errors import UsageError
 from whitesquare.executor import run_all
 from whitesquare.learning.features import ScanModel
-from whitesquare.learning.models import Model
+from whitesquare.learning.models import Model, load_model
 from whitesquare.learning.recipes import Recipe
 from whitesquare.learning.train import TensorData, borrowed, make_card, train_tensors
-from whitesquare.records import Progress
+from whitesquare.records import WEIGHTS, Progress
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 SEEDS = 2
@@ -67,10 +68,6 @@ def load_scan_model(path: Path, shape: tuple[int, ...], classes: tuple[str, ...]
         UsageError: a pickle, another kind of file, or a model of other classes or image size.
         DataError: a damaged model.
     """
-    from whitesquare.errors import UsageError
-    from whitesquare.learning.models import load_model
-    from whitesquare.records import WEIGHTS
-
     if path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib"):
         raise UsageError(
             f"{path} is a pickle or may be one, which can run code when it is read; expected {WEIGHTS}: save the "

@@ -7,7 +7,7 @@ from whitesquare._base.jsonio import whole_file, write_text
 from whitesquare.records import Estimate, Spread
 from whitesquare.report.bench import charts as bench_charts
 from whitesquare.report.common import formats, html, style
-from whitesquare.report.common.tables import Value
+from whitesquare.report.common.values import Value
 from whitesquare.study.bench.store import FIGURES, REPORT
 from whitesquare.study.bench.types import BenchResult, Line
 

@@ -8,7 +8,7 @@ from whitesquare._base.folders import output_folder
 from whitesquare._base.jsonio import encode, write_text
 from whitesquare.report.common import formats, html, style
 from whitesquare.report.common.drawing import Figure, FuncFormatter
-from whitesquare.report.common.tables import Value
+from whitesquare.report.common.values import Value
 from whitesquare.report.drill import text as drill_text
 from whitesquare.study.drill_types import CAUGHT, DrillResult, DrillRow
 

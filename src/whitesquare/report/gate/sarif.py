@@ -10,7 +10,7 @@ from whitesquare.gating.waivers import fingerprint
 from whitesquare.records import WEIGHTS
 from whitesquare.report.common import formats
 from whitesquare.report.common.sarif_parts import safe, write_log
-from whitesquare.report.common.taxonomies import OF_SECTION, relationships, taxonomies
+from whitesquare.report.gate.taxonomies import OF_SECTION, relationships, taxonomies
 from whitesquare.report.gate.text import headline
 
 FINGERPRINT = "whitesquareGate/v1"

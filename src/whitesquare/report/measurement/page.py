@@ -7,8 +7,8 @@ from typing import Any
 
 from whitesquare._base.jsonio import whole_file, write_text
 from whitesquare.records import Measurement, Row
-from whitesquare.report.common import formats, html, images, tables
-from whitesquare.report.measurement import text, verdicts
+from whitesquare.report.common import formats, html, images
+from whitesquare.report.measurement import tables, text, verdicts
 from whitesquare.report.measurement.figures import figure_files
 from whitesquare.report.measurement.glossary import glossary
 from whitesquare.types import Gallery

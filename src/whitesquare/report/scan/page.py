@@ -7,7 +7,7 @@ from typing import Any
 
 from whitesquare.records import TIERS
 from whitesquare.report.common import formats, html, style
-from whitesquare.report.common.tables import Value
+from whitesquare.report.common.values import Value
 from whitesquare.report.scan import charts as scan_charts
 from whitesquare.report.scan import pictures as scan_pictures
 from whitesquare.report.scan import tables as scan_tables

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from whitesquare.records import TIERS
 from whitesquare.report.common import formats as f
-from whitesquare.report.common.tables import Value
+from whitesquare.report.common.values import Value
 from whitesquare.scanning.types import ClassRow, ScanResult
 
 STANDS_OUT = 3.5

@@ -8,32 +8,10 @@ from typing import Any
 
 from whitesquare.records import Estimate, Measurement, Row, Spread
 from whitesquare.report.common import formats as f
+from whitesquare.report.common.values import Value
 from whitesquare.report.measurement.verdicts import baseline, judge, main_row
 
 Plain = int | float | str | bool | None
-
-
-@dataclass(frozen=True)
-class Value:
-    """One value as shown, and where to find it in the measurement.
-
-    Attributes:
-        text: what the reader sees.
-        json: the value as JSON, in full precision.
-        field: dotted path of the field below the row (or the victim, or the measurement).
-        row: name of the row; empty for a field of the measurement itself.
-        victim: position of the victim in the row, if the value is one victim's.
-        of: true class, if the value is one class's.
-        answer: predicted class, if the value is a count of the confusion matrix.
-    """
-
-    text: str
-    json: str
-    field: str
-    row: str = ""
-    victim: int | None = None
-    of: str | None = None
-    answer: str | None = None
 
 
 @dataclass(frozen=True)
