@@ -4,18 +4,15 @@ A JSON file holds, for each model, time, result and policy of the newest decisio
 PASSED stays rightly signed for ever; only memory tells that FAILED came after it.
 """
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from whitesquare._base.jsonio import build, write_text
-from whitesquare._base.locks import file_lock
+from whitesquare._base.jsonio import build
 from whitesquare._base.strictjson import strict_json
 from whitesquare.errors import UsageError, VerificationError
 from whitesquare.gating.types import FAILED, PASSED
-from whitesquare.provenance.state import StateFile, read_state, state_file
+from whitesquare.provenance.state import StateFile, change_state, read_state, state_file
 from whitesquare.signing.times import SKEW, from_text, to_text
 
 NAME = "decided.json"
@@ -67,7 +64,8 @@ def record(state: StateFile, model: str, decision: Decision) -> str:
         UsageError: the clock was set back, or the file that was chosen cannot be written.
     """
 
-    def after(last: Decision | None) -> Decision:
+    def after(known: dict[str, Decision]) -> Decision:
+        last = known.get(model)
         if last is None or from_text(decision.decided) >= from_text(last.decided):
             return decision
         if decision.result == FAILED:  # a clock that was set back must not keep an old PASSED alive
@@ -79,7 +77,7 @@ def record(state: StateFile, model: str, decision: Decision) -> str:
             )
         return last
 
-    return _update(state, model, after)
+    return change_state(state, _read, model, after, "The decision")
 
 
 def accept(state: StateFile, model: str, verified: datetime, policy: str) -> str:
@@ -100,7 +98,8 @@ def accept(state: StateFile, model: str, verified: datetime, policy: str) -> str
         UsageError: the file that was chosen cannot be written.
     """
 
-    def after(last: Decision | None) -> Decision:
+    def after(known: dict[str, Decision]) -> Decision:
+        last = known.get(model)
         newest = from_text(last.decided) if last else verified
         if last is not None and (verified < newest or (verified == newest and last.result != PASSED)):
             raise VerificationError(
@@ -109,24 +108,7 @@ def accept(state: StateFile, model: str, verified: datetime, policy: str) -> str
             )
         return Decision(to_text(verified), PASSED, policy)
 
-    return _update(state, model, after)
-
-
-def _update(state: StateFile, model: str, after: Callable[[Decision | None], Decision]) -> str:
-    try:
-        with file_lock(state.path.with_name(f".{state.path.name}.lock")):
-            known = _read(state)
-            last = known.get(model)
-            if (now := after(last)) != last:
-                known[model] = now
-                records = {name: asdict(known[name]) for name in sorted(known)}
-                write_text(state.path, json.dumps(records, indent=1) + "\n")
-    except OSError as error:
-        reason = f"the state file {state.path} cannot be written ({error.strerror or error})"
-        if state.chosen:
-            raise UsageError(f"The decision is not remembered: {reason}; name another with --state.") from error
-        return reason
-    return ""
+    return change_state(state, _read, model, after, "The decision")
 
 
 def _read(state: StateFile) -> dict[str, Decision]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from whitesquare._base.jsonio import build, write_text
 from whitesquare._base.locks import file_lock
@@ -19,7 +19,10 @@ from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.provenance.types import DatasetPredicate
 from whitesquare.signing.times import from_text, is_future, to_text
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 VARIABLE = "WHITESQUARE_STATE"
 
@@ -91,22 +94,15 @@ def remember(state: StateFile, predicate: DatasetPredicate, manifest: str, now: 
         DataError: the file is damaged.
         UsageError: the file that was chosen cannot be written.
     """
-    try:
-        with file_lock(state.path.with_name(f".{state.path.name}.lock")):  # the file itself is replaced by writing
-            known = _read(state)
-            _check(known, state, predicate, manifest, now)
-            last = known.get(predicate.dataset.id)
-            if last is None or (last.version, last.signed) < (predicate.dataset.version, predicate.signed):
-                last = Accepted(predicate.dataset.version, predicate.signed, manifest)
-            known[predicate.dataset.id] = replace(last, accepted=max(last.accepted, to_text(now)))
-            records = {name: asdict(known[name]) for name in sorted(known)}
-            write_text(state.path, json.dumps(records, indent=1) + "\n")
-    except OSError as error:
-        reason = f"the state file {state.path} cannot be written ({error.strerror or error})"
-        if state.chosen:
-            raise UsageError(f"What was verified is not remembered: {reason}; name another with --state.") from error
-        return reason
-    return ""
+
+    def after(known: dict[str, Accepted]) -> Accepted:
+        _check(known, state, predicate, manifest, now)
+        last = known.get(predicate.dataset.id)
+        if last is None or (last.version, last.signed) < (predicate.dataset.version, predicate.signed):
+            last = Accepted(predicate.dataset.version, predicate.signed, manifest)
+        return replace(last, accepted=max(last.accepted, to_text(now)))
+
+    return change_state(state, _read, predicate.dataset.id, after, "What was verified")
 
 
 def _check(
@@ -167,6 +163,42 @@ def read_state(state: StateFile, parse: Callable[[bytes, str], dict[str, T]], wh
             f"The state file {state.path} is damaged, so nobody knows {what}: {error} Restore it, or remove it to "
             "start anew."
         ) from error
+
+
+def change_state(
+    state: StateFile,
+    read: Callable[[StateFile], dict[str, T]],
+    name: str,
+    after: Callable[[dict[str, T]], T],
+    what: str,
+) -> str:
+    """Change what is remembered under one name, one process at a time.
+
+    Args:
+        state: the file.
+        read: reads it.
+        name: of what changes.
+        after: returns what is remembered from now on, given all that was before.
+        what: what is lost if it cannot be written, for the error.
+
+    Returns:
+        Why it could not be written where nobody chose the file; else an empty text.
+
+    Raises:
+        UsageError: the file that was chosen cannot be written.
+    """
+    try:
+        with file_lock(state.path.with_name(f".{state.path.name}.lock")):  # the file itself is replaced by writing
+            known = read(state)
+            if (now := after(known)) != known.get(name):
+                records = {one: asdict(record) for one, record in sorted((known | {name: now}).items())}
+                write_text(state.path, json.dumps(records, indent=1) + "\n")
+    except OSError as error:
+        reason = f"the state file {state.path} cannot be written ({error.strerror or error})"
+        if state.chosen:
+            raise UsageError(f"{what} is not remembered: {reason}; name another with --state.") from error
+        return reason
+    return ""
 
 
 def _parsed(data: bytes, where: str) -> dict[str, Accepted]:
