@@ -21,24 +21,10 @@ from whitesquare.triggers import parse_trigger
 from whitesquare.types import ImageDataset
 
 from .gate import world
+from .own_data import OwnDataset
 
 CORNER = "patch:size=2,corner=br,margin=1"
 FAST = ScanSettings(model_free=True, detectors=("pixel-contrast", "patch-contrast"))
-
-
-class OwnDataset:
-    """What a user would write: no class of ours, images made when they are asked for."""
-
-    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
-        self._images, self.labels = images, labels
-        self.classes = tuple("0123456789")
-        self.ids = [f"mine/{i}" for i in range(len(labels))]
-
-    def images(self, index: slice | np.ndarray) -> np.ndarray:
-        return self._images[index]
-
-    def content(self, i: int) -> bytes:
-        return self._images[i].tobytes()
 
 
 def digits(count: int = 4000) -> ImageDataset:
@@ -86,7 +72,7 @@ def test_a_scan_of_a_users_own_data_set_finds_what_a_scan_of_ours_finds(tmp_path
     assert [(one.position, one.tier) for one in mine.scan.result.flagged] == [
         (one.position, one.tier) for one in ours.scan.result.flagged
     ]
-    marked = {f"mine/{i}" for i in np.flatnonzero(labels == 1)[:200]}
+    marked = {f"train-mine/{i}" for i in np.flatnonzero(labels == 1)[:200]}
     assert len(marked & {one.id for one in mine.scan.result.flagged}) > 150
     assert json.loads(mine.sarif())["version"] == "2.1.0"
 

@@ -12,7 +12,7 @@ from whitesquare.attacks import poison
 from whitesquare.detectors.types import FAMILIES, NEEDS, Detector, Evidence
 from whitesquare.errors import ContractError
 from whitesquare.triggers import parse_trigger
-from whitesquare.types import Attack, ImageDataset, Trigger, UInt8Array
+from whitesquare.types import Attack, Encoded, ImageDataset, Trigger, UInt8Array
 
 
 def check_trigger(trigger: Trigger, shape: tuple[int, int, int] = (1, 28, 28)) -> None:
@@ -45,10 +45,19 @@ def check_dataset(dataset: ImageDataset) -> None:
     in_range = (dataset.labels >= 0) & (dataset.labels < len(dataset.classes))
     _require(bool(in_range.all()), dataset, f"must have labels in 0..{len(dataset.classes) - 1}")
     _require(len(set(dataset.classes)) == len(dataset.classes), dataset, "must have unique class names")
+    _require(isinstance(dataset.kind, str) and bool(dataset.kind), dataset, "must say of what kind it is")
     few = np.unique(np.linspace(0, size - 1, 5).astype(np.int64))
     images = dataset.images(few)
     _require(images.dtype == np.uint8 and images.ndim == 4, dataset, "must give uint8 images of shape (B, C, H, W)")
     _require(len(images) == len(few), dataset, "must give one image per position asked for")
+    _require(
+        images.shape[1:] == tuple(dataset.shape), dataset, f"must have images of its shape; got {images.shape[1:]}"
+    )
+    parts = list(dataset.batches(2))
+    covered = [i for part, _ in parts for i in range(size)[part]]
+    _require(covered == list(range(size)), dataset, "must give every image once and in order in its batches")
+    batched = np.concatenate([batch for _, batch in parts])[few]
+    _require(np.array_equal(batched, images), dataset, "must give the same images in its batches")
     backwards = dataset.images(few[::-1].copy())
     _require(np.array_equal(backwards[::-1], images), dataset, "must give the images in the order asked for")
     for position, image in zip(few.tolist(), images, strict=True):
@@ -57,6 +66,10 @@ def check_dataset(dataset: ImageDataset) -> None:
         content = dataset.content(position)
         _require(isinstance(content, bytes) and len(content) > 0, dataset, "must give the content as bytes")
         _require(content == dataset.content(position), dataset, "must give the same content every time")
+        if isinstance(dataset, Encoded):
+            again = dataset.decode(position, content)
+            _require(np.array_equal(again, image), dataset, "must decode an image from its content")
+            _require(sorted(dataset.header(position)) == sorted(image.shape), dataset, "must announce its shape")
     _require(dataset.images(few[:0]).shape == (0, *images.shape[1:]), dataset, "must accept an empty index")
 
 

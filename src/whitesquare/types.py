@@ -4,7 +4,7 @@ Images are ``uint8`` arrays of shape ``(N, C, H, W)`` with values 0..255 everywh
 poisoned is a valid 8-bit picture. Shares and rates are fractions in [0, 1]; seconds are wall-clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -20,9 +20,23 @@ Index = slice | IntArray
 """Positions in a data set: a slice or an integer array."""
 
 
+Shape = tuple[int, int, int]
+"""``(C, H, W)`` of one image."""
+OnRead = Callable[[int, bytes], None]
+"""``on_read(position, content)``: told the very bytes that become an image; it may raise, and must not keep them."""
+
+
 @runtime_checkable
 class ImageDataset(Protocol):
-    """Labelled images of one size, addressed by position and known by stable ids."""
+    """Labelled images of one size, addressed by position and known by stable ids.
+
+    This is the door for data of any kind: nobody asks which class a data set is of, only for what stands here. A data
+    set whose images are decoded from files can do more, see :class:`Encoded`.
+    """
+
+    @property
+    def kind(self) -> str:
+        """What it is, in a word: ``"mnist"``, ``"folder"``. For people, never for decisions."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -36,11 +50,75 @@ class ImageDataset(Protocol):
     def labels(self) -> IntArray:
         """Labels ``(N,)``, known without decoding an image."""
 
+    @property
+    def shape(self) -> Shape:
+        """``(C, H, W)`` of every image."""
+
     def images(self, index: Index) -> UInt8Array:
         """Decode the images at ``index`` as ``(B, C, H, W)`` uint8; the caller must not write into them."""
 
+    def batches(self, size: int) -> Iterator[tuple[slice, UInt8Array]]:
+        """Decode every image once, in order, ``size`` at a time, each batch with its positions."""
+
     def content(self, i: int) -> bytes:
         """Return the bytes that provenance hashes: the file's own where there is a file, else the pixels."""
+
+
+@runtime_checkable
+class Encoded(Protocol):
+    """What a data set can do whose images are decoded one by one, each from nothing but its own content.
+
+    The bytes that are hashed are then the bytes that are decoded, and one that is damaged need not cost all others.
+    """
+
+    def header(self, i: int) -> Shape:
+        """Return the shape that the content of an image announces, without decoding it.
+
+        Raises:
+            DataError: it cannot be decoded.
+        """
+
+    def decode(self, i: int, content: bytes, like: Shape | None = None) -> UInt8Array:
+        """Decode an image as ``(C, H, W)`` uint8 from its content.
+
+        Args:
+            i: its position.
+            content: what :meth:`ImageDataset.content` returned for it.
+            like: an image that has other channels, or more or fewer pixels, is refused before it is decoded.
+
+        Raises:
+            DataError: it is damaged, too large, or not like ``like``.
+        """
+
+
+class EncodedDataset(ImageDataset, Encoded, Protocol):
+    """An :class:`ImageDataset` that is :class:`Encoded`."""
+
+
+@runtime_checkable
+class Noted(Protocol):
+    """What a data set can do that changes images as it decodes them."""
+
+    def notes(self, positions: IntArray) -> tuple[str, ...]:
+        """Say what was done to the images at ``positions``, as far as they were decoded."""
+
+
+class DatasetSource(Protocol):
+    """A kind of data set that can be opened by its name or path."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def recognises(self, source: str) -> bool:
+        """Tell, for little time, whether ``source`` (a path, or a name) is of this kind."""
+
+    def open(self, source: str, split: str) -> ImageDataset:
+        """Open the split ``"train"`` or ``"test"``.
+
+        Raises:
+            DataError: it is damaged, or has no such split.
+        """
 
 
 class Trigger(Protocol):

@@ -42,7 +42,7 @@ def test_png_folder_agrees_with_its_arrays(tmp_path, make):
 
 def test_chunks_do_not_matter(make, monkeypatch):
     expected = dataset_digest(make(7))
-    monkeypatch.setattr(digest, "_CHUNK", 3)
+    monkeypatch.setattr(digest, "BATCH", 3)
     assert dataset_digest(make(7)) == expected
 
 

@@ -113,7 +113,7 @@ def test_a_file_larger_than_an_image_can_be_is_not_read(tmp_path):
     with (tmp_path / "d" / "a" / "x.png").open("wb") as file:
         file.truncate(MAX_IMAGE_BYTES + 1)
     dataset = load_image_folder(tmp_path / "d")
-    for read in (dataset.content, dataset.image):
+    for read in (dataset.content, lambda i: dataset.images(slice(i, i + 1))):
         with pytest.raises(DataError, match=r"x\.png has more than the \d+ bytes"):
             read(0)
 

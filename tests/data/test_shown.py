@@ -9,9 +9,10 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from whitesquare.data import ImageFolder, load_image_folder, notes, readable_part
+from whitesquare.data import load_image_folder, notes, readable_part
 from whitesquare.data.decode import decode_bytes, decode_image
 from whitesquare.data.traits import NAMES, exif_orientations, look
+from whitesquare.data.watched import Watched
 from whitesquare.errors import DataError
 
 GREY = np.arange(8 * 16, dtype=np.uint8).reshape(8, 16)
@@ -306,14 +307,14 @@ def test_a_scan_says_that_images_were_turned(tmp_path):
 def test_a_position_counts_from_the_end_or_is_refused(tmp_path):
     told = []
     plain = turned_folder(tmp_path)
-    folder = ImageFolder(plain.root, plain.classes, plain.ids, plain.labels, lambda i, content: told.append(i))
-    folder.image(-1)
+    folder = Watched(plain, lambda i, content: told.append(i))
+    folder.decode(-1, folder.content(-1))
     folder.images(np.array([-2]))
     assert told[0] == 11
     assert told[-1] == 10
     for bad in (12, -13):
         with pytest.raises(IndexError):
-            folder.image(bad)
+            folder.decode(bad, b"")
         with pytest.raises(IndexError):
             folder.content(bad)
     assert decode_bytes(folder.content(-1), tmp_path).turned

@@ -255,7 +255,7 @@ def test_pixels_that_change_in_memory_are_caught(made, script):
     image, _ = data[3]
     image[:] = 0  # a loop's own array: nobody else gets it
     assert data[3][0].any()
-    data._source = data._source ^ 1
+    data._pixels = data._pixels ^ 1
     with pytest.raises(VerificationError, match="'train/00003' is not the signed one"):
         data[3]
 
@@ -352,7 +352,7 @@ def test_a_position_from_the_end_does_not_grow_the_record_of_a_reading(made):
 
     case = made["png-folder"]
     reading = Reading(open_dataset(case.data), "train", case.signed)
-    reading.dataset.image(-1)
+    reading.dataset.images(np.array([-1]))
     last = reading.dataset.ids[-1]
     assert len(reading._digests) == 32 * 24
     assert reading.digests([last]) == {last: sha256((case.data / last).read_bytes()).hexdigest()}

@@ -17,7 +17,7 @@ from whitesquare.attacks.learned import with_learned_trigger
 from whitesquare.attacks.narcissus import Narcissus
 from whitesquare.attacks.sinusoidal import Sinusoidal
 from whitesquare.attacks.stamp import Stamp
-from whitesquare.data import require_classes
+from whitesquare.data import held, require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.overlay import Overlay
 from whitesquare.errors import ContractError, UsageError, unknown_name
@@ -112,6 +112,7 @@ def poison(
         ContractError: the attack broke its budget, shape, dtype or label promise, or changed the data set.
     """
     require_classes(dataset)
+    dataset = held(dataset)
     index = _choose(dataset, attack, target, _resolve_count(len(dataset.labels), rate, count), seed)
     before = dataset_digest(dataset)
     originals, labels = dataset.images(index), dataset.labels[index]

@@ -54,6 +54,7 @@ def cleanse(
 def _tell(done: "Cleansing", data: str, output: Path) -> None:
     """Say what was removed, and which commands prove the effect."""
     from whitesquare.data import has_test
+    from whitesquare.data.layouts import place_of
     from whitesquare.jobs.cleanse import REMOVED
     from whitesquare.jobs.runs import read_manifest
     from whitesquare.report.common.formats import plain, quoted
@@ -64,7 +65,7 @@ def _tell(done: "Cleansing", data: str, output: Path) -> None:
         terminal.say(f"{len(done.skipped)} files that could not be read are not in the copy either.")
     copy, victim = shlex.quote(str(output)), shlex.quote(f"{output}-victim")
     lines = [f"whitesquare train {copy} --seed 7 -o {victim}"]
-    manifest = None if data == "mnist" else read_manifest(Path(data))
+    manifest = None if (place := place_of(data)) is None else read_manifest(place)
     if manifest is not None and has_test(data):
         # The victim does not lie in the poisoned run, so that run's trigger has to be named.
         asked = f"--trigger {shlex.quote(manifest.trigger)} --target {manifest.target}"

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from whitesquare.data.layouts import FOLDER, IDX, NPZ
+
 
 class OnError(StrEnum):
     """What to do about files that cannot be read."""
@@ -17,9 +19,9 @@ class OnError(StrEnum):
 class Format(StrEnum):
     """How a data set is written."""
 
-    IDX = "idx"
-    NPZ = "npz"
-    PNG_FOLDER = "png-folder"
+    IDX = IDX
+    NPZ = NPZ
+    PNG_FOLDER = FOLDER
 
 
 DataSource = Annotated[str, typer.Argument(help="'mnist', a folder (IDX, npz, class folders) or an .npz file.")]

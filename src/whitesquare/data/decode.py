@@ -19,13 +19,11 @@ from whitesquare.data.layouts import MAX_IMAGE_BYTES
 from whitesquare.data.shown import as_shown, check_shown
 from whitesquare.data.whole import check_whole_png
 from whitesquare.errors import DataError
-from whitesquare.types import UInt8Array
+from whitesquare.types import Shape, UInt8Array
 
 MAX_PIXELS = 64_000_000
 """Largest image (width x height) that is decoded; checked in the header, before anything is allocated."""
 
-Shape = tuple[int, int, int]
-"""``(C, H, W)``."""
 OnHeader = Callable[[Shape], None]
 """Told what the header says before a pixel is decoded; it may raise. Height and width may still change places."""
 

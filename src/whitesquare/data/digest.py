@@ -5,11 +5,9 @@ import struct
 
 import numpy as np
 
+from whitesquare.data.batches import BATCH
 from whitesquare.records import Progress, silent
 from whitesquare.types import ImageDataset
-
-_CHUNK = 4096
-"""Images decoded at a time, so a data set larger than memory can be hashed."""
 
 
 def dataset_digest(dataset: ImageDataset, on_progress: Progress = silent) -> str:
@@ -32,12 +30,11 @@ def dataset_digest(dataset: ImageDataset, on_progress: Progress = silent) -> str
         digest.update(_number(len(texts)) + b"".join(_number(len(text)) + text for text in texts))
     count = len(dataset.labels)
     digest.update(_number(count) + dataset.labels.astype("<i8").tobytes())
-    for start in range(0, count, _CHUNK):
-        images = dataset.images(slice(start, start + _CHUNK))
-        if start == 0:
+    for part, images in dataset.batches(BATCH):
+        if part.start == 0:
             digest.update(b"".join(_number(size) for size in images.shape[1:]))
         digest.update(np.ascontiguousarray(images).data)
-        on_progress("digest", min(start + _CHUNK, count), count)
+        on_progress("digest", part.stop, count)
     return digest.hexdigest()
 
 

@@ -10,7 +10,7 @@ import os
 import struct
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +36,9 @@ MAX_IMAGE_BYTES = 2**28
 
 IDX_PREFIX = {"train": "train", "test": "t10k"}
 IDX_PARTS = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
+
+EMBEDDED, IDX, NPZ, FOLDER = "mnist", "idx", "npz", "png-folder"
+"""The kinds of data sets that can be read here, by what they are called in commands and files."""
 
 MNIST = Path(__file__).parent / "mnist"
 """Folder of the embedded MNIST."""
@@ -119,11 +122,35 @@ def _is_same(first: Path, second: Path) -> bool:
 def dataset_kinds(folder: Path) -> list[str]:
     """Formats whose files lie in a folder; class folders count only inside ``train`` and ``test``."""
     found = {
-        "idx": any(_idx_files(folder, split, part) for split in SPLITS for part in IDX_PARTS),
-        "npz": any((folder / f"{split}.npz").is_file() for split in SPLITS),
-        "png-folder": any((folder / split).is_dir() for split in SPLITS),
+        IDX: any(_idx_files(folder, split, part) for split in SPLITS for part in IDX_PARTS),
+        NPZ: any((folder / f"{split}.npz").is_file() for split in SPLITS),
+        FOLDER: any((folder / split).is_dir() for split in SPLITS),
     }
     return [kind for kind, present in found.items() if present]
+
+
+def only_kind(folder: Path, kinds: Sequence[str]) -> str:
+    """Return the one format of a folder; without any, it holds class folders.
+
+    Raises:
+        DataError: it holds data sets in several.
+    """
+    if len(kinds) > 1:
+        raise DataError(
+            f"{folder} holds data sets in the formats {', '.join(kinds)}; expected one, so move the others."
+        )
+    return kinds[0] if kinds else FOLDER
+
+
+def place_of(source: str | Path) -> Path | None:
+    """Return where a data set lies that is named so; ``None`` for the embedded one, which lies with nobody."""
+    return None if source == EMBEDDED else Path(source)
+
+
+def full_name(source: str | Path) -> str:
+    """Name a data set so that the name still leads to it from another folder."""
+    place = place_of(source)
+    return EMBEDDED if place is None else str(place.resolve())
 
 
 def mnist_file(split: str, part: str, folder: Path = MNIST) -> Path:

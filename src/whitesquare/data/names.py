@@ -1,7 +1,18 @@
 """Rules for the names that reach reports, manifests and file systems: splits, sample ids, class names."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
+
 from whitesquare.data.layouts import SPLITS, is_plain
 from whitesquare.errors import DataError, unknown_name
+
+if TYPE_CHECKING:  # it needs NumPy
+    from whitesquare.types import ImageDataset
+
+
+def named(source: Union[str, Path, "ImageDataset"]) -> str:
+    """Return what a data set is called in a report: its name or path, or, of an object, its kind."""
+    return str(source) if isinstance(source, str | Path) else source.kind
 
 
 def check_split(split: str) -> None:

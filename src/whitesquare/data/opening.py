@@ -1,10 +1,11 @@
 """Opening a data set by name or path, whatever kind it is."""
 
+from inspect import getattr_static
 from pathlib import Path
 
 import numpy as np
 
-from whitesquare.data.layouts import dataset_kinds
+from whitesquare.data.layouts import EMBEDDED, FOLDER, IDX, NPZ, dataset_kinds, only_kind, place_of
 from whitesquare.data.names import check_split
 from whitesquare.data.sources.folder import load_image_folder
 from whitesquare.data.sources.idx import load_idx_folder
@@ -14,14 +15,15 @@ from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset
 
 
-def open_dataset(source: str | Path, split: str = "train") -> ImageDataset:
+def open_dataset(source: str | Path | ImageDataset, split: str = "train") -> ImageDataset:
     """Open a data set by name or path.
 
     Args:
         source: ``"mnist"`` for the embedded one (``"./mnist"`` for a folder of that name); an ``.npz`` file
             (training split only); or a folder with MNIST-named IDX files, with ``train.npz`` and
             ``test.npz``, or with class folders, directly or in ``train`` and ``test``. Other files in the
-            folder do not matter.
+            folder do not matter. An object that has what an :class:`~whitesquare.types.ImageDataset` has is
+            returned as it is: it is the split that is asked for.
         split: ``"train"`` or ``"test"``.
 
     Raises:
@@ -29,13 +31,17 @@ def open_dataset(source: str | Path, split: str = "train") -> ImageDataset:
         DataError: if the data set is damaged, ambiguous, or has no such split.
     """
     check_split(split)
-    if source == "mnist":
+    if not isinstance(source, str | Path):
+        return _checked(source)
+    path = place_of(source)
+    if path is None:
         return load_mnist(split)
-    path = Path(source)
     if path.is_dir():
         return _open_folder(path, split)
     if not path.exists():
-        raise UsageError(f"There is no file or folder {str(source)!r}; give a path, or 'mnist' for the embedded one.")
+        raise UsageError(
+            f"There is no file or folder {str(source)!r}; give a path, or {EMBEDDED!r} for the embedded one."
+        )
     if path.suffix.lower() != ".npz":
         raise UsageError(
             f"{path} is not a data set: expected an .npz file, or a folder with IDX files or class folders; "
@@ -51,18 +57,18 @@ def open_dataset(source: str | Path, split: str = "train") -> ImageDataset:
 
 def has_test(source: str | Path) -> bool:
     """Tell whether a data set has a test split, without reading it."""
-    if source == "mnist":
+    folder = place_of(source)
+    if folder is None:
         return True
-    folder = Path(source)
     return (folder / "test.npz").is_file() or (folder / "test").is_dir() or any(folder.glob("t10k-images*"))
 
 
 def format_of(source: str | Path) -> str:
     """Return which of :data:`FORMATS` a data set that :func:`open_dataset` reads is in."""
-    if source == "mnist":
-        return "idx"
-    path = Path(source)
-    return next(iter(dataset_kinds(path)), "png-folder") if path.is_dir() else "npz"
+    path = place_of(source)
+    if path is None:
+        return IDX
+    return only_kind(path, dataset_kinds(path)) if path.is_dir() else NPZ
 
 
 def require_classes(dataset: ImageDataset) -> None:
@@ -81,17 +87,25 @@ def require_classes(dataset: ImageDataset) -> None:
         )
 
 
-def _open_folder(folder: Path, split: str) -> ImageDataset:
-    kinds = dataset_kinds(folder)
-    if len(kinds) > 1:
-        raise DataError(
-            f"{folder} holds data sets in the formats {', '.join(kinds)}; expected one, so move the others."
+def _checked(dataset: ImageDataset) -> ImageDataset:
+    """Refuse an object that lacks what a data set has, before something deep inside stumbles over it."""
+    members = ("kind", "classes", "ids", "labels", "shape", "images", "batches", "content")
+    missing = [name for name in members if getattr_static(dataset, name, None) is None]  # which reads no image
+    if missing:
+        raise UsageError(
+            f"A {type(dataset).__name__} is no data set: it has no {', '.join(missing)}; give a path, or an object "
+            "with the members of whitesquare.types.ImageDataset."
         )
-    if kinds == ["idx"]:
+    return dataset
+
+
+def _open_folder(folder: Path, split: str) -> ImageDataset:
+    kind = only_kind(folder, dataset_kinds(folder))
+    if kind == IDX:
         return load_idx_folder(folder, split)
-    if kinds == ["npz"]:
-        path = folder / f"{split}.npz"
-        if not path.is_file():
-            raise DataError(f"{folder} has no {split} split: expected the file {path}; add it.")
-        return load_npz(path, split)
-    return load_image_folder(folder, split)
+    if kind == FOLDER:
+        return load_image_folder(folder, split)
+    path = folder / f"{split}.npz"
+    if not path.is_file():
+        raise DataError(f"{folder} has no {split} split: expected the file {path}; add it.")
+    return load_npz(path, split)

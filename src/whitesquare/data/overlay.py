@@ -1,13 +1,14 @@
 """A data set with some of its samples replaced, without a copy: what a poisoned data set is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from whitesquare.data.batches import in_batches
 from whitesquare.errors import UsageError
-from whitesquare.types import ImageDataset, Index, IntArray, UInt8Array
+from whitesquare.types import ImageDataset, Index, IntArray, Noted, Shape, UInt8Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Overlay:
                 f"Overlay: images are {self.pixels.dtype} {self.pixels.shape}, "
                 f"expected uint8 ({count}, C, H, W); give one image for each position."
             )
-        shape = self.base.images(self.positions[:1]).shape[1:]
+        shape = self.base.shape
         if count and self.pixels.shape[1:] != shape:
             raise UsageError(f"Overlay: images are {self.pixels.shape[1:]}, expected {shape} as in the data set.")
         if self.new_labels.shape != (count,):
@@ -51,6 +52,16 @@ class Overlay:
                 f"Overlay: labels have the shape {self.new_labels.shape}, expected ({count},); "
                 "give one label for each position."
             )
+
+    @property
+    def kind(self) -> str:
+        """Kind of ``base``."""
+        return self.base.kind
+
+    @property
+    def shape(self) -> Shape:
+        """``(C, H, W)`` of every image."""
+        return self.base.shape
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -81,6 +92,10 @@ class Overlay:
         images[replaced] = self.pixels[np.searchsorted(self.positions, wanted[replaced])]
         return images
 
+    def batches(self, size: int) -> Iterator[tuple[slice, UInt8Array]]:
+        """Return every image once, in order; see :meth:`images`."""
+        return in_batches(self, size)
+
     def content(self, i: int) -> bytes:
         """Return the pixels of a replaced image, else what ``base`` returns."""
         position = range(len(self.ids))[i]
@@ -89,3 +104,7 @@ class Overlay:
             image: UInt8Array = self.pixels[slot]
             return image.tobytes()
         return self.base.content(i)
+
+    def notes(self, positions: IntArray) -> tuple[str, ...]:
+        """Return what ``base`` says."""
+        return self.base.notes(positions) if isinstance(self.base, Noted) else ()

@@ -2,19 +2,18 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from whitesquare.data.decode import Shape, header_shape
-from whitesquare.data.overlay import Overlay
+from whitesquare.data.batches import alike, as_shape, describe, in_batches
 from whitesquare.data.room import check_room
-from whitesquare.data.sources.folder import ImageFolder, alike, describe
 from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.records import Progress, silent
-from whitesquare.types import ImageDataset, Index, IntArray, UInt8Array
+from whitesquare.types import Encoded, EncodedDataset, ImageDataset, Index, IntArray, Noted, Shape, UInt8Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +29,16 @@ class Part:
     base: ImageDataset
     positions: IntArray
     pixels: UInt8Array | None = None
+
+    @property
+    def kind(self) -> str:
+        """Kind of ``base``."""
+        return self.base.kind
+
+    @property
+    def shape(self) -> Shape:
+        """``(C, H, W)`` of every image."""
+        return self.base.shape if self.pixels is None else as_shape(self.pixels.shape)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -55,31 +64,40 @@ class Part:
         found: UInt8Array = self.pixels[index]
         return found
 
+    def batches(self, size: int) -> Iterator[tuple[slice, UInt8Array]]:
+        """Return every image once, in order; see :meth:`images`."""
+        return in_batches(self, size)
+
     def content(self, i: int) -> bytes:
         """Return what ``base`` returns: the file's own bytes where there is a file."""
         return self.base.content(int(self.positions[i]))
 
+    def notes(self, positions: IntArray) -> tuple[str, ...]:
+        """Return what ``base`` says of these samples."""
+        return self.base.notes(self.positions[positions]) if isinstance(self.base, Noted) else ()
+
 
 def held(dataset: ImageDataset) -> ImageDataset:
-    """Decode the images of a folder once and hold them; any other data set is returned as it is.
+    """Decode every image once and hold them; what is held already is not copied.
 
     Raises:
-        DataError: see :meth:`ImageFolder.images`.
+        DataError: see :func:`whitesquare.data.batches.decoded`.
     """
-    if not isinstance(dataset, ImageFolder):
-        return dataset
     return Part(dataset, np.arange(len(dataset.labels)), dataset.images(slice(None)))
 
 
-def readable_part(dataset: ImageDataset, on_progress: Progress = silent) -> tuple[ImageDataset, dict[str, str]]:
-    """Decode the images of a folder once, and leave out those that cannot be read or are not like the others.
+def readable_part(
+    dataset: ImageDataset, where: str = "the data set", on_progress: Progress = silent
+) -> tuple[ImageDataset, dict[str, str]]:
+    """Decode every image once, and leave out those that cannot be read or are not like the others.
 
     What the others are like is decided by the most common size and colour mode of their headers, so that one odd file
-    that happens to come first does not cost all the rest, and nothing else is decoded. Any other data set is one file:
-    it is read whole or not at all, and is returned as it is.
+    that happens to come first does not cost all the rest, and nothing else is decoded. A data set whose images are
+    not decoded one by one is read whole or not at all.
 
     Args:
         dataset: any data set.
+        where: its name, for the errors.
         on_progress: told how many images are decoded.
 
     Returns:
@@ -89,71 +107,58 @@ def readable_part(dataset: ImageDataset, on_progress: Progress = silent) -> tupl
         NothingToDoError: if no file can be read.
         DataError: if they do not fit into memory.
     """
-    if not isinstance(dataset, ImageFolder):
-        return dataset, {}
+    if not isinstance(dataset, Encoded):
+        return held(dataset), {}
     shapes, skipped = _headers(dataset)
     left = set(range(len(dataset.ids))) - set(skipped)
     for usual, _ in Counter(alike(shape) for shape in shapes.values()).most_common():
         of_kind = [i for i in shapes if alike(shapes[i]) == usual]
         left -= set(of_kind)
+        check_room(len(of_kind), usual, where)
         part = _decoded(dataset, of_kind, usual, skipped, on_progress)
         if part is not None:
             for i in sorted(left):
-                skipped[i] = f"it is {describe(shapes[i])}, and most files are {describe(_shape(part))}"
-                _hash(dataset, i)
+                skipped[i] = f"it is {describe(shapes[i])}, and most files are {describe(part.shape)}"
+                _read(dataset, i)
             return part, {dataset.ids[i]: skipped[i] for i in sorted(skipped)}
     raise NothingToDoError(
-        f"None of the {len(skipped)} files of {dataset.root} can be read as an image; the first: "
-        f"{skipped[min(skipped)]}"
+        f"None of the {len(skipped)} files of {where} can be read as an image; the first: {skipped[min(skipped)]}"
     )
 
 
 def notes(dataset: ImageDataset) -> tuple[str, ...]:
     """Say what was done to images, as far as they were decoded, so that they are what a viewer shows."""
-    positions = np.arange(len(dataset.ids))
-    while isinstance(dataset, Part | Overlay):
-        positions = dataset.positions[positions] if isinstance(dataset, Part) else positions
-        dataset = dataset.base
-    if not isinstance(dataset, ImageFolder):
-        return ()
-    kept = set(positions.tolist())
-    counts = (
-        (len(kept & dataset.turned), "carry an orientation and were read as a viewer shows them"),
-        (len(kept & dataset.converted), "carry a colour profile other than sRGB and were converted as a viewer does"),
-    )
-    return tuple(f"{count:,} of {len(kept):,} images {what}." for count, what in counts if count)
+    return dataset.notes(np.arange(len(dataset.ids))) if isinstance(dataset, Noted) else ()
 
 
-def _headers(folder: ImageFolder) -> tuple[dict[int, Shape], dict[int, str]]:
+def _headers(dataset: EncodedDataset) -> tuple[dict[int, Shape], dict[int, str]]:
     """Return by position what the header of each file says, and why it cannot be read."""
     shapes: dict[int, Shape] = {}
     skipped: dict[int, str] = {}
-    for i, name in enumerate(folder.ids):
+    for i in range(len(dataset.ids)):
         try:
-            shapes[i] = header_shape(folder.root / name)
+            shapes[i] = dataset.header(i)
         except DataError as error:
             skipped[i] = str(error)
-            _hash(folder, i)
+            _read(dataset, i)
     return shapes, skipped
 
 
-def _hash(folder: ImageFolder, i: int) -> None:
+def _read(dataset: EncodedDataset, i: int) -> None:
     """Let whoever watches the reading see a file that is left out: it may not be the one that was signed."""
-    if folder.on_read is not None:
-        with suppress(DataError):
-            folder.on_read(i, folder.content(i))
+    with suppress(DataError):
+        dataset.content(i)
 
 
 def _decoded(
-    folder: ImageFolder, positions: list[int], kind: tuple[int, ...], skipped: dict[int, str], on_progress: Progress
+    dataset: EncodedDataset, positions: list[int], kind: Shape, skipped: dict[int, str], on_progress: Progress
 ) -> Part | None:
     """Decode files of which the headers are alike; ``None`` if none of them can be decoded."""
-    check_room(len(positions), kind, str(folder.root))
     rows = np.empty((len(positions), math.prod(kind)), np.uint8)
     found: dict[int, tuple[int, ...]] = {}
     for done, i in enumerate(positions, 1):
         try:
-            image = folder.image(i, kind)
+            image = dataset.decode(i, dataset.content(i), kind)
             rows[len(found)], found[i] = image.reshape(-1), image.shape
         except DataError as error:
             skipped[i] = str(error)
@@ -167,8 +172,4 @@ def _decoded(
             skipped[i] = f"it is {describe(shape)}, and most files are {describe(usual)}"
     kept = [row for row, shape in enumerate(found.values()) if shape == usual]
     pixels = rows[: len(found)] if len(kept) == len(found) else rows[kept]
-    return Part(folder, np.array(list(found), np.int64)[kept], pixels.reshape(-1, *usual))
-
-
-def _shape(part: Part) -> tuple[int, ...]:
-    return part.images(slice(0, 1)).shape[1:]
+    return Part(dataset, np.array(list(found), np.int64)[kept], pixels.reshape(-1, *usual))

@@ -1,28 +1,98 @@
 """A data set whose reading is watched: somebody is told the very bytes that become images."""
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from whitesquare.data.batches import decoded, in_batches
 from whitesquare.data.part import Part
-from whitesquare.data.sources.folder import ImageFolder, OnRead
-from whitesquare.types import ImageDataset
+from whitesquare.types import (
+    Encoded,
+    EncodedDataset,
+    ImageDataset,
+    Index,
+    IntArray,
+    Noted,
+    OnRead,
+    Shape,
+    UInt8Array,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """Present ``base``; whenever the content of a sample is read, ``on_read`` is told it before anybody uses it."""
+
+    base: EncodedDataset
+    on_read: OnRead
+
+    @property
+    def kind(self) -> str:
+        """Kind of ``base``."""
+        return self.base.kind
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names of ``base``."""
+        return self.base.classes
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Sample ids of ``base``."""
+        return self.base.ids
+
+    @property
+    def labels(self) -> IntArray:
+        """Labels of ``base``."""
+        return self.base.labels
+
+    @property
+    def shape(self) -> Shape:
+        """``(C, H, W)`` of every image."""
+        return self.base.shape
+
+    def header(self, i: int) -> Shape:
+        """Return what the header of an image says, of which nobody is told: nothing becomes of it."""
+        return self.base.header(i)
+
+    def content(self, i: int) -> bytes:
+        """Read the content of a sample, and tell it."""
+        content = self.base.content(i)
+        self.on_read(range(len(self.ids))[i], content)
+        return content
+
+    def decode(self, i: int, content: bytes, like: Shape | None = None) -> UInt8Array:
+        """Decode what was read."""
+        return self.base.decode(i, content, like)
+
+    def images(self, index: Index) -> UInt8Array:
+        """Read and decode images as ``(B, C, H, W)`` uint8; see :func:`whitesquare.data.batches.decoded`."""
+        return decoded(self, index)
+
+    def batches(self, size: int) -> Iterator[tuple[slice, UInt8Array]]:
+        """Read and decode every image, in order."""
+        return in_batches(self, size)
+
+    def notes(self, positions: IntArray) -> tuple[str, ...]:
+        """Return what ``base`` says."""
+        return self.base.notes(positions) if isinstance(self.base, Noted) else ()
 
 
 def watched(dataset: ImageDataset, on_read: OnRead) -> ImageDataset:
     """Present a data set so that ``on_read(position, content)`` is told what its images are made of.
 
-    The file of an image folder is read into memory once each time it is decoded: ``on_read`` gets those bytes, and
-    they are decoded. The images of any other data set are held from now on, and told now: their pixels, channel by
-    channel, row by row. What ``on_read`` raises ends the reading.
+    Where images are decoded from their content, each is read into memory once each time it is decoded: ``on_read``
+    gets those bytes, and they are decoded. The images of any other data set are held from now on, and the content of
+    all of them is told now. What ``on_read`` raises ends the reading.
 
     Args:
-        dataset: as :func:`whitesquare.data.open_dataset` gives it.
-        on_read: told; it must not keep the content.
+        dataset: any data set.
+        on_read: told.
     """
-    if isinstance(dataset, ImageFolder):
-        return replace(dataset, on_read=on_read)
+    if isinstance(dataset, Encoded):
+        return Watched(dataset, on_read)
     pixels = dataset.images(slice(None))
-    for i, image in enumerate(pixels):
-        on_read(i, image.tobytes())
+    for i in range(len(pixels)):
+        on_read(i, dataset.content(i))
     return Part(dataset, np.arange(len(pixels)), pixels)

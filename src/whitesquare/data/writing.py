@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from whitesquare.data.layouts import SPLITS, dataset_kinds
+from whitesquare.data.layouts import FOLDER, IDX, NPZ, SPLITS, dataset_kinds, position_id
 from whitesquare.data.sources.folder import write_png_folder
 from whitesquare.data.sources.idx import write_idx_folder
 from whitesquare.data.sources.npz import write_npz
@@ -10,12 +10,16 @@ from whitesquare.errors import UsageError, unknown_name
 from whitesquare.records import Progress, silent
 from whitesquare.types import ImageDataset
 
-FORMATS = ("idx", "npz", "png-folder")
-"""What :func:`write_dataset` can write."""
+FORMATS = {
+    IDX: "four gzipped files under MNIST's names (grey images)",
+    NPZ: "train.npz and test.npz: images, labels, ids, classes",
+    FOLDER: "one folder per class, below train and test",
+}
+"""What :func:`write_dataset` can write, each in a few words."""
 ENTRIES = {
-    "idx": tuple(f"{split}-{part}-ubyte.gz" for split in ("train", "t10k") for part in ("images-idx3", "labels-idx1")),
-    "npz": ("train.npz", "test.npz"),
-    "png-folder": SPLITS,
+    IDX: tuple(f"{split}-{part}-ubyte.gz" for split in ("train", "t10k") for part in ("images-idx3", "labels-idx1")),
+    NPZ: ("train.npz", "test.npz"),
+    FOLDER: SPLITS,
 }
 """By format, the entries that :func:`write_dataset` makes in a folder."""
 
@@ -33,7 +37,7 @@ def write_dataset(
         path: the folder; made if need be.
         train: the training split.
         test: the test split; ``None`` leaves it out.
-        fmt: ``"idx"``, ``"npz"`` or ``"png-folder"``.
+        fmt: one of :data:`FORMATS`.
         on_progress: told how many images of a PNG folder are written; the other formats take a second.
 
     Returns:
@@ -49,10 +53,10 @@ def write_dataset(
     if others := [kind for kind in dataset_kinds(folder) if kind != fmt]:
         raise UsageError(f"{folder} holds a data set in the format {others[0]}; remove it or choose another folder.")
     splits = {"train": train} if test is None else {"train": train, "test": test}
-    if fmt == "idx":
+    if fmt == IDX:
         write_idx_folder(folder, train, test)
-        return tuple(f"train/{i:05d}" for i in range(len(train.ids)))
-    if fmt == "npz":
+        return tuple(position_id("train", i) for i in range(len(train.ids)))
+    if fmt == NPZ:
         for split, dataset in splits.items():
             write_npz(folder / f"{split}.npz", dataset)
         return tuple(train.ids)

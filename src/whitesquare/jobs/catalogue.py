@@ -11,12 +11,6 @@ from whitesquare.detectors.types import Detector
 from whitesquare.learning.recipes import MODEL_SUMMARIES, VICTIMS, Recipe
 from whitesquare.triggers import TRIGGERS, trigger_spec
 
-_FORMATS = {
-    "idx": "four gzipped files under MNIST's names (grey images)",
-    "npz": "train.npz and test.npz: images, labels, ids, classes",
-    "png-folder": "one folder per class, below train and test",
-}
-
 
 def catalogue() -> dict[str, list[tuple[str, ...]]]:
     """Return, per kind of thing, rows of name, summary and (where it has any) parameters with their defaults."""
@@ -38,7 +32,7 @@ def catalogue() -> dict[str, list[tuple[str, ...]]]:
         "detectors": [
             (name, f"{one.rule_id}: {_summary(type(one))}", _pairs(_parameters(one))) for name, one in DETECTORS.items()
         ],
-        "formats": [(name, _FORMATS[name]) for name in FORMATS],
+        "formats": list(FORMATS.items()),
     }
 
 
@@ -73,7 +67,7 @@ def as_json() -> str:
         "models": MODEL_SUMMARIES,
         "victims": victims,
         "detectors": detectors,
-        "formats": _FORMATS,
+        "formats": FORMATS,
     }
     return json.dumps(found, indent=2) + "\n"
 

@@ -22,6 +22,8 @@ from whitesquare.data import (
     readable_part,
     write_dataset,
 )
+from whitesquare.data.layouts import FOLDER, NPZ, place_of
+from whitesquare.data.names import named
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.records import TIERS, Progress, silent
 from whitesquare.scanning.files import read_scan, to_json
@@ -51,7 +53,7 @@ class Cleansing:
 
 
 def cleanse(
-    source: str,
+    source: str | Path | ImageDataset,
     scan: Path,
     folder: Path,
     *,
@@ -66,12 +68,12 @@ def cleanse(
     split, if there is one, is written as it is.
 
     Args:
-        source: the data set that was scanned.
+        source: the data set that was scanned, or its name or path.
         scan: the ``scan.json`` of that scan.
         folder: where; see :func:`whitesquare._base.folders.check_output`.
         tier: remove this tier and stronger ones; ``None`` is ``confirmed``, or every tier where ``top`` is given.
         top: remove that many at most, in the order of the scan: strongest tier first, then by fused score.
-        fmt: one of :data:`whitesquare.data.FORMATS`; ``None`` is the form of the source.
+        fmt: one of :data:`whitesquare.data.FORMATS`; ``None`` is the form of the source, and npz for an object.
         on_progress: told how far each step is.
 
     Raises:
@@ -89,11 +91,13 @@ def cleanse(
     positions = _positions(dataset, removed, scan)
     kept = Part(dataset, np.setdiff1d(np.arange(len(dataset.labels)), positions))
     by_class = _by_class(dataset, positions)
-    form = fmt or format_of(source)
-    test = open_dataset(source, "test") if has_test(source) else None
+    own = format_of(source) if isinstance(source, str | Path) else NPZ
+    form = fmt or own
+    test = open_dataset(source, "test") if isinstance(source, str | Path) and has_test(source) else None
+    place = Path(str(source)) if form == own == FOLDER else None  # class folders that stay class folders
     record = {
         "format": FORMAT,
-        "source": source,
+        "source": named(source),
         "source_digest": findings.digest,
         "scan": str(scan),
         "scan_digest": hashlib.sha256(scan.read_bytes()).hexdigest(),
@@ -104,8 +108,8 @@ def cleanse(
         "skipped": skipped,
         "removed": [_entry(one, dataset.classes) for one in removed],
     }
-    with output_folder(folder, "cleansed", [*_entries(source, form, dataset.classes), REMOVED]) as part:
-        if form == "png-folder" and format_of(source) == form:
+    with output_folder(folder, "cleansed", [*_entries(place, form, dataset.classes), REMOVED]) as part:
+        if place is not None:
             _copy_files(part, [kept] if test is None else [kept, test], on_progress)
         else:
             write_dataset(part, kept, test, form, on_progress)
@@ -113,11 +117,12 @@ def cleanse(
     return Cleansing(len(dataset.labels), removed, by_class, skipped)
 
 
-def _check_apart(source: str, folder: Path) -> None:
+def _check_apart(source: str | Path | ImageDataset, folder: Path) -> None:
     """Refuse to write over the source or into it, where the copy would become a class of it."""
-    if source == "mnist":
+    place = place_of(source) if isinstance(source, str | Path) else None
+    if place is None:
         return
-    ours, theirs = folder.resolve(), Path(source).resolve()
+    ours, theirs = folder.resolve(), place.resolve()
     if ours == theirs or theirs in ours.parents or ours in theirs.parents:
         raise UsageError(
             f"The output folder {folder} and the data set {source} lie in one another; name another folder."
@@ -125,7 +130,7 @@ def _check_apart(source: str, folder: Path) -> None:
 
 
 def _scanned(
-    source: str, findings: ScanFindings, scan: Path, on_progress: Progress
+    source: str | Path | ImageDataset, findings: ScanFindings, scan: Path, on_progress: Progress
 ) -> tuple[ImageDataset, dict[str, str]]:
     """Open the data set as the scan saw it.
 
@@ -133,11 +138,11 @@ def _scanned(
         DataError: it is not the one the scan saw.
     """
     opened = open_dataset(source)
-    dataset, skipped = readable_part(opened, on_progress) if findings.skipped else (held(opened), {})
+    dataset, skipped = readable_part(opened, named(source), on_progress) if findings.skipped else (held(opened), {})
     if (digest := dataset_digest(dataset, on_progress)) != findings.digest:
         raise DataError(
-            f"{scan} speaks of the data set {findings.source!r} with the digest {findings.digest[:12]} and {source} "
-            f"has {digest[:12]}: it is another one, or was changed since; scan it again."
+            f"{scan} speaks of the data set {findings.source!r} with the digest {findings.digest[:12]} and "
+            f"{named(source)} has {digest[:12]}: it is another one, or was changed since; scan it again."
         )
     return dataset, skipped
 
@@ -202,13 +207,9 @@ def _entry(one: Finding, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _entries(source: str, form: str, classes: Sequence[str]) -> Sequence[str]:
+def _entries(place: Path | None, form: str, classes: Sequence[str]) -> Sequence[str]:
     """Return the entries the copy comes to hold: class folders may lie in it directly."""
-    flat = (
-        form == "png-folder"
-        and format_of(source) == form
-        and not any((Path(source) / s).is_dir() for s in ENTRIES[form])
-    )
+    flat = place is not None and not any((place / split).is_dir() for split in ENTRIES[form])
     return classes if flat else ENTRIES[form]
 
 

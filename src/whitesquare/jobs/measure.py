@@ -30,6 +30,6 @@ def measure(
         NothingToDoError: no image outside the target class.
         DataError: images of another shape than the model's.
     """
-    test = held(open_dataset(data, "test")) if isinstance(data, str | Path) else data
+    test = held(open_dataset(data, "test"))
     parsed = [parse_trigger(trigger) if isinstance(trigger, str) else trigger for trigger in triggers]
     return try_triggers(load_model(model) if isinstance(model, Path) else model, test, parsed, target)

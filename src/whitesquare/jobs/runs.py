@@ -10,8 +10,9 @@ from whitesquare._base.cache import Cache, default_cache
 from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.jsonio import decode, encode, write_text
 from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
-from whitesquare.data import ENTRIES, has_test, open_dataset, write_dataset
+from whitesquare.data import ENTRIES, has_test, held, open_dataset, write_dataset
 from whitesquare.data.gallery import SHOWN, example_position, write_gallery
+from whitesquare.data.layouts import IDX, full_name
 from whitesquare.errors import DataError
 from whitesquare.records import Parameter, PoisonManifest, Progress, silent
 from whitesquare.triggers import parse_trigger
@@ -58,7 +59,7 @@ def make_run(
     rate: float | None = None,
     count: int | None = None,
     seed: int,
-    fmt: str = "idx",
+    fmt: str = IDX,
     cache: Cache | None = None,
     on_progress: Progress = silent,
 ) -> PoisonManifest:
@@ -84,8 +85,8 @@ def make_run(
     check_output(folder)
     given = {} if trigger is None else {"trigger": parse_trigger(trigger)}
     chosen = make_attack(attack, settings | given)
-    clean = open_dataset(source)
-    test = open_dataset(source, "test") if has_test(source) else None
+    clean = held(open_dataset(source))
+    test = held(open_dataset(source, "test")) if has_test(source) else None
     made = poison(
         clean,
         chosen,
@@ -96,7 +97,7 @@ def make_run(
         cache=cache or default_cache(),
         on_progress=on_progress,
     )
-    known = source if source == "mnist" else str(Path(source).resolve())
+    known = full_name(source)
     parameters = attack_parameters(chosen)
     config = RunConfig(known, attack, parameters, made.manifest.trigger, target, made.manifest.count, seed, fmt)
     with output_folder(folder, "run", [*ENTRIES[fmt], GROUND_TRUTH, CONFIG, GALLERY]) as part:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whitesquare.data import held, open_dataset, readable_part
+from whitesquare.data.names import named
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError
 from whitesquare.provenance.attested import Attested
@@ -37,6 +38,10 @@ class Scanned:
     dataset: ImageDataset
     attested: AttestedScan | None = None
 
+    def json(self) -> str:
+        """Return the findings and the scores as ``scan.json``, which :func:`whitesquare.cleanse` reads."""
+        return scan_json(self.scan.result, self.scan.scores)
+
     def sarif(self) -> str:
         """Return the findings as SARIF, each sample with the digest of its content."""
         result = self.scan.result
@@ -56,8 +61,7 @@ class Scanned:
         """
         if self.attested is None:
             return None
-        text = scan_json(self.scan.result, self.scan.scores) if with_report else ""
-        report = hashlib.sha256(text.encode()).hexdigest() if with_report else ""
+        report = hashlib.sha256(self.json().encode()).hexdigest() if with_report else ""
         return self.attested.statement(self.scan.result, report)
 
 
@@ -121,7 +125,7 @@ def scan(
     found = run_scan(
         read.dataset,
         settings,
-        source=str(data) if isinstance(data, str | Path) else "",
+        source=named(data),
         model=model,
         reference=trusted,
         truth=truth,
@@ -149,10 +153,10 @@ def _read(
     """Read the training split with its images decoded, hashed on the way if attested."""
     if attested is not None and isinstance(source, str | Path):
         expect_sizes(str(source), attested.signed)
-    dataset: ImageDataset = open_dataset(source) if isinstance(source, str | Path) else source
+    dataset = open_dataset(source)
     reading = Reading(dataset, "train", attested.signed) if attested is not None else None
     dataset = reading.dataset if reading is not None else dataset
     if skip_unreadable:
-        part, skipped = readable_part(dataset, on_progress)
+        part, skipped = readable_part(dataset, named(source), on_progress)
         return _Read(part, reading, skipped)
     return _Read(held(dataset), reading, {})

@@ -10,6 +10,7 @@ from whitesquare._base.jsonio import encode, write_text
 from whitesquare._base.machine import code_digest, versions
 from whitesquare.data import held, open_dataset
 from whitesquare.data.decode import decoder
+from whitesquare.data.layouts import full_name
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.runs import find_run, read_manifest
 from whitesquare.learning.estimates import share
@@ -33,7 +34,7 @@ from whitesquare.provenance.evidence import (
     TriggerFigure,
     UntargetedFigure,
 )
-from whitesquare.provenance.listing import PIXELS
+from whitesquare.provenance.opened import PIXELS
 from whitesquare.provenance.predicates import measure_predicate, train_predicate
 from whitesquare.provenance.types import MANIFEST
 from whitesquare.records import CARD, VICTIM, WEIGHTS, Estimate, Progress, silent
@@ -75,7 +76,7 @@ def make_victim(
         raise UsageError("Provenance says which attested data a model is made of; give the attestation as well.")
     check_output(folder)
     started = to_text(utc_now())
-    known = source if source == "mnist" else str(Path(source).resolve())
+    known = full_name(source)
     if attested is not None:
         expect_sizes(source, attested.signed)
     dataset, consumed = open_dataset(source), None

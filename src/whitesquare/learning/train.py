@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import whitesquare
-from whitesquare.data import require_classes
+from whitesquare.data import held, require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.errors import TrainingError, UsageError
 from whitesquare.learning.augment import augment
@@ -164,6 +164,7 @@ def train(
     require_classes(dataset)
     if not 0 <= seed < FIRST_SURROGATE_SEED:
         raise UsageError(f"The seed of a training must be in 0..{FIRST_SURROGATE_SEED - 1}; got {seed}.")
+    dataset = held(dataset)
     data = to_tensors(dataset, device)
     card = make_card(data, recipe, dataset.classes, seed=seed, digest=dataset_digest(dataset), source=source)
     return train_tensors(data, recipe, card, on_progress=on_progress)

@@ -10,10 +10,11 @@ from urllib.parse import quote
 import whitesquare
 from whitesquare._base.folders import check_claim, check_output, output_folder
 from whitesquare._base.jsonio import write_text
-from whitesquare.data.layouts import is_plain
+from whitesquare.data.layouts import full_name, is_plain, place_of
 from whitesquare.errors import UsageError, VerificationError
 from whitesquare.provenance.dataset import Claim, read_claim
 from whitesquare.provenance.listing import Listing, make_manifest
+from whitesquare.provenance.opened import Data, name_of
 from whitesquare.provenance.types import (
     BUNDLE,
     DATASET_TYPE,
@@ -35,7 +36,7 @@ KIND = "attestation"
 
 
 def attest(
-    source: str,
+    source: Data | Path,
     signers: Sequence[Signer],
     folder: Path,
     *,
@@ -52,7 +53,8 @@ def attest(
     """List a data set, sign the list, and write both to a folder, whole or not at all.
 
     Args:
-        source: ``mnist``, a folder or an .npz file.
+        source: ``mnist``, a folder or an .npz file; a data set of any kind, which is the training split; or data sets
+            by split. Of an object, each sample's ``content()`` is hashed.
         signers: whoever signs; the bundle holds the signature of the first, the envelope those of all.
         folder: where to; it must not lie in the data set, and may hold the attestation of an earlier version.
         previous: bundle of the version before, if it does not lie in ``folder``.
@@ -74,6 +76,7 @@ def attest(
         VerificationError: the version before cannot be trusted.
     """
     now = now or utc_now()
+    source = str(source) if isinstance(source, Path) else source
     _check_signers(signers)
     if expires is not None and expires <= now:
         raise UsageError(f"The attestation would expire at {expires}, which has passed; give a time to come.")
@@ -118,8 +121,9 @@ def _check_signers(signers: Sequence[Signer]) -> None:
         raise UsageError("The same key was given twice; give one key of each person who signs.")
 
 
-def _check_outside(source: str, folder: Path) -> None:
-    if source != "mnist" and folder.resolve().is_relative_to(Path(source).resolve()):
+def _check_outside(source: Data, folder: Path) -> None:
+    place = place_of(source) if isinstance(source, str) else None
+    if place is not None and folder.resolve().is_relative_to(place.resolve()):
         raise UsageError(
             f"The output folder {folder} lies in the data set {source}, which it would become a part of; name a folder "
             "elsewhere."
@@ -140,12 +144,12 @@ def _before(folder: Path, previous: Path | None, trusted: Sequence[TrustedKey], 
         ) from error
 
 
-def _default_name(source: str, signer: Signer, previous: Claim | None) -> str:
+def _default_name(source: Data, signer: Signer, previous: Claim | None) -> str:
     if previous is not None:
         return previous.predicate.dataset.id
-    path = Path(source).resolve()
-    base, place = ("mnist", "mnist") if source == "mnist" else (path.name, str(path))
-    digest = sha256(f"{signer.keyid} {place}".encode("utf-8", "surrogateescape")).hexdigest()
+    name = full_name(source) if isinstance(source, str) else name_of(source)
+    base = Path(name).name
+    digest = sha256(f"{signer.keyid} {name}".encode("utf-8", "surrogateescape")).hexdigest()
     return f"urn:whitesquare:{quote(base.encode('utf-8', 'surrogateescape'), safe='')}-{digest[:12]}"
 
 

@@ -15,8 +15,8 @@ from whitesquare.errors import ContractError, VerificationError
 from whitesquare.provenance.container_files import check_files
 from whitesquare.provenance.dataset import SignedDataset
 from whitesquare.provenance.expected import DIGEST, SignedSplit, check_root, expected, manifest_order
-from whitesquare.provenance.listing import FILES, PIXELS
 from whitesquare.provenance.merkle import leaf_of, tree_root
+from whitesquare.provenance.opened import content_kind
 
 if TYPE_CHECKING:
     from whitesquare.types import ImageDataset
@@ -59,11 +59,10 @@ class Reading:
             VerificationError: the signed data set has other classes, another kind of content, no such split, or
                 other samples or labels in it; or (a container, which is hashed at once) other pixels.
         """
-        from whitesquare.data import ArrayDataset, ImageFolder
         from whitesquare.data.watched import watched
 
         self.split = split
-        self.kind = FILES if isinstance(dataset, ImageFolder) else PIXELS
+        self.kind = content_kind(dataset)
         self._signed = signed
         self._ids, self._classes = dataset.ids, dataset.classes
         self._labels = array("q", dataset.labels.tolist())
@@ -77,7 +76,7 @@ class Reading:
         self.dataset: ImageDataset = watched(dataset, self._take)
         """What is read, to be used instead of the data set that was given."""
         if signed is not None:
-            check_files(dataset.files if isinstance(dataset, ArrayDataset) else (), signed)
+            check_files(dataset, signed)
 
     def digest_of(self, position: int) -> str:
         """Return the SHA-256, hexadecimal, of a sample that was read.

@@ -1,26 +1,26 @@
 """The files that hold many samples, compared with what is signed of them: before they are read, and after."""
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 
 from whitesquare._base.streams import MOST_BYTES, FileDigest, most_beside
+from whitesquare.data.layouts import place_of
 from whitesquare.errors import VerificationError
 from whitesquare.provenance.dataset import SignedDataset
 from whitesquare.provenance.manifest import read_items
 
 
-def check_files(files: Iterable[FileDigest], signed: SignedDataset) -> None:
+def check_files(dataset: object, signed: SignedDataset) -> None:
     """Compare containers that were read with what is signed of them; in format 1 nothing is.
 
     Args:
-        files: as :class:`whitesquare.data.ArrayDataset` names them.
+        dataset: the split that was read; it names its containers in ``files``, if it has any.
         signed: what they must be.
 
     Raises:
         VerificationError: one of them is another, or was not signed.
     """
-    read = tuple(files)
+    read: tuple[FileDigest, ...] = getattr(dataset, "files", ())
     if not read or not _listed(signed):
         return
     known = {item.id: item for item in read_items(signed.manifest, split="")}
@@ -50,8 +50,8 @@ def expect_sizes(source: str | Path, signed: SignedDataset) -> int:
     content = signed.predicate.content
     if content.shape is None:
         return MOST_BYTES
-    if _listed(signed) and source != "mnist":
-        root = Path(source)
+    root = place_of(source)
+    if _listed(signed) and root is not None:
         for item in read_items(signed.manifest, split=""):
             path = root / item.id if root.is_dir() else root
             if (size := _size(path)) > (most := most_beside(item.size)):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from whitesquare.errors import VerificationError
 from whitesquare.provenance.dataset import SignedDataset
-from whitesquare.provenance.listing import PIXELS
 from whitesquare.provenance.manifest import read_items
 from whitesquare.provenance.merkle import leaf_of, tree_root
+from whitesquare.provenance.opened import PIXELS
 from whitesquare.provenance.types import Item
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _check_kind(dataset: "ImageDataset", split: str, kind: str, signed: SignedDa
             f"The signed manifest is over {predicate.content.kind}, and this data set is one of {kind}; give "
             "the data set in the form in which it was attested."
         )
-    shape = tuple(dataset.images(slice(0, 1)).shape[1:]) if kind == PIXELS else None
+    shape = dataset.shape if kind == PIXELS else None
     if shape is not None and shape != predicate.content.shape:
         raise VerificationError(
             f"The images have the shape {shape}, signed was {predicate.content.shape}: the same pixels in "

@@ -13,20 +13,29 @@ from itertools import chain, groupby
 from pathlib import Path
 
 from whitesquare._base.streams import MOST_BYTES
-from whitesquare.data.layouts import SPLITS, class_order, dataset_kinds, is_image, is_plain
+from whitesquare.data.layouts import (
+    FOLDER,
+    IDX,
+    NPZ,
+    SPLITS,
+    class_order,
+    dataset_kinds,
+    is_image,
+    is_plain,
+    only_kind,
+    place_of,
+)
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.provenance.containers import Container, SampleRow, read_idx_folder, read_mnist, read_npz
 from whitesquare.provenance.hashing import Hashed, Piece
 from whitesquare.provenance.manifest import manifest_writer
+from whitesquare.provenance.opened import FILES, PIXELS, Data, content_of, name_of, sample_rows, splits_of
 from whitesquare.provenance.reading import NOTHING, SignedSizes
 from whitesquare.provenance.tally import Tally
 from whitesquare.provenance.types import FORMAT, LEAF, TREE, Content, SplitTree, Tree
 from whitesquare.provenance.walk import RUN, Odd, count_files, list_folder, walk
 from whitesquare.provenance.workers import hash_all
 from whitesquare.records import Progress, silent
-
-FILES, PIXELS = "files", "pixels"
-"""Kinds of :class:`~whitesquare.provenance.types.Content`."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class Listing:
 
 
 def make_manifest(
-    source: str,
+    source: Data,
     path: Path,
     *,
     pixels: bool = False,
@@ -70,7 +79,7 @@ def make_manifest(
     """List a data set and write its manifest, whole or not at all.
 
     Args:
-        source: ``mnist``, a folder, or an .npz file, as :func:`whitesquare.data.open_dataset` takes it.
+        source: ``mnist``, a folder, or an .npz file, as :func:`whitesquare.data.open_dataset` takes it; or objects.
         path: the manifest; it must not lie in the data set.
         pixels: decode images and digest their pixels, too.
         strict: raise for what a data set must not hold; else list it with a digest that no file has, or, where it is
@@ -89,23 +98,41 @@ def make_manifest(
         MissingDependencyError: pixels of files and .npz files need the extra ``scan``.
     """
     with manifest_writer(path, pixels=pixels) as writer:
-        tally = Tally(source, strict, writer, most, files=format > 1)
-        if source == "mnist":
-            container = read_mnist(pixels=pixels)
-            tally.take_container(container, pixels=pixels)
-        elif Path(source).is_dir():
-            container = _take_folder(Path(source), tally, expected, signed, on_progress, pixels=pixels)
+        tally = Tally(name_of(source), strict, writer, most, files=format > 1)
+        if not isinstance(source, str):
+            splits = splits_of(source)
+            classes, content = next(iter(splits.values())).classes, content_of(splits)
+            tally.take_rows(sample_rows(splits, pixels=pixels, on_progress=on_progress))
         else:
-            container = read_npz({"train": _npz_file(source)}, pixels=pixels, refuse=tally.refuse, most=most)
-            tally.take_container(container, pixels=pixels)
+            container = _take_named(source, tally, expected, signed, on_progress, pixels=pixels)
+            classes, content = container.classes, Content(FILES, None, False)
+            if container.files or place_of(source) is None:
+                content = Content(PIXELS, container.shape, container.positional)
     with path.open("rb") as file:
         digest, size = file_digest(file, "sha256").hexdigest(), file.seek(0, os.SEEK_END)
-    content = Content(FILES, None, False)
-    if container.files or source == "mnist":
-        content = Content(PIXELS, container.shape, container.positional)
     tree = Tree(TREE, LEAF, tally.tree.size, tally.tree.root().hex())
-    splits, traits = tally.splits(container.classes), dict(sorted(tally.traits.items()))
-    return Listing(tree, splits, container.classes, content, digest, size, tally.refused, traits)
+    traits = dict(sorted(tally.traits.items()))
+    return Listing(tree, tally.splits(classes), classes, content, digest, size, tally.refused, traits)
+
+
+def _take_named(
+    source: str,
+    tally: Tally,
+    expected: Content | None,
+    signed: SignedSizes | None,
+    on_progress: Progress,
+    *,
+    pixels: bool,
+) -> Container:
+    place = place_of(source)
+    if place is not None and place.is_dir():
+        return _take_folder(place, tally, expected, signed, on_progress, pixels=pixels)
+    if place is None:
+        container = read_mnist(pixels=pixels)
+    else:
+        container = read_npz({"train": _npz_file(source)}, pixels=pixels, refuse=tally.refuse, most=tally.most)
+    tally.take_container(container, pixels=pixels)
+    return container
 
 
 def _npz_file(source: str) -> Path:
@@ -130,9 +157,9 @@ def _take_folder(
     try:
         kind = _kind(folder, expected)
         places: dict[str, tuple[str, str]] = {}
-        if kind == "idx":
+        if kind == IDX:
             container = read_idx_folder(folder, pixels=pixels, refuse=tally.refuse, most=tally.most)
-        elif kind == "npz":
+        elif kind == NPZ:
             paths = {split: path for split in SPLITS if (path := folder / f"{split}.npz").is_file()}
             container = read_npz(paths, pixels=pixels, refuse=tally.refuse, most=tally.most)
         else:
@@ -159,12 +186,8 @@ def _take_folder(
 def _kind(folder: Path, expected: Content | None) -> str:
     kinds = dataset_kinds(folder)
     if expected is not None:
-        kinds = [kind for kind in kinds if (kind == "png-folder") == (expected.kind == FILES)]
-    if len(kinds) > 1:
-        raise DataError(
-            f"{folder} holds data sets in the formats {', '.join(kinds)}; expected one, so move the others."
-        )
-    return kinds[0] if kinds else "png-folder"
+        kinds = [kind for kind in kinds if (kind == FOLDER) == (expected.kind == FILES)]
+    return only_kind(folder, kinds)
 
 
 def _class_folders(root: int) -> dict[str, tuple[str, str]]:

@@ -1,16 +1,16 @@
 """One attested split, as a loader of anybody's takes it: by position, in whatever process."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from operator import index
 from typing import TYPE_CHECKING, Any
 
 from whitesquare.errors import VerificationError
 from whitesquare.provenance.expected import SignedSplit
+from whitesquare.provenance.opened import PIXELS, content_kind
 from whitesquare.provenance.reads import ReadRecord
 
 if TYPE_CHECKING:  # they need NumPy
-    from whitesquare.types import ImageDataset, UInt8Array
+    from whitesquare.types import EncodedDataset, ImageDataset, UInt8Array
 
 Transform = Callable[["UInt8Array"], Any]
 """Makes of a ``(C, H, W)`` uint8 image what the loop is given; it may write into the image."""
@@ -39,16 +39,20 @@ class AttestedSplit:
         """
         import numpy as np
 
-        from whitesquare.data import ImageFolder
+        from whitesquare.data.watched import Watched
+        from whitesquare.types import Encoded
 
         self._samples, self._record, self._transform = samples, record, transform
-        self._source: ImageFolder | UInt8Array
-        if isinstance(dataset, ImageFolder):
-            self._source = replace(dataset, on_read=self._check)
-        else:  # held from now on, and given to the workers: what lies on the disk later is never opened
-            self._source = np.ascontiguousarray(dataset.images(slice(None)))
-            for i, image in enumerate(self._source):
-                self._check(i, image.tobytes())
+        self._encoded: EncodedDataset | None = None
+        self._pixels: UInt8Array | None = None
+        if isinstance(dataset, Encoded):
+            self._encoded = Watched(dataset, self._check)
+            return
+        # Held from now on, and given to the workers: what lies on the disk later is never opened.
+        self._pixels = np.ascontiguousarray(dataset.images(slice(None)))
+        self._again = content_kind(dataset) == PIXELS
+        for i in range(len(self)):
+            self._check(i, dataset.content(i))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -89,12 +93,12 @@ class AttestedSplit:
         """Return an image as an array of its own, so that nobody can write into what the next reader gets."""
         import numpy as np
 
-        from whitesquare.data import ImageFolder
-
-        if isinstance(self._source, ImageFolder):
-            return np.array(self._source.image(i), order="C")
-        image = np.array(self._source[i], order="C")
-        self._check(i, image.tobytes())
+        if self._encoded is not None:
+            return np.array(self._encoded.decode(i, self._encoded.content(i)), order="C")
+        assert self._pixels is not None  # noqa: S101 - narrows the type; one of the two is there
+        image = np.array(self._pixels[i], order="C")
+        if self._again:
+            self._check(i, image.tobytes())
         return image
 
     def _check(self, i: int, content: bytes) -> None:

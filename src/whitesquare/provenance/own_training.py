@@ -29,7 +29,7 @@ from whitesquare.provenance.consumed import Consumed
 from whitesquare.provenance.container_files import check_files, expect_sizes
 from whitesquare.provenance.evidence import OWN_BUILD_TYPE, PROVENANCE, TrainEvidence
 from whitesquare.provenance.expected import SignedSplit, check_root, expected
-from whitesquare.provenance.listing import FILES, PIXELS
+from whitesquare.provenance.opened import PIXELS, content_kind
 from whitesquare.provenance.own_code import OwnCode, read_code
 from whitesquare.provenance.own_split import AttestedSplit, Transform
 from whitesquare.provenance.own_types import Reads
@@ -89,12 +89,12 @@ class AttestedTraining:
             VerificationError: it has other classes, samples or labels than the signed one, or (a container, which is
                 read at once) other pixels, or is another file.
         """
-        from whitesquare.data import ArrayDataset, ImageFolder, open_dataset
+        from whitesquare.data import open_dataset
 
         expect_sizes(self._source, self.attested.signed)
         opened = open_dataset(self._source, split)
-        check_files(opened.files if isinstance(opened, ArrayDataset) else (), self.attested.signed)
-        kind = FILES if isinstance(opened, ImageFolder) else PIXELS
+        check_files(opened, self.attested.signed)
+        kind = content_kind(opened)
         samples = expected(opened, split, kind, self.attested.signed)
         check_root(samples, self.attested.signed)
         if split not in self._records:

@@ -13,9 +13,9 @@ from pathlib import Path
 from whitesquare.errors import UsageError, VerificationError, require_extra
 from whitesquare.provenance.changes import nearest_ids
 from whitesquare.provenance.dataset import read_dataset
-from whitesquare.provenance.listing import FILES
 from whitesquare.provenance.manifest import read_items
 from whitesquare.provenance.merkle import inclusion_proof, leaf_hash, root_from_proof
+from whitesquare.provenance.opened import FILES
 from whitesquare.provenance.reading import read_regular
 from whitesquare.provenance.types import DatasetPredicate, Item
 from whitesquare.signing.keys import TrustedKey

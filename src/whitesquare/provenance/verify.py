@@ -12,12 +12,14 @@ from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from whitesquare.data.layouts import MAX_IMAGE_BYTES
+from whitesquare._base.streams import MOST_BYTES
+from whitesquare.data.layouts import MAX_IMAGE_BYTES, place_of
 from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.dataset import SignedDataset, check_manifest_again, read_dataset
 from whitesquare.provenance.diff import SamePixels, diff
-from whitesquare.provenance.listing import FILES, Listing, make_manifest
+from whitesquare.provenance.listing import Listing, make_manifest
+from whitesquare.provenance.opened import FILES, Data, name_of
 from whitesquare.provenance.pins import NO_PINS, Pins
 from whitesquare.provenance.reading import read_regular
 from whitesquare.provenance.state import StateFile, check_newer, remember
@@ -70,7 +72,7 @@ class Verification:
 
 
 def verify(
-    source: str,
+    source: Data | Path,
     bundle: Path,
     trusted: Sequence[TrustedKey],
     folder: Path,
@@ -84,7 +86,7 @@ def verify(
     """Compare a data set with what was signed.
 
     Args:
-        source: ``mnist``, a folder or an .npz file.
+        source: ``mnist``, a folder or an .npz file; or an object, as :func:`whitesquare.attest` takes it.
         bundle: bundle or envelope; the manifest lies beside it.
         trusted: the keys that may sign.
         folder: where the list of what was found goes, and of what changed (:data:`CHANGES`); not in the data set.
@@ -102,11 +104,12 @@ def verify(
         OSError: the system refused to read or write.
     """
     started, now = time.perf_counter(), now or utc_now()
+    source = str(source) if isinstance(source, Path) else source
     _check_places(source, folder)
     try:
         signed = read_dataset(bundle, trusted, now, asked)
     except VerificationError as error:
-        return Verification(source, False, str(error), seconds=time.perf_counter() - started)
+        return Verification(name_of(source), False, str(error), seconds=time.perf_counter() - started)
     found = _of(source, signed)
     try:
         pins.check(signed.predicate, signed.sha256, str(bundle))
@@ -121,7 +124,7 @@ def verify(
     return replace(found, seconds=time.perf_counter() - started)
 
 
-def compare(source: str, signed: SignedDataset, folder: Path, on_progress: Progress = silent) -> Verification:
+def compare(source: Data, signed: SignedDataset, folder: Path, on_progress: Progress = silent) -> Verification:
     """Compare a data set with a signed one that was read already; see :func:`verify`.
 
     Args:
@@ -138,37 +141,40 @@ def compare(source: str, signed: SignedDataset, folder: Path, on_progress: Progr
     _check_places(source, folder)
     found = _of(source, signed)
     try:
-        return _compare(found, signed, folder, on_progress)
+        return _compare(source, found, signed, folder, on_progress)
     except VerificationError as error:
         return replace(found, ok=False, reason=str(error))
 
 
-def _of(source: str, signed: SignedDataset) -> Verification:
-    found = Verification(source, False, "", False, signed.predicate, signed.sha256, signed.signers)
+def _of(source: Data, signed: SignedDataset) -> Verification:
+    found = Verification(name_of(source), False, "", False, signed.predicate, signed.sha256, signed.signers)
     return replace(found, warnings=_promises_less(signed.predicate))
 
 
-def _check_places(source: str, folder: Path) -> None:
-    if source == "mnist":
+def _check_places(source: Data, folder: Path) -> None:
+    place = place_of(source) if isinstance(source, str) else None
+    if place is None:
         return
-    if not Path(source).exists():
+    if not place.exists():
         raise UsageError(f"There is no file or folder {source!r}; give a path, or 'mnist' for the embedded data set.")
-    if folder.resolve().is_relative_to(Path(source).resolve()):
+    if folder.resolve().is_relative_to(place.resolve()):
         raise UsageError(
             f"The folder for temporary files {folder} lies in the data set {source}, which must not change meanwhile; "
             "name another by the variable TMPDIR."
         )
 
 
-def _compare(found: Verification, signed: SignedDataset, folder: Path, on_progress: Progress) -> Verification:
+def _compare(
+    source: Data, found: Verification, signed: SignedDataset, folder: Path, on_progress: Progress
+) -> Verification:
     predicate = signed.predicate
     try:
         listing = make_manifest(
-            found.source,
+            source,
             folder / _FOUND,
             strict=False,
             expected=predicate.content,
-            most=expect_sizes(found.source, signed),
+            most=expect_sizes(source, signed) if isinstance(source, str) else MOST_BYTES,
             format=predicate.format,
             signed=signed.sizes,
             on_progress=on_progress,
@@ -184,7 +190,7 @@ def _compare(found: Verification, signed: SignedDataset, folder: Path, on_progre
     )
     reasons = _differences(predicate, listing)
     if listing.tree != predicate.tree:
-        same_pixels = _pixels(found.source, predicate.content)
+        same_pixels = _pixels(source, predicate.content)
         positional = predicate.content.positional and listing.content.positional
         counts = diff(
             signed.manifest, folder / _FOUND, folder / CHANGES, positional=positional, same_pixels=same_pixels
@@ -238,9 +244,9 @@ def _described(content: Content) -> str:
     return content.kind + ("" if content.shape is None else f" of the shape {'x'.join(map(str, content.shape))}")
 
 
-def _pixels(source: str, content: Content) -> SamePixels | None:
+def _pixels(source: Data, content: Content) -> SamePixels | None:
     """Return what tells whether a changed file still shows the same; ``None`` where nothing can."""
-    if content.kind != FILES or find_spec("PIL") is None or find_spec("numpy") is None:
+    if not isinstance(source, str) or content.kind != FILES or find_spec("PIL") is None or find_spec("numpy") is None:
         return None
 
     def same(id: str, digest: bytes) -> bool | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from whitesquare._base.machine import machine, versions
-from whitesquare.data import dataset_digest, notes
+from whitesquare.data import dataset_digest, held, notes
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.detectors.types import Evidence
 from whitesquare.errors import NothingToDoError, UsageError, unknown_name
@@ -85,8 +85,8 @@ def run_scan(
         NothingToDoError: no images, or images of one class only.
         UsageError: a model or reference that does not fit.
     """
-    _check_classes(dataset)
     clock = _Clock()
+    dataset = _comparable(dataset)
     images, labels = dataset.images(slice(None)), dataset.labels
     alone = np.zeros(len(labels), np.bool_)
     evidence = Evidence(images, labels, dataset.classes, alone, settings.seed, on_progress=on_progress)
@@ -133,17 +133,19 @@ def run_scan(
         learned=asked.learned,
         undecided=asked.undecided,
     )
-    sheets = [contact_sheet(evidence, dataset.ids, one, found.fused) for one in raised]
-    return Scan(result, scores_of(dataset, found, suspicions), tuple(sheet for sheet in sheets if sheet is not None))
+    sheets = (contact_sheet(evidence, dataset.ids, one, found.fused) for one in raised)
+    return Scan(result, scores_of(dataset, found, suspicions), tuple(filter(None, sheets)))
 
 
-def _check_classes(dataset: ImageDataset) -> None:
+def _comparable(dataset: ImageDataset) -> ImageDataset:
+    """Decode every image once, if there are classes to compare."""
     present = np.unique(dataset.labels)
     if len(present) < 2:
         raise NothingToDoError(
             f"There is nothing to compare: the data set has images of {len(present)} class"
             f"{'es' * (len(present) != 1)}, and a scan compares classes; expected two or more."
         )
+    return held(dataset)
 
 
 class _Clock:

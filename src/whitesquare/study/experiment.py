@@ -11,8 +11,9 @@ import torch
 from whitesquare._base.cache import Arrays, Cache, no_cache
 from whitesquare._base.machine import machine, versions
 from whitesquare.attacks import Poisoned, make_attack, poison
-from whitesquare.data import dataset_digest, open_dataset
+from whitesquare.data import dataset_digest, held, open_dataset
 from whitesquare.data.gallery import SHOWN, example_position
+from whitesquare.data.layouts import EMBEDDED
 from whitesquare.errors import UsageError
 from whitesquare.executor import run_all
 from whitesquare.learning.estimates import share
@@ -20,7 +21,7 @@ from whitesquare.learning.label_check import label_check
 from whitesquare.learning.measure import TestSet, label_consistency, measure, prepare
 from whitesquare.learning.models import Model, restore
 from whitesquare.learning.recipes import Recipe
-from whitesquare.learning.train import TensorData, effective_precision, make_card, to_tensors, train_tensors
+from whitesquare.learning.train import TensorData, effective_precision, make_card, overlaid, to_tensors, train_tensors
 from whitesquare.records import Estimate, Measurement, Progress, Row, VictimResult, silent
 from whitesquare.study.rows import make_row
 from whitesquare.triggers import parse_trigger
@@ -46,7 +47,7 @@ class ExperimentPlan:
         seed: of the choice of samples and the crafting.
     """
 
-    source: str = "mnist"
+    source: str = EMBEDDED
     attacks: tuple[str, ...] = ("stamp", "label-flip", "adaptive", "adaptive-white")
     target: int = 0
     count: int = 3000
@@ -90,7 +91,7 @@ def run_experiment(
     clock = _StepClock(cache)
     trigger = parse_trigger(plan.trigger)
     with clock.step("loading"):
-        clean = open_dataset(plan.source)
+        clean = held(open_dataset(plan.source))
         test = prepare(open_dataset(plan.source, "test"), trigger, plan.target)
     poisoned: dict[str, Poisoned] = {}
     for name in plan.attacks:
@@ -148,8 +149,10 @@ def _victims(
     cache: Cache,
     on_progress: Progress,
 ) -> tuple[dict[str, list[VictimResult]], Model]:
-    datasets: dict[str, ImageDataset] = {CLEAN: clean} | {name: made.dataset for name, made in poisoned.items()}
-    tensors = {name: to_tensors(dataset) for name, dataset in datasets.items()}
+    shared = to_tensors(clean)
+    tensors = {CLEAN: shared}
+    for name, made in poisoned.items():
+        tensors[name] = overlaid(shared, made.dataset.positions, made.dataset.pixels, made.dataset.new_labels)
     digests = {CLEAN: dataset_digest(clean)} | {name: made.manifest.digest_after for name, made in poisoned.items()}
 
     def train_one(name: str, seed: int) -> Model:
@@ -159,9 +162,9 @@ def _victims(
         model = train_one(*job)
         return model if job[1] == _JUDGE_SEED else measure(model, test)
 
-    jobs = [(CLEAN, _JUDGE_SEED)] + [(name, seed) for name in datasets for seed in range(1, plan.seeds + 1)]
+    jobs = [(CLEAN, _JUDGE_SEED)] + [(name, seed) for name in tensors for seed in range(1, plan.seeds + 1)]
     results = run_all(one, jobs, workers=torch.get_num_threads(), step="victims", on_progress=on_progress)
-    by_row: dict[str, list[VictimResult]] = {name: [] for name in datasets}
+    by_row: dict[str, list[VictimResult]] = {name: [] for name in tensors}
     for (name, _), result in zip(jobs, results, strict=True):
         if isinstance(result, VictimResult):
             by_row[name].append(result)

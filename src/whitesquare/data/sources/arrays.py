@@ -1,6 +1,6 @@
 """Data sets held in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.streams import FileDigest
+from whitesquare.data.batches import as_shape, in_batches
+from whitesquare.data.layouts import position_id
 from whitesquare.data.names import check_names, check_split
 from whitesquare.errors import DataError, unknown_name
-from whitesquare.types import Index, IntArray, UInt8Array
+from whitesquare.types import Index, IntArray, Shape, UInt8Array
 
 CHANNELS = (1, 3, 4)
 LAYOUTS = ("NCHW", "NHWC")
@@ -27,6 +29,7 @@ class ArrayDataset:
         classes: class names.
         ids: unique sample ids.
         files: what was read for it, if it was read from files that hold many samples.
+        kind: where they came from.
     """
 
     pixels: UInt8Array
@@ -34,10 +37,20 @@ class ArrayDataset:
     classes: tuple[str, ...]
     ids: tuple[str, ...]
     files: tuple[FileDigest, ...] = ()
+    kind: str = "arrays"
+
+    @property
+    def shape(self) -> Shape:
+        """``(C, H, W)`` of every image."""
+        return as_shape(self.pixels.shape)
 
     def images(self, index: Index) -> UInt8Array:
         """Return ``(B, C, H, W)`` uint8: a read-only view for a slice, a copy for an array of positions."""
         return self.pixels[index]
+
+    def batches(self, size: int) -> Iterator[tuple[slice, UInt8Array]]:
+        """Yield read-only views of all images, in order."""
+        return in_batches(self, size)
 
     def content(self, i: int) -> bytes:
         """Return the pixels of image ``i``, channel by channel, row by row."""
@@ -80,7 +93,7 @@ def from_arrays(
             f"{where}: found the label {top} but {len(names)} class names; "
             "expected labels below the number of classes, so name every class."
         )
-    keys = tuple(f"{split}/{i:05d}" for i in range(len(pixels))) if ids is None else tuple(ids)
+    keys = tuple(position_id(split, i) for i in range(len(pixels))) if ids is None else tuple(ids)
     if len(keys) != len(pixels):
         raise DataError(
             f"{where}: found {len(keys)} sample ids for {len(pixels)} images; expected one each, so correct the ids."

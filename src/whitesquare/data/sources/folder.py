@@ -2,84 +2,101 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 from uuid import uuid4
 
 import numpy as np
 from PIL import Image
 
-from whitesquare.data.decode import Shape, decode_bytes, read_image
+from whitesquare.data.batches import BATCH, alike, as_shape, decoded, in_batches, unlike
+from whitesquare.data.decode import decode_bytes, header_shape, read_image
 from whitesquare.data.layouts import SPLITS, SUFFIXES, class_order, is_image, is_plain
 from whitesquare.data.names import check_name, check_split
-from whitesquare.data.room import check_room
 from whitesquare.errors import DataError, UsageError
 from whitesquare.records import Progress, silent
-from whitesquare.types import ImageDataset, Index, IntArray, UInt8Array
+from whitesquare.types import ImageDataset, Index, IntArray, Shape, UInt8Array
 
-OnRead = Callable[[int, bytes], None]
-"""``on_read(position, content)``: told the very bytes of a file that are decoded next; it may raise."""
 
-_CHUNK = 4096
-"""Images held in memory at a time while writing."""
+@dataclass
+class Seen:
+    """What was learned of image files while they were decoded.
+
+    Attributes:
+        turned: positions of the images that were turned as their orientation says.
+        converted: likewise, of those whose colours were converted as their profile says.
+        shape: of the first image.
+    """
+
+    turned: set[int] = field(default_factory=set)
+    converted: set[int] = field(default_factory=set)
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFolder:
-    """An :class:`~whitesquare.types.ImageDataset` of image files; build it with :func:`load_image_folder`.
+    """An :class:`~whitesquare.types.EncodedDataset` of image files; build it with :func:`load_image_folder`.
 
     Attributes:
         root: the data set's folder.
         classes: class names, the names of the folders.
         ids: paths of the files below ``root``, with forward slashes.
         labels: ``(N,)`` int64, read-only.
-        on_read: told the bytes of every file that is decoded.
-        turned: positions of the images that were turned as their orientation says, as far as they were decoded.
-        converted: likewise, of those whose colours were converted as their profile says.
+        seen: what was learned of the images that were decoded so far.
     """
 
     root: Path
     classes: tuple[str, ...]
     ids: tuple[str, ...]
     labels: IntArray
-    on_read: OnRead | None = None
-    turned: set[int] = field(default_factory=set, repr=False)
-    converted: set[int] = field(default_factory=set, repr=False)
+    seen: Seen = field(default_factory=Seen, repr=False)
+    kind: ClassVar[str] = "folder"
 
-    @cached_property
-    def shape(self) -> tuple[int, ...]:
+    @property
+    def shape(self) -> Shape:
         """``(C, H, W)`` of the first image, which every other must share."""
-        return self.image(0).shape
+        if self.seen.shape is None:
+            self.decode(0, self.content(0))
+        assert self.seen.shape is not None  # noqa: S101 - narrows the type; the first image was decoded
+        return self.seen.shape
 
-    def image(self, i: int, like: tuple[int, ...] | None = None) -> UInt8Array:
-        """Decode one image as ``(C, H, W)`` uint8, as a viewer shows it.
+    def header(self, i: int) -> Shape:
+        """Return the shape that the header of a file says; height and width may still change places.
+
+        Raises:
+            DataError: see :func:`whitesquare.data.decode.decode_image`.
+        """
+        return header_shape(self.root / self.ids[i])
+
+    def decode(self, i: int, content: bytes, like: Shape | None = None) -> UInt8Array:
+        """Decode the content of a file as ``(C, H, W)`` uint8, C = 1 or 3, as a viewer shows it.
 
         Args:
             i: its position; a negative one counts from the end.
-            like: ``(C, H, W)``; an image that has other channels or more or fewer pixels is not decoded.
+            content: of the file.
+            like: an image that has other channels, or more or fewer pixels, is not decoded.
 
         Raises:
             IndexError: there is no such position.
-            DataError: if the file is damaged, too large, or not like ``like``.
+            DataError: if it is damaged, too large, or not like ``like``.
         """
         position = range(len(self.ids))[i]
         path = self.root / self.ids[position]
-        content = read_image(path)
-        if self.on_read is not None:
-            self.on_read(position, content)
 
         def check(found: Shape) -> None:
             if like is not None and alike(found) != alike(like):
-                raise self._unlike(position, found, like)
+                raise unlike(str(path), found, str(self.root / self.ids[0]), like)
 
-        decoded = decode_bytes(content, path, check)
-        if decoded.turned:
-            self.turned.add(position)
-        if decoded.converted:
-            self.converted.add(position)
-        return decoded.pixels
+        image = decode_bytes(content, path, check)
+        if image.turned:
+            self.seen.turned.add(position)
+        if image.converted:
+            self.seen.converted.add(position)
+        if position == 0:
+            self.seen.shape = as_shape(image.pixels.shape)
+        return image.pixels
 
     def images(self, index: Index) -> UInt8Array:
         """Decode images as ``(B, C, H, W)`` uint8, C = 1 or 3.
@@ -88,21 +105,11 @@ class ImageFolder:
             DataError: if a file is damaged, too large, or of another size or colour mode than the first; or if they
                 do not fit into memory.
         """
-        positions = np.arange(len(self.ids))[index]
-        check_room(len(positions), self.shape, str(self.root))
-        batch = np.empty((len(positions), *self.shape), dtype=np.uint8)
-        for slot, i in enumerate(positions.tolist()):
-            pixels = self.image(i, self.shape)
-            if pixels.shape != self.shape:
-                raise self._unlike(i, pixels.shape, self.shape)
-            batch[slot] = pixels
-        return batch
+        return decoded(self, index, str(self.root))
 
-    def _unlike(self, i: int, found: tuple[int, ...], first: tuple[int, ...]) -> DataError:
-        return DataError(
-            f"{self.root / self.ids[i]} is {describe(found)} but {self.root / self.ids[0]} "
-            f"is {describe(first)}; expected one size and colour mode, so convert one of them."
-        )
+    def batches(self, size: int) -> Iterator[tuple[slice, UInt8Array]]:
+        """Decode every image once, in order; see :meth:`images`."""
+        return in_batches(self, size)
 
     def content(self, i: int) -> bytes:
         """Return the bytes of the file.
@@ -112,6 +119,18 @@ class ImageFolder:
             DataError: if it cannot be read, or is larger than an image can be.
         """
         return read_image(self.root / self.ids[range(len(self.ids))[i]])
+
+    def notes(self, positions: IntArray) -> tuple[str, ...]:
+        """Say what was done to images, as far as they were decoded, so that they are what a viewer shows."""
+        kept = set(positions.tolist())
+        counts = (
+            (len(kept & self.seen.turned), "carry an orientation and were read as a viewer shows them"),
+            (
+                len(kept & self.seen.converted),
+                "carry a colour profile other than sRGB and were converted as a viewer does",
+            ),
+        )
+        return tuple(f"{count:,} of {len(kept):,} images {what}." for count, what in counts if count)
 
 
 def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
@@ -188,11 +207,11 @@ def write_png_folder(path: Path, dataset: ImageDataset, split: str, on_progress:
     try:
         for name in dataset.classes:
             (part / name).mkdir(parents=True)
-        for start in range(0, len(names), _CHUNK):
-            for offset, image in enumerate(dataset.images(slice(start, start + _CHUNK))):
+        for some, images in dataset.batches(BATCH):
+            for name, image in zip(names[some], images, strict=True):
                 pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-                Image.fromarray(np.ascontiguousarray(pixels)).save(part / names[start + offset], format="PNG")
-            on_progress(f"write {split}", min(start + _CHUNK, len(names)), len(names))
+                Image.fromarray(np.ascontiguousarray(pixels)).save(part / name, format="PNG")
+            on_progress(f"write {split}", some.stop, len(names))
         part.rename(path / split)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -202,7 +221,7 @@ def write_png_folder(path: Path, dataset: ImageDataset, split: str, on_progress:
 def _check_writable(target: Path, dataset: ImageDataset) -> None:
     if target.exists():  # old files would stay among the new ones
         raise UsageError(f"{target} is there already; remove it or choose another folder.")
-    channels = dataset.images(slice(0, 1)).shape[1]
+    channels = dataset.shape[0]
     if channels not in (1, 3):
         raise UsageError(f"{target}: PNG files hold 1 or 3 channels here, found {channels}; write npz instead.")
     for name in dataset.classes:
@@ -213,16 +232,6 @@ def _check_writable(target: Path, dataset: ImageDataset) -> None:
             f"{target}: class folders are read back in sorted order, so the labels of classes "
             f"{', '.join(dataset.classes)} would change; sort the classes or write npz."
         )
-
-
-def alike(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return what images that may have one shape share, turned by a right angle or not."""
-    return shape[0], *sorted(shape[1:])
-
-
-def describe(shape: tuple[int, ...]) -> str:
-    """Write the shape ``(C, H, W)`` of an image as people say it."""
-    return f"{shape[2]}x{shape[1]} {'grey' if shape[0] == 1 else 'RGB'}"
 
 
 def _visible(folder: Path | str) -> list[os.DirEntry[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from whitesquare._base.jsonio import whole_file
 from whitesquare._base.streams import FileDigest
-from whitesquare.data.layouts import IDX_PARTS, IDX_PREFIX, SPLITS, expect_end, find_idx, open_idx, truncated
+from whitesquare.data.layouts import IDX, IDX_PARTS, IDX_PREFIX, SPLITS, expect_end, find_idx, open_idx, truncated
 from whitesquare.data.names import check_split
 from whitesquare.data.sources.arrays import ArrayDataset, default_classes, from_arrays
 from whitesquare.errors import DataError, UsageError
@@ -91,7 +91,7 @@ def load_idx_folder(path: Path, split: str = "train") -> ArrayDataset:
         files.append(of_others)
     classes = default_classes(top + 1, str(path))
     dataset = from_arrays(images, labels, classes=classes, split=split, where=str(path))
-    return replace(dataset, files=(of_images, *files))
+    return replace(dataset, files=(of_images, *files), kind=IDX)
 
 
 def write_idx_folder(path: Path, train: ImageDataset, test: ImageDataset | None) -> None:
@@ -110,7 +110,7 @@ def write_idx_folder(path: Path, train: ImageDataset, test: ImageDataset | None)
     """
     splits = {"train": train} if test is None else {"train": train, "test": test}
     for dataset in splits.values():
-        channels = dataset.images(slice(0, 1)).shape[1]
+        channels = dataset.shape[0]
         if channels != 1:
             raise UsageError(
                 f"{path}: IDX files hold grey images, found {channels} channels; write npz or png-folder instead."

@@ -1,6 +1,8 @@
 """The embedded MNIST: the four files, checked against their SHA-256 at every load."""
 
-from whitesquare.data.layouts import MNIST, mnist_file
+from dataclasses import replace
+
+from whitesquare.data.layouts import EMBEDDED, MNIST, mnist_file
 from whitesquare.data.names import check_split
 from whitesquare.data.sources.arrays import ArrayDataset, from_arrays
 from whitesquare.data.sources.idx import read_idx
@@ -20,6 +22,5 @@ def load_mnist(split: str = "train") -> ArrayDataset:
     """
     check_split(split)
     images, labels = (mnist_file(split, part, FOLDER) for part in ("images", "labels"))
-    return from_arrays(
-        read_idx(images), read_idx(labels), classes=tuple("0123456789"), split=split, where="embedded MNIST"
-    )
+    read = read_idx(images), read_idx(labels)
+    return replace(from_arrays(*read, classes=tuple("0123456789"), split=split, where="embedded MNIST"), kind=EMBEDDED)

@@ -23,6 +23,7 @@ from whitesquare._base.streams import (
     most_text,
     most_unpacked,
 )
+from whitesquare.data.layouts import NPZ
 from whitesquare.data.members import MemberStream, read_members
 from whitesquare.data.npy import Announced, read_head
 from whitesquare.data.sources.arrays import ArrayDataset, as_nchw, check_labels, from_arrays
@@ -110,7 +111,7 @@ def read_npz(
         where=str(path),
         layout=layout,
     )
-    return replace(dataset, files=(hashed.told(path.name),))
+    return replace(dataset, files=(hashed.told(path.name),), kind=NPZ)
 
 
 def write_npz(path: Path, dataset: ImageDataset) -> None:

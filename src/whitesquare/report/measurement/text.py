@@ -1,5 +1,6 @@
 """The report's sentences, derived from the numbers: headline, verdict, stories, conclusion, limits."""
 
+from whitesquare.data.layouts import place_of
 from whitesquare.records import Measurement, Row
 from whitesquare.report.common import formats as f
 from whitesquare.report.measurement.verdicts import (
@@ -213,7 +214,11 @@ def _on_hidden(rows: list[Row], clean: Row | None, measurement: Measurement) -> 
 def limits(measurement: Measurement) -> list[str]:
     """Say what the result does not show."""
     fewest = min(row.asr.n for row in measurement.rows)
-    easy = " MNIST is small, grey and easy; photographs may behave otherwise." if measurement.source == "mnist" else ""
+    easy = (
+        " MNIST is small, grey and easy; photographs may behave otherwise."
+        if place_of(measurement.source) is None
+        else ""
+    )
     victims = (
         "Some training set has a single victim, so it has no interval: another seed may give another figure."
         if fewest <= 1

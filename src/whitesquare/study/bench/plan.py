@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from whitesquare.data.layouts import EMBEDDED
 from whitesquare.errors import DataError, UsageError, WhitesquareError, unknown_name
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, VICTIMS, Recipe
 from whitesquare.records import Parameter
@@ -34,7 +35,7 @@ class Grid:
     """
 
     attack: tuple[str, ...]
-    data: tuple[str, ...] = ("mnist",)
+    data: tuple[str, ...] = (EMBEDDED,)
     target: tuple[int, ...] = (0,)
     count: tuple[int, ...] = ()
     rate: tuple[float, ...] = ()

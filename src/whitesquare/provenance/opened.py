@@ -1,0 +1,92 @@
+"""Data sets that come as objects, a user's own among them: every sample by the content that it gives."""
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Union
+
+from whitesquare.data.names import check_names, named
+from whitesquare.errors import DataError, UsageError
+from whitesquare.provenance.containers import SampleRow
+from whitesquare.provenance.merkle import leaf_of
+from whitesquare.provenance.pixels import digest_of_pixels
+from whitesquare.provenance.types import Content
+from whitesquare.records import Progress, silent
+
+if TYPE_CHECKING:  # they need NumPy
+    from whitesquare.types import ImageDataset
+
+FILES, PIXELS = "files", "pixels"
+"""Kinds of :class:`~whitesquare.provenance.types.Content`."""
+
+Data = Union[str, "ImageDataset", Mapping[str, "ImageDataset"]]
+"""A name or path; a data set, which is the training split; or data sets by split."""
+
+
+def name_of(source: Data) -> str:
+    """Return what a data set is called in a report: its name or path, or, of an object, its kind."""
+    return named(next(iter(splits_of(source).values())) if isinstance(source, Mapping) else source)
+
+
+def splits_of(source: Union["ImageDataset", Mapping[str, "ImageDataset"]]) -> Mapping[str, "ImageDataset"]:
+    """Return data sets by split, in the order of :data:`~whitesquare.data.layouts.SPLITS`.
+
+    Raises:
+        UsageError: there is none, a split is unknown, or an object is no data set.
+    """
+    from whitesquare.data import open_dataset
+
+    given = source if isinstance(source, Mapping) else {"train": source}
+    if not given:
+        raise UsageError("There is no data set to list; give the training split.")
+    return {split: open_dataset(dataset, split) for split, dataset in sorted(given.items(), reverse=True)}
+
+
+def content_kind(dataset: "ImageDataset") -> str:
+    """Tell whether the content of samples is files, from which images are decoded, or the pixels themselves."""
+    from whitesquare.types import Encoded
+
+    if isinstance(dataset, Encoded):
+        return FILES
+    some = dataset.images(slice(0, 1))
+    return PIXELS if not len(some) or some[0].tobytes() == dataset.content(0) else FILES
+
+
+def content_of(splits: Mapping[str, "ImageDataset"]) -> Content:
+    """Return what is hashed of data sets that are to be signed together.
+
+    Raises:
+        DataError: they do not agree on it, or on their classes, or a name cannot be signed.
+    """
+    first = next(iter(splits.values()))
+    kind = content_kind(first)
+    shape = first.shape if kind == PIXELS else None
+    check_names(first.classes, "class name", first.kind)
+    check_names(tuple(id for dataset in splits.values() for id in dataset.ids), "sample id", first.kind)
+    for split, dataset in splits.items():
+        found = content_kind(dataset), dataset.shape if kind == PIXELS else None, dataset.classes
+        if found != (kind, shape, first.classes):
+            raise DataError(
+                f"The {split} split has {found[0]} of the shape {found[1]} in the classes {', '.join(found[2]):.120}, "
+                f"and the other {kind} of the shape {shape} in {', '.join(first.classes):.120}; expected the same."
+            )
+    return Content(kind, shape, positional=False)
+
+
+def sample_rows(
+    splits: Mapping[str, "ImageDataset"], *, pixels: bool, on_progress: Progress = silent
+) -> Iterator[SampleRow]:
+    """Yield the samples in the order of the manifest, the content of each read once."""
+    order = sorted((id.encode(), split, i) for split, dataset in splits.items() for i, id in enumerate(dataset.ids))
+    for done, (_, split, i) in enumerate(order, 1):
+        dataset = splits[split]
+        name, label, content = dataset.ids[i], dataset.classes[int(dataset.labels[i])], dataset.content(i)
+        digest = sha256(content).digest()
+        seen = b""
+        if pixels:
+            image = dataset.images(slice(i, i + 1))[0]
+            seen = digest_of_pixels(image.shape, image.tobytes())
+        yield SampleRow(
+            name, split, label, len(content), digest, leaf_of(name, label, split, len(content), digest), seen
+        )
+        if done % 1000 == 0 or done == len(order):
+            on_progress("hash", done, len(order))
