@@ -12,7 +12,6 @@ from whitesquare.data import from_arrays, load_mnist, open_dataset, write_datase
 from whitesquare.data.sources import folder as folders
 from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.jobs.runs import make_run
-from whitesquare.jobs.victims import make_victim
 from whitesquare.learning.recipes import Recipe
 from whitesquare.provenance.attested import read_attested
 from whitesquare.provenance.manifest import read_items
@@ -167,7 +166,17 @@ def test_what_a_scan_finds_is_taken_out_of_it(tmp_path):
     assert set(again.ids) == set(mine.ids) - {one.id for one in done.removed}
 
 
-@pytest.mark.parametrize("given", [object(), np.zeros((3, 4, 4), np.uint8), None, 7])
+def test_arrays_are_a_data_set_and_an_attack_has_a_name():
+    mnist = load_mnist()
+    data = open_dataset((mnist.images(slice(0, 200)), mnist.labels[:200]), "test")
+    assert (data.kind, data.ids[0], data.classes) == ("arrays", "test/00000", mnist.classes)
+    by_name = ws.poison(data, "stamp", target=1, count=5, seed=0)
+    assert by_name.manifest == ws.poison(data, make_attack("stamp"), target=1, count=5, seed=0).manifest
+    with pytest.raises(UsageError, match="stmp"):
+        ws.poison(data, "stmp", target=1, count=5, seed=0)
+
+
+@pytest.mark.parametrize("given", [(1, 2, 3), object(), np.zeros((3, 4, 4), np.uint8), None, 7])
 def test_an_object_that_is_no_data_set_is_refused_by_what_it_lacks(given):
     with pytest.raises(UsageError, match=r"is no data set: it has no kind, classes, ids, labels"):
         open_dataset(given)
@@ -186,7 +195,7 @@ def test_each_verb_decodes_each_file_once(tmp_path, monkeypatch):
     make_run(str(tmp_path / "set"), tmp_path / "run", attack="stamp", settings={}, target=3, count=9, seed=0, fmt="npz")
     assert (len(decodes), set(decodes.values())) == (300, {1})
     decodes.clear()
-    make_victim(str(tmp_path / "set"), tmp_path / "model", SMALL, seed=1)
+    ws.train(tmp_path / "set", SMALL, seed=1, folder=tmp_path / "model")
     assert (len(decodes), set(decodes.values())) == (300, {1})
     decodes.clear()
     ws.scan(tmp_path / "set", MODEL_FREE)

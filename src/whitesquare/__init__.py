@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from whitesquare.jobs.gate import gate
     from whitesquare.jobs.measure import measure
     from whitesquare.jobs.scan import scan
-    from whitesquare.learning.train import train
+    from whitesquare.jobs.train import train
     from whitesquare.provenance.attest import attest
     from whitesquare.provenance.verify import verify
     from whitesquare.study.drill import drill
@@ -32,7 +32,7 @@ __getattr__ = lazy_names(
         "open_dataset": "data.opening",
         "poison": "attacks",
         "scan": "jobs.scan",
-        "train": "learning.train",
+        "train": "jobs.train",
         "verify": "provenance.verify",
     },
 )

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from whitesquare.data import from_arrays, load_npz, write_npz
-from whitesquare.jobs import victims
+from whitesquare.jobs import measure as job
 from whitesquare.provenance.evidence import MEASURE
 from whitesquare.provenance.predicates import measure_evidence
 from whitesquare.signing.keys import load_public, load_signer
@@ -145,15 +145,15 @@ def test_a_data_set_signed_by_a_stranger_or_another_one(case, model, tmp_path):
 def test_weights_exchanged_while_they_are_measured(case, model, monkeypatch):
     """The statement is about the weights and the card that were loaded, not about those that lie there by then."""
     measured = [sha256((model / name).read_bytes()).hexdigest() for name in ("model.safetensors", "model.json")]
-    try_triggers = victims.try_triggers
+    try_triggers = job.try_triggers
 
     def exchange(*arguments):
         (model / "model.safetensors").write_bytes(b"a model that was never measured")
         (model / "model.json").write_bytes(b"{}")
         return try_triggers(*arguments)
 
-    monkeypatch.setattr(victims, "try_triggers", exchange)
-    victims.measure_victim(model, triggers=TRIGGERS[:1], target=1, signer=load_signer(case.key("trainer"), str))
+    monkeypatch.setattr(job, "try_triggers", exchange)
+    job.measure(model, None, TRIGGERS[:1], target=1, signer=load_signer(case.key("trainer"), str))
     assert [one.sha256 for one in evidence_in(case, model)[0].subjects[:2]] == measured
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from whitesquare._base.machine import code_digest
 from whitesquare.data import load_npz, open_dataset, write_npz
 from whitesquare.errors import UsageError, VerificationError
-from whitesquare.jobs import victims
+from whitesquare.jobs import train as job
 from whitesquare.learning.recipes import Recipe
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.attested import read_attested
@@ -169,7 +169,7 @@ def test_options_without_their_partner(case, tmp_path):
     assert "add --attested" in refused(case, tmp_path, "--threshold", 2, code=2)
     assert "There is no key" in refused(case, tmp_path, *case.asked, "--key", tmp_path / "none.pem", code=2)
     with pytest.raises(UsageError, match="give the attestation"):
-        victims.make_victim(str(case.data), tmp_path / "model", Recipe(), seed=0, signer=key_pair(tmp_path / "k"))
+        job.train(str(case.data), Recipe(), folder=tmp_path / "model", seed=0, signer=key_pair(tmp_path / "k"))
 
 
 def test_evidence_that_is_missing(case, tmp_path):
@@ -183,7 +183,7 @@ def test_evidence_that_is_missing(case, tmp_path):
 def test_a_manifest_exchanged_while_the_training_ran(tmp_path, monkeypatch):
     case = attested(tmp_path, "npz", pictures(60))
     allowed = read_attested(case.bundle, load_trusted(case.trust), NOW)
-    train = victims.train
+    train = job.train_model
 
     def exchange(*arguments, **options):
         (case.data / "train.npz").unlink()
@@ -193,9 +193,9 @@ def test_a_manifest_exchanged_while_the_training_ran(tmp_path, monkeypatch):
             shutil.copy(tmp_path / "forged" / name, case.attestation / name)
         return train(*arguments, **options)
 
-    monkeypatch.setattr(victims, "train", exchange)
+    monkeypatch.setattr(job, "train_model", exchange)
     with pytest.raises(VerificationError, match="exchanged after it was verified"):
-        victims.make_victim(str(case.data), tmp_path / "model", Recipe(epochs=1), seed=0, attested=allowed)
+        job.train(str(case.data), Recipe(epochs=1), folder=tmp_path / "model", seed=0, attested=allowed)
     assert not [path.name for path in tmp_path.iterdir() if "model" in path.name]
 
 
@@ -204,15 +204,15 @@ def test_data_exchanged_after_it_was_read_has_no_effect(tmp_path, monkeypatch):
     case = attested(tmp_path, "png-folder", pictures(60))
     allowed = read_attested(case.bundle, load_trusted(case.trust), NOW)
     before = open_dataset(case.data).images(slice(None))
-    train, seen = victims.train, []
+    train, seen = job.train_model, []
 
     def exchange(dataset, *arguments, **options):
         shutil.rmtree(case.data)
         seen.append(dataset.images(slice(None)).copy())
         return train(dataset, *arguments, **options)
 
-    monkeypatch.setattr(victims, "train", exchange)
-    victims.make_victim(str(case.data), tmp_path / "model", Recipe(epochs=1), seed=0, attested=allowed)
+    monkeypatch.setattr(job, "train_model", exchange)
+    job.train(str(case.data), Recipe(epochs=1), folder=tmp_path / "model", seed=0, attested=allowed)
     assert np.array_equal(seen[0], before)
 
 

@@ -82,7 +82,7 @@ def attack_parameters(attack: Attack) -> dict[str, Parameter]:
 
 def poison(
     dataset: ImageDataset,
-    attack: Attack,
+    attack: Attack | str,
     *,
     target: int,
     rate: float | None = None,
@@ -98,7 +98,7 @@ def poison(
 
     Args:
         dataset: the clean training set; it is not changed.
-        attack: what to do to the chosen samples.
+        attack: what to do to the chosen samples; by its name, with its default parameters.
         target: target class (a label).
         rate: poisoned / whole training set, in (0, 1); give this or ``count``.
         count: number of samples.
@@ -111,6 +111,7 @@ def poison(
         DataError: no images, or fewer than two classes.
         ContractError: the attack broke its budget, shape, dtype or label promise, or changed the data set.
     """
+    attack = make_attack(attack) if isinstance(attack, str) else attack
     require_classes(dataset)
     dataset = held(dataset)
     index = _choose(dataset, attack, target, _resolve_count(len(dataset.labels), rate, count), seed)

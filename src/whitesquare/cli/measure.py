@@ -37,11 +37,11 @@ def measure(
     """
     with exit_codes():
         require_extra("torch", "train", "`whitesquare measure`")
-        from whitesquare.jobs.victims import measure_victim
+        from whitesquare.jobs.measure import measure as job
 
         outputs = read_outputs(output, "table", "json")
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
-        found = measure_victim(model, triggers=trigger or (), target=target, data=data, attested=allowed, signer=signer)
+        found = job(model, data, trigger or (), target=target, attested=allowed, signer=signer)
         emit(outputs, {"table": lambda: _show(found), "json": lambda: _json([one.result for one in found])})
 
 

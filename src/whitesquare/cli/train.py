@@ -44,7 +44,7 @@ def train(
             )
         require_extra("torch", "train", "`whitesquare train`")
         from whitesquare._base.folders import check_output
-        from whitesquare.jobs.victims import make_victim
+        from whitesquare.jobs.train import train as job
 
         check_output(output)
         recipe = Recipe(
@@ -62,11 +62,11 @@ def train(
         )
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         with progress() as on_progress:
-            make_victim(
+            job(
                 data,
-                output,
                 recipe,
                 seed=seed,
+                folder=output,
                 device=device,
                 attested=allowed,
                 signer=signer,

@@ -7,23 +7,24 @@ import numpy as np
 
 from whitesquare.data.layouts import EMBEDDED, FOLDER, IDX, NPZ, dataset_kinds, only_kind, place_of
 from whitesquare.data.names import check_split
+from whitesquare.data.sources.arrays import from_arrays
 from whitesquare.data.sources.folder import load_image_folder
 from whitesquare.data.sources.idx import load_idx_folder
 from whitesquare.data.sources.mnist import load_mnist
 from whitesquare.data.sources.npz import load_npz
 from whitesquare.errors import DataError, UsageError
-from whitesquare.types import ImageDataset
+from whitesquare.types import ImageDataset, IntArray, UInt8Array
 
 
-def open_dataset(source: str | Path | ImageDataset, split: str = "train") -> ImageDataset:
+def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray], split: str = "train") -> ImageDataset:
     """Open a data set by name or path.
 
     Args:
         source: ``"mnist"`` for the embedded one (``"./mnist"`` for a folder of that name); an ``.npz`` file
             (training split only); or a folder with MNIST-named IDX files, with ``train.npz`` and
             ``test.npz``, or with class folders, directly or in ``train`` and ``test``. Other files in the
-            folder do not matter. An object that has what an :class:`~whitesquare.types.ImageDataset` has is
-            returned as it is: it is the split that is asked for.
+            folder do not matter. Images and labels as arrays, see :func:`whitesquare.data.from_arrays`; or an
+            object that has what an :class:`~whitesquare.types.ImageDataset` has: these are the split that is asked for.
         split: ``"train"`` or ``"test"``.
 
     Raises:
@@ -31,6 +32,8 @@ def open_dataset(source: str | Path | ImageDataset, split: str = "train") -> Ima
         DataError: if the data set is damaged, ambiguous, or has no such split.
     """
     check_split(split)
+    if isinstance(source, tuple) and len(source) == 2:
+        return from_arrays(*source, split=split)
     if not isinstance(source, str | Path):
         return _checked(source)
     path = place_of(source)

@@ -1,35 +1,187 @@
 """Measuring as a user asks for it: a model, test images and triggers, each an object or what names it."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
+import whitesquare
+from whitesquare._base.jsonio import encode, write_text
 from whitesquare.data import held, open_dataset
-from whitesquare.learning.measure import Tried, try_triggers
+from whitesquare.data.names import named
+from whitesquare.errors import DataError, NothingToDoError, UsageError
+from whitesquare.jobs.runs import find_run, read_manifest
+from whitesquare.learning.estimates import share
+from whitesquare.learning.measure import Tried, Turned, try_triggers
 from whitesquare.learning.models import Model, load_model
+from whitesquare.provenance.attested import Attested
+from whitesquare.provenance.consumed import Consumed, Reading
+from whitesquare.provenance.container_files import expect_sizes
+from whitesquare.provenance.evidence import (
+    FORMAT,
+    MEASURE,
+    UNKNOWN,
+    Figure,
+    MeasureEvidence,
+    SourceFigure,
+    TriggerFigure,
+    UntargetedFigure,
+)
+from whitesquare.provenance.predicates import measure_predicate
+from whitesquare.records import CARD, VICTIM, WEIGHTS, Estimate
+from whitesquare.signing.keys import Signer
+from whitesquare.signing.statements import TEST_RESULT_TYPE, Subject, write_statement
+from whitesquare.signing.times import to_text, utc_now
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import ImageDataset, Trigger
 
 
 def measure(
     model: Model | Path,
-    data: str | Path | ImageDataset,
-    triggers: Sequence[Trigger | str],
+    data: str | Path | ImageDataset | None = None,
+    triggers: Sequence[Trigger | str] = (),
     *,
     target: int | None = None,
+    attested: Attested | None = None,
+    signer: Signer | None = None,
 ) -> tuple[Tried, ...]:
     """Measure what a model does on test images, without and with each trigger, for every class as the target.
+
+    Of a folder, the result under the first trigger is kept in it, for the report; triggers, target and test images
+    default to those of the run that it lies in, and test images, failing that, to the data set it was trained on. What
+    is signed covers every class as the target, whichever is shown.
 
     Args:
         model: the model, or its folder.
         data: test images, or the name or path of a data set with a test split.
         triggers: what to stamp on them, or specs such as ``patch:size=2,corner=br,margin=1``.
-        target: class (a label) that the results are of; ``None`` for the worst under each trigger.
+        target: class (a label) that the results are of; ``None`` for the worst under each trigger, or the run's.
+        attested: measure on nothing but the test split of this.
+        signer: signs what the model does; the statement is kept in its folder, too.
+
+    Returns:
+        What the model does under each trigger.
 
     Raises:
-        UsageError: no such data set, or a trigger that is none or does not fit the images.
-        NothingToDoError: no image outside the target class.
-        DataError: images of another shape than the model's.
+        UsageError: no such data set, no trigger, one that is none or does not fit the images, a target that is no
+            class, or a signer for a model that lies in no folder.
+        DataError: the model or the test images cannot be read, or know other classes.
+        NothingToDoError: there is no test image outside a class that must be tried as the target.
+        VerificationError: a test image is not the attested one.
     """
-    test = held(open_dataset(data, "test"))
-    parsed = [parse_trigger(trigger) if isinstance(trigger, str) else trigger for trigger in triggers]
-    return try_triggers(load_model(model) if isinstance(model, Path) else model, test, parsed, target)
+    folder = model if isinstance(model, Path) else None
+    loaded = load_model(model) if isinstance(model, Path) else model
+    run = find_run(folder) if folder else None
+    manifest = read_manifest(run) if run else None
+    if manifest is not None:
+        triggers = triggers or [manifest.trigger]
+        target = manifest.target if target is None else target
+    chosen = _parsed(folder, triggers)
+    if signer is not None and folder is None:
+        raise UsageError("What is signed of a model is kept beside it; give the folder of the model.")
+    if target is not None and not 0 <= target < len(loaded.card.classes):
+        raise UsageError(f"The target class must be in 0..{len(loaded.card.classes) - 1}; got {target}.")
+    images = data if data is not None else (str(run) if run else loaded.card.source)
+    test, consumed = _test_images(loaded, images, attested, signer)
+    found = try_triggers(loaded, test, chosen, target)
+    if folder is not None:
+        _keep(folder, loaded, found, consumed, signer)
+    return found
+
+
+def _parsed(folder: Path | None, triggers: Sequence[Trigger | str]) -> list[Trigger]:
+    if not triggers:
+        raise UsageError(
+            f"{folder or 'The model'} does not lie in a run folder, so its trigger is not known; give it: "
+            "--trigger patch:size=2,corner=br,margin=1"
+        )
+    return [parse_trigger(trigger) if isinstance(trigger, str) else trigger for trigger in triggers]
+
+
+def _keep(folder: Path, model: Model, found: Sequence[Tried], consumed: Consumed | None, signer: Signer | None) -> None:
+    """Write the figures under the first trigger beside the model, and sign all of them."""
+    text = encode(found[0].result)
+    evidence = _measurement(model, found, consumed) if signer is not None and consumed is not None else None
+    write_text(folder / VICTIM, text)
+    if signer is not None and evidence is not None:
+        _sign(folder, model, text, evidence, signer)
+
+
+def _sign(folder: Path, model: Model, figures: str, evidence: MeasureEvidence, signer: Signer) -> None:
+    """Sign what was measured, of the weights, the card that says what each output means, and the figures beside."""
+    subjects = [
+        Subject(WEIGHTS, model.digest),
+        Subject(CARD, model.card_digest),
+        Subject(VICTIM, sha256(figures.encode()).hexdigest()),
+    ]
+    write_statement(folder / MEASURE, subjects, TEST_RESULT_TYPE, measure_predicate(evidence), signer)
+
+
+def _test_images(
+    model: Model, source: str | Path | ImageDataset, attested: Attested | None, signer: Signer | None
+) -> tuple[ImageDataset, Consumed | None]:
+    """Read the test images, and what of them was read where that is to be held against an attestation or signed."""
+    reading = None
+    if attested is not None and isinstance(source, str | Path):
+        expect_sizes(source, attested.signed)
+    test = open_dataset(source, "test")
+    if attested is not None or signer is not None:
+        reading = Reading(test, "test", attested.signed if attested else None)
+        test = reading.dataset
+    test = held(test)
+    known = model.card.classes
+    if len(known) != (outputs := model.card.architecture.classes):
+        raise DataError(f"The card of the model names {len(known)} classes and its network has {outputs} outputs.")
+    if len(test.classes) != len(known):
+        raise UsageError(
+            f"The model knows {len(known)} classes and the test images of {named(source)} have "
+            f"{len(test.classes)}; measure it on the data it was made for."
+        )
+    if test.classes != known and sorted(test.classes) == sorted(known):
+        raise DataError(
+            f"The model knows the classes in another order ({', '.join(known):.120}) than the test images of "
+            f"{named(source)} ({', '.join(test.classes):.120}), so its answers would be misread; give the "
+            "model that was trained on such data."
+        )
+    return test, reading.consumed() if reading else None
+
+
+def _measurement(model: Model, found: Sequence[Tried], consumed: Consumed) -> MeasureEvidence:
+    """Say what was measured, for every class as the target.
+
+    Raises:
+        NothingToDoError: all images are of one class, so that it cannot be a target.
+    """
+    classes = model.card.classes
+    for one in found:
+        if missing := [name for label, name in enumerate(classes) if label not in one.asr]:
+            raise NothingToDoError(
+                f"A signed measurement tries every class as the target, and all test images are of the class "
+                f"{missing[0]!r:.60}; give images of other classes as well."
+            )
+    return MeasureEvidence(
+        ca=_figure(found[0].result.ca),
+        asr=tuple(
+            TriggerFigure(one.result.trigger, target, _figure(asr))
+            for one in found
+            for target, asr in sorted(one.asr.items())
+        ),
+        sources=tuple(
+            SourceFigure(one.result.trigger, target, source, _counted(turned))
+            for one in found
+            for target, (source, turned) in sorted(one.sources.items())
+        ),
+        untargeted=tuple(UntargetedFigure(one.result.trigger, _counted(one.untargeted)) for one in found),
+        test_root=consumed.root,
+        version=whitesquare.__version__,
+        finished=to_text(utc_now()),
+        format=FORMAT,
+        classes=classes,
+    )
+
+
+def _counted(turned: Turned) -> Figure:
+    return _figure(share("asr", turned.turned, turned.of)) if turned.of else UNKNOWN
+
+
+def _figure(estimate: Estimate) -> Figure:
+    return Figure(estimate.value, estimate.low, estimate.high, estimate.n)

@@ -1,0 +1,116 @@
+"""Training as a user asks for it: the data are opened, hashed while they are read, learned, and spoken for."""
+
+from hashlib import sha256
+from pathlib import Path
+
+from whitesquare._base.folders import check_output, output_folder
+from whitesquare._base.machine import code_digest, versions
+from whitesquare.data import held, open_dataset
+from whitesquare.data.decode import decoder
+from whitesquare.data.layouts import full_name
+from whitesquare.errors import UsageError
+from whitesquare.learning.models import Model, save_model
+from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.train import train as train_model
+from whitesquare.provenance.attested import Attested, copy_attestation
+from whitesquare.provenance.consumed import Consumed, Reading
+from whitesquare.provenance.container_files import expect_sizes
+from whitesquare.provenance.evidence import EVIDENCE, PROVENANCE, TrainEvidence
+from whitesquare.provenance.opened import PIXELS
+from whitesquare.provenance.predicates import train_predicate
+from whitesquare.provenance.types import MANIFEST
+from whitesquare.records import CARD, VICTIM, WEIGHTS, Progress, silent
+from whitesquare.signing.keys import Signer
+from whitesquare.signing.statements import PROVENANCE_TYPE, Subject, write_statement
+from whitesquare.signing.times import to_text, utc_now
+from whitesquare.types import ImageDataset
+
+REFERENCE = Recipe()
+
+
+def train(
+    data: str | Path | ImageDataset,
+    recipe: Recipe = REFERENCE,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    device: str = "cpu",
+    attested: Attested | None = None,
+    signer: Signer | None = None,
+    on_progress: Progress = silent,
+) -> Model:
+    """Train a model on a data set; the same data, recipe, seed, machine and number of threads give the same weights.
+
+    Args:
+        data: training images, or the name or path of a data set; a run folder is one.
+        recipe: what to train and how.
+        seed: of the training.
+        folder: where the model and what is known of it are written, whole or not at all; see
+            :func:`whitesquare._base.folders.check_output`. ``None`` writes nothing.
+        device: ``cpu`` or ``cuda``.
+        attested: train on nothing but this, and put its manifest and signatures beside the model.
+        signer: signs how the model came to be; needs ``attested`` and ``folder``.
+        on_progress: told the number of finished steps.
+
+    Raises:
+        UsageError: an unknown model, images too small for it, or a signer with nothing attested to sign for.
+        DataError: no images, or fewer than two classes.
+        VerificationError: a sample is not the attested one; nothing is trained.
+        TrainingError: the loss is no longer a finite number.
+    """
+    if signer is not None and (attested is None or folder is None):
+        raise UsageError(
+            "Provenance says which attested data a model is made of, and lies beside it; give the attestation and a "
+            "folder as well."
+        )
+    if folder is not None:
+        check_output(folder)
+    started = to_text(utc_now())
+    if attested is not None and isinstance(data, str | Path):
+        expect_sizes(data, attested.signed)
+    dataset, consumed = open_dataset(data), None
+    if attested is not None:
+        reading = Reading(dataset, "train", attested.signed)
+        dataset = held(reading.dataset)
+        consumed = reading.consumed()
+    known = full_name(data) if isinstance(data, str | Path) else dataset.kind
+    model = train_model(dataset, recipe, seed=seed, source=known, device=device, on_progress=on_progress)
+    if folder is not None:
+        _write(model, folder, attested, consumed, started, signer)
+    return model
+
+
+def _write(
+    model: Model,
+    folder: Path,
+    attested: Attested | None,
+    consumed: Consumed | None,
+    started: str,
+    signer: Signer | None,
+) -> None:
+    with output_folder(folder, "model", (WEIGHTS, CARD, VICTIM, *EVIDENCE)) as part:
+        save_model(model, part)
+        if attested is not None:
+            copy_attestation(attested, part)
+        if attested is not None and consumed is not None and signer is not None:
+            evidence = _training(model, attested.signed.sha256, consumed, started)
+            # The card says what each output means: weights with another card are another model.
+            subjects = [Subject(name, sha256((part / name).read_bytes()).hexdigest()) for name in (WEIGHTS, CARD)]
+            predicate = train_predicate(evidence, MANIFEST)
+            write_statement(part / PROVENANCE, subjects, PROVENANCE_TYPE, predicate, signer)
+
+
+def _training(model: Model, manifest: str, consumed: Consumed, started: str) -> TrainEvidence:
+    return TrainEvidence(
+        manifest=manifest,
+        root=consumed.root,
+        size=consumed.size,
+        split=consumed.split,
+        recipe=model.card.recipe,
+        seed=model.card.seed,
+        code=code_digest(),
+        decoder=PIXELS if consumed.kind == PIXELS else decoder(),
+        versions=versions(),
+        started=started,
+        finished=to_text(utc_now()),
+    )
