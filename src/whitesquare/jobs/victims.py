@@ -6,8 +6,9 @@ from pathlib import Path
 
 import whitesquare
 from whitesquare._base.folders import check_output, output_folder
-from whitesquare._base.jsonio import encode, write_text
+from whitesquare._base.jsonio import write_text
 from whitesquare._base.machine import code_digest, versions
+from whitesquare._base.schema import encode
 from whitesquare.data import held, open_dataset
 from whitesquare.data.decode import decoder
 from whitesquare.data.layouts import full_name

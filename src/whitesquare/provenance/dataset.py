@@ -7,7 +7,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from whitesquare._base.jsonio import build
+from whitesquare._base.schema import build
 from whitesquare.data.layouts import SPLITS, is_plain
 from whitesquare.errors import DataError, NothingToDoError, VerificationError
 from whitesquare.provenance.manifest import survey
@@ -162,7 +162,7 @@ def dataset_predicate(kind: str, record: dict[str, Any], where: str) -> DatasetP
     wanted = DATASET_TYPES[kind]
     if wanted == 1:  # which knew nothing of formats
         if "format" in record:
-            raise DataError(f"{where} is not a valid DatasetPredicate: unknown field 'format' in format 1.")
+            raise DataError(f"{where}: it has a field 'format', which is unknown in format 1.")
         record = record | {"format": 1}
     predicate = build(DatasetPredicate, record, where=where)
     if record.get("format") != wanted:

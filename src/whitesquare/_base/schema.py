@@ -1,0 +1,148 @@
+"""Records as JSON, there and back: the one reader and the one writer.
+
+Pydantic holds what is read against the dataclass that it is to become, which knows nothing of it. It is loaded when
+the first record is read, and not by what only starts.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from whitesquare._base.strictjson import parse
+from whitesquare.errors import DataError, WhitesquareError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
+
+T = TypeVar("T")
+
+_WANTED = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "string": "a text",
+    "date": "a day, such as 2027-01-31",
+    "tuple": "a list",
+    "dict": "a table",
+    "dataclass": "a table",
+    "none": "nothing",
+}
+"""What to call the type by which pydantic's name of a mistake begins, as in ``int_from_float``."""
+
+
+def encode(record: Any) -> str:
+    """Write a dataclass as indented JSON.
+
+    Raises:
+        DataError: it holds a number that is not finite: JSON has none, so nobody could read the file.
+    """
+    value = asdict(record)
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except ValueError as error:
+        place, number = next(_not_finite(value))
+        kind = type(record).__name__
+        raise DataError(f"A {kind} cannot be written: {place} is {number}; expected a finite number.") from error
+
+
+def decode(cls: type[T], text: str, *, where: str) -> T:
+    """Read a dataclass written by :func:`encode`.
+
+    Args:
+        cls: the frozen dataclass to build.
+        text: the JSON.
+        where: the file it came from, for the error.
+
+    Raises:
+        DataError: it is no JSON that can be trusted (see :mod:`.strictjson`), or a field is missing, unknown or of
+            another type.
+    """
+    where = f"{where} is not a valid {cls.__name__} file"
+    try:
+        value = parse(text)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}.") from error
+    return build(cls, value, where=where)
+
+
+def build(
+    cls: type[T], value: Any, *, where: str, refuse: type[WhitesquareError] = DataError, others: bool = False
+) -> T:
+    """Make a record of what a parser of JSON or TOML returned.
+
+    Args:
+        cls: a dataclass, or a ``dict`` or ``tuple`` of such.
+        value: what was parsed, free of half surrogate pairs.
+        where: where it stood, for the error.
+        refuse: the error to raise.
+        others: ignore unknown fields instead of refusing them.
+
+    Raises:
+        WhitesquareError: of the kind of ``refuse``: a field is missing, unknown or of another type.
+    """
+    from pydantic import ValidationError
+
+    for place, number in _not_finite(value):
+        raise refuse(f"{where}: {place} is {number!s:.60}; expected a number.")
+    # As JSON once more: only from JSON does pydantic make tuples and dataclasses while it is strict about the rest.
+    text = json.dumps(value, ensure_ascii=False, default=_no_json)
+    adapter: TypeAdapter[T] = _adapter(cls)  # type: ignore[arg-type]  # every type has a hash
+    try:
+        return adapter.validate_json(text, strict=True, extra="ignore" if others else "forbid")
+    except ValidationError as error:
+        raise refuse(f"{where}: {_sentence(error.errors(include_url=False))}.") from error
+
+
+@cache
+def _adapter(cls: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)
+
+
+def _no_json(value: object) -> list[str]:
+    """Keep a day or a time of TOML from being taken for a text."""
+    return [str(value)]
+
+
+def _not_finite(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Find the numbers that a float cannot hold, or that are none."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _not_finite(item, f"{place}{_step(name)}")
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            yield from _not_finite(item, f"{place}[{position}]")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield place.removeprefix("."), value
+    elif isinstance(value, int) and value.bit_length() > 1023:
+        yield place.removeprefix("."), f"a number of {value.bit_length()} bits"
+
+
+def _step(name: int | str) -> str:
+    return f".{name}" if isinstance(name, str) and name.isidentifier() else f"[{name!r:.80}]"
+
+
+def _sentence(errors: "list[ErrorDetails]") -> str:
+    """Say where the first mistake is, what was found and what was expected."""
+    first = errors[0]
+    *above, last = first["loc"] or ("",)
+    parent, kind = "".join(map(_step, above)).removeprefix("."), first["type"]
+    if kind == "missing":
+        return f"{parent or 'it'} has no {last!r}"
+    if kind == "unexpected_keyword_argument":
+        return f"{parent or 'it'} has a field {last!r:.80}, which is unknown here"
+    tried = {str(error["loc"][-1:]): _wanted(error) for error in errors if error["loc"][:-1] == first["loc"][:-1]}
+    several = last in ("int", "float", "str", "bool") and len(tried) > 1  # of a union each type was tried
+    place = (parent if several else parent + _step(last)).removeprefix(".") if first["loc"] else "it"
+    wanted = ", ".join(tried.values()) if several else _wanted(first)
+    return f"{place} is {first['input']!r:.60}; expected {wanted}"
+
+
+def _wanted(error: "ErrorDetails") -> str:
+    return _WANTED.get(error["type"].partition("_")[0]) or error["msg"]
