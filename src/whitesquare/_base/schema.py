@@ -82,7 +82,8 @@ def build(
         others: ignore unknown fields instead of refusing them.
 
     Raises:
-        WhitesquareError: of the kind of ``refuse``: a field is missing, unknown or of another type.
+        WhitesquareError: of the kind of ``refuse``: a field is missing, unknown, of another type, or has a value that
+            the dataclass itself refuses.
     """
     from pydantic import ValidationError
 
@@ -95,6 +96,8 @@ def build(
         return adapter.validate_json(text, strict=True, extra="ignore" if others else "forbid")
     except ValidationError as error:
         raise refuse(f"{where}: {_sentence(error.errors(include_url=False))}.") from error
+    except WhitesquareError as error:  # the record's own, which looks at its values
+        raise refuse(f"{where}: {error}") from error
 
 
 @cache
