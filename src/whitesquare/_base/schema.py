@@ -6,6 +6,7 @@ the first record is read, and not by what only starts.
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
@@ -32,6 +33,9 @@ _WANTED = {
     "none": "nothing",
 }
 """What to call the type by which pydantic's name of a mistake begins, as in ``int_from_float``."""
+
+_LONG = re.compile("[0-9]{300}")
+"""A whole number that a float may not hold, or a text."""
 
 
 def encode(record: Any) -> str:
@@ -87,10 +91,11 @@ def build(
     """
     from pydantic import ValidationError
 
-    for place, number in _not_finite(value):
-        raise refuse(f"{where}: {place} is {number!s:.60}; expected a number.")
     # As JSON once more: only from JSON does pydantic make tuples and dataclasses while it is strict about the rest.
     text = json.dumps(value, ensure_ascii=False, default=_no_json)
+    suspect = "NaN" in text or "Infinity" in text or _LONG.search(text)
+    for place, number in _not_finite(value) if suspect else ():
+        raise refuse(f"{where}: {place} is {number!s:.60}; expected a number.")
     adapter: TypeAdapter[T] = _adapter(cls)  # type: ignore[arg-type]  # every type has a hash
     try:
         return adapter.validate_json(text, strict=True, extra="ignore" if others else "forbid")

@@ -31,7 +31,7 @@ def parse(text: str) -> Any:
         ValueError: it is no such JSON.
     """
     try:
-        found = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
+        found = json.loads(text, object_pairs_hook=unique, parse_float=_finite, parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     _check(found)
@@ -52,7 +52,8 @@ def _check(value: Any) -> None:
     raise ValueError("it is nested too deeply")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members, for :func:`json.loads`; raise :class:`ValueError` if a key occurs twice."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
