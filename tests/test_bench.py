@@ -126,7 +126,7 @@ BAD = [
     ("grid = []", "the plan has no cells"),
     ('[grid]\nattack = "stamp"', "two brackets"),
     ("[[grid]\n", "is not a TOML file"),
-    ("[[grid]]\ncount = 5", "names no attack"),
+    ("[[grid]]\ncount = 5", "grid 1: it has no 'attack'"),
     ("[[grid]]\natack = 'stamp'\ncount = 5", "Did you mean 'attack'"),
     ('[[grid]]\nattack = "stamp"', "either a count of poisons or a rate"),
     (GRID + "rate = 0.1", "either a count of poisons or a rate"),
@@ -151,6 +151,7 @@ BAD = [
     (GRID + "parameters = 3", "parameters is 3; expected a table"),
     ("victims = 3\n" + GRID, "[victims]: it is 3; expected a table"),
     ("baseline = 1\n" + GRID, "baseline is 1; expected true or false"),
+    ("grids = []\n" + GRID, "no key named 'grids'"),
     ("titel = 1\n" + GRID, "Did you mean 'title'"),
 ]
 BAD_CELLS = [

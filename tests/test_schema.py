@@ -98,7 +98,11 @@ REFUSED = {
     "a field missing": ('{"name": "x"}', "it has no 'inner'"),
     "a field missing below": (f'{{{HEAD}[{{"share": 1}}]}}', "inner[0] has no 'note'"),
     "a number for a text": (f'{{{HEAD}[], "name": 3}}'.replace('"name": "x", ', ""), "name is 3; expected a text"),
-    "an unknown field": (f'{{{HEAD}[], "extra": 1}}', "it has a field 'extra', which is unknown here"),
+    "an unknown field": (
+        f'{{{HEAD}[], "extra": 1}}',
+        "There is no field named 'extra'; known: any, by_name, flag, inner, name, pair.",
+    ),
+    "an unknown field, and therefore a missing one": ('{"name": "x", "iner": []}', "Did you mean 'inner'?"),
     "an unknown field below": (
         f'{{{HEAD}[{{"share": 1, "note": "", "nots": 1}}]}}',
         "inner[0] has a field 'nots', which is unknown here",

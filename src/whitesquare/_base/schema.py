@@ -8,12 +8,12 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from whitesquare._base.strictjson import parse
-from whitesquare.errors import DataError, WhitesquareError
+from whitesquare.errors import DataError, WhitesquareError, unknown_name
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -34,6 +34,7 @@ _WANTED = {
 }
 """What to call the type by which pydantic's name of a mistake begins, as in ``int_from_float``."""
 
+_UNKNOWN = "unexpected_keyword_argument"
 _LONG = re.compile("[0-9]{300}")
 """A whole number that a float may not hold, or a text."""
 
@@ -100,7 +101,7 @@ def build(
     try:
         return adapter.validate_json(text, strict=True, extra="ignore" if others else "forbid")
     except ValidationError as error:
-        raise refuse(f"{where}: {_sentence(error.errors(include_url=False))}.") from error
+        raise refuse(f"{where}: {_sentence(cls, error.errors(include_url=False))}") from error
     except WhitesquareError as error:  # the record's own, which looks at its values
         raise refuse(f"{where}: {error}") from error
 
@@ -136,21 +137,19 @@ def _step(name: int | str) -> str:
     return f".{name}" if isinstance(name, str) and name.isidentifier() else f"[{name!r:.80}]"
 
 
-def _sentence(errors: "list[ErrorDetails]") -> str:
-    """Say where the first mistake is, what was found and what was expected."""
-    first = errors[0]
-    *above, last = first["loc"] or ("",)
-    parent, kind = "".join(map(_step, above)).removeprefix("."), first["type"]
-    if kind == "missing":
-        return f"{parent or 'it'} has no {last!r}"
-    if kind == "unexpected_keyword_argument":
-        return f"{parent or 'it'} has a field {last!r:.80}, which is unknown here"
-    tried = {str(error["loc"][-1:]): _wanted(error) for error in errors if error["loc"][:-1] == first["loc"][:-1]}
-    several = last in ("int", "float", "str", "bool") and len(tried) > 1  # of a union each type was tried
-    place = (parent if several else parent + _step(last)).removeprefix(".") if first["loc"] else "it"
-    wanted = ", ".join(tried.values()) if several else _wanted(first)
-    return f"{place} is {first['input']!r:.60}; expected {wanted}"
-
-
-def _wanted(error: "ErrorDetails") -> str:
-    return _WANTED.get(error["type"].partition("_")[0]) or error["msg"]
+def _sentence(cls: Any, errors: "list[ErrorDetails]") -> str:
+    """Say where the first mistake is, what was found and what was expected; an unknown name is why others lack."""
+    error = next((one for one in errors if one["type"] == _UNKNOWN), errors[0])
+    *above, last = error["loc"] or ("",)
+    parent = "".join(map(_step, above)).removeprefix(".") or "it"
+    if error["type"] == _UNKNOWN and not above:
+        return str(unknown_name("field", str(last), [item.name for item in fields(cls)]))
+    if error["type"] == _UNKNOWN:
+        return f"{parent} has a field {last!r:.80}, which is unknown here."
+    if error["type"] == "missing":
+        return f"{parent} has no {last!r}."
+    place, tried = "".join(map(_step, error["loc"])).removeprefix(".") or "it", [error]
+    if last in ("int", "float", "str", "bool") and len(errors) > 1:  # each type of a union was tried
+        place, tried = parent, [one for one in errors if [*one["loc"][:-1]] == above]
+    wanted = ", ".join(_WANTED.get(one["type"].partition("_")[0]) or one["msg"] for one in tried)
+    return f"{place} is {error['input']!r:.60}; expected {wanted}."

@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
 from datetime import date
 from hashlib import sha256
 from importlib.resources import files
@@ -77,23 +76,16 @@ def parse_policy(data: bytes, path: Path) -> Policy:
         name=path.name,
         sha256=sha256(data).hexdigest(),
         sections=sections,
-        data=_section(DataPolicy, found.get("data", {}), f"[data] in {where}"),
-        scan=_section(ScanPolicy, found.get("scan", {}), f"[scan] in {where}"),
-        training=_section(TrainingPolicy, found.get("training", {}), f"[training] in {where}"),
-        measure=_section(MeasurePolicy, found.get("measure", {}), f"[measure] in {where}"),
-        release=_section(ReleasePolicy, found.get("release", {}), f"[release] in {where}"),
+        data=build(DataPolicy, found.get("data", {}), where=f"[data] in {where}", refuse=UsageError),
+        scan=build(ScanPolicy, found.get("scan", {}), where=f"[scan] in {where}", refuse=UsageError),
+        training=build(TrainingPolicy, found.get("training", {}), where=f"[training] in {where}", refuse=UsageError),
+        measure=build(MeasurePolicy, found.get("measure", {}), where=f"[measure] in {where}", refuse=UsageError),
+        release=build(ReleasePolicy, found.get("release", {}), where=f"[release] in {where}", refuse=UsageError),
         waivers=_waivers(found.get("waiver", []), where),
         trust=_trust(found.get("keys", {}), path),
     )
     _check(policy, where)
     return policy
-
-
-def _section(cls: type[T], table: object, where: str) -> T:
-    for name in table if isinstance(table, dict) else ():
-        if name not in (known := [item.name for item in fields(cls)]):  # type: ignore[arg-type]
-            raise unknown_name(f"setting of {where}", name, known)
-    return build(cls, table, where=where, refuse=UsageError)
 
 
 def _day(value: object, where: str) -> str:
@@ -107,7 +99,8 @@ def _day(value: object, where: str) -> str:
 
 
 def _trust(table: object, path: Path) -> Path | None:
-    place = _section(KeysPolicy, table, where := f"[keys] in {path.name}").trust
+    where = f"[keys] in {path.name}"
+    place = build(KeysPolicy, table, where=where, refuse=UsageError).trust
     if place is None:
         return None
     if not place or "\0" in place:
@@ -123,7 +116,7 @@ def _waivers(tables: object, where: str) -> tuple[Waiver, ...]:
         place = f"waiver {number} in {where}"
         if isinstance(table, dict) and "expires" in table:
             table = table | {"expires": _day(table["expires"], place)}
-        waiver = _section(Waiver, table, place)
+        waiver = build(Waiver, table, where=place, refuse=UsageError)
         if not waiver.reason.strip() or not waiver.by.strip():
             raise UsageError(f"{place} gives no reason or nobody who answers for it; fill in both.")
         if not _is_digest(waiver.fingerprint):

@@ -19,7 +19,7 @@ from whitesquare._base.jsonio import whole_file
 from whitesquare._base.schema import build
 from whitesquare._base.strictjson import unique
 from whitesquare.errors import DataError
-from whitesquare.records import TIERS
+from whitesquare.records import TIERS, Estimate
 from whitesquare.scanning.types import (
     NOT_CHECKED,
     NOT_DECIDED,
@@ -79,7 +79,7 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
         "size": result.size,
         "mode": result.mode,
         "model": result.model,
-        "learned": _learned(result),
+        "learned": _share(result.learned),
         "calibration": result.calibration,
         "calibration_note": result.calibration_note,
         "reference_size": result.reference_size,
@@ -100,14 +100,13 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
     return record
 
 
-def _learned(result: ScanResult) -> dict[str, Any] | None:
-    found = result.learned
+def _share(found: Estimate | None) -> dict[str, Any] | None:
     return None if found is None else {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:
     test = alarm.transplant
-    rate = test.flip_rate if test else None
+    tested = ("untouched_rate", "control_mean", "control_worst", "controls", "strength")
     return {
         "class": alarm.class_name,
         "label": alarm.label,
@@ -118,12 +117,8 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
         "p_method": alarm.p_method,
         "carriers": alarm.carriers,
         "trigger": asdict(alarm.trigger) if alarm.trigger else None,
-        "flip_rate": {"value": rate.value, "low": rate.low, "high": rate.high, "n": rate.n} if rate else None,
-        "untouched_rate": test.untouched_rate if test else None,
-        "control_mean": test.control_mean if test else None,
-        "control_worst": test.control_worst if test else None,
-        "controls": test.controls if test else None,
-        "strength": test.strength if test else None,
+        "flip_rate": _share(test.flip_rate) if test else None,
+        **{name: getattr(test, name) if test else None for name in tested},
         "benign": alarm.benign,
     }
 

@@ -1,8 +1,7 @@
 """Plans: which cells to run, read from TOML; every mistake is found before anything runs."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +70,9 @@ class Plan:
         return {name: family.recipe for name, family in VICTIMS.items()} | self.victims
 
 
+_TOP = ("title", "baseline", "victims", "grid")
+
+
 def read_plan(path: Path) -> Plan:
     """Read a plan file.
 
@@ -98,7 +100,9 @@ def parse_plan(text: str, *, where: str) -> Plan:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{where} is not a TOML file: {error}.") from error
-    _known(table, ("title", "baseline", "victims", "grid"), where)
+    for name in table:
+        if name not in _TOP:
+            raise _located(unknown_name("key", name, _TOP), where)
     tables = table.get("grid", [])
     if not isinstance(tables, list) or not all(isinstance(item, dict) for item in tables):
         raise UsageError(f"{where}: a grid is written as [[grid]], with two brackets; got {tables!r:.60}.")
@@ -111,7 +115,10 @@ def parse_plan(text: str, *, where: str) -> Plan:
     plan = replace(
         build(Plan, {"title": where, "grids": [], **head}, where=where, refuse=UsageError),
         grids=tuple(_grid(item, f"{where}: grid {number}") for number, item in enumerate(tables, start=1)),
-        victims={name: _recipe(recipe, f"{where}: [victims.{name}]") for name, recipe in own.items()},
+        victims={
+            name: build(Recipe, recipe, where=f"{where}: [victims.{name}]", refuse=UsageError)
+            for name, recipe in own.items()
+        },
     )
     for number, grid in enumerate(plan.grids, start=1):
         _check_names(grid, plan, f"{where}: grid {number}")
@@ -119,11 +126,6 @@ def parse_plan(text: str, *, where: str) -> Plan:
 
 
 def _grid(table: dict[str, Any], where: str) -> Grid:
-    _known(table, [item.name for item in fields(Grid)], where)
-    if "attack" not in table:
-        raise UsageError(f'{where} names no attack; write attack = "stamp", or a list of them.')
-    if ("count" in table) == ("rate" in table):
-        raise UsageError(f"{where} needs either a count of poisons or a rate, not both and not neither.")
     axes = {key: _listed(value, key, where) for key, value in table.items() if key != "parameters"}
     if type(seeds := table.get("victim_seeds")) is int:
         if seeds < 1:
@@ -131,7 +133,10 @@ def _grid(table: dict[str, Any], where: str) -> Grid:
         axes["victim_seeds"] = list(range(1, seeds + 1))
     if isinstance(others := table.get("parameters", {}), dict):
         others = {name: _listed(value, name, where) for name, value in others.items()}
-    return build(Grid, axes | {"parameters": others}, where=where, refuse=UsageError)
+    grid = build(Grid, axes | {"parameters": others}, where=where, refuse=UsageError)
+    if bool(grid.count) == bool(grid.rate):
+        raise UsageError(f"{where} needs either a count of poisons or a rate, not both and not neither.")
+    return grid
 
 
 def _listed(value: Any, key: str, where: str) -> list[Any]:
@@ -139,11 +144,6 @@ def _listed(value: Any, key: str, where: str) -> list[Any]:
     if value == []:
         raise UsageError(f"{where}: {key!r} is an empty list, which leaves no cells; give it a value or remove it.")
     return value if isinstance(value, list) else [value]
-
-
-def _recipe(table: dict[str, Any], where: str) -> Recipe:
-    _known(table, [item.name for item in fields(Recipe)], where)
-    return build(Recipe, table, where=where, refuse=UsageError)
 
 
 def _check_names(grid: Grid, plan: Plan, where: str) -> None:
@@ -168,13 +168,6 @@ def _check_names(grid: Grid, plan: Plan, where: str) -> None:
             raise UsageError(
                 f"{where}: a victim's seed must be in 0..{FIRST_SURROGATE_SEED - 1}, below the attacker's; got {seed}."
             )
-
-
-def _known(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    names = list(known)
-    for key in table:
-        if key not in names:
-            raise _located(unknown_name("key", key, names), where)
 
 
 def _located(error: WhitesquareError, where: str) -> UsageError:
