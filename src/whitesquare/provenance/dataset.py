@@ -139,7 +139,8 @@ def _claim(data: bytes, where: str, trusted: Sequence[TrustedKey], now: datetime
             raise ValueError("its subject is not its manifest")
         _check_predicate(predicate)
     except (VerificationError, ValueError) as error:
-        raise VerificationError(f"{where} is signed, but states nothing about a data set: {error}.") from error
+        reason = str(error).removeprefix(f"{where}: ").rstrip(".")
+        raise VerificationError(f"{where} is signed, but states nothing about a data set: {reason}.") from error
     if is_future(predicate.signed, now):
         raise VerificationError(
             f"{where} was signed at {predicate.signed}, and the clock of this machine stands at {to_text(now)}: it was "
