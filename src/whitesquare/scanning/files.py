@@ -45,6 +45,7 @@ _MEMORY = "256MB"
 _HALF = re.compile(r"\\u[dD]")
 """How half a surrogate pair is written in JSON; so can a whole one be."""
 
+_TESTED = ("untouched_rate", "control_mean", "control_worst", "controls", "strength")
 _RESERVED = ("id", "label", "fused", "p_value")
 
 
@@ -72,27 +73,14 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
     names = {row.label: row.name for row in result.classes}
     record: dict[str, Any] = {
         "format": FORMAT,
-        "verdict": result.verdict,
-        "reasons": result.reasons,
-        "source": result.source,
-        "digest": result.digest,
-        "size": result.size,
-        "mode": result.mode,
-        "model": result.model,
+        **_said(result, "verdict", "reasons", "source", "digest", "size", "mode", "model"),
         "learned": _share(result.learned),
-        "calibration": result.calibration,
-        "calibration_note": result.calibration_note,
-        "reference_size": result.reference_size,
+        **_said(result, "calibration", "calibration_note", "reference_size"),
         "alarms": [_alarm(alarm) for alarm in result.alarms],
-        "not_run": result.not_run,
-        "skipped": result.skipped,
-        "warnings": result.warnings,
+        **_said(result, "not_run", "skipped", "warnings"),
         "classes": [asdict(row) for row in result.classes],
         "detectors": [asdict(run) for run in result.runs],
-        "seed": result.seed,
-        "seconds": result.seconds,
-        "versions": result.versions,
-        "machine": result.machine,
+        **_said(result, "seed", "seconds", "versions", "machine"),
         "flagged": [_flag(flag, names, scores) for flag in result.flagged],
     }
     if result.fused_auroc is not None:
@@ -100,38 +88,31 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
     return record
 
 
+def _said(found: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in names}
+
+
 def _share(found: Estimate | None) -> dict[str, Any] | None:
-    return None if found is None else {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+    return None if found is None else _said(found, "value", "low", "high", "n")
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:
     test = alarm.transplant
-    tested = ("untouched_rate", "control_mean", "control_worst", "controls", "strength")
     return {
         "class": alarm.class_name,
-        "label": alarm.label,
-        "tier": alarm.tier,
-        "rule_id": alarm.rule_id,
-        "reasons": alarm.reasons,
-        "p_value": alarm.p_value,
-        "p_method": alarm.p_method,
-        "carriers": alarm.carriers,
+        **_said(alarm, "label", "tier", "rule_id", "reasons", "p_value", "p_method", "carriers"),
         "trigger": asdict(alarm.trigger) if alarm.trigger else None,
         "flip_rate": _share(test.flip_rate) if test else None,
-        **{name: getattr(test, name) if test else None for name in tested},
+        **{name: test and getattr(test, name) for name in _TESTED},
         "benign": alarm.benign,
     }
 
 
 def _flag(flag: Flag, names: Mapping[int, str], scores: ScanScores | None) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "id": flag.id,
-        "label": flag.label,
+    record = {
+        **_said(flag, "id", "label"),
         "class": names.get(flag.label),
-        "tier": flag.tier,
-        "rule_id": flag.rule_id,
-        "fused": flag.fused,
-        "p_value": flag.p_value,
+        **_said(flag, "tier", "rule_id", "fused", "p_value"),
     }
     if scores is not None:
         record["scores"] = {name: float(column[flag.position]) for name, column in scores.by_detector.items()}
