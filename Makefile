@@ -37,6 +37,7 @@ lint: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python docs/make_reference.py --check
 	$(BIN)/python docs/make_architecture.py --check
+	$(BIN)/python docs/make_schemas.py --check
 	$(BIN)/python docs/make_results.py --check
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from whitesquare._base.cache import Cache
-from whitesquare._base.jsonio import decode, encode
+from whitesquare._base.schema import decode, encode
 from whitesquare.attacks import ATTACKS, make_attack, poison
 from whitesquare.data import dataset_digest, from_arrays
 from whitesquare.errors import ContractError, DataError, UsageError

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.patience import PATIENCE
-from whitesquare._base.jsonio import decode
+from whitesquare._base.schema import decode
 from whitesquare.cli.exits import FINDINGS, PASS, UNDECIDED
 from whitesquare.data import from_arrays, write_dataset, write_npz
 from whitesquare.errors import UsageError

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import whitesquare as ws
 import whitesquare.data as data
-from whitesquare._base.jsonio import encode
+from whitesquare._base.schema import encode
 from whitesquare.cli import app
 from whitesquare.data import from_arrays, load_mnist, write_dataset
 from whitesquare.errors import UsageError

@@ -1,100 +1,24 @@
 """Files are whole or absent; folders that are not ours stay; the cache never lies."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.patience import PATIENCE, heed_interrupts, worked
 from whitesquare._base.cache import Cache, default_cache
 from whitesquare._base.folders import MARKER, check_output, folder_kind, output_folder
-from whitesquare._base.jsonio import decode, encode, whole_file, write_text
+from whitesquare._base.jsonio import whole_file, write_text
 from whitesquare.data import write_npz
 from whitesquare.data.gallery import read_gallery, write_gallery
 from whitesquare.errors import DataError, UsageError
-from whitesquare.records import PoisonManifest
 from whitesquare.types import Gallery
 
 from .data.hostile import NPZ
-
-
-@dataclass(frozen=True)
-class Inner:
-    share: float
-    note: str | None
-
-
-@dataclass(frozen=True)
-class Outer:
-    name: str
-    inner: tuple[Inner, ...]
-    by_name: dict[str, Inner | None]
-    flag: bool = False
-
-
-texts = st.text(st.characters(codec="utf-8"), max_size=8)
-inners = st.builds(Inner, share=st.floats(allow_nan=False, allow_infinity=False), note=st.none() | texts)
-outers = st.builds(
-    Outer,
-    name=texts,
-    inner=st.lists(inners, max_size=3).map(tuple),
-    by_name=st.dictionaries(texts, st.none() | inners, max_size=3),
-    flag=st.booleans(),
-)
-manifests = st.builds(
-    PoisonManifest,
-    attack=texts,
-    parameters=st.dictionaries(texts, st.integers() | st.floats(0, 1) | texts | st.booleans(), max_size=4),
-    clean_label=st.booleans(),
-    trigger=texts,
-    training_trigger=texts,
-    target=st.integers(0, 9),
-    seed=st.integers(0, 2**31),
-    ids=st.lists(texts, max_size=5).map(tuple),
-    labels_changed=st.integers(0, 9),
-    poison_rate=st.floats(0, 1),
-    target_rate=st.floats(0, 1),
-    linf=st.floats(0, 1),
-    linf_with_trigger=st.floats(0, 1),
-    digest_before=texts,
-    digest_after=texts,
-)
-
-
-@given(outers)
-def test_a_record_survives_json(record):
-    assert decode(Outer, encode(record), where="here") == record
-
-
-@given(manifests)
-def test_a_manifest_survives_json(manifest):
-    assert decode(PoisonManifest, encode(manifest), where="here") == manifest
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{",
-        '{"name": "x"}',
-        '{"name": 3, "inner": [], "by_name": {}}',
-        '{"name": "x", "inner": [], "by_name": {}, "extra": 1}',
-        '{"name": "x", "inner": [{"share": true, "note": null}], "by_name": {}}',
-        '{"name": "x", "inner": {}, "by_name": {}}',
-    ],
-)
-def test_a_file_that_does_not_fit_is_refused_by_name(text):
-    with pytest.raises(DataError, match="some/file is not a valid Outer file"):
-        decode(Outer, text, where="some/file")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -259,8 +183,3 @@ def test_a_gallery_is_no_bomb(tmp_path):
     np.savez_compressed(tmp_path / "gallery.npz", example=np.zeros(2**29, np.uint8))
     with pytest.raises(DataError, match="expected at most 268435456"):
         read_gallery(tmp_path / "gallery.npz")
-
-
-def test_json_has_no_infinity():
-    text = encode(Inner(float("inf"), None))
-    assert json.loads(text) == {"share": None, "note": None}

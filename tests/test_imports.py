@@ -104,7 +104,7 @@ def test_what_needs_no_torch_does_not_load_it():
 def test_help_does_not_load_the_heavy_parts():
     code = (
         "import sys, whitesquare.cli\n"
-        "heavy = {'torch', 'numpy', 'scipy', 'sklearn', 'matplotlib', 'jinja2', 'PIL'} & set(sys.modules)\n"
+        "heavy = {'pydantic', 'torch', 'numpy', 'scipy', 'sklearn', 'matplotlib', 'jinja2', 'PIL'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -116,16 +116,17 @@ def damaged() -> dict[str, tuple[str, str]]:
         "other form": (text(format="whitesquare scan 2"), FORMAT),
         "no digest": (
             json.dumps({key: value for key, value in whole.items() if key != "digest"}),
-            "'digest' is missing",
+            "it has no 'digest'",
         ),
-        "size": (text(size="many"), "'size'"),
-        "size is a truth": (text(size=True), "'size'"),
+        "size": (text(size="many"), "size is 'many'; expected a whole number"),
+        "size is a truth": (text(size=True), "size is True; expected a whole number"),
         "verdict": (text(verdict="fine"), "'fine'"),
         "tier": (text(flagged=[flag | {"tier": "odd"}]), "'odd'"),
-        "label": (text(flagged=[flag | {"label": 0.5}]), "'label'"),
-        "flag": (text(flagged=["train/1"]), "entry 0"),
+        "label": (text(flagged=[flag | {"label": 0.5}]), "flagged[0].label is 0.5; expected a whole number"),
+        "flag": (text(flagged=["train/1"]), "flagged[0] is 'train/1'; expected a table"),
         "twice": (text(flagged=[flag, flag]), "twice"),
         "too many": (text(size=1), "only 1 were scanned"),
+        "a key twice": ('{"format": 1, "format": "' + FORMAT + '"}', "the key 'format' occurs twice"),
         "deep": ("[" * 200_000, "nested"),
     }
 

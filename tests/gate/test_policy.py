@@ -105,6 +105,8 @@ REFUSED = {
     "no signatures": (BASE + "signatures = {}", "1 or more"),
     "zero signatures": (BASE + "signatures = { data = 0 }", "1 or more"),
     "signatures as a list": (BASE + "signatures = ['data']", "expected a table"),
+    "a day for a text": (BASE + "split = 2027-01-31", "expected a text"),
+    "a large number": (BASE + "[scan]\nmax_age_days = 1" + "0" * 400, "max_age_days is a number of 1329 bits"),
     "a pin that is no digest": (BASE + "manifest = 'ABC'", "a SHA-256"),
     "an accuracy in per cent": ("[measure]\nmin_clean_accuracy = 95", "a share from 0 to 1"),
     "a section as a value": ("data = 3", "expected a table"),

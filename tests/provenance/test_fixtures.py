@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from whitesquare._base.jsonio import build
+from whitesquare._base.schema import build
 from whitesquare.errors import VerificationError
 from whitesquare.provenance.predicates import measure_evidence, scan_evidence, train_evidence
 from whitesquare.provenance.types import DatasetPredicate

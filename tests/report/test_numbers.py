@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from whitesquare._base import jsonio
+from whitesquare._base import schema
 from whitesquare.records import Measurement
 from whitesquare.report.measurement.page import render_html
 from whitesquare.types import Gallery
@@ -58,7 +58,7 @@ def expected(content: dict[str, Any], found: dict[str, str]) -> Any:
 
 
 def test_every_shown_number_equals_the_measurement(mnist_measurement: Measurement, rendered: str) -> None:
-    content = json.loads(jsonio.encode(mnist_measurement))
+    content = json.loads(schema.encode(mnist_measurement))
     found = values(rendered)
     assert len(found) > 400
     for item in found:

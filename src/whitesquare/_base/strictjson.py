@@ -11,19 +11,30 @@ DEEPEST = 64
 
 
 def strict_json(data: bytes, where: str) -> Any:
-    """Parse UTF-8 JSON; what readers take in different ways is refused.
-
-    That is: duplicate keys, NaN and infinities (also as a number too large), half a surrogate pair, deep nesting.
+    """Parse UTF-8 JSON of a stranger, see :func:`parse`.
 
     Raises:
         VerificationError: it is no such JSON.
     """
     try:
-        found = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
-        _check(found)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise VerificationError(f"{where} is not JSON that can be trusted: {reason}.") from error
+        return parse(data.decode("utf-8"))
+    except ValueError as error:
+        raise VerificationError(f"{where} is not JSON that can be trusted: {error}.") from error
+
+
+def parse(text: str) -> Any:
+    """Parse JSON; what readers take in different ways is refused.
+
+    That is: duplicate keys, NaN and infinities (also as a number too large), half a surrogate pair, deep nesting.
+
+    Raises:
+        ValueError: it is no such JSON.
+    """
+    try:
+        found = json.loads(text, object_pairs_hook=unique, parse_float=_finite, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    _check(found)
     return found
 
 
@@ -41,7 +52,8 @@ def _check(value: Any) -> None:
     raise ValueError("it is nested too deeply")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members, for :func:`json.loads`; raise :class:`ValueError` if a key occurs twice."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:

@@ -15,7 +15,7 @@ def explain(
 ) -> None:
     """Explain a rule: what it looks for, where it is published, what it costs, when it fails."""
     with exit_codes():
-        from whitesquare._base.jsonio import encode
+        from whitesquare._base.schema import encode
         from whitesquare.report.scan import rules
 
         outputs = read_outputs(output, "table", "json")

@@ -61,7 +61,7 @@ def _show(found: "Sequence[Tried]") -> None:
 
 
 def _json(victims: "Sequence[VictimResult]") -> str:
-    from whitesquare._base.jsonio import encode
+    from whitesquare._base.schema import encode
 
     texts = [encode(victim) for victim in victims]
     return texts[0] if len(texts) == 1 else "[\n" + ",\n".join(text.rstrip() for text in texts) + "\n]\n"

@@ -3,25 +3,28 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
+from typing import TYPE_CHECKING
 
 from whitesquare._base.safe_text import printable, unordering
 from whitesquare.cli.terminal import beside, complain
-from whitesquare.records import Progress
+
+if TYPE_CHECKING:
+    from whitesquare.records import Progress
 
 _EVERY = 30.0
 """Seconds between two lines about one step, where there is no terminal to draw bars on."""
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
+def progress() -> Iterator["Progress"]:
     """Show progress on stderr: bars with the time left on a terminal, else a line when a step starts and ends."""
     console = beside()
     if not console.is_terminal:
         yield _lines()
         return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
@@ -40,7 +43,7 @@ def progress() -> Iterator[Progress]:
         yield told
 
 
-def _lines() -> Progress:
+def _lines() -> "Progress":
     started: dict[str, float] = {}
     told_last: dict[str, float] = {}
     before: dict[str, int] = {}

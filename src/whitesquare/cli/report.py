@@ -20,7 +20,7 @@ def report(
 ) -> None:
     """Show the measured victims of a run: a table, JSON, or one self-contained HTML page."""
     with exit_codes():
-        from whitesquare._base.jsonio import encode
+        from whitesquare._base.schema import encode
         from whitesquare.jobs.results import read_results
         from whitesquare.report.measurement.page import render_html, write_figures
 

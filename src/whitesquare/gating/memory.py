@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from whitesquare._base.jsonio import build
+from whitesquare._base.schema import build
 from whitesquare._base.strictjson import strict_json
 from whitesquare.errors import UsageError, VerificationError
 from whitesquare.gating.types import FAILED, PASSED

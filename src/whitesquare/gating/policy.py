@@ -1,24 +1,23 @@
 """Reading policy.toml: every key known, every value of its type and range, and at least one rule asked for."""
 
-import math
 import tomllib
-import types
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
 from datetime import date
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from whitesquare._base.schema import build
 from whitesquare.errors import UsageError, unknown_name
 from whitesquare.gating.settings import (
     ALARMS,
     MODES,
     SECTIONS,
     DataPolicy,
+    KeysPolicy,
     MeasurePolicy,
     Policy,
     ReleasePolicy,
@@ -32,13 +31,6 @@ T = TypeVar("T")
 MOST_BYTES = 2**20
 _TOP = (*SECTIONS, "keys", "release", "waiver")
 _BOUNDS = ("min_clean_accuracy", "max_attack_success", "max_source_success", "max_untargeted_success")
-_NAMES = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    date: "a day without a time of day: expires = 2027-01-31",
-}
 
 
 def example() -> str:
@@ -84,11 +76,11 @@ def parse_policy(data: bytes, path: Path) -> Policy:
         name=path.name,
         sha256=sha256(data).hexdigest(),
         sections=sections,
-        data=_section(DataPolicy, found.get("data", {}), f"[data] in {where}"),
-        scan=_section(ScanPolicy, found.get("scan", {}), f"[scan] in {where}"),
-        training=_section(TrainingPolicy, found.get("training", {}), f"[training] in {where}"),
-        measure=_section(MeasurePolicy, found.get("measure", {}), f"[measure] in {where}"),
-        release=_section(ReleasePolicy, found.get("release", {}), f"[release] in {where}"),
+        data=build(DataPolicy, found.get("data", {}), where=f"[data] in {where}", refuse=UsageError),
+        scan=build(ScanPolicy, found.get("scan", {}), where=f"[scan] in {where}", refuse=UsageError),
+        training=build(TrainingPolicy, found.get("training", {}), where=f"[training] in {where}", refuse=UsageError),
+        measure=build(MeasurePolicy, found.get("measure", {}), where=f"[measure] in {where}", refuse=UsageError),
+        release=build(ReleasePolicy, found.get("release", {}), where=f"[release] in {where}", refuse=UsageError),
         waivers=_waivers(found.get("waiver", []), where),
         trust=_trust(found.get("keys", {}), path),
     )
@@ -96,57 +88,21 @@ def parse_policy(data: bytes, path: Path) -> Policy:
     return policy
 
 
-def _section(cls: type[T], table: object, where: str) -> T:
-    if not isinstance(table, dict):
-        raise UsageError(f"{where} is {table!r:.60}; expected a table of settings.")
-    hints = {item.name: get_type_hints(cls)[item.name] for item in fields(cls)}  # type: ignore[arg-type]
-    for name in table:
-        if name not in hints:
-            raise unknown_name(f"setting of {where}", name, hints)
-    return cls(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in table.items()})
-
-
-def _value(kind: Any, value: Any, where: str) -> Any:
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        return _value(arguments[0], value, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise UsageError(f"{where} is {value!r:.60}; expected a list.")
-        return tuple(_value(arguments[0], item, where) for item in value)
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise UsageError(f"{where} is {value!r:.60}; expected a table.")
-        return {name: _value(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
-    if kind is float and type(value) is int and abs(value) < 2**53:
-        return float(value)
-    if kind is date:
-        return _day(value, where)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        raise UsageError(f"{where} is {value!r:.60}; expected {_NAMES[kind]}.")
-    return value
-
-
-def _day(value: object, where: str) -> date:
+def _day(value: object, where: str) -> str:
     """Read a day, or the text of one; a moment, which TOML knows too, would end in a time zone that nobody named."""
-    if type(value) is date:
-        return value
-    if isinstance(value, str):
-        with suppress(ValueError):
-            return date.fromisoformat(value)
-    raise UsageError(f"{where} is {str(value)!r:.60}; expected {_NAMES[date]}.")
+    with suppress(ValueError):
+        if type(value) is date or isinstance(value, str):
+            return date.fromisoformat(str(value)).isoformat()
+    raise UsageError(
+        f"{where}: expires is {str(value)!r:.60}; expected a day without a time of day: expires = 2027-01-31."
+    )
 
 
 def _trust(table: object, path: Path) -> Path | None:
     where = f"[keys] in {path.name}"
-    if not isinstance(table, dict):
-        raise UsageError(f"{where} is {table!r:.60}; expected a table of settings.")
-    for name in table:
-        if name != "trust":
-            raise unknown_name(f"setting of {where}", name, ("trust",))
-    if "trust" not in table:
+    place = build(KeysPolicy, table, where=where, refuse=UsageError).trust
+    if place is None:
         return None
-    place = str(_value(str, table["trust"], f"{where}: trust"))
     if not place or "\0" in place:
         raise UsageError(f"{where}: trust is {place!r:.60}; expected a folder of public keys, such as keys/.")
     return path.parent / place
@@ -158,10 +114,9 @@ def _waivers(tables: object, where: str) -> tuple[Waiver, ...]:
     found: dict[str, Waiver] = {}
     for number, table in enumerate(tables, 1):
         place = f"waiver {number} in {where}"
-        for item in fields(Waiver):
-            if isinstance(table, dict) and item.name not in table:
-                raise UsageError(f"{place} has no {item.name!r}; a waiver needs fingerprint, reason, expires and by.")
-        waiver = _section(Waiver, table, place)
+        if isinstance(table, dict) and "expires" in table:
+            table = table | {"expires": _day(table["expires"], place)}
+        waiver = build(Waiver, table, where=place, refuse=UsageError)
         if not waiver.reason.strip() or not waiver.by.strip():
             raise UsageError(f"{place} gives no reason or nobody who answers for it; fill in both.")
         if not _is_digest(waiver.fingerprint):

@@ -133,6 +133,17 @@ class ReleasePolicy:
 
 
 @dataclass(frozen=True)
+class KeysPolicy:
+    """``[keys]``: who is trusted.
+
+    Attributes:
+        trust: folder of their public keys, from where the policy lies; ``None`` if it names none.
+    """
+
+    trust: str | None = None
+
+
+@dataclass(frozen=True)
 class Policy:
     """What is asked for.
 

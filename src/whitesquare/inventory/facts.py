@@ -7,7 +7,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import TypeVar
 
-from whitesquare.errors import DataError, NothingToDoError, VerificationError
+from whitesquare.errors import NothingToDoError, VerificationError
 from whitesquare.provenance.dataset import dataset_predicate
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, MeasureEvidence, ScanEvidence, TrainEvidence
 from whitesquare.provenance.predicates import measure_evidence, scan_evidence, train_evidence
@@ -132,10 +132,7 @@ def read_facts(
         raise NothingToDoError(f"There is no {BUNDLE} in {folder}; name a folder of `whitesquare attest` or `train`.")
     if trusted is not None:
         asked.check(signed.signers, str(folder / BUNDLE))
-    try:
-        dataset = dataset_predicate(signed.kind, signed.predicate, str(folder / BUNDLE))
-    except DataError as error:
-        raise VerificationError(str(error)) from error
+    dataset = dataset_predicate(signed.kind, signed.predicate, str(folder / BUNDLE))
     manifest = reader.file(dataset.manifest.name)
     reader.about(signed, manifest, BUNDLE)
     statements = {BUNDLE: signed}

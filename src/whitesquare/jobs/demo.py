@@ -6,8 +6,9 @@ from pathlib import Path
 
 from whitesquare._base.cache import Cache, default_cache
 from whitesquare._base.folders import output_folder
-from whitesquare._base.jsonio import encode, write_text
+from whitesquare._base.jsonio import write_text
 from whitesquare._base.machine import peak_memory_gb
+from whitesquare._base.schema import encode
 from whitesquare.data.gallery import write_gallery
 from whitesquare.jobs.results import MEASUREMENT
 from whitesquare.jobs.runs import GALLERY

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from whitesquare._base.jsonio import decode
 from whitesquare._base.machine import machine, versions
+from whitesquare._base.schema import decode
 from whitesquare.data import has_test, open_dataset
 from whitesquare.data.gallery import example_position, read_gallery
 from whitesquare.errors import DataError, NothingToDoError

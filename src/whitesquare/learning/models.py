@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import nn
 
-from whitesquare._base.jsonio import decode, encode, whole_file, write_text
+from whitesquare._base.jsonio import whole_file, write_text
+from whitesquare._base.schema import decode, encode
 from whitesquare.errors import DataError, UsageError
 from whitesquare.learning.networks import MODELS, Architecture, build, check_architecture, outline
 from whitesquare.learning.weights import read_small, read_weights

@@ -7,9 +7,9 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from whitesquare._base.jsonio import build
+from whitesquare._base.schema import build
 from whitesquare.data.layouts import SPLITS, is_plain
-from whitesquare.errors import DataError, NothingToDoError, VerificationError
+from whitesquare.errors import NothingToDoError, VerificationError
 from whitesquare.provenance.manifest import survey
 from whitesquare.provenance.reading import MOVED, SMALL, SignedSizes
 from whitesquare.provenance.types import DATASET_TYPES, LEAF, TREE, DatasetPredicate
@@ -138,8 +138,9 @@ def _claim(data: bytes, where: str, trusted: Sequence[TrustedKey], now: datetime
         if len(statement.subjects) != 1 or statement.subjects[0].name != predicate.manifest.name:
             raise ValueError("its subject is not its manifest")
         _check_predicate(predicate)
-    except (DataError, ValueError) as error:
-        raise VerificationError(f"{where} is signed, but states nothing about a data set: {error}.") from error
+    except (VerificationError, ValueError) as error:
+        reason = str(error).removeprefix(f"{where}: ").rstrip(".")
+        raise VerificationError(f"{where} is signed, but states nothing about a data set: {reason}.") from error
     if is_future(predicate.signed, now):
         raise VerificationError(
             f"{where} was signed at {predicate.signed}, and the clock of this machine stands at {to_text(now)}: it was "
@@ -157,16 +158,16 @@ def dataset_predicate(kind: str, record: dict[str, Any], where: str) -> DatasetP
         where: for the errors.
 
     Raises:
-        DataError: it is none.
+        VerificationError: it is none.
     """
     wanted = DATASET_TYPES[kind]
     if wanted == 1:  # which knew nothing of formats
         if "format" in record:
-            raise DataError(f"{where} is not a valid DatasetPredicate: unknown field 'format' in format 1.")
+            raise VerificationError(f"{where}: it has a field 'format', which is unknown in format 1.")
         record = record | {"format": 1}
-    predicate = build(DatasetPredicate, record, where=where)
+    predicate = build(DatasetPredicate, record, where=where, refuse=VerificationError)
     if record.get("format") != wanted:
-        raise DataError(f"{where} states a manifest of the format {predicate.format}, and its type is {kind}.")
+        raise VerificationError(f"{where} states a manifest of the format {predicate.format}, and its type is {kind}.")
     return predicate
 
 

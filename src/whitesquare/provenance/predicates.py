@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from whitesquare._base.jsonio import build
-from whitesquare.errors import DataError, VerificationError
+from whitesquare._base.schema import build
+from whitesquare.errors import VerificationError
 from whitesquare.provenance.evidence import (
     BUILD_TYPE,
     FAILED,
@@ -117,7 +117,7 @@ def train_evidence(predicate: dict[str, Any], where: str) -> TrainEvidence:
             raise ValueError("its build type does not fit the code it names")
     except (ValueError, TypeError, KeyError) as error:
         raise VerificationError(f"{where} is no provenance of a training that whitesquare watched: {error}.") from error
-    return _built(TrainEvidence, found, where)
+    return build(TrainEvidence, found, where=where, refuse=VerificationError)
 
 
 def _annotated(evidence: ScanEvidence | MeasureEvidence) -> dict[str, Any]:
@@ -132,11 +132,4 @@ def _annotations(kind: type[T], predicate: dict[str, Any], where: str) -> T:
         found = configuration["annotations"]
     except (ValueError, TypeError, KeyError) as error:
         raise VerificationError(f"{where} is no test result of whitesquare: {error}.") from error
-    return _built(kind, found, where)
-
-
-def _built(kind: type[T], found: Any, where: str) -> T:
-    try:
-        return build(kind, found, where=where)
-    except DataError as error:
-        raise VerificationError(str(error)) from error
+    return build(kind, found, where=where, refuse=VerificationError)

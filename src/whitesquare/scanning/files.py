@@ -5,25 +5,26 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import UnionType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.jsonio import whole_file
+from whitesquare._base.schema import build
+from whitesquare._base.strictjson import unique
 from whitesquare.errors import DataError
-from whitesquare.records import TIERS
+from whitesquare.records import TIERS, Estimate
 from whitesquare.scanning.types import (
     NOT_CHECKED,
     NOT_DECIDED,
     NOTHING_FOUND,
     Alarm,
-    Finding,
     Flag,
     ScanFindings,
     ScanResult,
@@ -41,6 +42,10 @@ _ROWS = 65_536
 _MEMORY = "256MB"
 """What DuckDB may hold of a table at a time."""
 
+_HALF = re.compile(r"\\u[dD]")
+"""How half a surrogate pair is written in JSON; so can a whole one be."""
+
+_TESTED = ("untouched_rate", "control_mean", "control_worst", "controls", "strength")
 _RESERVED = ("id", "label", "fused", "p_value")
 
 
@@ -68,27 +73,14 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
     names = {row.label: row.name for row in result.classes}
     record: dict[str, Any] = {
         "format": FORMAT,
-        "verdict": result.verdict,
-        "reasons": result.reasons,
-        "source": result.source,
-        "digest": result.digest,
-        "size": result.size,
-        "mode": result.mode,
-        "model": result.model,
-        "learned": _learned(result),
-        "calibration": result.calibration,
-        "calibration_note": result.calibration_note,
-        "reference_size": result.reference_size,
+        **_said(result, "verdict", "reasons", "source", "digest", "size", "mode", "model"),
+        "learned": _share(result.learned),
+        **_said(result, "calibration", "calibration_note", "reference_size"),
         "alarms": [_alarm(alarm) for alarm in result.alarms],
-        "not_run": result.not_run,
-        "skipped": result.skipped,
-        "warnings": result.warnings,
+        **_said(result, "not_run", "skipped", "warnings"),
         "classes": [asdict(row) for row in result.classes],
         "detectors": [asdict(run) for run in result.runs],
-        "seed": result.seed,
-        "seconds": result.seconds,
-        "versions": result.versions,
-        "machine": result.machine,
+        **_said(result, "seed", "seconds", "versions", "machine"),
         "flagged": [_flag(flag, names, scores) for flag in result.flagged],
     }
     if result.fused_auroc is not None:
@@ -96,43 +88,31 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
     return record
 
 
-def _learned(result: ScanResult) -> dict[str, Any] | None:
-    found = result.learned
-    return None if found is None else {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+def _said(found: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in names}
+
+
+def _share(found: Estimate | None) -> dict[str, Any] | None:
+    return None if found is None else _said(found, "value", "low", "high", "n")
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:
     test = alarm.transplant
-    rate = test.flip_rate if test else None
     return {
         "class": alarm.class_name,
-        "label": alarm.label,
-        "tier": alarm.tier,
-        "rule_id": alarm.rule_id,
-        "reasons": alarm.reasons,
-        "p_value": alarm.p_value,
-        "p_method": alarm.p_method,
-        "carriers": alarm.carriers,
+        **_said(alarm, "label", "tier", "rule_id", "reasons", "p_value", "p_method", "carriers"),
         "trigger": asdict(alarm.trigger) if alarm.trigger else None,
-        "flip_rate": {"value": rate.value, "low": rate.low, "high": rate.high, "n": rate.n} if rate else None,
-        "untouched_rate": test.untouched_rate if test else None,
-        "control_mean": test.control_mean if test else None,
-        "control_worst": test.control_worst if test else None,
-        "controls": test.controls if test else None,
-        "strength": test.strength if test else None,
+        "flip_rate": _share(test.flip_rate) if test else None,
+        **{name: test and getattr(test, name) for name in _TESTED},
         "benign": alarm.benign,
     }
 
 
 def _flag(flag: Flag, names: Mapping[int, str], scores: ScanScores | None) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "id": flag.id,
-        "label": flag.label,
+    record = {
+        **_said(flag, "id", "label"),
         "class": names.get(flag.label),
-        "tier": flag.tier,
-        "rule_id": flag.rule_id,
-        "fused": flag.fused,
-        "p_value": flag.p_value,
+        **_said(flag, "tier", "rule_id", "fused", "p_value"),
     }
     if scores is not None:
         record["scores"] = {name: float(column[flag.position]) for name, column in scores.by_detector.items()}
@@ -157,54 +137,45 @@ def read_scan(path: Path) -> ScanFindings:
     Raises:
         DataError: the file cannot be read, was not written by a scan, or is damaged.
     """
+    where = f"{path} is not a scan.json of `whitesquare scan`"
     try:
-        return _findings(json.loads(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        record = json.loads(text, object_pairs_hook=unique)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a scan: {error}.") from error
-    except RecursionError as error:
-        raise DataError(f"{path} is not a scan.json of `whitesquare scan`: it is nested too deeply.") from error
-    except (ValueError, TypeError, KeyError) as error:
-        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise DataError(f"{path} is not a scan.json of `whitesquare scan`: {reason}.") from error
-
-
-def _findings(record: Any) -> ScanFindings:
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise DataError(f"{where}: {reason}.") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise ValueError(f"its format is not {FORMAT!r}")
-    flagged = tuple(_finding(item, i) for i, item in enumerate(_member(record, "flagged", list)))
-    if len({one.id for one in flagged}) < len(flagged):
-        raise ValueError("a sample is flagged twice")
-    findings = ScanFindings(
-        source=_member(record, "source", str),
-        digest=_member(record, "digest", str),
-        size=_member(record, "size", int),
-        verdict=_member(record, "verdict", str),
-        skipped={name: str(reason) for name, reason in _member(record, "skipped", dict).items()},
-        flagged=flagged,
-    )
+        raise DataError(f"{where}: its format is not {FORMAT!r}.")
+    record = {item.name: record[item.name] for item in fields(ScanFindings) if item.name in record}
+    halves = _HALF.search(text)
+    findings = build(ScanFindings, _whole(record) if halves else record, where=where, others=True)
+    if halves:
+        findings = _named(findings, record)
     if findings.verdict not in VERDICTS:
-        raise ValueError(f"the verdict {findings.verdict!r:.80} is unknown")
-    if len(flagged) > findings.size:
-        raise ValueError(f"{len(flagged)} samples are flagged, but only {findings.size} were scanned")
+        raise DataError(f"{where}: the verdict {findings.verdict!r:.80} is unknown.")
+    if odd := {one.tier for one in findings.flagged} - set(TIERS):
+        raise DataError(f"{where}: the tier {min(odd)!r:.80} is unknown.")
+    if len({one.id for one in findings.flagged}) < len(findings.flagged):
+        raise DataError(f"{where}: a sample is flagged twice.")
+    if len(findings.flagged) > findings.size:
+        raise DataError(f"{where}: {len(findings.flagged)} samples are flagged, but only {findings.size} were scanned.")
     return findings
 
 
-def _finding(item: Any, position: int) -> Finding:
-    if not isinstance(item, dict):
-        raise TypeError(f"entry {position} of 'flagged' is not an object")
-    texts = {name: _member(item, name, str) for name in ("id", "tier", "rule_id")}
-    score = None if item["fused"] is None else float(_member(item, "fused", int | float))
-    found = Finding(label=_member(item, "label", int), fused=score, **texts)
-    if found.tier not in TIERS:
-        raise ValueError(f"the tier {found.tier!r:.80} is unknown")
-    return found
+def _whole(record: dict[str, Any]) -> Any:
+    """Replace half surrogate pairs, of which names of files can be made and no text that others read."""
+    return json.loads(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-def _member(record: dict[str, Any], name: str, kind: type | UnionType) -> Any:
-    value = record[name]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{name!r} is {value!r:.60}, where {getattr(kind, '__name__', 'a number')} was expected")
-    return value
+def _named(findings: ScanFindings, record: dict[str, Any]) -> ScanFindings:
+    """Give what was checked the names as they stand in the file."""
+    flagged = tuple(
+        replace(one, id=found["id"], rule_id=found["rule_id"])
+        for one, found in zip(findings.flagged, record["flagged"], strict=True)
+    )
+    return replace(findings, **record | {"flagged": flagged})
 
 
 def write_scores(path: Path, scores: ScanScores) -> None:

@@ -6,6 +6,9 @@ worthless, so that nothing of what a file says, nor of who says it, can change u
 space of the JSON, and for an ECDSA signature (r, s) its twin (r, n - s), which anybody can compute and which holds for
 the same message and key. Both are accepted, since what other tools signed, or we in format 1, holds either; we write
 the one with the smaller s, and a key counts once however its signature is written.
+
+The few fields are checked by hand, and so are those of a statement: nobody has signed for them yet, and a reader of
+types would stand between a stranger's bytes and the check of their signature.
 """
 
 import base64

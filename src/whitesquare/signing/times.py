@@ -29,7 +29,7 @@ def from_text(text: str) -> datetime:
     Raises:
         ValueError: it is written otherwise.
     """
-    when = datetime.strptime(text, _FORM).replace(tzinfo=UTC)
+    when = datetime.fromisoformat(text).replace(tzinfo=UTC)  # other forms of it end in another text
     if to_text(when) != text:
         raise ValueError(f"the time {text!r:.60} is not written as 2026-01-31T12:00:00.000000Z")
     return when

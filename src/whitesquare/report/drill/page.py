@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from whitesquare._base.folders import output_folder
-from whitesquare._base.jsonio import encode, write_text
+from whitesquare._base.jsonio import write_text
+from whitesquare._base.schema import encode
 from whitesquare.report.common import formats, html, style
 from whitesquare.report.common.drawing import Figure, FuncFormatter
 from whitesquare.report.common.values import Value

@@ -1,11 +1,11 @@
 """Plans: which cells to run, read from TOML; every mistake is found before anything runs."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from whitesquare._base.schema import build
 from whitesquare.data.layouts import EMBEDDED
 from whitesquare.errors import DataError, UsageError, WhitesquareError, unknown_name
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, VICTIMS, Recipe
@@ -70,18 +70,7 @@ class Plan:
         return {name: family.recipe for name, family in VICTIMS.items()} | self.victims
 
 
-_AXES: dict[str, type] = {
-    "attack": str,
-    "data": str,
-    "target": int,
-    "count": int,
-    "rate": float,
-    "epsilon": float,
-    "opacity": float,
-    "trigger": str,
-    "victim": str,
-    "attack_seeds": int,
-}
+_TOP = ("title", "baseline", "victims", "grid")
 
 
 def read_plan(path: Path) -> Plan:
@@ -111,55 +100,50 @@ def parse_plan(text: str, *, where: str) -> Plan:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{where} is not a TOML file: {error}.") from error
-    _known(table, ("title", "baseline", "victims", "grid"), where)
+    for name in table:
+        if name not in _TOP:
+            raise _located(unknown_name("key", name, _TOP), where)
     tables = table.get("grid", [])
     if not isinstance(tables, list) or not all(isinstance(item, dict) for item in tables):
         raise UsageError(f"{where}: a grid is written as [[grid]], with two brackets; got {tables!r:.60}.")
     if not tables:
         raise UsageError(f"{where}: the plan has no cells; add a [[grid]] with an attack and a count or rate.")
-    own = _expect(table.get("victims", {}), dict, f"{where}: [victims]")
-    victims = {name: _recipe(recipe, f"{where}: [victims.{name}]") for name, recipe in own.items()}
-    grids = tuple(_grid(item, f"{where}: grid {number}") for number, item in enumerate(tables, start=1))
-    title = _expect(table.get("title", where), str, f"{where}: 'title'")
-    plan = Plan(title, grids, _expect(table.get("baseline", True), bool, f"{where}: 'baseline'"), victims)
-    for number, grid in enumerate(grids, start=1):
+    own = build(
+        dict[str, dict[str, Parameter]], table.get("victims", {}), where=f"{where}: [victims]", refuse=UsageError
+    )
+    head = {name: table[name] for name in ("title", "baseline") if name in table}
+    plan = replace(
+        build(Plan, {"title": where, "grids": [], **head}, where=where, refuse=UsageError),
+        grids=tuple(_grid(item, f"{where}: grid {number}") for number, item in enumerate(tables, start=1)),
+        victims={
+            name: build(Recipe, recipe, where=f"{where}: [victims.{name}]", refuse=UsageError)
+            for name, recipe in own.items()
+        },
+    )
+    for number, grid in enumerate(plan.grids, start=1):
         _check_names(grid, plan, f"{where}: grid {number}")
     return plan
 
 
 def _grid(table: dict[str, Any], where: str) -> Grid:
-    _known(table, [item.name for item in fields(Grid)], where)
-    values: dict[str, Any] = {key: _values(table[key], kind, key, where) for key, kind in _AXES.items() if key in table}
-    if "attack" not in values:
-        raise UsageError(f'{where} names no attack; write attack = "stamp", or a list of them.')
-    if ("count" in values) == ("rate" in values):
+    axes = {key: _listed(value, key, where) for key, value in table.items() if key != "parameters"}
+    if type(seeds := table.get("victim_seeds")) is int:
+        if seeds < 1:
+            raise UsageError(f"{where}: 'victim_seeds' must be at least 1, or a list of seeds; got {seeds}.")
+        axes["victim_seeds"] = list(range(1, seeds + 1))
+    if isinstance(others := table.get("parameters", {}), dict):
+        others = {name: _listed(value, name, where) for name, value in others.items()}
+    grid = build(Grid, axes | {"parameters": others}, where=where, refuse=UsageError)
+    if bool(grid.count) == bool(grid.rate):
         raise UsageError(f"{where} needs either a count of poisons or a rate, not both and not neither.")
-    if "victim_seeds" in table:
-        values["victim_seeds"] = _seeds(table["victim_seeds"], where)
-    others = _expect(table.get("parameters", {}), dict, f"{where}: [grid.parameters]")
-    values["parameters"] = {name: _values(value, None, name, where) for name, value in others.items()}
-    return Grid(**values)
+    return grid
 
 
-def _seeds(value: Any, where: str) -> tuple[int, ...]:
-    if type(value) is int:
-        if value < 1:
-            raise UsageError(f"{where}: 'victim_seeds' must be at least 1, or a list of seeds; got {value}.")
-        return tuple(range(1, value + 1))
-    return _values(value, int, "victim_seeds", where)
-
-
-def _values(value: Any, kind: type | None, key: str, where: str) -> tuple[Any, ...]:
-    """Read one value or a list of them."""
-    found = value if isinstance(value, list) else [value]
-    if not found:
+def _listed(value: Any, key: str, where: str) -> list[Any]:
+    """Return one value, or a list of them, as a list."""
+    if value == []:
         raise UsageError(f"{where}: {key!r} is an empty list, which leaves no cells; give it a value or remove it.")
-    for item in found:
-        if kind is None and not isinstance(item, int | float | str | bool):
-            raise UsageError(f"{where}: {key!r} must be a number, a text, true or false; got {item!r}.")
-        if kind is not None and type(item) is not kind and not (kind is float and type(item) is int):
-            raise UsageError(f"{where}: {key!r} must be of type {kind.__name__}, or a list of such; got {item!r}.")
-    return tuple(float(item) for item in found) if kind is float else tuple(found)
+    return value if isinstance(value, list) else [value]
 
 
 def _check_names(grid: Grid, plan: Plan, where: str) -> None:
@@ -186,28 +170,5 @@ def _check_names(grid: Grid, plan: Plan, where: str) -> None:
             )
 
 
-def _recipe(table: Any, where: str) -> Recipe:
-    known = {item.name: type(item.default) for item in fields(Recipe)}
-    _known(_expect(table, dict, where), known, where)
-    values = {name: _values(value, known[name], name, where)[0] for name, value in table.items()}
-    try:
-        return Recipe(**values)
-    except WhitesquareError as error:
-        raise _located(error, where) from error
-
-
-def _known(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    names = list(known)
-    for key in table:
-        if key not in names:
-            raise _located(unknown_name("key", key, names), where)
-
-
 def _located(error: WhitesquareError, where: str) -> UsageError:
     return UsageError(f"{where}: {error}")
-
-
-def _expect(value: Any, kind: type, where: str) -> Any:
-    if type(value) is not kind:
-        raise UsageError(f"{where} must be of type {kind.__name__}; got {value!r:.60}.")
-    return value
