@@ -346,6 +346,26 @@ def test_a_detector_of_another_package_runs_where_it_is_named(installed, data, t
     assert "XB01 brightness" in whitesquare("explain", "brightness", path=installed).stdout
 
 
+@pytest.mark.parametrize(
+    ("scores", "promise"),
+    [
+        ("Suspicion(found.scores[1:], found.class_stats)", "must give scores of the shape (60,); got (59,)"),
+        ("Suspicion(found.scores, found.class_stats.astype(float))", "must give class_stats as float32; got float64"),
+        ("Suspicion(np.full(60, np.inf, np.float32), found.class_stats)", "must give finite scores"),
+        ("None", "must give scores as float32; got object"),
+    ],
+)
+def test_scores_that_are_none_are_a_crash_of_that_detector_alone(scores, promise, data, place):
+    code = DETECTOR.replace("import unscored", "import Suspicion, unscored").replace(
+        "return unscored(evidence)", f"found = unscored(evidence)\n        return {scores}"
+    )
+    bring(place, "foreign-parts", "detectors", "quiet", "foreign:Quiet", "import numpy as np\n" + code)
+    given = ("scan", data, "--model-free", "--detectors", "pixel-contrast,quiet", "-o", "json")
+    found = json.loads(whitesquare(*given, path=place, code=2).stdout)
+    assert promise in found["not_run"]["quiet"]
+    assert "pixel-contrast" not in found["not_run"]
+
+
 def test_workers_find_it_too(installed, tmp_path, small_train, small_test):
     train = from_arrays(small_train.images(slice(0, 200)), small_train.labels[:200], classes=small_train.classes)
     test = from_arrays(small_test.images(slice(0, 100)), small_test.labels[:100], classes=small_test.classes)

@@ -12,7 +12,7 @@ import numpy as np
 from whitesquare._base.promises import refuse_unless as _require
 from whitesquare.attacks import poison
 from whitesquare.attacks.contract import require_attack
-from whitesquare.detectors.contract import require_detector
+from whitesquare.detectors.contract import require_detector, require_suspicion
 from whitesquare.detectors.types import Detector, Evidence
 from whitesquare.plugins import admit_source
 from whitesquare.triggers import parse_trigger
@@ -141,13 +141,9 @@ def check_detector(detector: Detector, evidence: Evidence) -> None:
     first, again = detector.score(evidence), detector.score(evidence)
     for name, value in before.items():
         _require(np.array_equal(getattr(evidence, name), value), detector, f"must not write into the {name}")
-    expected = {"scores": (len(evidence.labels),), "class_stats": (len(evidence.classes),)}
-    for name, shape in expected.items():
-        value = getattr(first, name)
-        _require(value.dtype == np.float32, detector, f"must give {name} as float32; got {value.dtype}")
-        _require(value.shape == shape, detector, f"must give {name} of the shape {shape}; got {value.shape}")
-        _require(not np.isinf(value).any(), detector, f"must give finite {name}, or NaN for what it did not score")
-        same = np.array_equal(value, getattr(again, name), equal_nan=True)
+    require_suspicion(detector, first, evidence)
+    for name in ("scores", "class_stats"):
+        same = np.array_equal(getattr(first, name), getattr(again, name), equal_nan=True)
         _require(same, detector, f"must give the same {name} every time")
 
 

@@ -2,8 +2,10 @@
 
 import re
 
+import numpy as np
+
 from whitesquare._base.promises import refuse_unless, require_frozen
-from whitesquare.detectors.types import FAMILIES, NEEDS, Detector
+from whitesquare.detectors.types import FAMILIES, NEEDS, Detector, Evidence, Suspicion
 
 
 def require_detector(detector: Detector) -> None:
@@ -19,3 +21,16 @@ def require_detector(detector: Detector) -> None:
     refuse_unless(detector.family in FAMILIES, detector, f"must be of one of the families {', '.join(FAMILIES)}")
     needs = isinstance(detector.needs, frozenset) and detector.needs <= set(NEEDS)
     refuse_unless(needs, detector, f"must need nothing but {', '.join(NEEDS)}")
+
+
+def require_suspicion(detector: Detector, found: Suspicion, evidence: Evidence) -> None:
+    """Refuse scores that are not one finite float32, or NaN, for each sample and each class.
+
+    Raises:
+        ContractError: naming the promise that was broken.
+    """
+    for name, size in (("scores", len(evidence.labels)), ("class_stats", len(evidence.classes))):
+        value = np.asarray(getattr(found, name, None))
+        refuse_unless(value.dtype == np.float32, detector, f"must give {name} as float32; got {value.dtype}")
+        refuse_unless(value.shape == (size,), detector, f"must give {name} of the shape {(size,)}; got {value.shape}")
+        refuse_unless(not np.isinf(value).any(), detector, f"must give finite {name}, or NaN for what it did not score")

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from whitesquare._base.machine import usable_cores
+from whitesquare.detectors.contract import require_suspicion
 from whitesquare.detectors.registry import DETECTORS, KNOWN_DETECTORS
 from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion
 from whitesquare.scanning.types import NOT_ASKED, DetectorRun
@@ -61,6 +62,7 @@ def _run(evidence: Evidence, name: str) -> tuple[Suspicion | None, DetectorRun]:
     one, started = KNOWN_DETECTORS[name], time.perf_counter()
     try:
         suspicion, reason, crashed = one.score(evidence), "", False
+        require_suspicion(one, suspicion, evidence)
     except CannotScoreError as error:
         suspicion, reason, crashed = None, str(error), False
     except Exception as error:  # noqa: BLE001 - whatever a detector does, the others go on and the report says so
