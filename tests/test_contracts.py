@@ -1,13 +1,14 @@
 """The public contract suite on everything registered, and proof that it can fail."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from whitesquare.data import FORMATS, Overlay, load_mnist, open_dataset, write_dataset
 from whitesquare.errors import ContractError
-from whitesquare.testing import check_dataset, check_trigger
+from whitesquare.testing import check_dataset, check_source, check_trigger
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -70,3 +71,46 @@ def test_a_bad_trigger_is_caught(how):
 def test_a_bad_data_set_is_caught(change, tiny):
     with pytest.raises(ContractError, match="ArrayDataset"):
         check_dataset(replace(tiny, **change))
+
+
+@dataclass(frozen=True)
+class OneFolder:
+    """A source of data sets that is good, or bad in one way."""
+
+    how: str = ""
+    name = "one-folder"
+
+    def recognises(self, source):
+        if self.how == "nothing":
+            return False
+        return self.how == "everything" or (Path(source) / "train.npz").exists()
+
+    def open(self, source, split):
+        if self.how == "writes":
+            (Path(source) / "read").touch()
+        found = open_dataset(source, split)
+        if self.how == "shuffles":
+            positions = np.random.default_rng().permutation(len(found.ids))
+            return replace(found, ids=tuple(found.ids[i] for i in positions))
+        return replace(found, labels=found.labels + 9) if self.how == "labels" else found
+
+
+def test_a_good_source_is_accepted(tiny, tmp_path):
+    write_dataset(tmp_path, tiny, tiny, "npz")
+    check_source(OneFolder(), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("how", "promise"),
+    [
+        ("nothing", "must recognise"),
+        ("everything", "must not recognise"),
+        ("writes", "must not write where it reads"),
+        ("shuffles", "must open the same data set every time"),
+        ("labels", "must have labels in 0..2"),
+    ],
+)
+def test_a_bad_source_is_caught(how, promise, tiny, tmp_path):
+    write_dataset(tmp_path, tiny, tiny, "npz")
+    with pytest.raises(ContractError, match=promise):
+        check_source(OneFolder(how), str(tmp_path))

@@ -1,18 +1,22 @@
-"""Contract tests for your own triggers, attacks, data sets and detectors: call them from your test suite.
+"""Contract tests for your own triggers, attacks, data sets, sources and detectors: call them from your test suite.
 
 Each ``check_`` function returns nothing and raises :class:`~whitesquare.errors.ContractError` with the promise that
 was broken. whitesquare runs the same checks on everything it registers.
 """
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 
+from whitesquare._base.promises import refuse_unless as _require
 from whitesquare.attacks import poison
-from whitesquare.detectors.types import FAMILIES, NEEDS, Detector, Evidence
-from whitesquare.errors import ContractError
+from whitesquare.attacks.contract import require_attack
+from whitesquare.detectors.contract import require_detector, require_suspicion
+from whitesquare.detectors.types import Detector, Evidence
+from whitesquare.plugins import admit_source
 from whitesquare.triggers import parse_trigger
-from whitesquare.types import Attack, Encoded, ImageDataset, Trigger, UInt8Array
+from whitesquare.types import Attack, DatasetSource, Encoded, ImageDataset, Trigger, UInt8Array
 
 
 def check_trigger(trigger: Trigger, shape: tuple[int, int, int] = (1, 28, 28)) -> None:
@@ -73,6 +77,33 @@ def check_dataset(dataset: ImageDataset) -> None:
     _require(dataset.images(few[:0]).shape == (0, *images.shape[1:]), dataset, "must accept an empty index")
 
 
+def check_source(source: DatasetSource, location: str, split: str = "train") -> None:
+    """Check a data source on a data set of its kind at ``location``, a path or name.
+
+    It must have a name, recognise that place and no other, leave it as it is, and open the same data set every time.
+    """
+    admit_source(lambda: source)
+    _require(source.recognises(location) is True, source, f"must recognise {location!r} and say True")
+    nowhere = f"{location}-that-is-not-there"
+    _require(source.recognises(nowhere) is False, source, f"must not recognise {nowhere!r}, and say False")
+    before = _listing(location)
+    first, again = source.open(location, split), source.open(location, split)
+    check_dataset(first)
+    same = list(first.ids) == list(again.ids) and first.classes == again.classes
+    _require(same and np.array_equal(first.labels, again.labels), source, "must open the same data set every time")
+    ends = np.array([0, len(first.ids) - 1])
+    same = np.array_equal(first.images(ends), again.images(ends))
+    _require(same, source, "must give the same images every time")
+    _require(_listing(location) == before, source, "must not write where it reads")
+
+
+def _listing(location: str) -> dict[str, tuple[int, int]]:
+    """Return size and time of change of every file at a place; nothing for a name."""
+    root = Path(location)
+    found = {str(path): path.stat() for path in (root, *root.rglob("*")) if path.exists()}
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
+
+
 def check_attack(attack: Attack, dataset: ImageDataset, *, target: int, count: int) -> None:
     """Poison ``count`` samples of ``dataset`` and check everything an attack promises.
 
@@ -80,10 +111,7 @@ def check_attack(attack: Attack, dataset: ImageDataset, *, target: int, count: i
     keep labels if it says so and set them to the target if not, stay in its budget (``poison`` checks that), leave
     the data set and all other samples alone, and name, in its manifest, triggers that keep their own contract.
     """
-    parameters = getattr(type(attack), "__dataclass_params__", None)
-    _require(parameters is not None and parameters.frozen, attack, "must be a frozen dataclass")
-    _require(bool(attack.name), attack, "must have a name")
-    _require(0 <= attack.epsilon < 1, attack, f"must have an epsilon in [0, 1); got {attack.epsilon}")
+    require_attack(attack)
     everything = slice(None)
     images, labels = dataset.images(everything).copy(), dataset.labels.copy()
     first, again, other = (poison(dataset, attack, target=target, count=count, seed=seed) for seed in (0, 0, 1))
@@ -105,11 +133,7 @@ def check_detector(detector: Detector, evidence: Evidence) -> None:
     It must be a frozen dataclass with a name, a rule and a family, say what it needs, leave the evidence alone, repeat
     itself, and give one score per sample and one statistic per class: float32, finite, or NaN for "not scored".
     """
-    parameters = getattr(type(detector), "__dataclass_params__", None)
-    _require(parameters is not None and parameters.frozen, detector, "must be a frozen dataclass")
-    _require(bool(detector.name) and bool(detector.rule_id), detector, "must have a name and a rule id")
-    _require(detector.family in FAMILIES, detector, f"must be of one of the families {', '.join(FAMILIES)}")
-    _require(detector.needs <= set(NEEDS), detector, f"must need nothing but {', '.join(NEEDS)}")
+    require_detector(detector)
     _require(detector.needs <= evidence.has, detector, f"needs {', '.join(sorted(detector.needs - evidence.has))}")
     before = {
         item.name: np.array(value) for item in fields(evidence) if _is_array(value := getattr(evidence, item.name))
@@ -117,13 +141,9 @@ def check_detector(detector: Detector, evidence: Evidence) -> None:
     first, again = detector.score(evidence), detector.score(evidence)
     for name, value in before.items():
         _require(np.array_equal(getattr(evidence, name), value), detector, f"must not write into the {name}")
-    expected = {"scores": (len(evidence.labels),), "class_stats": (len(evidence.classes),)}
-    for name, shape in expected.items():
-        value = getattr(first, name)
-        _require(value.dtype == np.float32, detector, f"must give {name} as float32; got {value.dtype}")
-        _require(value.shape == shape, detector, f"must give {name} of the shape {shape}; got {value.shape}")
-        _require(not np.isinf(value).any(), detector, f"must give finite {name}, or NaN for what it did not score")
-        same = np.array_equal(value, getattr(again, name), equal_nan=True)
+    require_suspicion(detector, first, evidence)
+    for name in ("scores", "class_stats"):
+        same = np.array_equal(getattr(first, name), getattr(again, name), equal_nan=True)
         _require(same, detector, f"must give the same {name} every time")
 
 
@@ -149,10 +169,3 @@ def _check_poison(
     changed = int((poisoned.labels != labels).sum())
     expected = 0 if attack.clean_label else count
     _require(changed == expected, attack, f"must change {expected} labels; changed {changed}")
-
-
-def _require(holds: bool, owner: object, promise: str) -> None:
-    if not holds:
-        values = {item.name: getattr(owner, item.name) for item in fields(owner)} if is_dataclass(owner) else {}
-        shown = ", ".join(f"{name}={value!r:.40}" for name, value in values.items())
-        raise ContractError(f"{type(owner).__name__}({shown}) {promise}.")

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -35,6 +36,19 @@ def code_digest(rooms: tuple[str, ...] = ("",)) -> str:
     root = Path(whitesquare.__file__).parent
     files = sorted(path for room in rooms for path in (root / room).rglob("*.py"))
     return digest_of(part for path in files for part in (path.relative_to(root).as_posix(), path.read_bytes()))
+
+
+@lru_cache
+def code_beside(*kinds: type) -> str:
+    """Return the SHA-256 over the source of all packages that kinds come from but this one; empty if there is none."""
+    roots = {kind.__module__.partition(".")[0] for kind in kinds} - {whitesquare.__name__}
+    files: list[Path] = []
+    for root in sorted(roots):
+        module = sys.modules.get(root)
+        found = sorted(path for folder in getattr(module, "__path__", ()) for path in Path(folder).rglob("*.py"))
+        files += found or [Path(getattr(module, "__file__", None) or root)]
+    parts = (part for path in files if path.is_file() for part in (str(path), path.read_bytes()))
+    return digest_of(parts) if roots else ""
 
 
 def machine(precision: str | None = None) -> dict[str, str]:

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from whitesquare._base.cache import Cache, no_cache
+from whitesquare._base.machine import code_beside
 from whitesquare.attacks.adaptive import Adaptive
 from whitesquare.attacks.blend import Blended
+from whitesquare.attacks.contract import admit_attack
 from whitesquare.attacks.feature_collision import FeatureCollision
 from whitesquare.attacks.gradient_matching import GradientMatching
 from whitesquare.attacks.hidden_trigger import HiddenTrigger
@@ -21,8 +23,9 @@ from whitesquare.data import held, require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.overlay import Overlay
 from whitesquare.errors import ContractError, UsageError, unknown_name
+from whitesquare.plugins import Registry
 from whitesquare.records import Parameter, PoisonManifest, Progress, silent
-from whitesquare.triggers import parse_trigger, trigger_spec
+from whitesquare.triggers import parse_trigger, trigger_spec, unfaded
 from whitesquare.types import Attack, CraftContext, ImageDataset, IntArray, Trigger, UInt8Array
 
 ATTACKS: dict[str, Attack] = {
@@ -38,7 +41,9 @@ ATTACKS: dict[str, Attack] = {
     "adaptive": Adaptive(),
     "adaptive-white": Adaptive(training_opacity=1.0),
 }
-"""Every attack by the name it is asked for, with its default parameters."""
+"""Every attack of ours by the name it is asked for, with its default parameters."""
+KNOWN_ATTACKS = Registry("attack", ATTACKS, admit_attack, ("none",))
+"""Ours and those of other packages; a bench calls clean data ``none``."""
 
 
 class Poisoned(NamedTuple):
@@ -59,10 +64,9 @@ def make_attack(name: str, parameters: dict[str, Any] | None = None) -> Attack:
 
     Raises:
         UsageError: unknown attack or parameter (with the nearest name), or a value of the wrong type or range.
+        ContractError: another package brings the attack, and it is broken.
     """
-    if name not in ATTACKS:
-        raise unknown_name("attack", name, ATTACKS)
-    attack = ATTACKS[name]
+    attack = KNOWN_ATTACKS[name]
     known = {item.name: getattr(attack, item.name) for item in fields(attack)}  # type: ignore[arg-type]
     for key, value in (parameters or {}).items():
         if key not in known:
@@ -126,6 +130,7 @@ def poison(
         "target": target,
         "seed": seed,
         "index": index.tolist(),
+        "code": code_beside(type(attack), type(unfaded(attack.trigger))),
     }
     context = CraftContext(dataset, index, target, seed, on_progress)
     attack = with_learned_trigger(attack, context, key, cache)

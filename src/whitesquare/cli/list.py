@@ -6,7 +6,7 @@ from whitesquare.cli.options import Outputs
 
 
 def list_(output: Outputs = None) -> None:
-    """List the attacks, triggers, models, victim families and formats, with their parameters."""
+    """List the attacks, triggers, models, victim families, detectors and formats, ours and those of other packages."""
     with exit_codes():
         from whitesquare.jobs.catalogue import as_json, catalogue
 

@@ -150,7 +150,7 @@ def place_of(source: str | Path) -> Path | None:
 def full_name(source: str | Path) -> str:
     """Name a data set so that the name still leads to it from another folder."""
     place = place_of(source)
-    return EMBEDDED if place is None else str(place.resolve())
+    return str(source) if place is None or not place.exists() else str(place.resolve())
 
 
 def mnist_file(split: str, part: str, folder: Path = MNIST) -> Path:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from whitesquare.data.layouts import EMBEDDED, FOLDER, IDX, NPZ, dataset_kinds, only_kind, place_of
+from whitesquare.data.layouts import EMBEDDED, FOLDER, IDX, NPZ, dataset_kinds, is_image, only_kind, place_of
 from whitesquare.data.names import check_split
 from whitesquare.data.sources.arrays import from_arrays
 from whitesquare.data.sources.folder import load_image_folder
 from whitesquare.data.sources.idx import load_idx_folder
 from whitesquare.data.sources.mnist import load_mnist
 from whitesquare.data.sources.npz import load_npz
+from whitesquare.data.sources.others import open_other, other_source
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset, IntArray, UInt8Array
 
@@ -23,7 +24,8 @@ def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray]
         source: ``"mnist"`` for the embedded one (``"./mnist"`` for a folder of that name); an ``.npz`` file
             (training split only); or a folder with MNIST-named IDX files, with ``train.npz`` and
             ``test.npz``, or with class folders, directly or in ``train`` and ``test``. Other files in the
-            folder do not matter. Images and labels as arrays, see :func:`whitesquare.data.from_arrays`; or an
+            folder do not matter. What none of these is may be known to a source that another package brings, see
+            :mod:`whitesquare.plugins`. Images and labels as arrays, see :func:`whitesquare.data.from_arrays`; or an
             object that has what an :class:`~whitesquare.types.ImageDataset` has: these are the split that is asked for.
         split: ``"train"`` or ``"test"``.
 
@@ -39,16 +41,19 @@ def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray]
     path = place_of(source)
     if path is None:
         return load_mnist(split)
+    other, faults = other_source(str(source)) if not _is_ours(path) else (None, "")
+    if other is not None:
+        return _checked(open_other(other, str(source), split))
     if path.is_dir():
         return _open_folder(path, split)
     if not path.exists():
         raise UsageError(
-            f"There is no file or folder {str(source)!r}; give a path, or {EMBEDDED!r} for the embedded one."
+            f"There is no file or folder {str(source)!r}; give a path, or {EMBEDDED!r} for the embedded one.{faults}"
         )
     if path.suffix.lower() != ".npz":
         raise UsageError(
             f"{path} is not a data set: expected an .npz file, or a folder with IDX files or class folders; "
-            "give its folder if it is a part of one."
+            f"give its folder if it is a part of one.{faults}"
         )
     if split != "train":
         raise UsageError(
@@ -63,15 +68,21 @@ def has_test(source: str | Path) -> bool:
     folder = place_of(source)
     if folder is None:
         return True
-    return (folder / "test.npz").is_file() or (folder / "test").is_dir() or any(folder.glob("t10k-images*"))
+    if _is_ours(folder):
+        return (folder / "test.npz").is_file() or (folder / "test").is_dir() or any(folder.glob("t10k-images*"))
+    other, _ = other_source(str(source))
+    try:
+        return other is not None and len(open_other(other, str(source), "test").ids) > 0
+    except DataError:
+        return False
 
 
 def format_of(source: str | Path) -> str:
-    """Return which of :data:`FORMATS` a data set that :func:`open_dataset` reads is in."""
+    """Return the one of :data:`FORMATS` in which a data set can be written again without losing anything."""
     path = place_of(source)
     if path is None:
         return IDX
-    return only_kind(path, dataset_kinds(path)) if path.is_dir() else NPZ
+    return only_kind(path, dataset_kinds(path)) if path.is_dir() and _is_ours(path) else NPZ
 
 
 def require_classes(dataset: ImageDataset) -> None:
@@ -88,6 +99,13 @@ def require_classes(dataset: ImageDataset) -> None:
             f"All images of the data set are of the class {dataset.classes[present[0]]!r}; "
             "expected two classes or more, so add another."
         )
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether a path is of one of our kinds, so that nobody else needs to be asked."""
+    if path.is_dir():
+        return bool(dataset_kinds(path)) or any(is_image(file.name) for file in path.glob("*/*"))
+    return path.suffix.lower() == ".npz"
 
 
 def _checked(dataset: ImageDataset) -> ImageDataset:

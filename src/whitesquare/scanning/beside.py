@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from whitesquare.detectors.registry import DETECTORS
+from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.errors import DataError, TrainingError
 from whitesquare.learning.recipes import Recipe
@@ -96,7 +96,7 @@ def _unlike(
     would rank no higher, are more than a hundredth of the reference among the highest hundredth of the data.
     """
     known = {one.alarm.label for one in raised}
-    rules = {DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
+    rules = {KNOWN_DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
     said = []
     for label in (int(one) for one in np.unique(both.labels[both.trusted])):
         loud = [] if label in known else [c for c, _ in loud_criteria(both, rules, label) if c.alone]

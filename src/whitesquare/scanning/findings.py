@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whitesquare.detectors.registry import DETECTORS
+from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.detectors.types import BoolArray, Evidence, Suspicion
 from whitesquare.errors import UsageError
 from whitesquare.records import TIERS, PoisonManifest
@@ -57,7 +57,7 @@ def rank(
 
 def scored(suspicions: dict[str, Suspicion]) -> list[Scored]:
     """Return what the detectors say, with the family of each."""
-    return [Scored(name, DETECTORS[name].family, suspicion) for name, suspicion in suspicions.items()]
+    return [Scored(name, KNOWN_DETECTORS[name].family, suspicion) for name, suspicion in suspicions.items()]
 
 
 def flags(dataset: ImageDataset, found: Ranking, raised: Sequence[Raised]) -> tuple[Flag, ...]:
@@ -71,7 +71,7 @@ def flags(dataset: ImageDataset, found: Ranking, raised: Sequence[Raised]) -> tu
     if names:
         loudest = np.argmax(np.stack([found.tails[name][:size] for name in names]), axis=0)
         for position in np.flatnonzero(found.calibration.p_values[:size] <= REVIEW):
-            tier.setdefault(int(position), ("review", DETECTORS[names[loudest[position]]].rule_id))
+            tier.setdefault(int(position), ("review", KNOWN_DETECTORS[names[loudest[position]]].rule_id))
     made = [
         Flag(
             id=dataset.ids[at],

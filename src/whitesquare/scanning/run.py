@@ -10,9 +10,9 @@ import numpy as np
 
 from whitesquare._base.machine import machine, versions
 from whitesquare.data import dataset_digest, held, notes
-from whitesquare.detectors.registry import DETECTORS
+from whitesquare.detectors.registry import DETECTORS, KNOWN_DETECTORS
 from whitesquare.detectors.types import Evidence
-from whitesquare.errors import NothingToDoError, UsageError, unknown_name
+from whitesquare.errors import NothingToDoError, UsageError
 from whitesquare.learning.recipes import Recipe
 from whitesquare.records import PoisonManifest, Progress, silent
 from whitesquare.scanning.alarms import Raised, raise_alarms
@@ -37,7 +37,7 @@ class ScanSettings:
 
     Attributes:
         seed: of everything random.
-        detectors: names of the detectors to run.
+        detectors: names of the detectors to run; those of other packages run only if they are named.
         model_free: train and use no model; then nothing can be confirmed.
         recipe: of the scan's own models.
         test: settings of the transplant test.
@@ -50,12 +50,11 @@ class ScanSettings:
     test: TransplantTest = field(default_factory=TransplantTest)
 
     def __post_init__(self) -> None:
-        """Refuse unknown detectors, naming the nearest one, and a seed that is none."""
+        """Refuse detectors that are unknown, naming the nearest one, or broken, and a seed that is none."""
         if self.seed < 0:
             raise UsageError(f"The seed must be 0 or more; got {self.seed}.")
         for name in self.detectors:
-            if name not in DETECTORS:
-                raise unknown_name("detector", name, DETECTORS)
+            KNOWN_DETECTORS[name]
 
 
 def run_scan(
@@ -98,7 +97,7 @@ def run_scan(
         clock.lap("model")
         suspicions, runs = run_detectors(evidence, settings.detectors, asked.why)
         clock.lap("detectors")
-        rules = {DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
+        rules = {KNOWN_DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
         with one_torch_thread():
             raised = raise_alarms(evidence, rules, asked.models, settings.test)
         clock.lap("alarms")
@@ -127,7 +126,7 @@ def run_scan(
         seed=settings.seed,
         fused_auroc=auroc(dataset.ids, found.fused, truth),
         seconds=clock.seconds,
-        versions=versions(),
+        versions=versions() | KNOWN_DETECTORS.versions(settings.detectors),
         machine=machine(),
         model=asked.digest,
         learned=asked.learned,

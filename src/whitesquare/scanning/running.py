@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from whitesquare._base.machine import usable_cores
-from whitesquare.detectors.registry import DETECTORS
+from whitesquare.detectors.contract import require_suspicion
+from whitesquare.detectors.registry import DETECTORS, KNOWN_DETECTORS
 from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion
 from whitesquare.scanning.types import NOT_ASKED, DetectorRun
 
@@ -22,23 +23,24 @@ _MISSING = {
 def run_detectors(
     evidence: Evidence, names: Sequence[str], no_model: str
 ) -> tuple[dict[str, Suspicion], tuple[DetectorRun, ...]]:
-    """Return what each detector says, and one entry for every registered one, also those that did not run.
+    """Return what each detector says, and one entry for each of ours, also those that did not run.
 
     A detector that raises is a crash of that detector: the others go on, and the scan ends with exit code 2.
 
     Args:
         evidence: what to score.
-        names: the detectors asked for.
+        names: the detectors asked for; those of other packages come after ours, in order of their names.
         no_model: why there is no model, if there is none.
     """
-    reasons = {name: _cannot(evidence, name, names, no_model) for name in DETECTORS}
+    order = (*DETECTORS, *sorted(set(names) - set(DETECTORS)))
+    reasons = {name: _cannot(evidence, name, names, no_model) for name in order}
     able = [name for name, reason in reasons.items() if not reason]
     with ThreadPoolExecutor(max(1, usable_cores()), initializer=_one_thread_each) as pool:
         outcomes = dict(zip(able, pool.map(lambda name: _run(evidence, name), able), strict=True))
     found = {name: suspicion for name, (suspicion, _) in outcomes.items() if suspicion is not None}
     runs = tuple(
         outcomes[name][1] if name in outcomes else DetectorRun(name, one.rule_id, one.family, 0.0, reasons[name])
-        for name, one in DETECTORS.items()
+        for name, one in ((name, KNOWN_DETECTORS[name]) for name in order)
     )
     return found, runs
 
@@ -47,7 +49,7 @@ def _cannot(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) 
     """Return why a detector does not run, or an empty text if it can."""
     if name not in asked:
         return NOT_ASKED
-    missing = DETECTORS[name].needs - evidence.has
+    missing = KNOWN_DETECTORS[name].needs - evidence.has
     if not missing:
         return ""
     reason = _MISSING[min(missing)]
@@ -57,9 +59,10 @@ def _cannot(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) 
 
 
 def _run(evidence: Evidence, name: str) -> tuple[Suspicion | None, DetectorRun]:
-    one, started = DETECTORS[name], time.perf_counter()
+    one, started = KNOWN_DETECTORS[name], time.perf_counter()
     try:
         suspicion, reason, crashed = one.score(evidence), "", False
+        require_suspicion(one, suspicion, evidence)
     except CannotScoreError as error:
         suspicion, reason, crashed = None, str(error), False
     except Exception as error:  # noqa: BLE001 - whatever a detector does, the others go on and the report says so

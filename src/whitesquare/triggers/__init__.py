@@ -3,10 +3,11 @@
 from whitesquare.triggers.fields import Blend, Ramp, Sinusoid, Warp
 from whitesquare.triggers.patches import CORNERS, Checkerboard, Patch, RandomPatch
 from whitesquare.triggers.pattern import NoTrigger, Pattern
-from whitesquare.triggers.spec import TRIGGERS, Faded, faded, parse_trigger, trigger_spec
+from whitesquare.triggers.spec import KNOWN_TRIGGERS, TRIGGERS, Faded, faded, parse_trigger, trigger_spec, unfaded
 
 __all__ = [
     "CORNERS",
+    "KNOWN_TRIGGERS",
     "TRIGGERS",
     "Blend",
     "Checkerboard",
@@ -21,4 +22,5 @@ __all__ = [
     "faded",
     "parse_trigger",
     "trigger_spec",
+    "unfaded",
 ]

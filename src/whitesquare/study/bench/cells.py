@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from whitesquare.attacks import ATTACKS, attack_parameters, make_attack
+from whitesquare.attacks import ATTACKS, KNOWN_ATTACKS, attack_parameters, make_attack
 from whitesquare.data import dataset_digest, open_dataset, require_classes
 from whitesquare.errors import DataError, UsageError, WhitesquareError
 from whitesquare.learning.recipes import Recipe
@@ -120,7 +120,7 @@ def _own_name(attack: Attack, asked: str) -> str:
 
 def _resolved(attack: Attack, name: str) -> dict[str, Parameter]:
     """Return all parameters, whole numbers as floats where floats are meant: 1 and 1.0 must not give two cells."""
-    usual = attack_parameters(ATTACKS[name])
+    usual = attack_parameters(KNOWN_ATTACKS[name])
     return {
         key: float(value) if type(usual[key]) is float and isinstance(value, int) else value
         for key, value in attack_parameters(attack).items()

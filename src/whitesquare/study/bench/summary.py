@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from whitesquare._base.machine import machine, versions
-from whitesquare.attacks import ATTACKS, attack_parameters
+from whitesquare.attacks import KNOWN_ATTACKS, attack_parameters
 from whitesquare.learning.estimates import over_victims
 from whitesquare.records import Parameter
 from whitesquare.study.bench.types import BASELINE, OPACITY, BenchResult, Cell, Curve, Failure, Line, Point, Record
@@ -46,7 +46,7 @@ def setting_of(cell: Cell, cells: Iterable[Cell] = ()) -> str:
     """Name what the attack was given: the count and the parameters that are not its defaults."""
     if cell.attack == BASELINE:
         return "clean"
-    usual = attack_parameters(ATTACKS[cell.attack])
+    usual = attack_parameters(KNOWN_ATTACKS[cell.attack])
     # What the plan varies is told even where it has its default value: a reader compares along it.
     varied = {
         name
@@ -90,7 +90,7 @@ def _settings(cells: Sequence[Cell]) -> dict[tuple[str, str], str]:
 
 def _own_trigger(cell: Cell) -> bool:
     """Tell whether the trigger is the one the attack (for clean data, ``stamp``) has by itself: it goes unsaid."""
-    return cell.trigger == trigger_spec(ATTACKS.get(cell.attack, ATTACKS["stamp"]).trigger)
+    return cell.trigger == trigger_spec(KNOWN_ATTACKS["stamp" if cell.attack == BASELINE else cell.attack].trigger)
 
 
 def _line(group: Sequence[Record], names: dict[tuple[str, str], str]) -> Line:

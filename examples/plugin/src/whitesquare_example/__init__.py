@@ -1,0 +1,1 @@
+"""An attack, a trigger, a detector and a data source of another package; ``pyproject.toml`` names them."""

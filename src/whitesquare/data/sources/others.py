@@ -1,0 +1,36 @@
+"""Data sets that a source of another package opens: asked only about what is none of ours."""
+
+from whitesquare.errors import DataError, WhitesquareError
+from whitesquare.plugins import recognised
+from whitesquare.types import DatasetSource, ImageDataset
+
+
+def other_source(source: str) -> tuple[DatasetSource | None, str]:
+    """Return the source of another package that knows a path or name, and what kept others from being asked.
+
+    Raises:
+        DataError: two know it.
+    """
+    found, faults = recognised(source)
+    if len(found) > 1:
+        raise DataError(
+            f"{source} is known to the sources {found[0].name!r} and {found[1].name!r} of other packages, and each may "
+            "read it in its own way; uninstall the one you do not want."
+        )
+    return (found[0] if found else None), "".join(f" {fault}" for fault in faults)
+
+
+def open_other(one: DatasetSource, source: str, split: str) -> ImageDataset:
+    """Open a data set by a source of another package.
+
+    Raises:
+        DataError: whatever the source fails with.
+    """
+    try:
+        return one.open(source, split)
+    except WhitesquareError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"The source {one.name!r} of another package failed to open {source}: {error!r:.200}; tell its authors."
+        ) from error
