@@ -11,9 +11,10 @@ from rich.text import Text
 
 from whitesquare._base.safe_text import printable as printable  # one name for all that verbs print with
 from whitesquare._base.safe_text import safe_json, safe_lines, safe_xml, unordering
+from whitesquare.report.common import formats
 
 if TYPE_CHECKING:  # they load NumPy, or take time, which `--help` must not wait for
-    from whitesquare.records import Estimate, Measurement, Row, Spread, VictimResult
+    from whitesquare.records import Measurement, Row, Spread, VictimResult
     from whitesquare.report.scan.rules import ScanRule
     from whitesquare.scanning.types import Alarm, ScanResult
     from whitesquare.study.bench.types import BenchResult
@@ -67,21 +68,9 @@ def _show(*parts: Text | Table, stderr: bool = False) -> None:
     console.out(unordering(capture.get()), end="", highlight=False)
 
 
-def percent(value: float | None) -> str:
-    """Write a share in per cent, without the sign."""
-    return "-" if value is None else f"{100 * value:.2f}"
-
-
-def spread(found: Spread) -> str:
-    """Write mean and interval in per cent."""
-    if found.low is None or found.high is None:
-        return percent(found.mean)
-    return f"{percent(found.mean)} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
-
-
-def estimate(found: Estimate) -> str:
-    """Write a share, its interval and its n."""
-    return f"{percent(found.value)} % [{100 * found.low:.2f}, {100 * found.high:.2f}] (n = {found.n})"
+def _spread(found: Spread) -> str:
+    """Write mean and interval in per cent, for a column that says so."""
+    return formats.interval(found.mean, found.low, found.high, sign="")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> None:
@@ -108,9 +97,9 @@ def show_measurement(measurement: Measurement) -> None:
     table(
         f"{printable(measurement.source)}: does the trigger make a {printable(measurement.model)} answer {target!r}?\n"
         f"In per cent: mean over {victims} victim seeds, 95 % interval",
-        ("data set", "clean accuracy", "attack success", "worst", "labels changed"),
+        ("data set", "clean accuracy", "attack success", "worst", "relabelled"),
         [
-            (row.name, spread(row.ca), spread(row.asr), percent(row.asr.worst), str(row.labels_changed))
+            (row.name, _spread(row.ca), _spread(row.asr), formats.share(row.asr.worst), str(row.labels_changed))
             for row in measurement.rows
         ],
         numbers=True,
@@ -133,29 +122,27 @@ def _data_row(row: Row) -> tuple[str, ...]:
     return (
         row.name,
         str(row.count),
-        f"{100 * row.poison_rate:.1f}",
-        f"{100 * row.target_rate:.1f}",
-        f"{100 * row.linf:.1f}",
-        percent(row.label_consistency),
-        percent(check.poisons if check else None),
-        percent(check.clean if check else None),
+        formats.share(row.poison_rate),
+        formats.share(row.target_rate),
+        formats.share(row.linf),
+        formats.share(row.label_consistency),
+        formats.share(check.poisons if check else None),
+        formats.share(check.clean if check else None),
     )
 
 
 def show_victim(victim: VictimResult) -> None:
     """Print what one victim does."""
-    from whitesquare.report.common.formats import short
-
     table(
         f"{printable(victim.model)}, seed {victim.seed}",
         ("figure", "value"),
         [
-            ("clean accuracy", estimate(victim.ca)),
-            ("attack success", estimate(victim.asr)),
+            ("clean accuracy", formats.estimate(victim.ca)),
+            ("attack success", formats.estimate(victim.asr)),
             ("reaction to the trigger", f"{victim.visibility:.2f} (mean largest change of a logit)"),
-            ("trigger", short(victim.trigger, 120)),
+            ("trigger", formats.short(victim.trigger, 120)),
             ("target class", str(victim.target)),
-            *((f"attack success on {name}", estimate(found)) for name, found in victim.asr_by_class.items()),
+            *((f"attack success on {name}", formats.estimate(found)) for name, found in victim.asr_by_class.items()),
         ],
     )
     if victim.visibility == 0:
@@ -171,7 +158,7 @@ def show_bench(result: BenchResult) -> None:
             printable(setting),
             ("victim", "clean accuracy", "attack success", "worst", "n"),
             [
-                (line.victim, spread(line.ca), spread(line.asr), percent(line.asr.worst), str(line.asr.n))
+                (line.victim, _spread(line.ca), _spread(line.asr), formats.share(line.asr.worst), str(line.asr.n))
                 for line in result.lines
                 if line.setting == setting
             ],
@@ -197,7 +184,6 @@ def show_scan(result: ScanResult, scan_file: str | None = None) -> None:
         result: what was found.
         scan_file: where ``scan.json`` is written, which the next command reads; ``None`` if it is not.
     """
-    from whitesquare.report.common import formats
     from whitesquare.report.scan import text as scan_text
 
     say(formats.plain(f"{scan_text.headline(result)}. {scan_text.lead(result)}"))
@@ -222,26 +208,23 @@ def show_scan(result: ScanResult, scan_file: str | None = None) -> None:
 
 
 def _alarm_row(alarm: Alarm) -> tuple[str, ...]:
-    from whitesquare.report.common import formats
-
     test = alarm.transplant
     rate = "not tested"
     if test is not None:
         found = test.flip_rate
-        rate = f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+        rate = formats.interval(found.value, found.low, found.high, sign="")
     return (
         formats.short(alarm.class_name, 20),
         alarm.tier,
         str(alarm.carriers),
         rate,
-        f"{100 * test.control_worst:.1f}" if test else "-",
+        formats.share(test.control_worst if test else None),
         formats.plain(formats.p_value(alarm.p_value)),
     )
 
 
 def show_drill(result: DrillResult) -> None:
     """Print what a drill would have caught: the base line, the table, a sentence per attack, what failed."""
-    from whitesquare.report.common import formats
     from whitesquare.report.drill import text as drill_text
 
     say(formats.plain(f"{drill_text.title(result)}\n{result.base_line.sentence}\n"))

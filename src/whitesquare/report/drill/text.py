@@ -22,10 +22,10 @@ def cells(row: DrillRow) -> tuple[str, ...]:
         str(row.poisons),
         tiers(row),
         f"{row.right_class}/{len(row.runs)}",
-        f"{100 * row.recall.value:.1f}",
-        f"{100 * row.recall_with_review.value:.1f}",
+        f.share(row.recall.value),
+        f.share(row.recall_with_review.value),
         f"{row.false_flags:.1f}" if row.false_flags else "0",
-        f"{100 * row.attack_success.value:.1f}" if row.attack_success else "-",
+        f.share(row.attack_success.value if row.attack_success else None),
     )
 
 
