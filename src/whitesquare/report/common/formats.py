@@ -56,6 +56,11 @@ def interval(value: float | None, low: float | None, high: float | None, *, sign
     return f"{shown} [{bound(low, value)},{SPACE}{bound(high, value)}]"
 
 
+def shares(found: Spread) -> str:
+    """Write a figure over victims in per cent, for a column that says so: ``98.7 [98.1, 99.0]``."""
+    return interval(found.mean, found.low, found.high, sign="")
+
+
 def spread(found: Spread) -> str:
     """Write a figure over victims: ``98.7 % [98.1, 99.0], n = 3 victims``."""
     return f"{interval(found.mean, found.low, found.high)}, {plural(found.n, 'victim', sign='n = ')}"
