@@ -163,6 +163,18 @@ def test_settings_reach_the_attack(data, tmp_path):
     assert truth["training_trigger"].startswith("faded:opacity=0.5|patch:")
 
 
+def test_on_windows_one_sentence_says_where_it_runs():
+    """There ``fcntl`` and ``resource`` do not exist; the sentence comes before anything misses them."""
+    code = (
+        "import sys; sys.modules['fcntl'] = sys.modules['resource'] = None\n"
+        "from whitesquare.cli import main\n"
+        "sys.platform = 'win32'; sys.argv = ['whitesquare', 'list']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: whitesquare runs on Linux and macOS, and this is Windows; start it in WSL.\n"
+
+
 def test_list_and_help_and_version():
     found = json.loads(run("list", "-o", "json").stdout)
     assert {"stamp", "label-flip", "label-consistent", "adaptive"} <= set(found["attacks"])

@@ -20,9 +20,13 @@ from whitesquare.cli.exits import emit
 from whitesquare.cli.progress import progress
 from whitesquare.gating.types import FAILED, RuleResult, Standing, Verdict
 from whitesquare.provenance.verify import Verification
+from whitesquare.report.common.shown import ShownTable
+from whitesquare.report.gate import text as gate_text
 from whitesquare.report.gate.junit import gate_junit
 from whitesquare.report.gate.markdown import gate_markdown
-from whitesquare.report.gate.text import gate_json, lines
+from whitesquare.report.gate.text import gate_json
+from whitesquare.report.measurement.shown import shown, shown_victim
+from whitesquare.report.scan import text as scan_text
 from whitesquare.report.scan.junit import scan_junit
 from whitesquare.report.verify import text as verify_text
 from whitesquare.report.verify.junit import verification_junit
@@ -93,14 +97,9 @@ def verdict(name: str) -> Verdict:
 def test_no_table_of_verify_and_gate_is_obeyed(name: str) -> None:
     found, judged = verification(name), verdict(name)
     again = verify_text.command(name, name, name)
-    tables = {
-        "verify": lambda: "".join(f"{line}\n" for line in verify_text.lines(found, again)),
-        "gate": lambda: "\n".join(lines(judged)) + "\n",
-        "markdown": lambda: gate_markdown(judged),
-    }
-    for write in tables.values():
-        assert is_harmless(printed(lambda write=write: emit([("table", None)], {"table": write})))
-    assert is_harmless(printed(lambda: emit([("markdown", None)], {"markdown": tables["markdown"]})))
+    for table in (lambda: verify_text.shown(found, again), lambda: gate_text.shown(judged)):
+        assert is_harmless(printed(lambda table=table: emit([("table", None)], table, {})))
+    assert is_harmless(printed(lambda: emit([("markdown", None)], list, {"markdown": lambda: gate_markdown(judged)})))
 
 
 @settings(max_examples=40, deadline=None)
@@ -115,8 +114,8 @@ def test_no_table_of_scan_and_measure_is_obeyed(name: str) -> None:
     seen = replace(victim(names, 1, 7, 0.9, 0.8, 0.0), model=name, trigger=name)
     rows = tuple(replace(row, name=name, visibility=0.0) for row in mnist_rows())
     whole = replace(measurement(rows), classes=names, source=name, model=name)
-    assert is_harmless(printed(lambda: terminal.show_scan(flagged), lambda: terminal.show_scan(flagged, name)))
-    assert is_harmless(printed(lambda: terminal.show_victim(seen), lambda: terminal.show_measurement(whole)))
+    for parts in (scan_text.shown(flagged), scan_text.shown(flagged, name), shown_victim(seen), shown(whole)):
+        assert is_harmless(printed(lambda parts=parts: terminal.show(parts)))
 
 
 @settings(max_examples=50, deadline=None)
@@ -124,7 +123,7 @@ def test_no_table_of_scan_and_measure_is_obeyed(name: str) -> None:
 @given(NAMES)
 def test_nothing_else_that_prints_is_obeyed(name: str) -> None:
     assert is_harmless(printed(lambda: terminal.say(name), lambda: terminal.say_lines(f"{name}\n")))
-    said = printed(lambda: terminal.complain(name), lambda: terminal.table(name, (name,), [(name,)]))
+    said = printed(lambda: terminal.complain(name), lambda: terminal.show([ShownTable(name, (name,), [(name,)])]))
     assert is_harmless(said)
 
     def steps() -> None:
@@ -142,16 +141,16 @@ def test_json_and_xml_are_not_obeyed_and_read_as_they_are_in_a_file(name: str) -
     flagged = result(source=name, alarms=(alarm(0, name),), reasons=(name,), warnings=(name,))
     judged = verdict(name)
     for kind, text in (("json", gate_json(judged)), ("json", scan_json(replace(flagged, flagged=()), scores()))):
-        shown = printed(lambda kind=kind, text=text: emit([(kind, None)], {kind: lambda: text}))
-        assert is_harmless(shown)
-        assert json.loads(shown) == json.loads(text)
+        seen = printed(lambda kind=kind, text=text: emit([(kind, None)], list, {kind: lambda: text}))
+        assert is_harmless(seen)
+        assert json.loads(seen) == json.loads(text)
     for text in (scan_junit(flagged), verification_junit(verification(name)), gate_junit(judged)):
-        shown = printed(lambda text=text: emit([("junit", None)], {"junit": lambda: text}))
-        assert obeyed(shown) == []
-        assert all(one.isprintable() or one in "\t\n" for one in shown)
-        assert [
-            (one.tag, one.attrib, (one.text or "").replace("\r", "\n")) for one in Xml.fromstring(shown).iter()
-        ] == [(one.tag, one.attrib, one.text or "") for one in Xml.fromstring(text.replace("\r", "\n")).iter()]
+        seen = printed(lambda text=text: emit([("junit", None)], list, {"junit": lambda: text}))
+        assert obeyed(seen) == []
+        assert all(one.isprintable() or one in "\t\n" for one in seen)
+        assert [(one.tag, one.attrib, (one.text or "").replace("\r", "\n")) for one in Xml.fromstring(seen).iter()] == [
+            (one.tag, one.attrib, one.text or "") for one in Xml.fromstring(text.replace("\r", "\n")).iter()
+        ]
 
 
 @pytest.mark.parametrize("wide", ["20", "80"])
@@ -159,7 +158,9 @@ def test_a_line_that_is_broken_to_fit_does_not_become_an_order(wide: str, monkey
     monkeypatch.setenv("COLUMNS", wide)
     for length in range(70, 90):
         assert is_harmless(printed(lambda length=length: terminal.say("x" * length + " ::error::y")))
-        assert is_harmless(printed(lambda length=length: terminal.table("t", ("a", "b"), [("a", ":" * length)])))
+        assert is_harmless(
+            printed(lambda length=length: terminal.show([ShownTable("t", ("a", "b"), [("a", ":" * length)])]))
+        )
 
 
 def test_verify_of_files_with_such_names(tmp_path: Path) -> None:
@@ -202,5 +203,5 @@ def test_help_and_version_still_print() -> None:
 def test_a_name_with_line_breaks_stays_in_its_row() -> None:
     seen = replace(victim(("a\nVERIFIED: all of it", "b"), 1, 7, 0.9, 0.8, 1.0), model="cnn\nVERIFIED: all of it")
     whole = replace(measurement(), source="x\nVERIFIED: all of it")
-    shown = printed(lambda: terminal.show_victim(seen), lambda: terminal.show_measurement(whole))
-    assert not [line for line in shown.splitlines() if line.startswith("VERIFIED")]
+    text = printed(lambda: terminal.show([*shown_victim(seen), *shown(whole)]))
+    assert not [line for line in text.splitlines() if line.startswith("VERIFIED")]

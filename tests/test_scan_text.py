@@ -3,6 +3,8 @@
 import pytest
 
 from whitesquare.cli import terminal
+from whitesquare.report.common.formats import MISSING
+from whitesquare.report.scan import text as scan_text
 from whitesquare.scanning.types import ScanResult
 
 from .report.scan_sample import alarm, hostile, nothing_found, nothing_ran, result
@@ -15,7 +17,7 @@ def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def shown(found: ScanResult, capsys: pytest.CaptureFixture[str]) -> str:
-    terminal.show_scan(found)
+    terminal.show(scan_text.shown(found))
     return capsys.readouterr().out
 
 
@@ -33,7 +35,7 @@ def test_an_alarm_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(result(alarms=(alarm(0, wide), alarm(3, "3", "suspicious"))), capsys)
     lines = {line.split()[-1]: line for line in text.splitlines() if line}
     assert "confirmed      312  96.2 [94.8, 97.3]      6.4  0.005" in lines["0.005"]
-    assert "not tested        -  0.012" in lines["0.012"]
+    assert f"not tested        {MISSING}  0.012" in lines["0.012"]
     assert "Not run: nearest-reference (NR01): it needs trusted samples" in text
     assert "Crashed: frequency (FR01): ValueError" in text
     assert "2 files could not be read and are not part of this scan." in text
@@ -42,7 +44,7 @@ def test_an_alarm_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_next_command_is_one_that_finds_something(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.show_scan(result(alarms=(alarm(3, "3", "suspicious"),)), "my files/scan.json")
+    terminal.show(scan_text.shown(result(alarms=(alarm(3, "3", "suspicious"),)), "my files/scan.json"))
     expected = "\nNext:\n  whitesquare cleanse photos/train --scan 'my files/scan.json' --tier suspicious -o cleaned/\n"
     assert capsys.readouterr().out.endswith(expected)
 

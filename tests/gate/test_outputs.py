@@ -20,8 +20,7 @@ from whitesquare.gating.types import FAILED, MISSING, PASSED, WAIVED, RunEvidenc
 from whitesquare.provenance.evidence import TriggerFigure
 from whitesquare.report.gate.junit import gate_junit
 from whitesquare.report.gate.markdown import escape, gate_markdown
-from whitesquare.report.gate.sarif import FINGERPRINT, gate_sarif
-from whitesquare.report.gate.taxonomies import OF_SECTION
+from whitesquare.report.gate.sarif import FINGERPRINT, OF_SECTION, gate_sarif
 from whitesquare.report.gate.text import LIMIT, gate_json, lines, meaning
 
 from .test_waivers import alarmed, waiver

@@ -12,7 +12,8 @@ from whitesquare.data import from_arrays, load_npz, write_npz
 from whitesquare.provenance.attest import attest
 from whitesquare.provenance.consumed import Consumed
 from whitesquare.provenance.predicates import scan_evidence, scan_predicate
-from whitesquare.report.scan.sarif import FINGERPRINT, scan_sarif
+from whitesquare.report.common.sarif import FINGERPRINT
+from whitesquare.report.scan.sarif import scan_sarif
 from whitesquare.scanning.signed import scan_evidence_of
 from whitesquare.signing.keys import load_public
 from whitesquare.signing.statements import TEST_RESULT_TYPE, read_statement

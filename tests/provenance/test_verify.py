@@ -24,7 +24,7 @@ from tests.patience import until, waits_for_lock
 from whitesquare.data import from_arrays, write_dataset
 from whitesquare.provenance import verify as module
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, KINDS
-from whitesquare.report.common.sarif_parts import FINGERPRINT, LOCATIONS
+from whitesquare.report.common.sarif import FINGERPRINT, LOCATIONS
 from whitesquare.signing.keys import load_trusted
 
 from .edits import KINDS as EDITS

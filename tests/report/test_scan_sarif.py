@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 import whitesquare
 from whitesquare.errors import DataError
+from whitesquare.report.common.sarif import FINGERPRINT, LOCATIONS, sample_uri
 from whitesquare.report.scan.junit import scan_junit
-from whitesquare.report.scan.sarif import FINGERPRINT, LOCATIONS, sample_uri, scan_sarif
+from whitesquare.report.scan.sarif import scan_sarif
 from whitesquare.scanning.types import Flag, ScanResult
 
 from .scan_sample import RUNS, alarm, hostile, nothing_found, nothing_ran, result

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -67,12 +68,8 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def peak_memory_gb() -> float | None:
-    """Return the largest resident size of this process so far in GB, or ``None`` where it is not told."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
+def peak_memory_gb() -> float:
+    """Return the largest resident size of this process so far in GB."""
     unit = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
@@ -109,10 +106,6 @@ def _free_of_container() -> Iterator[int | None]:
 
 
 def _free_of_process() -> int | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     taken = _number(next(iter(_lines("/proc/self/statm")), "").partition(" ")[0])
     if most == resource.RLIM_INFINITY or taken is None:
@@ -146,5 +139,5 @@ def _processor() -> str:
 def _memory_gb() -> float:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    except (AttributeError, ValueError, OSError):
+    except (ValueError, OSError):
         return 0.0

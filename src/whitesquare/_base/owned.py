@@ -8,8 +8,6 @@ from errno import ENOTDIR
 from pathlib import Path
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_KNOWN = hasattr(os, "getuid") and os.open in os.supports_dir_fd
-"""Whether the system tells owners; where it does not (Windows), a user's folders are the user's."""
 
 
 class NotOwnError(Exception):
@@ -42,9 +40,8 @@ def check_own(folder: Path, *names: str) -> None:
         NotOwnError: somebody can.
         OSError: one of them is missing.
     """
-    if _KNOWN:
-        with _opened(folder, names):
-            pass
+    with _opened(folder, names):
+        pass
 
 
 def read_own(folder: Path, *names: str) -> bytes:
@@ -58,8 +55,6 @@ def read_own(folder: Path, *names: str) -> bytes:
         NotOwnError: somebody else can have written one of them.
         OSError: it is missing or cannot be read.
     """
-    if not _KNOWN:
-        return folder.joinpath(*names).read_bytes()
     with _opened(folder, names[:-1]) as parent:
         file = _open(names[-1], folder.joinpath(*names), parent, directory=False)
         with os.fdopen(file, "rb") as opened:

@@ -38,17 +38,13 @@ class Term:
 
 
 POISON_TRAINING_DATA = Term("AML.T0020", "Poison Training Data")
-PUBLISH_POISONED_DATASETS = Term("AML.T0019", "Publish Poisoned Datasets")
 SUPPLY_CHAIN_DATA = Term("AML.T0010.002", "AI Supply Chain Compromise: Data")
 ERODE_DATASET_INTEGRITY = Term("AML.T0059", "Erode Dataset Integrity")
 MANIPULATE_MODEL = Term("AML.T0018", "Manipulate AI Model")
 POISON_MODEL = Term("AML.T0018.000", "Manipulate AI Model: Poison AI Model")
-INSERT_TRIGGER = Term("AML.T0043.004", "Craft Adversarial Data: Insert Backdoor Trigger")
 
 SANITIZE_TRAINING_DATA = Term("AML.M0007", "Sanitize Training Data")
-CODE_SIGNING = Term("AML.M0013", "Code Signing")
 VERIFY_ARTIFACTS = Term("AML.M0014", "Verify AI Artifacts")
-AI_BILL_OF_MATERIALS = Term("AML.M0023", "AI Bill of Materials")
 DATASET_PROVENANCE = Term("AML.M0025", "Maintain AI Dataset Provenance")
 
 DATA_POISONING = Term("ML02:2023", "Data Poisoning Attack", OWASP)
@@ -57,10 +53,6 @@ MODEL_POISONING = Term("ML10:2023", "Model Poisoning", OWASP)
 
 SCAN_FINDING = (POISON_TRAINING_DATA, DATA_POISONING)
 """A class whose samples carry poison."""
-DATA_FINDING = (ERODE_DATASET_INTEGRITY, SUPPLY_CHAIN_DATA, PUBLISH_POISONED_DATASETS, SUPPLY_CHAIN)
-"""A data set that is not the one that was signed."""
-MODEL_FINDING = (POISON_MODEL, MANIPULATE_MODEL, INSERT_TRIGGER, MODEL_POISONING)
-"""A model that must not leave: not trained on what was signed, or it obeys a trigger."""
 
 
 def tags(terms: tuple[Term, ...]) -> tuple[str, ...]:

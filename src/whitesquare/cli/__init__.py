@@ -4,6 +4,7 @@
 """
 
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from whitesquare.cli.cleanse import cleanse
 from whitesquare.cli.countersign import countersign
 from whitesquare.cli.demo import demo
 from whitesquare.cli.drill import drill
-from whitesquare.cli.exits import PASS
+from whitesquare.cli.exits import PASS, UNDECIDED
 from whitesquare.cli.explain import explain
 from whitesquare.cli.gate import gate
 from whitesquare.cli.inventory import inventory
@@ -70,6 +71,9 @@ app.command("list")(list_)
 
 def main() -> None:
     """Run the command line."""
+    if sys.platform == "win32":  # what opens and locks files here has no counterpart there, so nothing would be safe
+        terminal.complain("Error: whitesquare runs on Linux and macOS, and this is Windows; start it in WSL.")
+        raise SystemExit(UNDECIDED)
     # A worker process imports nothing from the folder it starts in, which may be the data set that is judged.
     os.environ["PYTHONSAFEPATH"] = "1"
     app(prog_name="whitesquare")

@@ -30,6 +30,7 @@ def bench(
         from whitesquare._base.machine import usable_cores
         from whitesquare.executor import make_executor
         from whitesquare.report.bench.page import write_bench_report
+        from whitesquare.report.bench.text import shown
         from whitesquare.study.bench.plan import read_plan
         from whitesquare.study.bench.run import count_cells, run_bench
         from whitesquare.study.bench.store import REPORT
@@ -43,7 +44,7 @@ def bench(
             result = run_bench(
                 asked, plan.read_text(encoding="utf-8"), output, place, cache=default_cache(), on_progress=on_progress
             )
-        terminal.show_bench(result)
+        terminal.show(shown(result))
         if result.failures:
             for failure in result.failures[:_SHOWN]:
                 terminal.complain(f"Failed: {failure.cell.label}: {failure.reason}")

@@ -20,12 +20,12 @@ def demo(
         require_extra("torch", "train", "`whitesquare demo`")
         from whitesquare._base.folders import check_output
         from whitesquare.jobs.demo import run_demo
+        from whitesquare.report.measurement.shown import shown
 
         check_output(output)
         with progress() as on_progress:
             measurement = run_demo(output, seeds=seeds, on_progress=on_progress)
-        terminal.show_measurement(measurement)
-        terminal.say("")
+        terminal.show([*shown(measurement), ""])
         if measurement.cached:
             terminal.say(f"Re-used from the cache: {', '.join(measurement.cached)}.")
         terminal.say(f"{measurement.seconds['total']:.0f} s in all. Open {output / 'report.html'} in a browser.")

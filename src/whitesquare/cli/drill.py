@@ -30,6 +30,8 @@ def drill(
         from whitesquare._base.cache import default_cache
         from whitesquare._base.folders import check_output
         from whitesquare.data import has_test, open_dataset
+        from whitesquare.report.common import formats
+        from whitesquare.report.drill import text as drill_text
         from whitesquare.report.drill.page import PAGE, write_drill
         from whitesquare.study import drill as job
 
@@ -40,7 +42,9 @@ def drill(
         with progress() as on_progress:
             result = job.drill(train, settings, test=test, source=data, cache=default_cache(), on_progress=on_progress)
             write_drill(result, output)
-        terminal.show_drill(result)
+        terminal.show(drill_text.shown(result))
+        for failure in result.failures:
+            terminal.complain(formats.plain(f"Failed: {drill_text.failure(failure)}"))
         terminal.say(f"\nOpen {output / PAGE} in a browser.")
         if result.base_line.alarmed:
             raise typer.Exit(FINDINGS)

@@ -5,7 +5,7 @@
 """
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -21,14 +21,15 @@ from whitesquare.errors import (
     missing_part,
     unknown_name,
 )
+from whitesquare.report.common.shown import Shown
 
 PASS, FINDINGS, UNDECIDED, NOTHING = 0, 1, 2, 3
 
-_SAY = {"table": terminal.say_lines, "junit": terminal.say_xml, "markdown": terminal.say_lines}
+_SAY = {"junit": terminal.say_xml, "markdown": terminal.say_lines}
 """By kind, what prints its text; every other kind is JSON."""
 
-Writers = dict[str, Callable[[], str | None]]
-"""By output kind, what writes it: a function that returns the text, or prints by itself and returns nothing."""
+Writers = Mapping[str, Callable[[], str | Iterator[str] | None]]
+"""By output kind, what makes its text, whole or in pieces; ``None`` where there is none."""
 
 
 @contextmanager
@@ -104,6 +105,7 @@ def check_outputs(outputs: list[tuple[str, Path | None]]) -> None:
 
 def emit(
     outputs: list[tuple[str, Path | None]],
+    table: Callable[[], Iterable[Shown]],
     writers: Writers,
     files: Mapping[str, Callable[[Path], None]] | None = None,
 ) -> None:
@@ -111,17 +113,27 @@ def emit(
 
     Args:
         outputs: what :func:`read_outputs` returned.
+        table: what the terminal shows.
         writers: by kind, what makes its text.
         files: by kind, what writes its file itself: kinds that are no text.
     """
     from whitesquare._base.jsonio import write_text
 
     files = files or {}
-    texts = {kind: writers[kind]() for kind, path in outputs if path is not None and kind not in files}
+    texts = {
+        kind: "".join(_pieces(writers[kind]())) for kind, path in outputs if path is not None and kind not in files
+    }
     for kind, path in outputs:
         if path is not None and kind in files:
             files[kind](path)
         elif path is not None:
-            write_text(path, texts[kind] or "")
-        elif (text := writers[kind]()) is not None:
-            _SAY.get(kind, terminal.say_json)(text)
+            write_text(path, texts[kind])
+        elif kind == "table":
+            terminal.show(table())
+        else:
+            for piece in _pieces(writers[kind]()):
+                _SAY.get(kind, terminal.say_json)(piece)
+
+
+def _pieces(made: str | Iterator[str] | None) -> Iterable[str]:
+    return (made,) if isinstance(made, str) else made or ()

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from whitesquare.cli import terminal
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
 
@@ -20,4 +19,4 @@ def explain(
 
         outputs = read_outputs(output, "table", "json")
         found = rules.explain(rule)
-        emit(outputs, {"table": lambda: terminal.show_rule(found), "json": lambda: encode(found)})
+        emit(outputs, lambda: rules.shown(found), {"json": lambda: encode(found)})

@@ -109,13 +109,12 @@ def _emit(verdict: "Verdict", outputs: list[tuple[str, Path | None]]) -> None:
     from whitesquare.report.gate.junit import gate_junit
     from whitesquare.report.gate.markdown import gate_markdown
     from whitesquare.report.gate.sarif import gate_sarif
-    from whitesquare.report.gate.text import gate_json, lines
+    from whitesquare.report.gate.text import gate_json, shown
 
     writers: Writers = {
-        "table": lambda: "\n".join(lines(verdict)) + "\n",
         "json": lambda: gate_json(verdict),
         "sarif": lambda: gate_sarif(verdict),
         "junit": lambda: gate_junit(verdict),
         "markdown": lambda: gate_markdown(verdict),
     }
-    emit(outputs, writers)
+    emit(outputs, lambda: shown(verdict), writers)

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare.cli import terminal
+from whitesquare._base.safe_text import printable
 from whitesquare.cli.exits import Writers, check_outputs, emit, exit_codes, read_outputs
 from whitesquare.cli.keys import open_trust
 from whitesquare.cli.options import Roles, Threshold
 from whitesquare.errors import UsageError
+from whitesquare.report.common.shown import Shown, ShownTable
 
 if TYPE_CHECKING:
     from whitesquare.inventory.facts import Facts
@@ -42,22 +43,23 @@ def inventory(
         now, asked = utc_now(), parse_signatures(signatures, threshold)
         facts = read_facts(folder, None if trust is None else open_trust(trust), now, asked)
         writers: Writers = {
-            "table": lambda: _show(facts),
             "cyclonedx": lambda: cyclonedx(facts, now),
             "croissant": lambda: croissant(facts, folder),
         }
-        emit(outputs, writers)
+        emit(outputs, lambda: _shown(facts), writers)
 
 
-def _show(facts: "Facts") -> None:
+def _shown(facts: "Facts") -> list[Shown]:
     signed = facts.dataset
     files = [file for file in (facts.model, facts.manifest) if file]
     rows = [(file.name, "SHA-256", file.sha256) for file in files]
-    name = f"{terminal.printable(signed.dataset.id)}, version {signed.dataset.version}"
-    rows.append((name, terminal.printable(signed.tree.algorithm), terminal.printable(signed.tree.root)))
-    terminal.table("What is there", ("name", "by", "digest"), rows)
-    terminal.table("\nStatements", ("file", "signature"), list(facts.signatures.items()))
+    name = f"{printable(signed.dataset.id)}, version {signed.dataset.version}"
+    rows.append((name, printable(signed.tree.algorithm), printable(signed.tree.root)))
     alarms = facts.scan.alarms if facts.scan else ()
     confirmed = sum(alarm.tier == "confirmed" for alarm in alarms)
-    scanned = f"{terminal.printable(facts.scan.verdict)}, {confirmed} confirmed findings" if facts.scan else "none"
-    terminal.say(f"\nScan: {scanned}.")
+    scanned = f"{printable(facts.scan.verdict)}, {confirmed} confirmed findings" if facts.scan else "none"
+    return [
+        ShownTable("What is there", ("name", "by", "digest"), rows),
+        ShownTable("\nStatements", ("file", "signature"), list(facts.signatures.items())),
+        f"\nScan: {scanned}.",
+    ]

@@ -1,8 +1,8 @@
 """``whitesquare list``: what there is."""
 
-from whitesquare.cli import terminal
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
+from whitesquare.report.common.shown import ShownTable
 
 
 def list_(output: Outputs = None) -> None:
@@ -12,9 +12,11 @@ def list_(output: Outputs = None) -> None:
 
         outputs = read_outputs(output, "table", "json")
 
-        def tables() -> None:
-            for kind, entries in catalogue().items():
-                columns = ("name", "what it is", "parameters and their defaults")
-                terminal.table(f"\n{kind}", columns[: len(entries[0])], entries)
-
-        emit(outputs, {"table": tables, "json": as_json})
+        columns = ("name", "what it is", "parameters and their defaults")
+        emit(
+            outputs,
+            lambda: [
+                ShownTable(f"\n{kind}", columns[: len(entries[0])], entries) for kind, entries in catalogue().items()
+            ],
+            {"json": as_json},
+        )

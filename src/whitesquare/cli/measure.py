@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
 from whitesquare.errors import require_extra
+from whitesquare.report.common.shown import Shown
 
 if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
     from collections.abc import Sequence
@@ -42,22 +42,26 @@ def measure(
         outputs = read_outputs(output, "table", "json")
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         found = job(model, data, trigger or (), target=target, attested=allowed, signer=signer)
-        emit(outputs, {"table": lambda: _show(found), "json": lambda: _json([one.result for one in found])})
+        emit(outputs, lambda: _shown(found), {"json": lambda: _json([one.result for one in found])})
 
 
-def _show(found: "Sequence[Tried]") -> None:
+def _shown(found: "Sequence[Tried]") -> list[Shown]:
     from whitesquare.learning.measure import worst_of
+    from whitesquare.report.common.formats import percent
+    from whitesquare.report.measurement.shown import shown_victim
 
+    parts: list[Shown] = []
     for one in found:
-        terminal.show_victim(one.result)
+        parts += shown_victim(one.result)
         worst = worst_of(one.asr)
-        told = [f"at worst {100 * one.asr[worst].value:.2f} % of the other images turn to class {worst}"]
+        told = [f"at worst {percent(one.asr[worst].value)} of the other images turn to class {worst}"]
         if known := [(turned.share, source, target) for target, (source, turned) in one.sources.items() if turned.of]:
             share, source, target = max(known)
-            told.append(f"of class {source} alone {100 * share:.2f} % turn to class {target}")
+            told.append(f"of class {source} alone {percent(share)} turn to class {target}")
         if one.untargeted.of:
-            told.append(f"{100 * one.untargeted.share:.2f} % of the right answers become wrong ones")
-        terminal.say(f"Every class was tried as the target: {'; '.join(told)}.")
+            told.append(f"{percent(one.untargeted.share)} of the right answers become wrong ones")
+        parts.append(f"Every class was tried as the target: {'; '.join(told)}.")
+    return parts
 
 
 def _json(victims: "Sequence[VictimResult]") -> str:

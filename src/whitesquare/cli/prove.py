@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare.cli import terminal
+from whitesquare._base.safe_text import printable
 from whitesquare.cli.exits import FINDINGS, PASS, check_outputs, emit, exit_codes, read_outputs
 from whitesquare.cli.keys import open_trust
 from whitesquare.cli.options import Bundle, Roles, Threshold, TrustFolder
+from whitesquare.report.common.shown import Shown, laid_out
 
 if TYPE_CHECKING:
     from whitesquare.provenance.prove import Proof
@@ -37,10 +38,7 @@ def prove(
         asked = parse_signatures(signatures, threshold)
         proof = make(id, bundle, open_trust(trust), split=split, asked=asked)
         difference = None if data is None else look_up(data, proof)
-        emit(
-            outputs,
-            {"table": lambda: _show(proof, difference), "json": lambda: _json(proof, difference)},
-        )
+        emit(outputs, lambda: _shown(proof, difference), {"json": lambda: _json(proof, difference)})
         raise typer.Exit(FINDINGS if difference else PASS)
 
 
@@ -66,7 +64,7 @@ def _json(proof: "Proof", difference: str | None) -> str:
     return json.dumps(record, indent=1) + "\n"
 
 
-def _show(proof: "Proof", difference: str | None) -> None:
+def _shown(proof: "Proof", difference: str | None) -> list[Shown]:
     item, predicate = proof.item, proof.predicate
     rows = [
         ("sample", item.id),
@@ -81,9 +79,9 @@ def _show(proof: "Proof", difference: str | None) -> None:
         ("data set", f"{predicate.dataset.id}, version {predicate.dataset.version}"),
         ("signed by", ", ".join(key.name for key in proof.signers)),
     ]
-    lines = [f"{name:<10} {terminal.printable(text)}\n" for name, text in rows]
-    lines.append("\nPROVEN: leaf and path lead to the signed root.\n")
+    lines = [f"{name:<10} {printable(text)}" for name, text in rows]
+    lines.append("\nPROVEN: leaf and path lead to the signed root.")
     if difference is not None:
         said = f"NOT THE SIGNED ONE: {difference}" if difference else "The sample as it lies there is the signed one"
-        lines.append(f"{terminal.printable(said)}.\n")
-    terminal.say_lines("".join(lines))
+        lines.append(f"{printable(said)}.")
+    return laid_out(lines)

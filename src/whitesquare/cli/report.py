@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from whitesquare.cli import terminal
 from whitesquare.cli.exits import Writers, emit, exit_codes, read_outputs
 from whitesquare.cli.options import Outputs
 
@@ -23,14 +22,11 @@ def report(
         from whitesquare._base.schema import encode
         from whitesquare.jobs.results import read_results
         from whitesquare.report.measurement.page import render_html, write_figures
+        from whitesquare.report.measurement.shown import shown
 
         outputs = read_outputs(output, "table", "json", "html")
         measurement, gallery = read_results(folder, baseline)
         if figures is not None:
             write_figures(measurement, gallery, figures)
-        writers: Writers = {
-            "table": lambda: terminal.show_measurement(measurement),
-            "json": lambda: encode(measurement),
-            "html": lambda: render_html(measurement, gallery),
-        }
-        emit(outputs, writers)
+        writers: Writers = {"json": lambda: encode(measurement), "html": lambda: render_html(measurement, gallery)}
+        emit(outputs, lambda: shown(measurement), writers)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, ReferenceBundle, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import (
     FINDINGS,
@@ -151,12 +150,12 @@ def _check_reference(reference: str | None, attested: Path | None, bundle: Path 
 def _emit(done: "Scanned", outputs: list[tuple[str, Path | None]]) -> None:
     from whitesquare.report.scan.junit import scan_junit
     from whitesquare.report.scan.page import render_scan
+    from whitesquare.report.scan.text import shown
     from whitesquare.scanning.files import scan_json, write_scores
 
     result, scores = done.scan.result, done.scan.scores
     written = next((str(path) for kind, path in outputs if kind == "json" and path), None)
     writers: Writers = {
-        "table": lambda: terminal.show_scan(result, written),
         "json": lambda: scan_json(result, scores),
         "html": lambda: render_scan(done.scan),
         "sarif": done.sarif,
@@ -164,4 +163,4 @@ def _emit(done: "Scanned", outputs: list[tuple[str, Path | None]]) -> None:
         "attestation": lambda: done.statement(with_report=written is not None),
     }
     last = sorted(outputs, key=lambda output: output[0] == "attestation")  # it speaks of a file that must be there
-    emit(last, writers, {"parquet": lambda path: write_scores(path, scores)})
+    emit(last, lambda: shown(result, written), writers, {"parquet": lambda path: write_scores(path, scores)})

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare.cli import terminal
 from whitesquare.cli.exits import FINDINGS, PASS, Writers, check_outputs, emit, exit_codes, read_outputs
 from whitesquare.cli.keys import open_trust
 from whitesquare.cli.options import Bundle, DataSource, Roles, Threshold, TrustFolder
@@ -67,14 +66,6 @@ def _emit(found: "Verification", outputs: list[tuple[str, Path | None]], bundle:
     from whitesquare._base.jsonio import whole_file
     from whitesquare.report.verify import text as verify_text
 
-    def table() -> None:
-        again = verify_text.command(found.source, bundle, trust)
-        terminal.say_lines("".join(f"{line}\n" for line in verify_text.lines(found, again)))
-
-    def json() -> None:
-        for part in verify_text.verification_json(found):
-            terminal.say_json(part)
-
     def json_file(path: Path) -> None:
         with whole_file(path) as part, part.open("w", encoding="utf-8") as file:
             file.writelines(verify_text.verification_json(found))
@@ -94,5 +85,6 @@ def _emit(found: "Verification", outputs: list[tuple[str, Path | None]], bundle:
 
         return verification_junit(found)
 
-    writers: Writers = {"table": table, "json": json, "sarif": sarif, "junit": junit}
-    emit(outputs, writers, {"json": json_file, "parquet": parquet_file})
+    again = verify_text.command(found.source, bundle, trust)
+    writers: Writers = {"json": lambda: verify_text.verification_json(found), "sarif": sarif, "junit": junit}
+    emit(outputs, lambda: verify_text.shown(found, again), writers, {"json": json_file, "parquet": parquet_file})

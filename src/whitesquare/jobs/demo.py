@@ -43,9 +43,7 @@ def run_demo(
         on_progress("drawing the report", 1, 1)
         now = time.perf_counter()
         seconds = measurement.seconds | {"report": round(now - drawing, 3), "total": round(now - start, 3)}
-        machine = dict(measurement.machine)
-        if (peak := peak_memory_gb()) is not None:
-            machine["peak memory"] = f"{peak:.2f} GB"
+        machine = measurement.machine | {"peak memory": f"{peak_memory_gb():.2f} GB"}
         measurement = replace(measurement, seconds=seconds, machine=machine)
         write_text(part / MEASUREMENT, encode(measurement))
     return measurement

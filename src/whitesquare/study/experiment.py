@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,16 +19,16 @@ from whitesquare.executor import run_all
 from whitesquare.learning.estimates import share
 from whitesquare.learning.label_check import label_check
 from whitesquare.learning.measure import TestSet, label_consistency, measure, prepare
-from whitesquare.learning.models import Model, restore
+from whitesquare.learning.models import Model
 from whitesquare.learning.recipes import Recipe
-from whitesquare.learning.train import TensorData, effective_precision, make_card, overlaid, to_tensors, train_tensors
+from whitesquare.learning.train import effective_precision, overlaid, to_tensors
 from whitesquare.records import Estimate, Measurement, Progress, Row, VictimResult, silent
 from whitesquare.study.rows import make_row
+from whitesquare.study.trained import JUDGE_SEED, trained
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import Gallery, ImageDataset, IntArray
 
 CLEAN = "clean"
-_JUDGE_SEED = 1_000_003
 _CHECKED = 10_000
 
 
@@ -155,14 +155,13 @@ def _victims(
         tensors[name] = overlaid(shared, made.dataset.positions, made.dataset.pixels, made.dataset.new_labels)
     digests = {CLEAN: dataset_digest(clean)} | {name: made.manifest.digest_after for name, made in poisoned.items()}
 
-    def train_one(name: str, seed: int) -> Model:
-        return _trained(tensors[name], digests[name], plan, clean.classes, seed, cache)
-
     def one(job: tuple[str, int]) -> Model | VictimResult:
-        model = train_one(*job)
-        return model if job[1] == _JUDGE_SEED else measure(model, test)
+        name, seed = job
+        data, digest = tensors[name], digests[name]
+        model = trained(data, plan.recipe, clean.classes, cache, seed=seed, digest=digest, source=plan.source)
+        return model if seed == JUDGE_SEED else measure(model, test)
 
-    jobs = [(CLEAN, _JUDGE_SEED)] + [(name, seed) for name in tensors for seed in range(1, plan.seeds + 1)]
+    jobs = [(CLEAN, JUDGE_SEED)] + [(name, seed) for name in tensors for seed in range(1, plan.seeds + 1)]
     results = run_all(one, jobs, workers=torch.get_num_threads(), step="victims", on_progress=on_progress)
     by_row: dict[str, list[VictimResult]] = {name: [] for name in tensors}
     for (name, _), result in zip(jobs, results, strict=True):
@@ -171,19 +170,6 @@ def _victims(
     judge = results[0]
     assert isinstance(judge, Model)  # noqa: S101 - narrows the type; it is the first job
     return by_row, judge
-
-
-def _trained(
-    data: TensorData, digest: str, plan: ExperimentPlan, classes: tuple[str, ...], seed: int, cache: Cache
-) -> Model:
-    card = make_card(data, plan.recipe, classes, seed=seed, digest=digest, source=plan.source)
-    key = {"card": asdict(card), "precision": effective_precision(plan.recipe.precision)}
-
-    def compute() -> Arrays:
-        network = train_tensors(data, plan.recipe, card).network
-        return {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-
-    return restore(card, cache.arrays("victims", key, compute))
 
 
 def _row(

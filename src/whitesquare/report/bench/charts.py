@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from whitesquare.report.common import style
-from whitesquare.report.common.drawing import Figure, FuncFormatter
+from whitesquare.report.common.drawing import Figure
 from whitesquare.report.measurement.charts import heat
 from whitesquare.report.measurement.verdicts import ASR_WORKS
 from whitesquare.study.bench.types import BASELINE, BenchResult, Curve
@@ -48,7 +48,7 @@ def curves(result: BenchResult, axis: str) -> Figure | None:
             ticks = sorted({point.x * scale for curve in shown for point in curve.points})
             axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
             axes.set_xticks([], minor=True)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.3g}"))
+        style.in_per_cent(axes.yaxis)
         axes.grid(color=style.LINE, lw=0.6)
         title = f"Attack success rate, in per cent{'' if shown == found else f' ({len(shown)} of {len(found)} curves)'}"
         style.title(figure, title)
@@ -101,7 +101,7 @@ def accuracy_against_success(result: BenchResult) -> Figure | None:
         axes.set(xlim=(-0.02, 1.02), xlabel="attack success rate, in per cent")
         axes.set_ylabel("clean accuracy, in per cent")
         for one in (axes.xaxis, axes.yaxis):
-            one.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.4g}"))
+            style.in_per_cent(one, 4)
         axes.grid(color=style.LINE, lw=0.6)
         style.title(figure, "Clean accuracy against attack success")
         figure.legend(loc="outside lower left", fontsize=8, frameon=False, ncols=2)

@@ -62,7 +62,7 @@ def render_bench(result: BenchResult, figures: Mapping[str, bytes]) -> str:
         for name, (title, caption) in _CAPTIONS.items()
         if f"{name}.svg" in figures
     ]
-    page = html.environment().get_template("bench.html.j2")
+    page = html.environment().get_template("bench/page.html.j2")
     rows = [(line, _cells(i, line)) for i, line in enumerate(result.lines)]
     return html.clean(page.render(**html.style(), result=result, rows=rows, figures=shown, lead=_lead(result)))
 

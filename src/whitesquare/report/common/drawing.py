@@ -16,6 +16,7 @@ with _elsewhere():
     import matplotlib as mpl
     import matplotlib.patches as shapes
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
     from matplotlib.font_manager import findfont, get_font
@@ -23,6 +24,7 @@ with _elsewhere():
 
 __all__ = [
     "Axes",
+    "Axis",
     "Figure",
     "FuncFormatter",
     "LinearSegmentedColormap",

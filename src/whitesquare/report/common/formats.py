@@ -23,19 +23,20 @@ def decimals(value: float) -> int:
     return 2 if value > 0.99 or value < 0.01 else 1
 
 
-def percent(value: float | None) -> str:
-    """Write a share as a percentage; what is not exactly 0 or 1 is never rounded to it."""
+def share(value: float | None) -> str:
+    """Write a share in per cent, without the sign; what is not exactly 0 or 1 is never rounded to it."""
     value = number(value)
     if value is None:
         return MISSING
     if value in (0.0, 1.0):
-        return f"{value * 100:.0f}{SPACE}%"
+        return f"{value * 100:.0f}"
     shown = f"{value * 100:.{decimals(value)}f}"
-    if shown == "0.00":
-        return f"<0.01{SPACE}%"
-    if shown == "100.00" and value < 1.0:
-        return f">99.99{SPACE}%"
-    return f"{shown}{SPACE}%"
+    return {"0.00": "<0.01", "100.00": ">99.99" if value < 1.0 else shown}.get(shown, shown)
+
+
+def percent(value: float | None) -> str:
+    """Write a share as a percentage, rounded as :func:`share` does."""
+    return MISSING if number(value) is None else f"{share(value)}{SPACE}%"
 
 
 def bound(value: float | None, beside: float) -> str:
@@ -44,12 +45,20 @@ def bound(value: float | None, beside: float) -> str:
     return MISSING if value is None else f"{value * 100:.{decimals(beside)}f}"
 
 
-def interval(value: float | None, low: float | None, high: float | None) -> str:
+def interval(value: float | None, low: float | None, high: float | None, *, sign: str = f"{SPACE}%") -> str:
     """Write a share with its interval: ``98.7 % [98.1, 99.0]``; without one, the share alone."""
     value = number(value)
-    if value is None or number(low) is None or number(high) is None:
-        return percent(value)
-    return f"{percent(value)} [{bound(low, value)},{SPACE}{bound(high, value)}]"
+    if value is None:
+        return MISSING
+    shown = f"{share(value)}{sign}"
+    if number(low) is None or number(high) is None:
+        return shown
+    return f"{shown} [{bound(low, value)},{SPACE}{bound(high, value)}]"
+
+
+def shares(found: Spread) -> str:
+    """Write a figure over victims in per cent, for a column that says so: ``98.7 [98.1, 99.0]``."""
+    return interval(found.mean, found.low, found.high, sign="")
 
 
 def spread(found: Spread) -> str:

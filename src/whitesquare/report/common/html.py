@@ -30,7 +30,7 @@ def environment() -> Environment:
 @cache
 def _style() -> str:
     """Read the style sheet; it is this package's own text and holds no markup."""
-    return resources.files("whitesquare.report").joinpath("report.css").read_text(encoding="utf-8")
+    return resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
 
 
 def style() -> dict[str, str]:

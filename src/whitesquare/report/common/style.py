@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from whitesquare.report.common.drawing import Axes, Figure, LinearSegmentedColormap, findfont, get_font, mpl
+from whitesquare.report.common.drawing import (
+    Axes,
+    Axis,
+    Figure,
+    FuncFormatter,
+    LinearSegmentedColormap,
+    findfont,
+    get_font,
+    mpl,
+)
 from whitesquare.report.common.formats import short
 
 INK = "#1b2330"
@@ -98,6 +107,11 @@ def bare(axes: Axes) -> None:
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def in_per_cent(axis: Axis, digits: int = 3) -> None:
+    """Write the shares along an axis in per cent."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.{digits}g}"))
 
 
 def frame(axes: Axes) -> None:

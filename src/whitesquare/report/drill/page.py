@@ -8,7 +8,7 @@ from whitesquare._base.folders import output_folder
 from whitesquare._base.jsonio import write_text
 from whitesquare._base.schema import encode
 from whitesquare.report.common import formats, html, style
-from whitesquare.report.common.drawing import Figure, FuncFormatter
+from whitesquare.report.common.drawing import Figure
 from whitesquare.report.common.values import Value
 from whitesquare.report.drill import text as drill_text
 from whitesquare.study.drill_types import CAUGHT, DrillResult, DrillRow
@@ -29,7 +29,7 @@ def render_drill(result: DrillResult) -> str:
     figure = recall_chart(result.rows)
     page = (
         html.environment()
-        .get_template("drill.html.j2")
+        .get_template("drill/page.html.j2")
         .render(
             **html.style(),
             r=result,
@@ -61,7 +61,7 @@ def recall_chart(rows: Sequence[DrillRow]) -> Figure | None:
         names = [f"{style.label(row.attack, i + 1)}, {100 * row.rate:g} %" for i, row in enumerate(shown)]
         axes.set_yticks(range(len(shown)), names)
         axes.set(xlim=(0, 1.02), ylim=(len(shown) - 0.4, -0.6))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.3g}"))
+        style.in_per_cent(axes.xaxis)
         axes.grid(axis="x", color=style.LINE, lw=0.6)
         style.bare(axes)
         beside = "" if len(shown) == len(rows) else f" (the first {len(shown)} of {len(rows)})"

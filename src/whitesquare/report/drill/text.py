@@ -1,6 +1,7 @@
 """A drill in words and cells, for the terminal and the page."""
 
 from whitesquare.report.common import formats as f
+from whitesquare.report.common.shown import Shown, ShownTable
 from whitesquare.study.drill_types import DrillFailure, DrillResult, DrillRow
 
 TITLES = ("attack", "rate", "poisons", "tier", "right", "flagged", "review", "false", "works")
@@ -22,10 +23,10 @@ def cells(row: DrillRow) -> tuple[str, ...]:
         str(row.poisons),
         tiers(row),
         f"{row.right_class}/{len(row.runs)}",
-        f"{100 * row.recall.value:.1f}",
-        f"{100 * row.recall_with_review.value:.1f}",
+        f.share(row.recall.value),
+        f.share(row.recall_with_review.value),
         f"{row.false_flags:.1f}" if row.false_flags else "0",
-        f"{100 * row.attack_success.value:.1f}" if row.attack_success else "-",
+        f.share(row.attack_success.value if row.attack_success else None),
     )
 
 
@@ -35,7 +36,7 @@ def tiers(row: DrillRow) -> str:
     return ordered[0][0] if len(ordered) == 1 else ", ".join(f"{number} {tier}" for tier, number in ordered)
 
 
-def title(result: DrillResult) -> str:
+def headline(result: DrillResult) -> str:
     """Say what was drilled."""
     name = f.quoted(result.target_name)
     return f"Drill on {f.short(result.source, 60)}: {f.plural(result.size, 'sample')}, target class {name}"
@@ -44,3 +45,13 @@ def title(result: DrillResult) -> str:
 def failure(found: DrillFailure) -> str:
     """Write a run that could not be made."""
     return f"{f.short(found.attack)} at {100 * found.rate:g} %, seed {found.seed}: {f.short(found.reason, 400)}"
+
+
+def shown(result: DrillResult) -> list[Shown]:
+    """Show what a drill would have caught: the base line, the table, a sentence per attack; failures are told apart."""
+    parts: list[Shown] = [f"{headline(result)}\n{result.base_line.sentence}\n"]
+    if result.rows:
+        rows = [cells(row) for row in result.rows]
+        parts += [ShownTable("What the scan would have caught", TITLES, rows, numbers=True), f"\n{LEGEND}\n"]
+    parts += [found.sentence for found in result.smallest]
+    return parts + [f.short(notice, 400) for notice in result.notices]

@@ -1,47 +1,31 @@
 """A verdict as JUnit XML, for build servers: one case per rule; one that somebody answers for is skipped."""
 
-from xml.etree import ElementTree as Xml
-
 from whitesquare.gating.types import FAILED, MISSING, WAIVED, RuleResult, Verdict
 from whitesquare.report.common import formats
-from whitesquare.report.common.xml_text import fit
+from whitesquare.report.common.junit import JunitCase, JunitSuite, write_junit
 from whitesquare.report.gate.text import headline, left_out, unused
+
+_GROUP = "whitesquare.gating"
 
 
 def gate_junit(verdict: Verdict) -> str:
     """Write a verdict as JUnit XML; a failure's type is ``FAILED`` or ``MISSING``."""
-    suite = Xml.Element(
-        "testsuite",
-        name="whitesquare gate",
-        tests=str(len(verdict.rules)),
-        failures=str(len(verdict.failed)),
-        errors="0",
-        skipped=str(sum(rule.status == WAIVED for rule in verdict.rules)),
-        time="0.000",
-    )
-    properties = Xml.SubElement(suite, "properties")
-    for name in ("result", "model", "manifest", "policy", "decided"):
-        Xml.SubElement(properties, "property", name=name, value=fit(str(getattr(verdict, name))))
-    for rule in verdict.rules:
-        _case(suite, rule)
-    Xml.SubElement(suite, "system-out").text = fit(
-        "\n".join((headline(verdict), *verdict.notes, *unused(verdict), *left_out(verdict)))
-    )
-    Xml.indent(suite)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{Xml.tostring(suite, encoding="unicode")}\n'
+    said = "\n".join((headline(verdict), *verdict.notes, *unused(verdict), *left_out(verdict)))
+    properties = {name: str(getattr(verdict, name)) for name in ("result", "model", "manifest", "policy", "decided")}
+    return write_junit(JunitSuite("whitesquare gate", [_case(rule) for rule in verdict.rules], 0.0, said, properties))
 
 
-def _case(suite: Xml.Element, rule: RuleResult) -> None:
-    case = Xml.SubElement(suite, "testcase", classname="whitesquare.gating", name=rule.rule, time="0.000")
+def _case(rule: RuleResult) -> JunitCase:
     if rule.status in (FAILED, MISSING):
-        failure = Xml.SubElement(case, "failure", type=rule.status, message=fit(formats.short(rule.reason, 300)))
         told = [
             *(one.reason for one in rule.faults),
             f"found: {rule.found}",
             f"expected: {rule.expected}",
             f"next: {rule.step}",
         ]
-        failure.text = fit("\n".join(formats.visible(line) for line in told))
-    elif rule.status == WAIVED:
+        text = "\n".join(formats.visible(line) for line in told)
+        return JunitCase(_GROUP, rule.rule, "failure", formats.short(rule.reason, 300), rule.status, text, 0.0)
+    if rule.status == WAIVED:
         said = "; ".join(f"{one.reason} Waived by {one.waiver.by}: {one.waiver.reason}" for one in rule.waived)
-        Xml.SubElement(case, "skipped", message=fit(formats.short(said, 600)))
+        return JunitCase(_GROUP, rule.rule, "skipped", formats.short(said, 600), seconds=0.0)
+    return JunitCase(_GROUP, rule.rule, seconds=0.0)

@@ -6,6 +6,7 @@ from textwrap import wrap
 
 from whitesquare.gating.types import PASSED, RuleResult, Verdict
 from whitesquare.report.common import formats
+from whitesquare.report.common.shown import Shown, laid_out
 
 WIDTH = 80
 FORMAT = "whitesquare gate 1"
@@ -63,6 +64,11 @@ def lines(verdict: Verdict) -> list[str]:
     if verdict.result == PASSED:
         found += ["", *wrap(meaning(verdict), WIDTH)]
     return found
+
+
+def shown(verdict: Verdict) -> list[Shown]:
+    """Show a verdict."""
+    return laid_out(lines(verdict))
 
 
 def unused(verdict: Verdict) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from whitesquare.records import Measurement, Row, Spread
 from whitesquare.records import VictimResult as Victim
 from whitesquare.report.common import formats, style
-from whitesquare.report.common.drawing import Axes, Figure, FuncFormatter, MaxNLocator, shapes
+from whitesquare.report.common.drawing import Axes, Figure, MaxNLocator, shapes
 from whitesquare.report.measurement.verdicts import ASR_WORKS, CA_KEPT, baseline, main_row
 
 _ANNOTATED = 12
@@ -72,7 +72,7 @@ def _dots(
             axes.plot([mean], [y], "o", ms=8, color=colour, clip_on=False)
         beside = axes.get_yaxis_transform()
         axes.text(1.03, y, formats.percent(mean), transform=beside, va="center", weight="bold")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.3g}"))
+    style.in_per_cent(axes.xaxis)
     axes.set_yticks(range(len(rows)), [style.label(row.name, i + 1) for i, row in enumerate(rows)])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="x", color=style.LINE, lw=0.6)

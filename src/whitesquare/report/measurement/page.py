@@ -44,7 +44,7 @@ def render_html(measurement: Measurement, gallery: Gallery, *, figures: Mapping[
     images.check(gallery)
     if figures is None:
         figures = figure_files(measurement, gallery, names=_IN_PAGE, kinds=("svg",))
-    page = html.environment().get_template("report.html.j2")
+    page = html.environment().get_template("measurement/page.html.j2")
     context = {**_numbers(measurement), **_pictures(measurement, gallery, figures), **_words(measurement)}
     text_of_page = page.render(**html.style(), m=measurement, **context)
     return html.clean(text_of_page)

@@ -1,7 +1,7 @@
 """The figure of a causal test: how often the trigger turns images, beside its controls."""
 
 from whitesquare.report.common import formats, style
-from whitesquare.report.common.drawing import Figure, FuncFormatter
+from whitesquare.report.common.drawing import Figure
 from whitesquare.scanning.types import Transplant
 
 
@@ -27,7 +27,7 @@ def flip_rates(test: Transplant) -> Figure:
             axes.plot([low, high], [0, 0], color=style.INK, lw=1.4, marker="|", ms=9)
         axes.set(xlim=(0, 1), ylim=(len(bars) - 0.5, -0.5), xticks=[0, 0.25, 0.5, 0.75, 1])
         axes.set_xlabel("in per cent; black: 95 % interval", loc="left")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.3g}"))
+        style.in_per_cent(axes.xaxis)
         axes.set_yticks(range(len(bars)), [name for name, _, _ in bars])
         style.bare(axes)
         return figure

@@ -1,9 +1,7 @@
 """The scan as JUnit XML, for build servers: one case per class, per detector that did not run, and for the model."""
 
-from xml.etree import ElementTree as Xml
-
 from whitesquare.report.common import formats
-from whitesquare.report.common.xml_text import fit
+from whitesquare.report.common.junit import JunitCase, JunitSuite, write_junit
 from whitesquare.report.scan.text import headline
 from whitesquare.scanning.types import Alarm, ClassRow, DetectorRun, ScanResult
 
@@ -15,45 +13,23 @@ def scan_junit(result: ScanResult) -> str:
     run is skipped; one that crashed, and a model that has learned nothing, is an error. Samples that only rank high
     fail nothing.
     """
-    idle = [run for run in result.runs if run.reason]
-    crashed = sum(run.crashed for run in idle)
-    alarms: dict[int, Alarm] = {}
-    for alarm in result.alarms:
-        alarms.setdefault(alarm.label, alarm)
-    suite = Xml.Element(
-        "testsuite",
-        name="whitesquare scan",
-        tests=str(len(result.classes) + len(idle) + (result.learned is not None)),
-        failures=str(sum(row.label in alarms for row in result.classes)),
-        errors=str(crashed + bool(result.undecided)),
-        skipped=str(len(idle) - crashed),
-        time=f"{sum(formats.number(one) or 0.0 for one in result.seconds.values()):.3f}",
-    )
-    properties = Xml.SubElement(suite, "properties")
-    for name in ("source", "digest", "verdict", "calibration", "mode"):
-        Xml.SubElement(properties, "property", name=name, value=fit(str(getattr(result, name))))
-    for row in result.classes:
-        _class_case(suite, row, alarms.get(row.label), result)
+    alarms = {alarm.label: alarm for alarm in reversed(result.alarms)}
+    cases = [_class_case(row, alarms.get(row.label), result) for row in result.classes]
     if result.learned is not None:
-        case = Xml.SubElement(suite, "testcase", classname="whitesquare.model", name="the model has learned the data")
-        if result.undecided:
-            Xml.SubElement(case, "error", message=fit(result.undecided))
-    for run in idle:
-        _detector_case(suite, run)
-    Xml.SubElement(suite, "system-out").text = fit("\n".join((headline(result), *result.reasons, *result.warnings)))
-    Xml.indent(suite)
-    body = Xml.tostring(suite, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+        outcome = "error" if result.undecided else ""
+        cases.append(JunitCase("whitesquare.model", "the model has learned the data", outcome, result.undecided))
+    cases += [_detector_case(run) for run in result.runs if run.reason]
+    said = "\n".join((headline(result), *result.reasons, *result.warnings))
+    seconds = sum(formats.number(one) or 0.0 for one in result.seconds.values())
+    properties = {name: str(getattr(result, name)) for name in ("source", "digest", "verdict", "calibration", "mode")}
+    return write_junit(JunitSuite("whitesquare scan", cases, seconds, said, properties))
 
 
-def _class_case(suite: Xml.Element, row: ClassRow, alarm: Alarm | None, result: ScanResult) -> None:
-    case = Xml.SubElement(
-        suite, "testcase", classname=fit(f"whitesquare.{result.source}"), name=fit(f"class {row.name}")
-    )
+def _class_case(row: ClassRow, alarm: Alarm | None, result: ScanResult) -> JunitCase:
+    group, name = f"whitesquare.{result.source}", f"class {row.name}"
     if alarm is None:
-        return
-    message = fit(alarm.reasons[0] if alarm.reasons else f"The class is {alarm.tier}.")
-    failure = Xml.SubElement(case, "failure", type=alarm.tier, message=message)
+        return JunitCase(group, name)
+    message = alarm.reasons[0] if alarm.reasons else f"The class is {alarm.tier}."
     flagged = [flag.id for flag in result.flagged if flag.label == row.label and flag.tier == alarm.tier]
     lines = [
         *alarm.reasons,
@@ -61,11 +37,9 @@ def _class_case(suite: Xml.Element, row: ClassRow, alarm: Alarm | None, result: 
         f"{formats.count(alarm.carriers)} samples flagged; the first:",
         *(formats.visible(sample) for sample in flagged[:20]),
     ]
-    failure.text = fit("\n".join(lines))
+    return JunitCase(group, name, "failure", message, alarm.tier, "\n".join(lines))
 
 
-def _detector_case(suite: Xml.Element, run: DetectorRun) -> None:
-    case = Xml.SubElement(
-        suite, "testcase", classname="whitesquare.detectors", name=fit(run.name), time=f"{run.seconds:.3f}"
-    )
-    Xml.SubElement(case, "error" if run.crashed else "skipped", message=fit(run.reason))
+def _detector_case(run: DetectorRun) -> JunitCase:
+    outcome = "error" if run.crashed else "skipped"
+    return JunitCase("whitesquare.detectors", run.name, outcome, run.reason, seconds=run.seconds)

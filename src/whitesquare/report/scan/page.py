@@ -81,7 +81,7 @@ def render_scan(scan: Scan) -> str:
         "queue": scan_tables.review(result, _QUEUE),
         "explain": explain_command,
     }
-    page = html.environment().get_template("scan.html.j2")
+    page = html.environment().get_template("scan/page.html.j2")
     return html.clean(page.render(**html.style(), **context))
 
 

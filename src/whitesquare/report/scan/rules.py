@@ -8,6 +8,7 @@ from whitesquare._base.taxonomy import SCAN_FINDING, tags
 from whitesquare.detectors.types import Detector
 from whitesquare.errors import UsageError
 from whitesquare.report.common import formats
+from whitesquare.report.common.shown import Shown
 
 TAGS = tags(SCAN_FINDING)
 
@@ -81,6 +82,12 @@ def reflow(text: str) -> str:
             lines.append(line)
         joins = bool(line) and not line.startswith(" ")
     return "\n".join(lines)
+
+
+def shown(rule: ScanRule) -> list[Shown]:
+    """Show a rule: its own text, after one line of facts."""
+    needs = ", ".join(rule.needs) or "nothing but the samples"
+    return [f"{rule.rule_id} {rule.name} (family: {rule.family}; needs: {needs})\n\n{rule.text}"]
 
 
 def rule_of(rule_id: str, name: str, family: str) -> ScanRule:

@@ -8,20 +8,9 @@ that are signed and that a waiver names; the root of what was scanned is in all 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import whitesquare
 from whitesquare.records import TIERS
-from whitesquare.report.common import formats
-from whitesquare.report.common.sarif_parts import (
-    BASE,
-    FINGERPRINT,
-    LOCATIONS,
-    escape,
-    safe,
-    sample_uri,
-    write_log,
-)
+from whitesquare.report.common import formats, sarif
 from whitesquare.report.scan.rules import TAGS, ScanRule, rule_of
 from whitesquare.report.scan.text import headline
 from whitesquare.scanning.fingerprints import flags_by_group, group_fingerprint
@@ -54,27 +43,24 @@ def scan_sarif(result: ScanResult, contents: Mapping[str, str], root: str = "") 
         DataError: the digest of a flagged sample is missing.
     """
     groups = _groups(result)
-    rules = _rules(result, groups)
-    position = {rule.rule_id: i for i, rule in enumerate(rules)}
-    driver = {
-        "name": "whitesquare",
-        "semanticVersion": whitesquare.__version__,
-        "version": whitesquare.__version__,
-        "rules": [_descriptor(rule) for rule in rules],
-    }
-    run = {
-        "tool": {"driver": driver},
-        "invocations": [_invocation(result, position)],
-        "originalUriBaseIds": {BASE: {"description": {"text": f"The data set scanned: {safe(result.source)}"}}},
-        "results": [_result(group, position, _fingerprint(group, contents, root, result.digest)) for group in groups],
-        "properties": {
+    run = sarif.SarifRun(
+        tool="whitesquare",
+        rules=[_descriptor(rule) for rule in _rules(result, groups)],
+        results=[_result(group, _fingerprint(group, contents, root, result.digest)) for group in groups],
+        fingerprints=sarif.FINGERPRINT,
+        base="DATASET",
+        base_text=f"The data set scanned: {formats.short(result.source, 80)}",
+        headline=headline(result),
+        properties={
             "verdict": result.verdict,
             "dataset": {"sha256": result.digest, "size": result.size},
             "calibration": result.calibration,
             "seed": result.seed,
         },
-    }
-    return write_log(run)
+        successful=not result.undecided and not any(run.crashed for run in result.runs),
+        notes=_notes(result),
+    )
+    return sarif.write_sarif(run)
 
 
 def _groups(result: ScanResult) -> list[_Group]:
@@ -98,16 +84,10 @@ def _rules(result: ScanResult, groups: Sequence[_Group]) -> list[ScanRule]:
     return [rule_of(rule_id, run.name, run.family) for rule_id, run in sorted(runs.items())]
 
 
-def _descriptor(rule: ScanRule) -> dict[str, Any]:
-    return {
-        "id": rule.rule_id,
-        "name": "".join(part.capitalize() for part in rule.name.split("-")),
-        "shortDescription": {"text": safe(rule.summary, 250)},
-        "fullDescription": {"text": escape(rule.text)},
-        "help": {"text": f"{escape(rule.text)}\n\nIn a terminal: whitesquare explain {safe(rule.rule_id)}"},
-        "defaultConfiguration": {"level": "warning"},
-        "properties": {"tags": [*TAGS, rule.family]},
-    }
+def _descriptor(rule: ScanRule) -> sarif.SarifRule:
+    help = f"{rule.text}\n\nIn a terminal: whitesquare explain {formats.short(rule.rule_id, 80)}"
+    summary, about = formats.short(rule.summary, 250), (*TAGS, rule.family)
+    return sarif.SarifRule(rule.rule_id, rule.name, summary, rule.text, help, "warning", about)
 
 
 def _fingerprint(group: _Group, contents: Mapping[str, str], root: str, digest: str) -> str:
@@ -115,70 +95,54 @@ def _fingerprint(group: _Group, contents: Mapping[str, str], root: str, digest: 
     return group_fingerprint(group.rule_id, group.class_name, group.flags, contents, within)
 
 
-def _result(group: _Group, position: Mapping[str, int], fingerprint: str) -> dict[str, Any]:
-    return {
-        "ruleId": group.rule_id,
-        "ruleIndex": position[group.rule_id],
-        "level": LEVELS[group.tier],
-        "message": {"text": _message(group)},
-        "locations": _locations(group),
-        "partialFingerprints": {FINGERPRINT: fingerprint},
-        "properties": {
+def _result(group: _Group, fingerprint: str) -> sarif.SarifResult:
+    return sarif.SarifResult(
+        rule=group.rule_id,
+        level=LEVELS[group.tier],
+        text=_message(group),
+        places=_places(group),
+        fingerprint=fingerprint,
+        properties={
             "tier": group.tier,
             "class": group.class_name,
             "label": group.label,
             "samples": len(group.flags),
         },
-    }
+    )
 
 
 def _message(group: _Group) -> str:
-    samples = formats.plural(len(group.flags), "sample").replace(formats.SPACE, " ")
+    samples = formats.plain(formats.plural(len(group.flags), "sample"))
     counts = {tier: sum(flag.tier == tier for flag in group.flags) for tier in TIERS}
     known = [f"{number} {tier}" for tier, number in counts.items() if number]
-    rule = safe(group.rule_id)
+    rule = formats.short(group.rule_id, 80)
     flagged = f"flagged by {rule} ({', '.join(known)})" if len(known) > 1 else f"flagged as {group.tier} by {rule}"
-    first = f"Class {safe(repr(group.class_name))}: {samples} {flagged}."
-    more = f"The first {LOCATIONS} are listed." if len(group.flags) > LOCATIONS else ""
-    reasons = [safe(reason, 500) for reason in group.alarm.reasons] if group.alarm else []
-    benign = (
-        [f"It could also be: {safe('; '.join(group.alarm.benign), 300)}."] if group.alarm and group.alarm.benign else []
-    )
-    return " ".join(part for part in (first, more, *reasons, *benign) if part)
+    parts = [f"Class {formats.short(repr(group.class_name), 80)}: {samples} {flagged}."]
+    if len(group.flags) > sarif.LOCATIONS:
+        parts.append(f"The first {sarif.LOCATIONS} are listed.")
+    if group.alarm:
+        parts += [formats.short(reason, 500) for reason in group.alarm.reasons]
+        if group.alarm.benign:
+            parts.append(f"It could also be: {formats.short('; '.join(group.alarm.benign), 300)}.")
+    return " ".join(parts)
 
 
-def _locations(group: _Group) -> list[dict[str, Any]]:
-    place = [{"name": formats.visible(group.class_name), "kind": "class"}]
-    if not group.flags:
-        return [{"logicalLocations": place}]
-    return [
-        {
-            "physicalLocation": {"artifactLocation": {"uri": sample_uri(flag.id), "uriBaseId": BASE}},
-            "logicalLocations": place,
-        }
-        for flag in group.flags[:LOCATIONS]
-    ]
+def _places(group: _Group) -> list[sarif.SarifPlace]:
+    name = formats.visible(group.class_name)
+    places = [sarif.SarifPlace(flag.id, name, "class") for flag in group.flags[: sarif.LOCATIONS]]
+    return places or [sarif.SarifPlace(name=name, kind="class")]
 
 
-def _invocation(result: ScanResult, position: Mapping[str, int]) -> dict[str, Any]:
-    notes: list[dict[str, Any]] = []
+def _notes(result: ScanResult) -> list[sarif.SarifNote]:
+    notes = []
     for run in result.runs:
         if run.reason:
-            verb = "crashed" if run.crashed else "did not run"
-            notes.append(
-                {
-                    "level": "error" if run.crashed else "warning",
-                    "message": {"text": f"Detector {safe(run.name)} {verb}: {safe(run.reason, 500)}"},
-                    "associatedRule": {"id": run.rule_id, "index": position[run.rule_id]},
-                }
-            )
+            level, verb = ("error", "crashed") if run.crashed else ("warning", "did not run")
+            text = f"Detector {formats.short(run.name, 80)} {verb}: {formats.short(run.reason, 500)}"
+            notes.append(sarif.SarifNote(level, text, run.rule_id))
     if result.undecided:
-        notes.append({"level": "error", "message": {"text": f"Not decided: {safe(result.undecided, 500)}"}})
-    notes += [{"level": "warning", "message": {"text": safe(warning, 500)}} for warning in result.warnings]
+        notes.append(sarif.SarifNote("error", f"Not decided: {formats.short(result.undecided, 500)}"))
+    notes += [sarif.SarifNote("warning", formats.short(warning, 500)) for warning in result.warnings]
     for name, reason in result.skipped.items():
-        notes.append({"level": "warning", "message": {"text": f"Skipped {safe(name, 200)}: {safe(reason, 300)}"}})
-    return {
-        "executionSuccessful": not result.undecided and not any(run.crashed for run in result.runs),
-        "exitCodeDescription": formats.plain(headline(result)),
-        "toolExecutionNotifications": notes,
-    }
+        notes.append(sarif.SarifNote("warning", f"Skipped {formats.short(name, 200)}: {formats.short(reason, 300)}"))
+    return notes

@@ -3,6 +3,7 @@
 import shlex
 
 from whitesquare.report.common import formats as f
+from whitesquare.report.common.shown import Shown, ShownLines, ShownTable
 from whitesquare.scanning.types import Alarm, ScanResult
 
 SCAN_FILE = "scan.json"
@@ -133,3 +134,32 @@ def strength(alarm: Alarm) -> str:
     if test is None or test.strength != "full":
         return "as it was found"
     return "at full strength, as an attacker who trained with a dim trigger would use it"
+
+
+def shown(result: ScanResult, scan_file: str | None = None) -> list[Shown]:
+    """Show what a scan found: the verdict, the classes that stand out, what did not run, and what to do next.
+
+    Args:
+        result: what was found.
+        scan_file: where ``scan.json`` is written, which the next command reads; ``None`` if it is not.
+    """
+    parts: list[Shown] = [f"{headline(result)}. {lead(result)}"]
+    parts += [f"- {f.short(reason, 400)}" for reason in result.reasons]
+    if result.alarms:
+        columns = ("class", "tier", "flagged", "flip rate in %", "control", "p")
+        title = "\nClasses that stand out (control: the worst of the patterns pasted for comparison)"
+        parts.append(ShownTable(title, columns, [_alarm_row(alarm) for alarm in result.alarms], numbers=True))
+    parts += notices(result)
+    said = caution(result), learned(result), calibration(result), f.short(result.calibration_note, 600)
+    parts.append("\n" + " ".join(part for part in said if part))
+    if result.alarms:
+        first = "" if scan_file else f" (after the same scan with -o json={SCAN_FILE})"
+        parts.append(ShownLines(f"\nNext{first}:\n  {next_command(result, scan_file or SCAN_FILE)}\n"))
+    return parts
+
+
+def _alarm_row(alarm: Alarm) -> tuple[str, ...]:
+    test = alarm.transplant
+    rate = f.interval(test.flip_rate.value, test.flip_rate.low, test.flip_rate.high, sign="") if test else "not tested"
+    control = f.share(test.control_worst if test else None)
+    return f.short(alarm.class_name, 20), alarm.tier, str(alarm.carriers), rate, control, f.p_value(alarm.p_value)

@@ -1,12 +1,10 @@
 """A verification as JUnit XML, for build servers: one case per thing that was checked."""
 
-from xml.etree import ElementTree as Xml
-
 from whitesquare.provenance.changes import read_changes
 from whitesquare.provenance.types import KINDS
 from whitesquare.provenance.verify import Verification
 from whitesquare.report.common import formats
-from whitesquare.report.common.xml_text import fit
+from whitesquare.report.common.junit import JunitCase, JunitSuite, write_junit
 from whitesquare.report.verify.text import described, headline
 
 _FIRST = 20
@@ -14,23 +12,18 @@ _FIRST = 20
 
 def verification_junit(found: Verification) -> str:
     """Write a verification as JUnit XML; where the statement is not to be believed, the rest is skipped."""
-    suite = Xml.Element("testsuite", name="whitesquare verify", time=f"{found.seconds:.3f}")
-    compared = found.compared
-    _case(suite, "signed, trusted and no older than before", "" if compared else found.reason)
-    for kind in KINDS:
-        _case(suite, f"no sample {kind}", _named(found, kind), skipped=not compared)
     refused = "\n".join(formats.visible(f"{id} {reason}") for id, reason in list(found.refused.items())[:_FIRST])
-    _case(suite, "plain files only", refused, skipped=not compared)
-    failed = bool(found.refused) or any(found.counts.values())
-    other = found.reason if compared and not found.ok and not failed else ""
-    _case(suite, "classes and shape as signed", other, skipped=not compared)
-    for name, tag in (("failures", "failure"), ("skipped", "skipped")):
-        suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
-    suite.set("tests", str(len(suite)))
-    suite.set("errors", "0")
-    Xml.SubElement(suite, "system-out").text = fit(headline(found))
-    Xml.indent(suite)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{Xml.tostring(suite, encoding="unicode")}\n'
+    named = bool(found.refused) or any(found.counts.values())
+    checked = {
+        **{f"no sample {kind}": _named(found, kind) for kind in KINDS},
+        "plain files only": refused,
+        "classes and shape as signed": "" if found.ok or named else found.reason,
+    }
+    cases = [
+        _case("signed, trusted and no older than before", "" if found.compared else found.reason),
+        *(_case(name, failure, skipped=not found.compared) for name, failure in checked.items()),
+    ]
+    return write_junit(JunitSuite("whitesquare verify", cases, found.seconds, headline(found)))
 
 
 def _named(found: Verification, kind: str) -> str:
@@ -40,10 +33,10 @@ def _named(found: Verification, kind: str) -> str:
     return "\n".join([f"{found.counts[kind]} {kind}; the first:", *shown])
 
 
-def _case(suite: Xml.Element, name: str, failure: str, *, skipped: bool = False) -> None:
-    case = Xml.SubElement(suite, "testcase", classname="whitesquare.verify", name=name)
+def _case(name: str, failure: str, *, skipped: bool = False) -> JunitCase:
     if skipped:
-        Xml.SubElement(case, "skipped", message="nothing was compared")
-    elif failure:
-        lines = fit(failure).splitlines()
-        Xml.SubElement(case, "failure", message=lines[0]).text = "\n".join(lines)
+        return JunitCase("whitesquare.verify", name, "skipped", "nothing was compared")
+    if not failure:
+        return JunitCase("whitesquare.verify", name)
+    lines = failure.splitlines()
+    return JunitCase("whitesquare.verify", name, "failure", lines[0], text="\n".join(lines))

@@ -3,27 +3,15 @@
 A result keeps its fingerprint wherever the samples lie: it is made of rule, class and what their content was and is.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
-import whitesquare
 from whitesquare._base.fingerprints import fingerprint
+from whitesquare._base.taxonomy import DATA_POISONING, ERODE_DATASET_INTEGRITY, POISON_TRAINING_DATA, tags
 from whitesquare.provenance.changes import Group, read_groups
 from whitesquare.provenance.types import Change
 from whitesquare.provenance.verify import Verification
-from whitesquare.report.common import formats
-from whitesquare.report.common.sarif_parts import (
-    BASE,
-    FINGERPRINT,
-    LOCATIONS,
-    escape,
-    safe,
-    sample_uri,
-    write_log,
-)
+from whitesquare.report.common import formats, sarif
 from whitesquare.report.verify.text import described, headline
-
-TAGS = ("security", "data-poisoning", "MITRE ATLAS AML.T0020", "MITRE ATLAS AML.T0059", "OWASP ML02:2023")
-"""Poison Training Data, Erode Dataset Integrity, and Data Poisoning Attack."""
 
 RULES = {
     "PV01": ("changed", "Other bytes stand under a signed name.", "error"),
@@ -45,76 +33,72 @@ _IDS = {name: rule for rule, (name, _, _) in RULES.items()}
 
 def verification_sarif(found: Verification) -> str:
     """Write a verification as SARIF 2.1.0; it has no result exactly if the data set is verified."""
-    driver = {
-        "name": "whitesquare verify",
-        "semanticVersion": whitesquare.__version__,
-        "version": whitesquare.__version__,
-        "rules": [_rule(rule) for rule in RULES],
-    }
-    results = [] if found.changes is None else [_group(group) for group in read_groups(found.changes, LOCATIONS)]
+    results = [] if found.changes is None else [_group(group) for group in read_groups(found.changes, sarif.LOCATIONS)]
     if found.refused:
-        ids = sorted(found.refused)
-        places = [_place(id, found.refused[id]) for id in ids[:LOCATIONS]]
-        results.append(_result("refused", f"{safe(ids[0], 200)} {safe(found.refused[ids[0]], 200)}.", places, "", ids))
-        results[-1]["properties"] = {"samples": len(ids)}
+        results.append(_refused(found.refused))
     if not found.ok and not results:
         name = "unlike" if found.compared else "untrusted"
-        results.append(_result(name, safe(found.reason, 1000), [], "", [found.manifest]))
-    run = {
-        "tool": {"driver": driver},
-        "invocations": [
-            {"executionSuccessful": True, "exitCodeDescription": formats.plain(safe(headline(found), 500))}
-        ],
-        "originalUriBaseIds": {BASE: {"description": {"text": f"The data set verified: {safe(found.source)}"}}},
-        "results": results,
-        "properties": {"ok": found.ok, "manifest": found.manifest, "counts": found.counts},
-    }
-    return write_log(run)
+        results.append(_result(name, formats.short(found.reason, 1000), (), [found.manifest]))
+    run = sarif.SarifRun(
+        tool="whitesquare verify",
+        rules=[_rule(rule) for rule in RULES],
+        results=results,
+        fingerprints=sarif.FINGERPRINT,
+        base="DATASET",
+        base_text=f"The data set verified: {formats.short(found.source, 80)}",
+        headline=headline(found),
+        properties={"ok": found.ok, "manifest": found.manifest, "counts": found.counts},
+    )
+    return sarif.write_sarif(run)
 
 
-def _rule(rule: str) -> dict[str, Any]:
+def _rule(rule: str) -> sarif.SarifRule:
     name, text, level = RULES[rule]
-    return {
-        "id": rule,
-        "name": name.capitalize(),
-        "shortDescription": {"text": text},
-        "fullDescription": {"text": text},
-        "help": {"text": f"{text} In a terminal: whitesquare verify DATA --bundle BUNDLE --trust KEYS"},
-        "defaultConfiguration": {"level": level},
-        "properties": {"tags": list(TAGS)},
-    }
+    help = f"{text} In a terminal: whitesquare verify DATA --bundle BUNDLE --trust KEYS"
+    about = tags((POISON_TRAINING_DATA, ERODE_DATASET_INTEGRITY, DATA_POISONING))
+    return sarif.SarifRule(rule, name, text, text, help, level, about)
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(group: Group) -> sarif.SarifResult:
     samples = formats.plain(formats.plural(group.count, "sample"))
-    where = f"Class {safe(repr(group.label))}" if group.label else "Files that are no samples"
-    text = f"{where}: {samples} {group.kind}, such as {safe(described(group.first[0]), 300)}."
-    if group.count > LOCATIONS:
-        text += f" The first {LOCATIONS} are listed."
-    places = [_location(change) for change in group.first]
-    result = _result(group.kind, text, places, group.label, [group.digest])
-    result["properties"] = {"class": group.label, "samples": group.count}
-    return result
+    where = f"Class {formats.short(repr(group.label), 80)}" if group.label else "Files that are no samples"
+    text = f"{where}: {samples} {group.kind}, such as {formats.short(described(group.first[0]), 300)}."
+    if group.count > sarif.LOCATIONS:
+        text += f" The first {sarif.LOCATIONS} are listed."
+    places = [_place(_id(change), described(change)) for change in group.first]
+    return _result(group.kind, text, places, [group.digest], group.count, group.label)
 
 
-def _result(name: str, text: str, places: list[dict[str, Any]], label: str, content: list[str]) -> dict[str, Any]:
+def _refused(refused: dict[str, str]) -> sarif.SarifResult:
+    ids = sorted(refused)
+    places = [_place(id, refused[id]) for id in ids[: sarif.LOCATIONS]]
+    text = f"{formats.short(ids[0], 200)} {formats.short(refused[ids[0]], 200)}."
+    return _result("refused", text, places, ids, len(ids))
+
+
+def _result(
+    name: str,
+    text: str,
+    places: Sequence[sarif.SarifPlace],
+    content: Sequence[str],
+    samples: int | None = None,
+    label: str | None = None,
+) -> sarif.SarifResult:
     rule = _IDS[name]
-    return {
-        "ruleId": rule,
-        "ruleIndex": list(RULES).index(rule),
-        "level": RULES[rule][2],
-        "message": {"text": text},
-        "locations": places or [{"logicalLocations": [{"name": "data set", "kind": "module"}]}],
-        "partialFingerprints": {FINGERPRINT: fingerprint(rule, label, content)},
-    }
+    told = {"class": label, "samples": samples}
+    return sarif.SarifResult(
+        rule=rule,
+        level=RULES[rule][2],
+        text=text,
+        places=places or (sarif.SarifPlace(name="data set", kind="module"),),
+        fingerprint=fingerprint(rule, label or "", content),
+        properties={name: value for name, value in told.items() if value is not None},
+    )
 
 
-def _location(change: Change) -> dict[str, Any]:
-    return _place(change.id if change.kind == "removed" else change.new_id, described(change))
+def _id(change: Change) -> str:
+    return change.id if change.kind == "removed" else change.new_id
 
 
-def _place(id: str, text: str) -> dict[str, Any]:
-    return {
-        "physicalLocation": {"artifactLocation": {"uri": sample_uri(id), "uriBaseId": BASE}},
-        "message": {"text": escape(formats.short(text, 300))},
-    }
+def _place(id: str, text: str) -> sarif.SarifPlace:
+    return sarif.SarifPlace(id, text=formats.short(text, 300))

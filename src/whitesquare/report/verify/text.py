@@ -11,6 +11,7 @@ from whitesquare.provenance.changes import count_moves, count_same_pixels, read_
 from whitesquare.provenance.types import KINDS, Change
 from whitesquare.provenance.verify import Verification
 from whitesquare.report.common import formats
+from whitesquare.report.common.shown import Shown, laid_out
 
 WIDTH = 80
 FIRST = 10
@@ -58,6 +59,11 @@ def lines(found: Verification, again: str = "") -> list[str]:
     if not found.ok and found.compared:
         shown += ["", *_next(again)]
     return shown
+
+
+def shown(found: Verification, again: str = "") -> list[Shown]:
+    """Show a verification."""
+    return laid_out(lines(found, again))
 
 
 def _about(found: Verification) -> list[str]:

@@ -9,6 +9,7 @@
     report.html      figures/                whitesquare.json  marks the folder as ours
 """
 
+import fcntl
 import json
 import logging
 import tempfile
@@ -101,10 +102,6 @@ class Store:
 
 def _lock(file: int, folder: Path) -> None:
     """Lock an open file for as long as this process has it open; the system lets go of it even after a kill."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: two benches in one folder then compute some cells twice, and lose none
-        return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -8,27 +8,25 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from whitesquare._base.cache import Arrays, Cache
+from whitesquare._base.cache import Cache
 from whitesquare.attacks import Poisoned, make_attack, poison
 from whitesquare.data import ArrayDataset, from_arrays
 from whitesquare.executor import Shared
 from whitesquare.learning.measure import label_consistency, measure, prepare
-from whitesquare.learning.models import Model, restore
+from whitesquare.learning.models import Model
 from whitesquare.learning.recipes import Recipe
 from whitesquare.learning.train import TensorData, borrowed, make_card, overlaid, to_tensors, train_tensors
 from whitesquare.records import Estimate, PoisonManifest, VictimResult
 from whitesquare.study.bench.types import OPACITY, Cell, PoisonFacts
+from whitesquare.study.trained import JUDGE_SEED, trained
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import Attack, IntArray, UInt8Array
-
-JUDGE_SEED = 1_000_003
-"""Seed of the clean model that reads the poisons' content: a victim's seed, so no surrogate's."""
 
 
 @dataclass(frozen=True)
@@ -165,12 +163,7 @@ def _judge(clean: ArrayDataset, cell: Cell, cache: Cache) -> Model:
     """Train the clean model that reads the poisons, or take it from the cache."""
     recipe = Recipe(precision=cell.recipe.precision)
     data = to_tensors(clean)
-    card = make_card(data, recipe, clean.classes, seed=JUDGE_SEED, digest=cell.digest)
-
-    def compute() -> Arrays:
-        return {name: tensor.numpy() for name, tensor in train_tensors(data, recipe, card).network.state_dict().items()}
-
-    return restore(card, cache.arrays("judges", asdict(card), compute))
+    return trained(data, recipe, clean.classes, cache, seed=JUDGE_SEED, digest=cell.digest, source=cell.data)
 
 
 def _facts(manifest: PoisonManifest, readable: Estimate, seconds: float | None) -> PoisonFacts:

@@ -1,0 +1,24 @@
+"""Victims and judges, trained once: what an experiment and a bench have in common."""
+
+from dataclasses import asdict
+
+from whitesquare._base.cache import Arrays, Cache
+from whitesquare.learning.models import Model, restore
+from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.train import TensorData, effective_precision, make_card, train_tensors
+
+JUDGE_SEED = 1_000_003
+"""Seed of the clean model that reads the poisons' content: a victim's seed, so no surrogate's."""
+
+
+def trained(
+    data: TensorData, recipe: Recipe, classes: tuple[str, ...], cache: Cache, *, seed: int, digest: str, source: str
+) -> Model:
+    """Train a model on data of that digest and source, or take it from the cache."""
+    card = make_card(data, recipe, classes, seed=seed, digest=digest, source=source)
+    key = {"card": asdict(card), "precision": effective_precision(recipe.precision)}
+
+    def compute() -> Arrays:
+        return {name: tensor.numpy() for name, tensor in train_tensors(data, recipe, card).network.state_dict().items()}
+
+    return restore(card, cache.arrays("victims", key, compute))
