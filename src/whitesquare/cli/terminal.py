@@ -164,7 +164,9 @@ def show_victim(victim: VictimResult) -> None:
 
 def show_bench(result: BenchResult) -> None:
     """Print the lines of a bench: for every attack setting a table of its victim families."""
-    say(f"{result.title}\nIn per cent: mean over victim seeds, 95 % interval")
+    say(result.title)
+    if result.lines:
+        say("In per cent: mean over victim seeds, 95 % interval")
     for setting in dict.fromkeys(line.setting for line in result.lines):
         say("")
         table(
@@ -180,8 +182,24 @@ def show_bench(result: BenchResult) -> None:
     blind = list(dict.fromkeys(line.victim for line in result.lines if line.visibility == 0))
     if blind:
         say(f"{printable(', '.join(blind))}: {_BLIND}")
-    if len(result.codes) > 1:
-        say(f"These cells were computed by {len(result.codes)} versions of the code; a new folder computes them anew.")
+    if result.scans:
+        _show_scans(result)
+    if result.outdated:
+        say("Some of these cells were computed by another version of the code; a new folder computes them anew.")
+
+
+def _show_scans(result: BenchResult) -> None:
+    """Print a line for every setting that was scanned."""
+    from whitesquare.report.bench.scans import FIGURES, scan_row
+    from whitesquare.report.common import formats
+
+    for data in dict.fromkeys(line.data for line in result.scans):
+        rows = [
+            (printable(line.setting), *(formats.plain(cell.text) for cell in scan_row(number, line, worst=False)))
+            for number, line in enumerate(result.scans)
+            if line.data == data
+        ]
+        table(f"Scans of {printable(data)}: means over seeds", ("setting", "seeds", *FIGURES), rows, numbers=True)
 
 
 def show_rule(rule: ScanRule) -> None:
