@@ -7,12 +7,9 @@ Adam 1e-3 and its default batch size of 128). Seconds are wall-clock; the order 
 noisy to both.
 """
 
-import argparse
-import json
 import time
 from dataclasses import asdict, replace
-from importlib.metadata import version
-from pathlib import Path
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -20,8 +17,7 @@ import torch
 from art.attacks.poisoning import PoisoningAttackBackdoor
 from art.estimators.classification import PyTorchClassifier
 
-from whitesquare._base.jsonio import write_text
-from whitesquare._base.machine import machine, versions
+from common import RESULTS, in_turn, options, ratios, write_result
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import from_arrays, open_dataset
 from whitesquare.learning.measure import measure, prepare
@@ -29,7 +25,6 @@ from whitesquare.learning.models import Architecture, build
 from whitesquare.learning.recipes import Recipe
 from whitesquare.learning.train import effective_precision, train
 
-RESULT = Path(__file__).parent / "results" / "art.json"
 TARGET, COUNT, SEED = 0, 3000, 0
 THREE_EPOCHS = Recipe(epochs=3, batch_size=512, learning_rate=0.02)
 TO_98 = Recipe(epochs=1, batch_size=256, learning_rate=0.012)
@@ -111,41 +106,37 @@ def _result(start: float, poisoned: float, fitted: float, accuracy: float, succe
 def compare(model: str, repeats: int) -> dict[str, object]:
     """Run both sides in turn, the first one alternating, and summarise."""
     runs: dict[str, list[Result]] = {"whitesquare": [], "art": []}
-    sides = [("whitesquare", ours), ("art", theirs)]
-    for number in range(repeats):
-        for name, work in sides if number % 2 == 0 else sides[::-1]:
-            runs[name].append(work(model))
-            print(f"{model} {number + 1}/{repeats} {name}: {runs[name][-1]}", flush=True)
+    sides = {"whitesquare": partial(ours, model), "art": partial(theirs, model)}
+    for number, name, _, found in in_turn(sides, repeats):
+        runs[name].append(found)
+        print(f"{model} {number + 1}/{repeats} {name}: {found}", flush=True)
     cold = [seconds_to_98(model) for _ in range(repeats)]
     print(f"{model} to 98 %: {cold}", flush=True)
-    ratios = [theirs["seconds"] / ours["seconds"] for ours, theirs in zip(*runs.values(), strict=True)]
-    of_fit = [cold["seconds"] / theirs["train"] for cold, theirs in zip(cold, runs["art"], strict=True)]
+    seconds = {name: [run["seconds"] for run in found] for name, found in runs.items()}
     return {
         "runs": runs,
         "to_98": cold,
-        "times_faster": _spread(ratios),
+        "times_faster": ratios(seconds["art"], seconds["whitesquare"]),
         "ca_difference": median(r["ca"] for r in runs["whitesquare"]) - median(r["ca"] for r in runs["art"]),
-        "to_98_as_share_of_art_three_epochs": _spread(of_fit),
+        "to_98_as_share_of_art_three_epochs": ratios(
+            [run["seconds"] for run in cold], [run["train"] for run in runs["art"]]
+        ),
     }
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"median": median(values), "low": min(values), "high": max(values), "n": len(values)}
 
 
 def main() -> None:
     """Compare on the default network and on the textbook one, and write the result."""
     torch.manual_seed(SEED)
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, RESULTS / "art.json")
     parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
-    result = {
-        "models": {model: compare(model, repeats) for model in ("cnn", "cnn-pool")},
-        "recipe": asdict(THREE_EPOCHS),
-        "versions": versions() | {"adversarial-robustness-toolbox": version("adversarial-robustness-toolbox")},
-        "machine": machine(effective_precision(THREE_EPOCHS.precision)),
-    }
-    write_text(RESULT, json.dumps(result, indent=2) + "\n")
+    asked = parser.parse_args()
+    models = {model: compare(model, asked.repeats) for model in ("cnn", "cnn-pool")}
+    write_result(
+        asked.output,
+        {"models": models, "recipe": asdict(THREE_EPOCHS)},
+        libraries=("adversarial-robustness-toolbox",),
+        precision=effective_precision(THREE_EPOCHS.precision),
+    )
 
 
 if __name__ == "__main__":

@@ -14,12 +14,9 @@ spectral scores come from its report, with an expected share of poison that repo
 activations that are not centred, for which ``auroc_uncentered`` is ours.
 """
 
-import argparse
-import json
 import os
 import tempfile
-import time
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -30,8 +27,7 @@ from art.estimators.classification import PyTorchClassifier
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from whitesquare._base.jsonio import write_text
-from whitesquare._base.machine import machine, versions
+from common import RESULTS, in_turn, options, write_result
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import open_dataset
 from whitesquare.detectors.activation_clustering import ActivationClustering
@@ -41,7 +37,6 @@ from whitesquare.detectors.types import Evidence
 from whitesquare.learning.features import ScanModel
 from whitesquare.learning.train import train
 
-RESULT = Path(__file__).parent / "results" / "detectors-art.json"
 TARGET, COUNT, SEED = 0, 600, 0
 METHODS = ("activation-clustering", "spectral-signatures")
 MODES = ("given", "from images")
@@ -131,38 +126,35 @@ class Bench:
 
 def compare(bench: Bench, method: str, mode: str, repeats: int) -> dict[str, object]:
     """Run both sides in turn, the first one alternating, and summarise."""
-    sides = [("whitesquare", bench.ours), ("art", bench.theirs)]
-    seconds: dict[str, list[float]] = {name: [] for name, _ in sides}
-    aurocs: dict[str, list[dict[str, float]]] = {name: [] for name, _ in sides}
-    for number in range(repeats):
-        for name, work in sides if number % 2 == 0 else sides[::-1]:
-            start = time.perf_counter()
-            scores = work(method, mode)
-            seconds[name].append(time.perf_counter() - start)
-            aurocs[name].append(bench.auroc(scores))
-            print(f"{method}, {mode}, {number + 1}/{repeats}, {name}: {seconds[name][-1]:.3f} s", flush=True)
+    sides = {"whitesquare": partial(bench.ours, method, mode), "art": partial(bench.theirs, method, mode)}
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    aurocs: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+    for number, name, took, scores in in_turn(sides, repeats):
+        seconds[name].append(took)
+        aurocs[name].append(bench.auroc(scores))
+        print(f"{method}, {mode}, {number + 1}/{repeats}, {name}: {took:.3f} s", flush=True)
     ratios = [theirs / ours for ours, theirs in zip(seconds["whitesquare"], seconds["art"], strict=True)]
     return {
         name: {
             "seconds": {"mean": mean(seconds[name]), "sd": stdev(seconds[name]), "runs": seconds[name]},
             "auroc": {key: mean(found[key] for found in aurocs[name]) for key in aurocs[name][0]},
         }
-        for name, _ in sides
+        for name in sides
     } | {"times_faster": {"mean": mean(ratios), "low": min(ratios), "high": max(ratios), "n": repeats}}
 
 
 def main() -> None:
     """Read the options, and limit both sides to the same number of threads."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, RESULTS / "detectors-art.json")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    with threadpool_limits(options.threads):
-        run(options.repeats)
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    with threadpool_limits(asked.threads):
+        run(asked.repeats, asked.output)
 
 
-def run(repeats: int) -> None:
+def run(repeats: int, output: Path) -> None:
     """Compare both methods in both modes, and write the result."""
     bench = Bench()
     for method in METHODS:  # once unmeasured: imports and first touches
@@ -178,10 +170,8 @@ def run(repeats: int) -> None:
         "dimensions": bench.features.shape[1],
         "threads": torch.get_num_threads(),
         "load_average": os.getloadavg(),
-        "versions": versions() | {"adversarial-robustness-toolbox": version("adversarial-robustness-toolbox")},
-        "machine": machine(),
     }
-    write_text(RESULT, json.dumps(result, indent=2) + "\n")
+    write_result(output, result, libraries=("adversarial-robustness-toolbox",))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from whitesquare._base.jsonio import write_text
-from whitesquare._base.machine import machine, versions
+from common import RESULTS, options, write, write_result
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import ArrayDataset, from_arrays, open_dataset, write_dataset
 from whitesquare.gating.policy import load_policy
@@ -31,7 +30,7 @@ from whitesquare.learning.measure import try_triggers
 from whitesquare.learning.models import load_model
 from whitesquare.triggers import parse_trigger
 
-OUTPUT, RESULTS = Path("out") / "gate", Path("benchmarks") / "results" / "gate.json"
+OUTPUT = Path("out") / "gate"
 CLEAN = "clean"
 ATTACKS = ("label-flip", "blend", "adaptive", "label-flip@checkerboard:size=3,corner=tl,margin=1")
 """Name, and after an ``@`` a trigger other than its own; all of them above 90 % success on MNIST at 5 %."""
@@ -93,12 +92,12 @@ class Place:
         return done.returncode
 
 
-def run_case(case: Case, place: Place, options: argparse.Namespace) -> dict[str, Any]:
+def run_case(case: Case, place: Place, asked: argparse.Namespace) -> dict[str, Any]:
     """Make one model as an attacker and a team would, and return what became of it."""
     folder = place.folder / "models" / case.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    train, test = part("train", options.size, case.seed), part("test", options.test, 0)
+    train, test = part("train", asked.size, case.seed), part("test", asked.test, 0)
     trigger, changed = "", 0
     if case.attack in DILUTED:
         trigger, changed = CORNER, round(DILUTED_RATE * len(train.labels))
@@ -106,12 +105,12 @@ def run_case(case: Case, place: Place, options: argparse.Namespace) -> dict[str,
     elif case.attack != CLEAN:
         name, _, spec = case.attack.partition("@")
         attack = make_attack(name, {"trigger": parse_trigger(spec)} if spec else None)
-        made = poison(train, attack, target=case.target, rate=options.rate, seed=case.seed)
+        made = poison(train, attack, target=case.target, rate=asked.rate, seed=case.seed)
         trigger, changed = made.manifest.trigger, made.manifest.count
         write_dataset(folder / "data", made.dataset, test, "npz")
     else:
         write_dataset(folder / "data", train, test, "npz")
-    verdict = judge(case, place, folder, options)
+    verdict = judge(case, place, folder, asked)
     answers: dict[str, Any] = {"trigger": trigger, "poisons": changed}
     if trigger:
         (tried,) = try_triggers(load_model(folder / "run"), test, [parse_trigger(trigger)], case.target)
@@ -121,7 +120,7 @@ def run_case(case: Case, place: Place, options: argparse.Namespace) -> dict[str,
             "worst_source": {"source": source} | asdict(turned),
             "untargeted": asdict(tried.untargeted),
         }
-    if not options.keep:
+    if not asked.keep:
         shutil.rmtree(folder / "data")
     expected = "PASSED" if case.attack == CLEAN else "FAILED"
     right = verdict["verdict"] == expected and verdict["released"] is (expected == "PASSED")
@@ -150,11 +149,11 @@ def diluted(case: Case, clean: ArrayDataset, count: int) -> ArrayDataset:
     return from_arrays(images, labels, classes=clean.classes, split="train", layout="NCHW")
 
 
-def judge(case: Case, place: Place, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+def judge(case: Case, place: Place, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """Attest, train, scan, measure, decide and release with the commands; return what they came to."""
     attested = ("--attested", "attest/manifest.sigstore.json", "--trust", place.folder / "keys")
     place.call(folder, "attest", "data", "--key", place.key("data"), "-o", "attest", "--name", case.name)
-    place.call(folder, "train", "data", "-o", "run", "--seed", case.seed, "--epochs", options.epochs, *attested,
+    place.call(folder, "train", "data", "-o", "run", "--seed", case.seed, "--epochs", asked.epochs, *attested,
                "--key", place.key("trainer"))  # fmt: skip
     place.call(folder, "scan", "data", *attested, "--key", place.key("scanner"), "--seed", case.seed,
                "-o", "json=run/scan.json", "-o", "attestation=run/scan.sigstore.json", allowed=(0, 1))  # fmt: skip
@@ -187,16 +186,16 @@ def part(split: str, size: int, seed: int) -> ArrayDataset:
     return from_arrays(data.images(chosen), data.labels[chosen], classes=data.classes, split=split, layout="NCHW")
 
 
-def plan(options: argparse.Namespace) -> Iterator[Case]:
+def plan(asked: argparse.Namespace) -> Iterator[Case]:
     """Return what to make."""
-    for target in options.targets:
-        for attack in options.attacks:
-            yield Case(attack, target, options.first_seed)
-    for seed in range(options.first_seed, options.first_seed + options.clean):
+    for target in asked.targets:
+        for attack in asked.attacks:
+            yield Case(attack, target, asked.first_seed)
+    for seed in range(asked.first_seed, asked.first_seed + asked.clean):
         yield Case(CLEAN, -1, seed)
 
 
-def summary(records: list[dict[str, Any]], options: argparse.Namespace) -> dict[str, Any]:
+def summary(records: list[dict[str, Any]], asked: argparse.Namespace) -> dict[str, Any]:
     """Put the records together."""
     attacked = [one for one in records if one["expected"] == "FAILED"]
     clean = [one for one in records if one["expected"] == "PASSED"]
@@ -205,33 +204,31 @@ def summary(records: list[dict[str, Any]], options: argparse.Namespace) -> dict[
         "backdoored_failed": sum(one["right"] for one in attacked),
         "clean": len(clean),
         "clean_passed": sum(one["right"] for one in clean),
-        "size": options.size,
-        "rate": options.rate,
+        "size": asked.size,
+        "rate": asked.rate,
         "diluted_rate": DILUTED_RATE,
         "models": records,
-        "versions": versions(),
-        "machine": machine(),
     }
 
 
 def main(arguments: list[str]) -> None:
     """Make what is missing, and write the results."""
-    options = _options(arguments)
-    place, records = Place(options.output), []
-    for case in plan(options):
-        path = options.output / "cells" / f"{case.name}.json"
+    asked = _options(arguments)
+    place, records = Place(asked.output), []
+    for case in plan(asked):
+        path = asked.output / "cells" / f"{case.name}.json"
         if not path.is_file():
             started = time.perf_counter()
-            record = run_case(case, place, options) | {"seconds": time.perf_counter() - started}
-            write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+            record = run_case(case, place, asked) | {"seconds": time.perf_counter() - started}
+            write(path, record)
         record = json.loads(path.read_text(encoding="utf-8"))
         records.append(record)
         mark = "as it must be" if record["right"] else "WRONG"
         print(
             f"{case.name}: {record['verdict']}, {mark} ({', '.join(record['failed']) or 'no rule failed'})", flush=True
         )
-    found = summary(records, options)
-    write_text(options.results, json.dumps(found, indent=1, allow_nan=False) + "\n")
+    found = summary(records, asked)
+    write_result(asked.results, found)
     print(
         f"{found['backdoored_failed']} of {found['backdoored']} backdoored models FAILED, {found['clean_passed']} of "
         f"{found['clean']} clean ones PASSED"
@@ -240,9 +237,8 @@ def main(arguments: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, default=OUTPUT, help="folder of keys, models and records")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file of all of them")
+    parser = options(__doc__, OUTPUT)  # a folder of keys, models and records
+    parser.add_argument("--results", type=Path, default=RESULTS / "gate.json", help="JSON file of all of them")
     parser.add_argument("--attacks", nargs="*", default=(*ATTACKS, *DILUTED), help="NAME or NAME@TRIGGER")
     parser.add_argument("--targets", type=int, nargs="*", default=(0, 3, 7))
     parser.add_argument("--clean", type=int, default=12, help="number of clean models")

@@ -1,7 +1,7 @@
 """What attesting costs: 60,000 PNG files, against model-signing and against hashing alone; and how it grows.
 
     python -m venv .venv-oms && .venv-oms/bin/pip install model-signing==1.1.1 pyOpenSSL
-    python benchmarks/provenance.py --oms .venv-oms/bin/model_signing -o benchmarks/results/provenance.json --large
+    python benchmarks/provenance.py --oms .venv-oms/bin/model_signing --large
 
 Every variant runs from start to end on the same folder in the page cache, in turn within every round so that a
 machine's moods hit all; ratios are taken within a round.
@@ -15,20 +15,18 @@ With ``--large``, trees of 80,000 to 1,280,000 tiny files in 1,000 folders are a
 resident size is measured, of the process alone and with those that hash for it.
 """
 
-import argparse
 import json
 import shutil
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from whitesquare._base.jsonio import write_text
-from whitesquare._base.machine import machine, usable_cores, versions
+from common import RESULTS, in_turn, options, ratios, spread, write_result
+from whitesquare._base.machine import usable_cores
 from whitesquare.data import load_mnist, write_png_folder
 from whitesquare.provenance.attest import attest as call
 from whitesquare.provenance.types import BUNDLE, MANIFEST
@@ -48,52 +46,28 @@ def attest(data: Path, work: Path) -> list[str]:
     return [*verb, "--key", str(work / "key.pem"), "-o", str(out)]
 
 
-def seconds(work: Sequence[str] | Callable[[], object]) -> float:
-    """Run a command or call a function, and return how long it took."""
-    start = time.perf_counter()
-    if callable(work):
-        work()
-    else:
-        subprocess.run(work, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - start
-
-
-def spread(values: Sequence[float]) -> dict[str, float | int | list[float]]:
-    """Return median, extremes and every value."""
-    rounded = [round(value, 3) for value in values]
-    return {
-        "n": len(values),
-        "median": round(statistics.median(values), 3),
-        "low": min(rounded),
-        "high": max(rounded),
-        "all": rounded,
-    }
-
-
-def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, float | int | list[float]]:
-    """Return the spread of the ratio within each round."""
-    return spread([one / other for one, other in zip(above, below, strict=True)])
+def run(command: Sequence[str]) -> None:
+    """Run a command to its end, and drop what it says."""
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def compare(data: Path, work: Path, oms: str | None, rounds: int) -> dict[str, object]:
     """Run every variant in every round, after one that is not counted."""
     hashes = f"find . -type f -print0 | xargs -0 -P{usable_cores()} -n 2000 sha256sum"
     signer = load_signer(str(work / "key.pem"), str)
-    variants: dict[str, Callable[[], list[str] | Callable[[], object]]] = {
-        "attest": lambda: attest(data, work),
-        "attest()": lambda: lambda: call(str(data), [signer], work / "called"),
-        "sha256sum": lambda: ["sh", "-c", f'cd "$0" && {hashes}', str(data)],
+    variants: dict[str, Callable[[], object]] = {
+        "attest": lambda: run(attest(data, work)),
+        "attest()": lambda: call(str(data), [signer], work / "called"),
+        "sha256sum": partial(run, ["sh", "-c", f'cd "$0" && {hashes}', str(data)]),
     }
     if oms:
         key = ["--private_key", str(work / "key.pem"), "--signature", str(work / "oms.sig")]
-        variants["model-signing"] = lambda: [oms, "sign", "key", *key, str(data)]
+        variants["model-signing"] = partial(run, [oms, "sign", "key", *key, str(data)])
     found: dict[str, list[float]] = {name: [] for name in variants}
-    for number in range(rounds + 1):
-        for name, command in variants.items():
-            took = seconds(command())
-            if number:
-                found[name].append(took)
-        print({name: round(values[-1], 2) for name, values in found.items() if values}, flush=True)
+    for number, name, took, _ in in_turn(variants, rounds + 1):
+        if number:
+            found[name].append(took)
+            print(f"round {number}: {name}: {took:.2f} s", flush=True)
     items = sum(1 for path in data.rglob("*") if path.is_file())
     result: dict[str, object] = {
         "items": items,
@@ -166,27 +140,25 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Measure and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, default=Path("provenance.json"))
+    parser = options(__doc__, RESULTS / "provenance.json")
     parser.add_argument("--oms", help="the model_signing command of an environment of its own")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--large", action="store_true", help="measure growth to 1,280,000 files, too")
     parser.add_argument("--work", type=Path, help="where to put the files; default: the system's temporary folder")
-    options = parser.parse_args(arguments)
-    record = json.loads(options.output.read_text()) if options.output.is_file() else {}
-    with TemporaryDirectory(dir=options.work) as folder:
+    asked = parser.parse_args()
+    record = json.loads(asked.output.read_text()) if asked.output.is_file() else {}
+    with TemporaryDirectory(dir=asked.work) as folder:
         work = Path(folder)
         generate(work / "key", "ecdsa-p256", None)
         write_png_folder(work / "png", load_mnist("train"), "train")
-        record["mnist_png"] = compare(work / "png", work, options.oms, options.rounds)
-        if options.large:
+        record["mnist_png"] = compare(work / "png", work, asked.oms, asked.rounds)
+        if asked.large:
             record["growth"] = grow(work)
-    record["model_signing"] = "1.1.1" if options.oms else "not measured"
-    record["machine"], record["versions"] = machine(), versions() | {name: version(name) for name in ("duckdb",)}
-    write_text(options.output, json.dumps(record, indent=1) + "\n")
+    record["model_signing"] = "1.1.1" if asked.oms else "not measured"
+    write_result(asked.output, record, libraries=("duckdb",))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

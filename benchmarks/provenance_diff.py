@@ -1,6 +1,6 @@
 """How long it takes to compare two manifests of 10,000,000 rows, and how much memory.
 
-    python benchmarks/provenance_diff.py -o benchmarks/results/provenance-diff.json
+    python benchmarks/provenance_diff.py
 
 The rows are synthetic: a hundred classes, random names and digests. Each case is compared in processes of its own:
 ``edits`` is one row in a thousand changed, removed, relabelled, renamed and added each; ``moved`` is every file in
@@ -8,19 +8,15 @@ another folder; ``shift`` is what the removal of three samples does to ids that 
 checked against what was done.
 """
 
-import argparse
-import json
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
 
-from whitesquare._base.jsonio import write_text
-from whitesquare._base.machine import machine, peak_memory_gb, versions
+from common import RESULTS, answer_of, options, write, write_result
+from whitesquare._base.machine import peak_memory_gb
 from whitesquare.provenance.diff import diff
 
 _SIGNED = """SELECT printf('train/class%03d/%s.png', i % 100, substr(sha256(i::VARCHAR), 1, 12)) AS id,
@@ -42,7 +38,7 @@ CASES = {
 }
 
 
-def write(folder: Path, case: str, rows: int) -> dict[str, int]:
+def make(folder: Path, case: str, rows: int) -> dict[str, int]:
     """Write both manifests of a case and return what a diff must count."""
     with duckdb.connect(config={"memory_limit": "2GB", "temp_directory": str(folder / "spill")}) as db:
         db.execute("SET enable_progress_bar = false")
@@ -69,30 +65,26 @@ def one(folder: Path, case: str) -> dict[str, object]:
     return {"seconds": round(seconds, 1), "peak_gb": round(peak_memory_gb() or 0, 2), "counts": counts}
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Run every case several times and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, default=Path("provenance-diff.json"))
+    parser = options(__doc__, RESULTS / "provenance-diff.json")
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
-    parser.add_argument("--write", nargs=2, metavar=("FOLDER", "CASE"), help="write the manifests of that case")
+    parser.add_argument("--make", nargs=2, metavar=("FOLDER", "CASE"), help="write the manifests of that case")
     parser.add_argument("--one", nargs=2, metavar=("FOLDER", "CASE"), help="compare them in this process")
-    options = parser.parse_args(arguments)
-    if options.write:
-        print(json.dumps(write(Path(options.write[0]), options.write[1], options.rows)))
+    asked = parser.parse_args()
+    if asked.make:
+        write(asked.output, make(Path(asked.make[0]), asked.make[1], asked.rows))
         return
-    if options.one:
-        print(json.dumps(one(Path(options.one[0]), options.one[1])))
+    if asked.one:
+        write(asked.output, one(Path(asked.one[0]), asked.one[1]))
         return
     results = {}
-    for case in options.cases:
+    for case in asked.cases:
         with TemporaryDirectory() as folder:
-            # This process stays small: the peak of a child begins at that of its parent.
-            command = [sys.executable, __file__, "--rows", str(options.rows)]
-            expected = json.loads(subprocess.check_output([*command, "--write", folder, case]))
-            compare = [*command, "--one", folder, case]
-            runs = [json.loads(subprocess.check_output(compare)) for _ in range(options.repeat)]
+            expected = answer_of(__file__, "--rows", asked.rows, "--make", folder, case)
+            runs = [answer_of(__file__, "--one", folder, case) for _ in range(asked.repeat)]
         for run in runs:
             if run.pop("counts") != expected:
                 raise SystemExit(f"{case}: the diff counts something else than was done: {expected}")
@@ -108,14 +100,12 @@ def main(arguments: list[str]) -> None:
         }
         print(case, results[case], flush=True)
     record = {
-        "what": f"diff of two manifests of {options.rows} rows; the machine did other work meanwhile",
-        "rows": options.rows,
+        "what": f"diff of two manifests of {asked.rows} rows; the machine did other work meanwhile",
+        "rows": asked.rows,
         "cases": results,
-        "machine": machine(),
-        "versions": versions() | {"duckdb": duckdb.__version__},
     }
-    write_text(options.output, json.dumps(record, indent=2) + "\n")
+    write_result(asked.output, record, libraries=("duckdb",))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -1,6 +1,6 @@
 """Several small networks at once: one thread each, or stacked into one; and how far workers carry.
 
-    python benchmarks/stacked_training.py -o benchmarks/results/stacked-training.json
+    python benchmarks/stacked_training.py
 
 Compared, on the same networks, data and number of steps, in turn within every round so that a machine's moods hit all:
 
@@ -11,12 +11,9 @@ Compared, on the same networks, data and number of steps, in turn within every r
 - ``grouped-K``: K stacked by hand, convolutions with K groups and batched matrix products; likewise
 """
 
-import argparse
-import json
 import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-from whitesquare._base.jsonio import write_text
-from whitesquare._base.machine import machine, usable_cores, versions
+from common import RESULTS, in_turn, options, write_result
+from whitesquare._base.machine import usable_cores
 from whitesquare.data import open_dataset
 from whitesquare.executor import Shared, make_executor, run_all
 from whitesquare.learning.models import Architecture, build
@@ -178,8 +175,7 @@ VARIANTS: dict[str, Callable[[TensorData, list[int]], list[float]]] = {
 
 def main() -> None:
     """Measure every variant in every round; after each round write what was found so far."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="JSON file to write")
+    parser = options(__doc__, RESULTS / "stacked-training.json")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--networks", type=int, default=8, help="networks per variant and round")
     parser.add_argument("--images", type=int, default=60000, help="training images per network")
@@ -187,24 +183,19 @@ def main() -> None:
     asked = parser.parse_args()
     whole = to_tensors(open_dataset("mnist"))
     data = TensorData(whole.images[: asked.images], whole.labels[: asked.images])
-    chosen = asked.only or list(VARIANTS)
+    seeds = list(range(1, asked.networks + 1))
+    chosen = {name: partial(VARIANTS[name], data, seeds) for name in asked.only or VARIANTS}
     seconds: dict[str, list[float]] = {name: [] for name in chosen}
     losses: dict[str, list[float]] = {}
-    for number in range(asked.rounds):
-        for name in chosen[number % len(chosen) :] + chosen[: number % len(chosen)]:
-            start = time.perf_counter()
-            losses[name] = VARIANTS[name](data, list(range(1, asked.networks + 1)))
-            seconds[name].append(time.perf_counter() - start)
-            print(f"round {number + 1} of {asked.rounds}: {name}: {seconds[name][-1]:.2f} s", flush=True)
-        variants = {name: describe(name, seconds[name], asked.networks, losses[name]) for name in chosen}
-        found = {
-            "what": f"{asked.networks} networks, {RECIPE.epochs} epoch of {asked.images} images; {number + 1} rounds",
-            "variants": variants,
-            "precision": RECIPE.precision,
-            "versions": versions(),
-            "machine": machine(effective_precision("auto")),
-        }
-        write_text(asked.output, json.dumps(found, indent=2) + "\n")
+    for number, name, took, found in in_turn(chosen, asked.rounds):
+        seconds[name].append(took)
+        losses[name] = found
+        print(f"round {number + 1} of {asked.rounds}: {name}: {took:.2f} s", flush=True)
+        if all(len(runs) > number for runs in seconds.values()):
+            what = f"{asked.networks} networks, {RECIPE.epochs} epoch of {asked.images} images; {number + 1} rounds"
+            variants = {name: describe(name, seconds[name], asked.networks, losses[name]) for name in chosen}
+            record = {"what": what, "variants": variants, "precision": RECIPE.precision}
+            write_result(asked.output, record, precision=effective_precision("auto"))
 
 
 def describe(name: str, seconds: list[float], networks: int, losses: list[float]) -> dict[str, object]:

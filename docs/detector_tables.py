@@ -2,92 +2,86 @@
 
 from typing import Any
 
-NOT_MEASURED = "Not measured yet: run the two commands below, then `python benchmarks/detectors.py --summarise`."
-_AT = ("rate", 0.01)
-"""Amount at which detectors are compared one by one."""
+from whitesquare.detectors.registry import DETECTORS
+from whitesquare.learning.estimates import upper_bound
+
+_AT = 0.01
+"""Poison rate at which detectors are compared one by one."""
 _VICTIMS = ("as it is", "cleansed", "oracle", "random", "clean model")
+_NONE = {"mean": None, "worst": None, "n": 0}
+Line = dict[str, Any]
 
 
-def detector_tables(result: dict[str, Any] | None) -> dict[str, str]:
-    """Return the four tables by the name of their place in the page; a sentence where nothing was measured."""
-    if result is None:
-        return dict.fromkeys(("scan", "each", "retrain", "clean"), NOT_MEASURED)
+def detector_tables(result: dict[str, Any]) -> dict[str, str]:
+    """Return the four tables by the name of their place in the page."""
+    scanned = [line for line in result["scans"] if line["count"] or line["setting"] == "clean"]
+    scanned.sort(key=lambda line: (line["attack"], line["poison_rate"]))
     return {
-        "scan": scan_table(result),
-        "each": each_table(result),
-        "retrain": retrain_table(result),
-        "clean": clean_table(result),
+        "scan": scan_table(scanned, made_on(result)),
+        "each": each_table(scanned),
+        "retrain": retrain_table(scanned),
+        "clean": clean_table([line for line in result["scans"] if line not in scanned]),
     }
 
 
-def scan_table(result: dict[str, Any]) -> str:
+def scan_table(lines: list[Line], made_on: str) -> str:
     """Return one row per attack and amount: the scan as a whole."""
-    fused = {key(row): row for row in result["rows"] if row["detector"] == "fused"}
-    lines = header(
+    rows = header(
         *("attack", "poisons", "AUROC", "TPR at 1 %", "at 0.1 %", "right class", "confirmed", "largest p", "IoU"),
         *("elimination, %", "sacrifice, %", "false alarms"),
     )
-    for one in result["settings"]:
-        row, poisoned = fused[key(one)], one["attack"] != "none"
-        right = (f"{one['right_class']}/{one['n']}", f"{one['confirmed']}/{one['n']}") if poisoned else ("-", "-")
-        false = f"{one['false_confirmed']} confirmed, {one['false_suspicious']} suspicious"
+    for line in lines:
+        right = [of_all(line, name) if line["count"] else "-" for name in ("right_class", "confirmed")]
+        false = ", ".join(f"{times(line, f'false_{tier}')} {tier}" for tier in ("confirmed", "suspicious"))
         cells = (
-            f"`{one['attack']}`", amount(one), plain(row["auroc"]), share(row["tpr_1"]), share(row["tpr_01"]), *right,
-            number(one["p_value"]["worst"], "{:.2g}"), plain(one["iou"]), share(one["flagged"]["elimination"]),
-            share(one["flagged"]["sacrifice"]), false,
+            f"`{line['attack']}`", amount(line), plain(figure(line, "fused.auroc")),
+            share(figure(line, "fused.tpr_1")), share(figure(line, "fused.tpr_01")), *right,
+            number(figure(line, "p_value")["worst"], "{:.2g}"), plain(figure(line, "iou")),
+            share(figure(line, "flagged.elimination")), share(figure(line, "flagged.sacrifice")), false,
         )  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
-    impossible = [f"`{one['attack']}` at {amount(one)}" for one in result["impossible"]]
-    lines += ["", f"Mean (worst) over seeds, {result['size']:,} images; shares in per cent. {made_on(result)}"]
-    if impossible:
-        lines.append(f"Impossible, because the class holds fewer images: {', '.join(impossible)}.")
-    return "\n".join(lines)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*rows, "", f"Mean (worst) over seeds, 60,000 images; shares in per cent. {made_on}"])
 
 
-def each_table(result: dict[str, Any]) -> str:
+def each_table(lines: list[Line]) -> str:
     """Return AUROC and time of every detector, one column per attack, at one rate."""
-    rows = [row for row in result["rows"] if (row["unit"], row["amount"]) == _AT]
-    attacks = list(dict.fromkeys(row["attack"] for row in rows))
-    by_name: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        by_name.setdefault(row["detector"], {})[row["attack"]] = row
-    lines = header("detector", *(f"`{attack}`" for attack in attacks), "seconds, mean")
-    for name, found in by_name.items():
-        cells = [plain(found[attack]["auroc"]) if attack in found else "-" for attack in attacks]
-        taken = [row["seconds"]["mean"] for row in found.values() if row["seconds"]["mean"] is not None]
+    chosen = [line for line in lines if line["poison_rate"] == _AT]
+    rows = header("detector", *(f"`{line['attack']}`" for line in chosen), "seconds, mean")
+    for name in ("fused", *DETECTORS):
+        cells = [plain(figure(line, f"{name}.auroc")) for line in chosen]
+        taken = [found for line in chosen if (found := figure(line, f"{name}.seconds")["mean"]) is not None]
         seconds = f"{sum(taken) / len(taken):.1f}" if taken else "-"
-        lines.append(f"| `{name}` | {' | '.join(cells)} | {seconds} |")
-    return "\n".join([*lines, "", f"AUROC, mean (worst) over seeds, at a poison rate of {100 * _AT[1]:g} %."])
+        rows.append(f"| `{name}` | {' | '.join(cells)} | {seconds} |")
+    return "\n".join([*rows, "", f"AUROC, mean (worst) over seeds, at a poison rate of {100 * _AT:g} %."])
 
 
-def retrain_table(result: dict[str, Any]) -> str:
+def retrain_table(lines: list[Line]) -> str:
     """Return what removal does: attack success and clean accuracy of victims trained afterwards."""
-    trained = [one for one in result["settings"] if one["retrain"]]
-    if not trained:
-        return "No victim was retrained; run with `--retrain`."
-    lines = header("attack", "poisons", *(f"{name}: success, % / accuracy, %" for name in _VICTIMS), "n")
-    for one in trained:
-        cells = [f"{share(found['asr'])} / {share(found['ca'])}" for found in map(one["retrain"].get, _VICTIMS)]
-        n = one["retrain"]["cleansed"]["asr"]["n"]
-        lines.append(f"| `{one['attack']}` | {amount(one)} | {' | '.join(cells)} | {n} |")
-    return "\n".join([*lines, "", "Mean (worst) over seeds; cleansed: without what the scan confirmed or suspected."])
+    rows = header("attack", "poisons", *(f"{name}: success, % / accuracy, %" for name in _VICTIMS), "n")
+    for line in lines:
+        if n := figure(line, "cleansed.asr")["n"]:
+            found = (f"{share(figure(line, f'{name}.asr'))} / {share(figure(line, f'{name}.ca'))}" for name in _VICTIMS)
+            rows.append(f"| `{line['attack']}` | {amount(line)} | {' | '.join(found)} | {n} |")
+    return "\n".join([*rows, "", "Mean (worst) over seeds; cleansed: without what the scan confirmed or suspected."])
 
 
-def clean_table(result: dict[str, Any]) -> str:
+def clean_table(lines: list[Line]) -> str:
     """Return the false alarms on clean data and on hard negatives."""
-    clean = result["clean"]
-    lines = header("clean data", "scans", "with a false confirmed", "with a false suspicious", "review at p <= 0.01, %")
-    if clean:
-        lines.append(
-            f"| seeds, class subsets, sizes, variants | {clean['n']} | {clean['confirmed']} (rate below "
-            f"{100 * clean['confirmed_below']:.1f} %) | {clean['suspicious']} (below "
-            f"{100 * clean['suspicious_below']:.1f} %) | {share(clean['review_fpr'])} |"
-        )
-    for one in result["hard"]:
-        lines.append(
-            f"| {one['name']} | {one['n']} | {one['confirmed']} | {one['suspicious']} | {share(one['review_fpr'])} |"
-        )
-    return "\n".join([*lines, "", "Bounds: Clopper and Pearson, one-sided, 95 %. In brackets: the highest."])
+    rows = header("clean data", "scans", "with a false confirmed", "with a false suspicious", "review at p <= 0.01, %")
+    for line in lines:
+        name, n = line["setting"], len(line["seeds"])
+        confirmed, suspicious = (times(line, f"false_{tier}") for tier in ("confirmed", "suspicious"))
+        cells = [name, n, confirmed, suspicious]
+        if name == "clean set":
+            rate, other = (f"below {100 * upper_bound(found, n):.1f} %" for found in (confirmed, suspicious))
+            cells = [
+                "seeds, class subsets, sizes, variants",
+                n,
+                f"{confirmed} (rate {rate})",
+                f"{suspicious} ({other})",
+            ]
+        rows.append(f"| {' | '.join(map(str, cells))} | {share(figure(line, 'review_fpr'))} |")
+    return "\n".join([*rows, "", "Bounds: Clopper and Pearson, one-sided, 95 %. In brackets: the highest."])
 
 
 def header(*titles: str) -> list[str]:
@@ -95,15 +89,25 @@ def header(*titles: str) -> list[str]:
     return [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
 
 
-def key(one: dict[str, Any]) -> tuple[str, str, float]:
-    """Return what a row is about."""
-    return one["attack"], one["unit"], one["amount"]
+def figure(line: Line, name: str) -> dict[str, Any]:
+    """Return mean, worst and n of a figure."""
+    return line["figures"].get(name, _NONE)
 
 
-def amount(one: dict[str, Any]) -> str:
+def times(line: Line, name: str) -> int:
+    """Return in how many scans a figure of 1 or 0 was 1."""
+    found = figure(line, name)
+    return round(found["mean"] * found["n"])
+
+
+def of_all(line: Line, name: str) -> str:
+    """Write in how many of all scans that was so."""
+    return f"{times(line, name)}/{len(line['seeds'])}"
+
+
+def amount(line: Line) -> str:
     """Write how much is poisoned."""
-    of = "" if one["unit"] == "rate" else " of the class"
-    return f"{100 * one['amount']:g} %{of}"
+    return f"{100 * line['poison_rate']:.3g} %"
 
 
 def number(value: float | None, form: str) -> str:
@@ -124,6 +128,4 @@ def share(found: dict[str, Any]) -> str:
 def made_on(result: dict[str, Any]) -> str:
     """Say where the numbers come from."""
     machine, versions = result["machine"], result["versions"]
-    if not machine:
-        return ""
     return f"{machine['processor']}, {machine['cores']} cores, torch {versions['torch']}."

@@ -201,8 +201,8 @@ def main(arguments: list[str]) -> None:
     tables["crafting"] = crafting(json.loads(CRAFTING.read_text()))
     tables["families"] = families(json.loads(FAMILIES.read_text()), json.loads(REFERENCE.read_text()))
     tables["second"] = second(json.loads(SECOND.read_text()))
-    scans = json.loads(DETECTORS.read_text()) if DETECTORS.is_file() else None
-    tables |= {f"detectors-{name}": content for name, content in detector_tables(scans).items()}
+    scans = detector_tables(json.loads(DETECTORS.read_text()))
+    tables |= {f"detectors-{name}": content for name, content in scans.items()}
     for name, write in SCALE.items():
         tables[name] = write(json.loads((DETECTORS.parent / f"{name}.json").read_text()))
     for path in (

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import whitesquare
 from tests.patience import PATIENCE, until
+from tests.test_imports import imported
 from whitesquare._base.cache import Cache, default_cache
 from whitesquare.attacks import ATTACKS
 from whitesquare.data import from_arrays, write_dataset
@@ -22,7 +25,7 @@ from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, VICTIMS
 from whitesquare.study.bench.cells import make_cells, open_source
 from whitesquare.study.bench.plan import parse_plan, read_plan
 from whitesquare.study.bench.run import count_cells, run_bench
-from whitesquare.study.bench.store import RESULTS, TABLE, read_result
+from whitesquare.study.bench.store import DECIDING, RESULTS, TABLE, read_result
 from whitesquare.study.bench.types import BASELINE
 
 PRECISION = dict.fromkeys(("auto", "float32", "bfloat16"), "float32")
@@ -260,6 +263,51 @@ def test_a_finished_bench_is_not_run_again(finished):
     assert run(plan, out).finished == 8
     assert {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()} == before
     assert count_cells(read_plan(plan), out).startswith("8 cells, of which 8 are finished; 2 poisons")
+
+
+def test_the_digest_of_the_code_is_of_all_that_a_cell_can_reach():
+    root, reached, new = Path(whitesquare.__file__).parent, set(), {"study"}
+    while new:
+        room = new.pop()
+        reached.add(room)
+        for path in [root / f"{room}.py", *(root / room).rglob("*.py")]:
+            if path.is_file():
+                new |= set(imported(path)) - reached
+    assert reached == set(DECIDING)
+    assert not {"report", "cli", "jobs", "gating"} & reached
+
+
+def test_what_decides_a_number_changes_the_digest_and_what_shows_it_does_not(tmp_path):
+    package = tmp_path / "whitesquare"
+    shutil.copytree(Path(whitesquare.__file__).parent, package, ignore=shutil.ignore_patterns("*.gz", "__pycache__"))
+
+    def digest():
+        code = f"from whitesquare._base.machine import code_digest as of; print(of({DECIDING!r}))"
+        env = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+
+    before = digest()
+    for name in ("report/bench/page.py", "cli/terminal.py", "cli/__init__.py", "jobs/scan.py"):
+        with (package / name).open("a") as file:
+            file.write("#")
+    assert digest() == before
+    for name in ("learning/estimates.py", "records.py", "study/bench/summary.py", "detectors/strip.py"):
+        with (package / name).open("a") as file:
+            file.write("#")
+        assert digest() != before, name
+        before = digest()
+
+
+def test_cells_of_another_version_are_told(finished, tmp_path):
+    plan, out = finished
+    assert not read_result(out).outdated
+    shutil.copytree(out, tmp_path / "out")
+    for path in (tmp_path / "out" / "cells").iterdir():
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps(record | {"code": "0" * 64}))
+    done = bench(plan, tmp_path / "out")
+    assert "another version of the code" in " ".join(done.stdout.split())
+    assert "another version of the code" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_family_that_is_renamed_keeps_its_results(finished, tmp_path):

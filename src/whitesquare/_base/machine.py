@@ -32,10 +32,11 @@ def code_digest(rooms: tuple[str, ...] = ("",)) -> str:
     """Return the SHA-256, hexadecimal, over names and content of the source files of whitesquare, installed or not.
 
     Args:
-        rooms: those of these rooms; all files without them.
+        rooms: those of these rooms, and loose modules by their name; all files without them.
     """
     root = Path(whitesquare.__file__).parent
-    files = sorted(path for room in rooms for path in (root / room).rglob("*.py"))
+    loose = (path for room in rooms if (path := root / f"{room}.py").is_file())
+    files = sorted([*loose, *(path for room in rooms for path in (root / room).rglob("*.py"))])
     return digest_of(part for path in files for part in (path.relative_to(root).as_posix(), path.read_bytes()))
 
 

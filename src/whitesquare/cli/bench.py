@@ -1,4 +1,4 @@
-"""``whitesquare bench``: a grid of attacks, rates and victims."""
+"""``whitesquare bench``: a grid of attacks, rates, and victims or scans."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ def bench(
     address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; default: start one here.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the plan, count its cells, and stop.")] = False,
 ) -> None:
-    """Run a plan: every attack against every victim; a table, JSON, Parquet and one HTML page."""
+    """Run a plan: every attack against every victim, or scan; tables, JSON, Parquet and one HTML page."""
     with exit_codes():
         require_extra("torch", "train", "`whitesquare bench`")
         from whitesquare._base.cache import default_cache

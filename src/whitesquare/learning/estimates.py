@@ -1,4 +1,7 @@
-"""Intervals: a share measured on images (Wilson), a figure measured over victims (Student's t)."""
+"""What a published figure means: intervals over images and over victims, bounds, and how well scores find poisons.
+
+A score of NaN means "not scored"; such a sample ranks below all others.
+"""
 
 import math
 from collections.abc import Sequence
@@ -52,3 +55,39 @@ def over_victims(values: Sequence[float]) -> Spread:
     sd = float(np.std(values, ddof=1))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * sd / math.sqrt(n)
     return Spread(mean, sd, worst, max(0.0, mean - half), min(1.0, mean + half), n, "Student t 95 %, over victim seeds")
+
+
+def upper_bound(events: int, trials: int) -> float:
+    """Return the one-sided 95 % upper bound of a share (Clopper and Pearson 1934): 0 of 60 gives 4.9 %."""
+    return 1.0 if events >= trials else float(stats.beta.ppf(CONFIDENCE, events + 1, trials - events))
+
+
+def auroc(scores: NDArray[np.floating], poisoned: NDArray[np.bool_]) -> float | None:
+    """Return the chance that a poison outranks a clean sample, ties half; ``None`` if one of them is missing."""
+    positives, negatives = int(poisoned.sum()), int((~poisoned).sum())
+    if not positives or not negatives:
+        return None
+    ranks = stats.rankdata(_ranked(scores))
+    wins = float(ranks[poisoned].sum()) - positives * (positives + 1) / 2
+    return wins / (positives * negatives)
+
+
+def tpr_at_fpr(scores: NDArray[np.floating], poisoned: NDArray[np.bool_], fpr: float) -> float | None:
+    """Return the share of poisons flagged at the lowest threshold that flags at most ``fpr`` of the clean samples.
+
+    Flagged is what scores at least the threshold, so of tied samples all are flagged or none: a detector that gives
+    every sample the same score flags nothing. What was not scored is never flagged. ``None`` if poisons or clean
+    samples are missing.
+    """
+    found = _ranked(scores)
+    clean, bad = np.sort(found[~poisoned])[::-1], found[poisoned]
+    if not len(clean) or not len(bad):
+        return None
+    allowed = math.floor(fpr * len(clean) + 1e-9)
+    # Above the first clean sample that may not be flagged everything may be.
+    limit = clean[allowed] if allowed < len(clean) else -math.inf
+    return float((bad > limit).mean())
+
+
+def _ranked(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.nan_to_num(np.asarray(scores, np.float64), nan=-math.inf, posinf=math.inf, neginf=-math.inf)

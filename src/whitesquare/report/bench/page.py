@@ -6,6 +6,8 @@ from pathlib import Path
 from whitesquare._base.jsonio import whole_file, write_text
 from whitesquare.records import Estimate, Spread
 from whitesquare.report.bench import charts as bench_charts
+from whitesquare.report.bench.scans import FIGURES as SCAN_FIGURES
+from whitesquare.report.bench.scans import scan_row
 from whitesquare.report.common import formats, html, style
 from whitesquare.report.common.values import Value
 from whitesquare.study.bench.store import FIGURES, REPORT
@@ -64,7 +66,9 @@ def render_bench(result: BenchResult, figures: Mapping[str, bytes]) -> str:
     ]
     page = html.environment().get_template("bench/page.html.j2")
     rows = [(line, _cells(i, line)) for i, line in enumerate(result.lines)]
-    return html.clean(page.render(**html.style(), result=result, rows=rows, figures=shown, lead=_lead(result)))
+    scans = [(line, scan_row(i, line)) for i, line in enumerate(result.scans)]
+    tables = {"rows": rows, "scans": scans, "scan_columns": ("Data", "Seeds", *SCAN_FIGURES)}
+    return html.clean(page.render(**html.style(), **tables, result=result, figures=shown, lead=_lead(result)))
 
 
 def write_bench_report(result: BenchResult, folder: Path) -> None:
@@ -80,7 +84,7 @@ def _lead(result: BenchResult) -> str:
     attacked = [line for line in result.lines if line.poison is not None]
     done = f"{formats.count(result.finished)} of {formats.plural(result.cells, 'cell')} finished"
     if not attacked:
-        return f"{done}; no attack among them."
+        return f"{done}; no victim of an attack among them."
     best = max(attacked, key=lambda line: line.asr.mean)
     return (
         f"{done}. Highest attack success rate: {formats.spread(best.asr)}, worst {formats.percent(best.asr.worst)}, by "

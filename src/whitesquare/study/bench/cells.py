@@ -13,9 +13,17 @@ from whitesquare.errors import DataError, UsageError, WhitesquareError
 from whitesquare.learning.recipes import Recipe
 from whitesquare.records import Parameter
 from whitesquare.study.bench.plan import Grid, Plan
+from whitesquare.study.bench.scans.sets import check_kind
+from whitesquare.study.bench.scans.types import ScanTask
 from whitesquare.study.bench.types import BASELINE, OPACITY, Cell
 from whitesquare.triggers import NoTrigger, parse_trigger, trigger_spec
 from whitesquare.types import Attack, ImageDataset
+
+Way = tuple[str, dict[str, Parameter], str, int]
+"""An attack, its parameters, the trigger in use, and a count of poisons."""
+_CLEAN: Way = (BASELINE, {}, "none", 0)
+_VICTIM_SEED = 20_000
+"""Victims trained after a scan have seeds from here on: neither an attacker nor the scan trains with them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +78,16 @@ def make_cells(plan: Plan, sources: Mapping[str, CellSource], precision: Mapping
     for number, grid in enumerate(plan.grids, start=1):
         where = f"grid {number}"
         for cell in _cells(grid, sources, recipes, where):
-            if cell.key in found:
+            # The same data scanned with other detectors would count twice among the seeds.
+            key = replace(cell, scan=ScanTask(cell.scan.kind)).key if cell.scan else cell.key
+            if key in found:
                 raise UsageError(
-                    f"The plan holds the same cell twice, in {found[cell.key][1]} and in {where}: {cell.label}; "
+                    f"The plan holds the same cell twice, in {found[key][1]} and in {where}: {cell.label}; "
                     "remove one of them."
                 )
-            found[cell.key] = cell, where
+            found[key] = cell, where
             # A trigger that is yet to be learned cannot be tried on a clean victim.
-            if not isinstance(parse_trigger(cell.trigger), NoTrigger):
+            if not cell.scan and not isinstance(parse_trigger(cell.trigger), NoTrigger):
                 untouched = _baseline(cell)
                 clean.setdefault(untouched.key, untouched)
     return (*(clean.values() if plan.baseline else ()), *(cell for cell, _ in found.values()))
@@ -88,29 +98,44 @@ def _baseline(cell: Cell) -> Cell:
 
 
 def _cells(grid: Grid, sources: Mapping[str, CellSource], recipes: Mapping[str, Recipe], where: str) -> Iterator[Cell]:
+    tasks = [ScanTask(kind, grid.detectors, retrain) for kind, retrain in product(grid.kind, grid.retrain)]
     for data, spec, target, name in product(grid.data, grid.trigger or (None,), grid.target, grid.attack):
-        source, given = sources[data], {} if spec is None else {"trigger": parse_trigger(spec)}
         try:
-            attacks = [make_attack(name, {**chosen, **given}) for chosen in _parameters(grid)]
-            attacks[0].trigger(source.train.images(slice(0, 1)))
-            counts = _counts(grid, source.train, target, attacks[0], name)
+            train = sources[data].train
+            for kind in grid.kind:
+                check_kind(kind, name, train)
+            ways = [_CLEAN] if name == BASELINE and grid.detectors else _ways(grid, train, spec, target, name)
         except WhitesquareError as error:
             raise UsageError(f"{where}: {error}") from error
-        for attack, count, seed in product(attacks, counts, grid.attack_seeds):
-            for victim, victim_seed in product(grid.victim, grid.victim_seeds):
+        for (attack, parameters, trigger, count), seed in product(ways, grid.attack_seeds):
+            seeds = (_VICTIM_SEED + seed,) if grid.detectors else grid.victim_seeds
+            for task, victim, victim_seed in product(tasks if grid.detectors else [None], grid.victim, seeds):
                 yield Cell(
                     data=data,
-                    digest=source.digest,
-                    attack=_own_name(attack, name),
-                    parameters=_resolved(attack, name),
-                    trigger=trigger_spec(attack.trigger),
+                    digest=sources[data].digest,
+                    attack=attack,
+                    parameters=parameters,
+                    trigger=trigger,
                     target=target,
                     count=count,
                     attack_seed=seed,
                     victim=victim,
                     recipe=recipes[victim],
                     victim_seed=victim_seed,
+                    scan=task,
                 )
+
+
+def _ways(grid: Grid, train: ImageDataset, spec: str | None, target: int, name: str) -> list[Way]:
+    """Return every attack of that name with its count."""
+    given = {} if spec is None else {"trigger": parse_trigger(spec)}
+    attacks = [make_attack(name, {**chosen, **given}) for chosen in _parameters(grid)]
+    attacks[0].trigger(train.images(slice(0, 1)))
+    counts = _counts(grid, train, target, attacks[0], name)
+    return [
+        (_own_name(attack, name), _resolved(attack, name), trigger_spec(attack.trigger), count)
+        for attack, count in product(attacks, counts)
+    ]
 
 
 def _own_name(attack: Attack, asked: str) -> str:

@@ -7,9 +7,13 @@ from typing import Any
 
 from whitesquare._base.schema import build
 from whitesquare.data.layouts import EMBEDDED
+from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import DataError, UsageError, WhitesquareError, unknown_name
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, VICTIMS, Recipe
 from whitesquare.records import Parameter
+from whitesquare.scanning.run import DEFAULT
+from whitesquare.study.bench.scans.sets import AS_IT_IS
+from whitesquare.study.bench.types import BASELINE
 from whitesquare.triggers import parse_trigger
 
 Values = tuple[Parameter, ...]
@@ -20,7 +24,7 @@ class Grid:
     """The product of its fields, each a tuple of values to try.
 
     Attributes:
-        attack: names of attacks.
+        attack: names of attacks; ``none`` scans clean data.
         data: data sets, as :func:`whitesquare.data.open_dataset` takes them.
         target: target classes (labels).
         count: numbers of poisons; or ``rate``.
@@ -32,6 +36,9 @@ class Grid:
         victim_seeds: seeds of victims; in the file a number ``n`` stands for 1 to n.
         attack_seeds: seeds of the choice of samples and the crafting.
         parameters: values to try of other attack parameters, by name.
+        detectors: scan with these instead of training victims; in the file ``default`` and ``all`` stand for several.
+        kind: what is made of the data before a scan: see :mod:`whitesquare.study.bench.scans.sets`.
+        retrain: after a scan, train victims without what was found, one for each attack seed.
     """
 
     attack: tuple[str, ...]
@@ -46,6 +53,9 @@ class Grid:
     victim_seeds: tuple[int, ...] = (1, 2, 3)
     attack_seeds: tuple[int, ...] = (0,)
     parameters: dict[str, Values] = field(default_factory=dict)
+    detectors: tuple[str, ...] = ()
+    kind: tuple[str, ...] = (AS_IT_IS,)
+    retrain: tuple[bool, ...] = (False,)
 
 
 @dataclass(frozen=True)
@@ -133,9 +143,17 @@ def _grid(table: dict[str, Any], where: str) -> Grid:
         axes["victim_seeds"] = list(range(1, seeds + 1))
     if isinstance(others := table.get("parameters", {}), dict):
         others = {name: _listed(value, name, where) for name, value in others.items()}
+    if (several := {"default": DEFAULT, "all": tuple(DETECTORS)}.get(str(table.get("detectors")))) is not None:
+        axes["detectors"] = list(several)
     grid = build(Grid, axes | {"parameters": others}, where=where, refuse=UsageError)
-    if bool(grid.count) == bool(grid.rate):
-        raise UsageError(f"{where} needs either a count of poisons or a rate, not both and not neither.")
+    if bool(grid.count) + bool(grid.rate) != (grid.attack != (BASELINE,)):
+        raise UsageError(
+            f"{where} needs either a count of poisons or a rate, not both and not neither; for the attack "
+            f"{BASELINE!r}, which scans clean data, neither."
+        )
+    if unused := set(table) & ({"victim_seeds"} if grid.detectors else {"kind", "retrain"}):
+        fits = "goes without" if grid.detectors else "needs"
+        raise UsageError(f"{where}: {min(unused)!r} {fits} 'detectors'.")
     return grid
 
 
@@ -147,9 +165,10 @@ def _listed(value: Any, key: str, where: str) -> list[Any]:
 
 
 def _check_names(grid: Grid, plan: Plan, where: str) -> None:
-    for name in grid.victim:
-        if name not in plan.families:
-            raise _located(unknown_name("victim", name, plan.families), where)
+    for what, names, known in (("victim", grid.victim, plan.families), ("detector", grid.detectors, DETECTORS)):
+        for name in names:
+            if name not in known:
+                raise _located(unknown_name(what, name, known), where)
     for spec in grid.trigger:
         try:
             parse_trigger(spec)

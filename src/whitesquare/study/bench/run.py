@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whitesquare._base.cache import ROOMS, Cache
+from whitesquare._base.cache import Cache
 from whitesquare._base.folders import check_claim
 from whitesquare._base.machine import code_digest
 from whitesquare.data import dataset_digest
-from whitesquare.executor import Executor
+from whitesquare.executor import Executor, Shared
 from whitesquare.learning.recipes import PRECISIONS
 from whitesquare.learning.train import effective_precision
 from whitesquare.records import Progress, silent
 from whitesquare.study.bench.cells import CellSource, make_cells, open_source
 from whitesquare.study.bench.plan import Plan
-from whitesquare.study.bench.store import KIND, Store
+from whitesquare.study.bench.scans.types import ScanFigures
+from whitesquare.study.bench.scans.work import scan_cell
+from whitesquare.study.bench.store import DECIDING, KIND, Store
 from whitesquare.study.bench.summary import summarise
-from whitesquare.study.bench.types import BASELINE, OPACITY, BenchResult, Cell, Failure, PoisonFacts, Record
-from whitesquare.study.bench.work import Crafted, CraftJob, TrainJob, craft, data_name, poison_name, train_cell
+from whitesquare.study.bench.types import BASELINE, OPACITY, BenchResult, Cell, Failure, PoisonFacts, Record, ScanRecord
+from whitesquare.study.bench.work import Crafted, CraftJob, Trained, TrainJob, craft, data_name, poison_name, train_cell
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -64,7 +66,8 @@ def run_bench(
     with bench.store.claimed(text):
         records, failures = _run(bench)
         done = [records[cell.key] for cell in cells if cell.key in records]
-        result = summarise(plan.title, cells, done, [failures[cell.key] for cell in cells if cell.key in failures])
+        missed = [failures[cell.key] for cell in cells if cell.key in failures]
+        result = summarise(plan.title, cells, done, missed)
         try:
             bench.store.write(result, done)
         except OSError as error:
@@ -95,14 +98,14 @@ def count_cells(plan: Plan, folder: Path) -> str:
     return f"{len(cells)} cells, of which {done} are finished; {poisons} poisons to craft for all of them."
 
 
-def _run(bench: _Bench) -> tuple[dict[str, Record], dict[str, Failure]]:
+def _run(bench: _Bench) -> tuple[dict[str, Record | ScanRecord], dict[str, Failure]]:
     """Read what is finished and run the rest."""
     records, failures = bench.store.finished(bench.cells), dict[str, Failure]()
     missing = [cell for cell in bench.cells if cell.key not in records]
     if missing:
         shared = _data(bench.sources[name] for name in {cell.data for cell in missing})
         facts = _craft(bench, missing, shared, failures)
-        _train(bench, [cell for cell in missing if cell.key not in failures], facts, shared, records, failures)
+        _measure(bench, [cell for cell in missing if cell.key not in failures], facts, shared, records, failures)
     return records, failures
 
 
@@ -128,7 +131,8 @@ def _craft(
     groups = list(by_poison.items())
     jobs = [_craft_job(bench, group) for _, group in groups]
     facts: dict[tuple[str, object], PoisonFacts] = {}
-    bench.on_progress("poisons", 0, len(jobs))
+    if jobs:
+        bench.on_progress("poisons", 0, len(jobs))
     for done, outcome in enumerate(bench.executor.run(craft, jobs, dict(shared)), start=1):
         key, group = groups[outcome.index]
         if isinstance(outcome.value, Crafted):
@@ -154,15 +158,20 @@ def _opacity(cell: Cell) -> float | None:
     return value if isinstance(value, float) else None
 
 
-def _train(
+def measure_cell(job: TrainJob, shared: Shared) -> Trained | tuple[ScanFigures, float]:
+    """Scan the data of a cell, or train and measure its victim."""
+    return scan_cell(job, shared) if job.cell.scan else train_cell(job, shared)
+
+
+def _measure(
     bench: _Bench,
     cells: Sequence[Cell],
     facts: Mapping[tuple[str, object], PoisonFacts],
     shared: Arrays,
-    records: dict[str, Record],
+    records: dict[str, Record | ScanRecord],
     failures: dict[str, Failure],
 ) -> None:
-    """Train and measure the victim of every cell; keep each result the moment it is there."""
+    """Measure every cell; keep each result the moment it is there."""
     poisons = [facts.get((cell.poison_key, _opacity(cell))) for cell in cells]
     clean = {name: dataset_digest(source.train) for name, source in bench.sources.items()}
     jobs = [
@@ -173,13 +182,17 @@ def _train(
     ]
     total, before = len(bench.cells), len(records) + len(failures)
     bench.on_progress("cells", before, total)
-    for done, outcome in enumerate(bench.executor.run(train_cell, jobs, shared), start=before + 1):
+    for done, outcome in enumerate(bench.executor.run(measure_cell, jobs, shared), start=before + 1):
         cell = cells[outcome.index]
         if outcome.value is None:
             _fail(bench, cell, outcome.failure or "It gave no result.", failures)
         else:
-            found = outcome.value
-            record = Record(cell, poisons[outcome.index], found.victim, found.seconds, code_digest((*ROOMS, "study")))
+            found, poison, code = outcome.value, poisons[outcome.index], code_digest(DECIDING)
+            record = (
+                Record(cell, poison, found.victim, found.seconds, code)
+                if isinstance(found, Trained)
+                else ScanRecord(cell, poison, *found, code)
+            )
             try:
                 bench.store.finish(record)
                 records[cell.key] = record

@@ -23,13 +23,18 @@ from whitesquare._base.jsonio import whole_file, write_text
 from whitesquare._base.schema import decode, encode
 from whitesquare.errors import NothingToDoError, UsageError, WhitesquareError
 from whitesquare.records import Estimate
-from whitesquare.study.bench.types import BenchResult, Cell, Failure, Record
+from whitesquare.study.bench.types import BenchResult, Cell, Failure, Record, ScanRecord
 
 RESULTS = "results.json"
 TABLE = "results.parquet"
 REPORT = "report.html"
 FIGURES = "figures"
 KIND = "bench"
+DECIDING = (
+    *("_base", "attacks", "data", "detectors", "errors", "executor", "learning", "provenance", "records", "scanning"),
+    *("signing", "study", "triggers", "types"),
+)
+"""Rooms and loose modules whose code a cell can reach: their digest stands in every result."""
 _PLAN = "plan.toml"
 _LOCK = ".lock"
 _CELLS = "cells"
@@ -63,22 +68,23 @@ class Store:
             write_text(self.folder / _PLAN, plan)
             yield
 
-    def finished(self, cells: Iterable[Cell]) -> dict[str, Record]:
+    def finished(self, cells: Iterable[Cell]) -> dict[str, Record | ScanRecord]:
         """Read the results of those cells that have one, by key; a damaged file counts as none."""
-        found = {}
+        found: dict[str, Record | ScanRecord] = {}
         for cell in cells:
             path = self._path(_CELLS, cell)
             if not path.is_file():
                 continue
             try:
-                record = decode(Record, path.read_text(encoding="utf-8"), where=str(path))
+                kind: type[Record | ScanRecord] = ScanRecord if cell.scan else Record
+                record = decode(kind, path.read_text(encoding="utf-8"), where=str(path))
                 # The names of data set and victim are not in the key: today's plan decides what they are called.
                 found[cell.key] = replace(record, cell=cell)
             except (WhitesquareError, OSError, UnicodeDecodeError) as error:
                 _log.warning("The result %s cannot be read (%s); the cell is run again.", path, error)
         return found
 
-    def finish(self, record: Record) -> None:
+    def finish(self, record: Record | ScanRecord) -> None:
         """Keep a result, whole or not at all; raise :class:`OSError` if the system refuses."""
         write_text(self._path(_CELLS, record.cell), encode(record))
         self._path(_FAILED, record.cell).unlink(missing_ok=True)
@@ -90,7 +96,7 @@ class Store:
         except OSError as error:
             _log.warning("The failure of a cell could not be written down: %s", error)
 
-    def write(self, result: BenchResult, records: Sequence[Record]) -> None:
+    def write(self, result: BenchResult, records: Sequence[Record | ScanRecord]) -> None:
         """Write ``results.json`` and ``results.parquet``, each whole or not at all."""
         write_text(self.folder / RESULTS, encode(result))
         if records:
@@ -121,14 +127,19 @@ def read_result(folder: Path) -> BenchResult:
     return decode(BenchResult, path.read_text(encoding="utf-8"), where=str(path))
 
 
-def flat(record: Record) -> dict[str, object]:
+def flat(record: Record | ScanRecord) -> dict[str, object]:
     """Write a result as one row of a table; attack parameters, which differ by attack, become one JSON text."""
-    cell, victim = record.cell, record.victim
+    cell = record.cell
     row: dict[str, object] = {"key": cell.key, "parameters": json.dumps(cell.parameters, sort_keys=True)}
     row |= {name: vars(cell)[name] for name in ("data", "digest", "attack", "trigger", "target", "count")}
     row |= {"attack_seed": cell.attack_seed, "victim": cell.victim, "victim_seed": cell.victim_seed}
     row |= {f"recipe.{item.name}": getattr(cell.recipe, item.name) for item in fields(cell.recipe)}
-    row |= _columns("ca", victim.ca) | _columns("asr", victim.asr) | {"visibility": victim.visibility}
+    if isinstance(record, ScanRecord):
+        row |= {f"scan.{name}": value for name, value in record.found.figures.items()}
+        row |= {"scan.kind": cell.scan.kind if cell.scan else "", "scan.verdict": record.found.verdict}
+    else:
+        victim = record.victim
+        row |= _columns("ca", victim.ca) | _columns("asr", victim.asr) | {"visibility": victim.visibility}
     if record.poison is not None:
         facts = vars(record.poison)
         row |= {f"poison.{name}": value for name, value in facts.items() if not isinstance(value, Estimate)}

@@ -1,14 +1,29 @@
 """From finished cells to figures over victims: every line with mean, spread, worst, interval and n."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from whitesquare._base.machine import machine, versions
+from whitesquare._base.machine import code_digest, machine, versions
 from whitesquare.attacks import KNOWN_ATTACKS, attack_parameters
 from whitesquare.learning.estimates import over_victims
 from whitesquare.records import Parameter
-from whitesquare.study.bench.types import BASELINE, OPACITY, BenchResult, Cell, Curve, Failure, Line, Point, Record
+from whitesquare.study.bench.scans.sets import AS_IT_IS
+from whitesquare.study.bench.scans.types import OverSeeds, ScanLine, ScanTask
+from whitesquare.study.bench.store import DECIDING
+from whitesquare.study.bench.types import (
+    BASELINE,
+    OPACITY,
+    BenchResult,
+    Cell,
+    Curve,
+    Failure,
+    Line,
+    Point,
+    Record,
+    ScanRecord,
+)
 from whitesquare.triggers import trigger_spec
 
 AXES: dict[str, Callable[[Line], Parameter]] = {
@@ -17,9 +32,12 @@ AXES: dict[str, Callable[[Line], Parameter]] = {
     OPACITY: lambda line: line.parameters.get(OPACITY),
 }
 """The quantities that attack success is drawn against."""
+_LOW_IS_GOOD = ("p_value", "sacrifice", "asr", "seconds", "review_fpr", "false_confirmed", "false_suspicious")
 
 
-def summarise(title: str, cells: Sequence[Cell], records: Sequence[Record], failures: Sequence[Failure]) -> BenchResult:
+def summarise(
+    title: str, cells: Sequence[Cell], records: Sequence[Record | ScanRecord], failures: Sequence[Failure]
+) -> BenchResult:
     """Put the results of a bench together.
 
     Args:
@@ -28,7 +46,7 @@ def summarise(title: str, cells: Sequence[Cell], records: Sequence[Record], fail
         records: the finished ones.
         failures: the others.
     """
-    lines = _lines(cells, records)
+    lines = _lines(cells, [record for record in records if isinstance(record, Record)])
     return BenchResult(
         title=title,
         cells=len(cells),
@@ -39,6 +57,8 @@ def summarise(title: str, cells: Sequence[Cell], records: Sequence[Record], fail
         codes=tuple(sorted({record.code for record in records})),
         versions=versions(),
         machine=machine(),
+        code=code_digest(DECIDING),
+        scans=_scan_lines([record for record in records if isinstance(record, ScanRecord)]),
     )
 
 
@@ -111,6 +131,46 @@ def _line(group: Sequence[Record], names: dict[tuple[str, str], str]) -> Line:
         visibility=float(np.mean([record.victim.visibility for record in group])),
         seconds=float(np.mean([record.seconds for record in group])),
     )
+
+
+def _scan_lines(records: Sequence[ScanRecord]) -> tuple[ScanLine, ...]:
+    """Group by everything but the seed and the detectors."""
+    groups: dict[tuple[str, str], list[ScanRecord]] = {}
+    for record in records:
+        same = replace(record.cell, attack_seed=0, victim_seed=0, scan=ScanTask(_kind(record)))
+        groups.setdefault((same.data, same.key), []).append(record)
+    return tuple(_scan_line(group, records) for group in groups.values())
+
+
+def _scan_line(group: Sequence[ScanRecord], records: Sequence[ScanRecord]) -> ScanLine:
+    cell, found, kind = group[0].cell, [record.found.figures for record in group], _kind(group[0])
+    return ScanLine(
+        setting=kind if kind != AS_IT_IS else setting_of(cell, [record.cell for record in records]),
+        data=cell.data,
+        attack=cell.attack,
+        target=cell.target,
+        count=cell.count,
+        poison_rate=group[0].poison.poison_rate if group[0].poison else 0.0,
+        seeds=tuple(sorted(record.cell.attack_seed for record in group)),
+        figures={
+            name: over_seeds(name, [one.get(name) for one in found])
+            for name in dict.fromkeys(name for one in found for name in one)
+        },
+        false=tuple(f"seed {record.cell.attack_seed}, {text}" for record in group for text in record.found.false),
+    )
+
+
+def _kind(record: ScanRecord) -> str:
+    return record.cell.scan.kind if record.cell.scan else AS_IT_IS
+
+
+def over_seeds(name: str, values: Sequence[float | None]) -> OverSeeds:
+    """Summarise what was measured under that name, whose last part says whether low is good."""
+    found = [value for value in values if value is not None]
+    if not found:
+        return OverSeeds(None, None, 0)
+    worst = max(found) if name.rpartition(".")[2] in _LOW_IS_GOOD else min(found)
+    return OverSeeds(float(np.mean(found)), worst, len(found))
 
 
 def _curves(axis: str, lines: Sequence[Line]) -> list[Curve]:

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, field
 
 from whitesquare.learning.recipes import Recipe
 from whitesquare.records import Estimate, Parameter, Spread, VictimResult
+from whitesquare.study.bench.scans.types import ScanFigures, ScanLine, ScanTask
 
 BASELINE = "none"
-"""The attack of a cell whose victim trains on clean data."""
+"""The attack of a cell whose data are clean."""
 
 OPACITY = "training_opacity"
 """The attack parameter that content does not depend on: one crafting serves every value."""
@@ -19,7 +20,7 @@ _LAYOUT = 1
 
 @dataclass(frozen=True)
 class Cell:
-    """One victim to train and measure.
+    """One victim to train and measure, or one data set to scan.
 
     Attributes:
         data: the data set, as the plan names it.
@@ -29,10 +30,11 @@ class Cell:
         trigger: spec of the trigger in use.
         target: target class (a label).
         count: number of poisons; 0 for the baseline.
-        attack_seed: of the choice of samples and the crafting.
+        attack_seed: of the choice of samples and the crafting; and of a scan.
         victim: name of the victim's family.
         recipe: how the victim is trained, its precision resolved.
         victim_seed: of the victim.
+        scan: how the data are scanned; ``None`` trains the victim instead.
     """
 
     data: str
@@ -46,11 +48,13 @@ class Cell:
     victim: str
     recipe: Recipe
     victim_seed: int
+    scan: ScanTask | None = None
 
     @property
     def key(self) -> str:
         """Digest of everything the result depends on, besides the code: the name of the cell's file."""
-        return _digest({name: value for name, value in asdict(self).items() if name not in ("data", "victim")})
+        unsaid = ("data", "victim", *(() if self.scan else ("scan",)))
+        return _digest({name: value for name, value in asdict(self).items() if name not in unsaid})
 
     @property
     def poison_key(self) -> str:
@@ -65,6 +69,8 @@ class Cell:
         changed = "".join(
             f", {name} {self.parameters[name]}" for name in ("epsilon", OPACITY) if name in self.parameters
         )
+        if self.scan:
+            return f"{self.data}: {poisons}{changed}; scanned {self.scan.kind}, seed {self.attack_seed}"
         return f"{self.data}: {poisons}{changed}; victim {self.victim}, seed {self.victim_seed}"
 
 
@@ -116,6 +122,17 @@ class Record:
     cell: Cell
     poison: PoisonFacts | None
     victim: VictimResult
+    seconds: float
+    code: str
+
+
+@dataclass(frozen=True)
+class ScanRecord:
+    """A finished scan: the content of its file, like :class:`Record`."""
+
+    cell: Cell
+    poison: PoisonFacts | None
+    found: ScanFigures
     seconds: float
     code: str
 
@@ -202,6 +219,8 @@ class BenchResult:
         codes: digests of the code that computed the cells; more than one means that results of several versions mix.
         versions: versions of the parts that decide the numbers.
         machine: processor, cores, memory of the machine that ran the bench.
+        code: digest of the code that put this result together.
+        scans: finished scans over their seeds, in the plan's order.
     """
 
     title: str
@@ -213,3 +232,10 @@ class BenchResult:
     codes: tuple[str, ...]
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
+    code: str = ""
+    scans: tuple[ScanLine, ...] = ()
+
+    @property
+    def outdated(self) -> bool:
+        """Tell whether a cell was computed by another version of the code than the one that put this together."""
+        return any(code != self.code for code in self.codes)

@@ -103,7 +103,7 @@ def poison_name(key: str, part: str) -> str:
 def craft(job: CraftJob, shared: Shared) -> Crafted:
     """Craft once, then stamp, check and describe for each opacity."""
     cell = job.cell
-    clean = _dataset(shared, cell.digest, "train", job.classes)
+    clean = shared_dataset(shared, cell.digest, "train", job.classes)
     with _cache(job.cache) as cache:
         start = time.perf_counter()
         first = _poison(clean, cell, job.opacities[0], cache)
@@ -130,7 +130,7 @@ def train_cell(job: TrainJob, shared: Shared) -> Trained:
         data = overlaid(data, positions, parse_trigger(job.training_trigger)(content), labels)
     card = make_card(data, cell.recipe, job.classes, seed=cell.victim_seed, digest=job.trained_on, source=cell.data)
     model = train_tensors(data, cell.recipe, card)
-    test = _dataset(shared, cell.digest, "test", job.classes)
+    test = shared_dataset(shared, cell.digest, "test", job.classes)
     victim = measure(model, prepare(test, parse_trigger(job.trigger), cell.target))
     return Trained(victim, round(time.thread_time() - start, 3))
 
@@ -139,7 +139,8 @@ def _attack(cell: Cell) -> Attack:
     return make_attack(cell.attack, {**cell.parameters, "trigger": parse_trigger(cell.trigger)})
 
 
-def _dataset(shared: Shared, digest: str, split: str, classes: tuple[str, ...]) -> ArrayDataset:
+def shared_dataset(shared: Shared, digest: str, split: str, classes: tuple[str, ...]) -> ArrayDataset:
+    """Return a split of a data set, over the shared arrays."""
     pixels, labels, ids = (shared[data_name(digest, f"{split}{part}")] for part in ("", ".labels", ".ids"))
     return from_arrays(pixels, labels, classes=classes, ids=ids.tolist(), split=split, where=split, layout="NCHW")
 

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PIL import Image
-from sklearn.datasets import load_digits
 
-from detector_cells import ROOMS
-from whitesquare._base.machine import code_digest
 from whitesquare.data import from_arrays
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.errors import UsageError, unknown_name
 from whitesquare.types import ImageDataset, UInt8Array
+
+AS_IT_IS = "as it is"
+"""The data set of the plan, of which nothing is made."""
+DRAWN = "clean set"
+"""Ordinary variety: every seed draws other classes, another size, and the next variant."""
 
 _SIZES = (2000, 5000, 10_000, 20_000)
 _VARIANTS = ("plain", "inverted", "noise", "small images", "large images", "uneven classes", "other data set")
@@ -21,8 +22,8 @@ _MARKED = 3
 Made = tuple[UInt8Array, np.ndarray[tuple[int], np.dtype[np.int64]]]
 
 
-def clean_set(number: int, data: ImageDataset) -> tuple[ImageDataset, dict[str, Any]]:
-    """Return the clean set of that number, and what it is: variants in turn, classes and sizes drawn."""
+def clean_set(number: int, data: ImageDataset) -> ImageDataset:
+    """Return the clean set of that number: variants come in turn, classes and sizes are drawn."""
     rng = np.random.default_rng(number)
     variant = _VARIANTS[number % len(_VARIANTS)]
     pixels, known = _digits() if variant == "other data set" else (data.images(slice(None))[:, 0], data.labels)
@@ -32,13 +33,15 @@ def clean_set(number: int, data: ImageDataset) -> tuple[ImageDataset, dict[str, 
         share = dict(zip(classes.tolist(), rng.uniform(0.1, 1, len(classes)), strict=True))
         found = found[rng.random(len(found)) < np.array([share[label] for label in known[found].tolist()])]
     found = np.sort(rng.permutation(found)[: rng.choice(_SIZES)])
-    images = _VARY.get(variant, lambda images, _: images)(pixels[found], rng)
+    images, vary = pixels[found], _VARY.get(variant)
     labels = np.searchsorted(classes, known[found])
-    return from_arrays(images, labels), {"variant": variant, "classes": len(classes), "size": len(labels)}
+    return from_arrays(vary(images, rng) if vary else images, labels)
 
 
 def _digits() -> Made:
     """Return the 1,797 digits of scikit-learn, 8 x 8 in 17 levels, as 24 x 24 pictures."""
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     return _resized((digits.images * (255 / 16)).astype(np.uint8), 24), digits.target.astype(np.int64)
 
@@ -49,6 +52,8 @@ def _noisy(images: UInt8Array, rng: np.random.Generator) -> UInt8Array:
 
 
 def _resized(images: UInt8Array, side: int) -> UInt8Array:
+    from PIL import Image
+
     resample = Image.Resampling.BILINEAR
     return np.stack([np.asarray(Image.fromarray(image).resize((side, side), resample)) for image in images])
 
@@ -133,7 +138,7 @@ HARD: dict[str, Callable[[UInt8Array, Any, np.random.Generator], Made]] = {
 
 
 def hard_negative(name: str, data: ImageDataset, seed: int) -> ImageDataset:
-    """Return a hard negative made of MNIST."""
+    """Return a hard negative made of a data set."""
     seeded = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") + seed
     images, labels = HARD[name](
         data.images(slice(None))[:, 0].copy(), data.labels.copy(), np.random.default_rng(seeded)
@@ -141,33 +146,25 @@ def hard_negative(name: str, data: ImageDataset, seed: int) -> ImageDataset:
     return from_arrays(images, labels)
 
 
-def clean_record(number: int, data: ImageDataset, detectors: tuple[str, ...]) -> dict[str, Any]:
-    """Scan the clean set of that number."""
-    dataset, what = clean_set(number, data)
-    return what | _scan(dataset, number, detectors)
+def make_set(kind: str, data: ImageDataset, seed: int) -> ImageDataset:
+    """Return what is made of a data set."""
+    if kind == AS_IT_IS:
+        return data
+    return clean_set(seed, data) if kind == DRAWN else hard_negative(kind, data, seed)
 
 
-def hard_record(name: str, data: ImageDataset, seed: int, detectors: tuple[str, ...]) -> dict[str, Any]:
-    """Scan a hard negative."""
-    return _scan(hard_negative(name, data, seed), seed, detectors)
+def check_kind(kind: str, attack: str, data: ImageDataset) -> None:
+    """Refuse a name that nothing is made under, and data that it cannot be made of.
 
-
-def _scan(dataset: ImageDataset, seed: int, detectors: tuple[str, ...]) -> dict[str, Any]:
-    """Scan a set that holds no poison; everything it finds is false."""
-    found = run_scan(dataset, ScanSettings(seed=seed, detectors=detectors))
-    alarms, p_values = found.result.alarms, found.scores.p_values
-    known = np.isfinite(p_values)
-    return {
-        "size": found.result.size,
-        "code": code_digest(ROOMS),
-        "mode": found.result.mode,
-        "confirmed": sum(alarm.tier == "confirmed" for alarm in alarms),
-        "suspicious": sum(alarm.tier == "suspicious" for alarm in alarms),
-        "alarms": [
-            {"class": one.class_name, "tier": one.tier, "rule_id": one.rule_id, "reason": one.reasons[0]}
-            for one in alarms
-        ],
-        "review_fpr": float((p_values[known] <= 0.01).mean()) if known.any() else None,
-        "crashed": [run.name for run in found.result.runs if run.crashed],
-        "seconds": sum(found.result.seconds.values()),
-    }
+    Raises:
+        UsageError: an unknown name (with the nearest one), data that are not grey images of ten classes, or an attack
+            on what is made.
+    """
+    if kind not in (AS_IT_IS, DRAWN, *HARD):
+        raise unknown_name("kind of data", kind, (AS_IT_IS, DRAWN, *HARD))
+    channels = data.images(slice(0, 1)).shape[1]
+    if kind != AS_IT_IS and (len(data.classes), channels, attack) != (10, 1, "none"):
+        raise UsageError(
+            f"Data of the kind {kind!r} are made of grey images of ten classes, for the attack 'none'; found "
+            f"{len(data.classes)} classes, {channels} channels and the attack {attack!r}. Leave out the kind."
+        )
