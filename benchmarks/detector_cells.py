@@ -15,7 +15,8 @@ from whitesquare.data import from_arrays
 from whitesquare.learning.measure import measure, prepare
 from whitesquare.learning.models import load_model, save_model
 from whitesquare.learning.train import train
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import Alarm, Scan
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import ImageDataset

@@ -11,7 +11,8 @@ from sklearn.datasets import load_digits
 from detector_cells import ROOMS
 from whitesquare._base.machine import code_digest
 from whitesquare.data import from_arrays
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.types import ImageDataset, UInt8Array
 
 _SIZES = (2000, 5000, 10_000, 20_000)

@@ -28,7 +28,7 @@ from whitesquare.attacks import ATTACKS, make_attack
 from whitesquare.data import from_arrays, open_dataset
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError, WhitesquareError
-from whitesquare.scanning.run import DEFAULT
+from whitesquare.scanning.settings import DEFAULT
 from whitesquare.types import ImageDataset
 
 Job = tuple[Path, dict[str, Any], Callable[[], dict[str, Any]]]

@@ -19,7 +19,8 @@ import numpy as np
 from whitesquare._base.jsonio import write_text
 from whitesquare._base.machine import machine, peak_memory_gb, versions
 from whitesquare.data import from_arrays, load_mnist
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.types import ImageDataset
 
 COPIES = (1, 4, 16)

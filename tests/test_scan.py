@@ -25,7 +25,8 @@ from whitesquare.scanning.alarms import raise_alarms
 from whitesquare.scanning.calibration import calibrate
 from whitesquare.scanning.fusion import Scored, fuse
 from whitesquare.scanning.prune import pruned
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.trigger import benign_causes, matches, reconstruct
 

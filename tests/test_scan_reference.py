@@ -15,7 +15,8 @@ from whitesquare.scanning import beside
 from whitesquare.scanning.alarms import Raised
 from whitesquare.scanning.carried import beyond_chance, carried
 from whitesquare.scanning.reference import Reference
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.trigger import FoundTrigger
 
 from .report.scan_sample import alarm

@@ -72,7 +72,7 @@ def scan(
         _check_reference(reference, attested, reference_attested)
         from whitesquare.jobs import scan as job
         from whitesquare.jobs.runs import GROUND_TRUTH, read_truth
-        from whitesquare.scanning.run import ScanSettings
+        from whitesquare.scanning.settings import ScanSettings
 
         names = [name.strip() for name in detectors.split(",") if name.strip()]
         settings = ScanSettings(seed=seed, detectors=job.chosen_detectors(names), model_free=model_free)

@@ -14,7 +14,8 @@ from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.records import PoisonManifest, Progress, silent
 from whitesquare.report.scan.sarif import scan_sarif
 from whitesquare.scanning.files import scan_json
-from whitesquare.scanning.run import DEFAULT, ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import DEFAULT, ScanSettings
 from whitesquare.scanning.signed import AttestedScan, reference_record
 from whitesquare.scanning.types import Scan
 from whitesquare.signing.keys import Signer

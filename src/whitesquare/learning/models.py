@@ -1,6 +1,7 @@
 """Trained networks and their files: safetensors plus JSON, nothing executable, and bounded before they are read."""
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 
 from whitesquare._base.jsonio import decode, encode, whole_file, write_text
 from whitesquare.errors import DataError, UsageError
+from whitesquare.learning.device import device_of
 from whitesquare.learning.networks import MODELS, Architecture, build, check_architecture, outline
 from whitesquare.learning.weights import read_small, read_weights
 from whitesquare.records import CARD, WEIGHTS, Parameter
@@ -71,6 +73,12 @@ class Model:
     card: ModelCard
     digest: str = ""
     card_digest: str = ""
+
+    def on(self, device: str) -> "Model":
+        """Return the model on a device: itself where it lies there, else a copy."""
+        if str(device_of(self.network)) == device:
+            return self
+        return replace(self, network=deepcopy(self.network).to(device))
 
 
 def restore(card: ModelCard, state: dict[str, NDArray[Any]]) -> Model:

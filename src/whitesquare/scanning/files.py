@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from whitesquare._base.jsonio import whole_file
 from whitesquare.errors import DataError
-from whitesquare.records import TIERS
+from whitesquare.records import TIERS, Estimate
 from whitesquare.scanning.types import (
     NOT_CHECKED,
     NOT_DECIDED,
@@ -75,7 +75,9 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
         "size": result.size,
         "mode": result.mode,
         "model": result.model,
-        "learned": _learned(result),
+        "learned": _figure(result.learned),
+        "held_out": _figure(result.held_out),
+        "features": result.features,
         "calibration": result.calibration,
         "calibration_note": result.calibration_note,
         "reference_size": result.reference_size,
@@ -96,8 +98,7 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
     return record
 
 
-def _learned(result: ScanResult) -> dict[str, Any] | None:
-    found = result.learned
+def _figure(found: Estimate | None) -> dict[str, Any] | None:
     return None if found is None else {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
 
 

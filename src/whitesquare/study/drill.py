@@ -15,7 +15,8 @@ from whitesquare.errors import UsageError, WhitesquareError
 from whitesquare.learning.estimates import share
 from whitesquare.learning.recipes import Recipe
 from whitesquare.records import Estimate, Progress, silent
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import ScanResult
 from whitesquare.study.drill_types import (
     ENOUGH_RUNS,
