@@ -12,6 +12,7 @@ from whitesquare.data import held, open_dataset
 from whitesquare.data.decode import decoder
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.runs import find_run, read_manifest
+from whitesquare.learning.device import resolve
 from whitesquare.learning.estimates import share
 from whitesquare.learning.measure import Tried, Turned, try_triggers
 from whitesquare.learning.models import Model, load_model, save_model
@@ -62,7 +63,7 @@ def make_victim(
         folder: where; see :func:`whitesquare._base.folders.check_output`.
         recipe: what to train and how.
         seed: of the training.
-        device: ``cpu`` or ``cuda``.
+        device: where to train; see :func:`whitesquare.learning.device.resolve`.
         attested: train on nothing but this, and put its manifest and signatures beside the model.
         signer: signs how the model came to be; needs ``attested``.
         on_progress: told the number of finished steps.
@@ -118,6 +119,7 @@ def measure_victim(
     triggers: Sequence[str] = (),
     target: int | None = None,
     data: str | None = None,
+    device: str = "cpu",
     attested: Attested | None = None,
     signer: Signer | None = None,
 ) -> tuple[Tried, ...]:
@@ -131,6 +133,7 @@ def measure_victim(
         triggers: specs of the triggers to try.
         target: class (a label) to show; without one, and outside a run, that which the most images turn to.
         data: data set with the test images.
+        device: where to compute; see :func:`whitesquare.learning.device.resolve`.
         attested: measure on nothing but the test split of this.
         signer: signs what the model does; the statement is kept in the folder too.
 
@@ -143,7 +146,7 @@ def measure_victim(
         NothingToDoError: there is no test image outside a class that must be tried as the target.
         VerificationError: a test image is not the attested one.
     """
-    model = load_model(folder)
+    model = load_model(folder).on(resolve(device))
     run = find_run(folder)
     manifest = read_manifest(run) if run else None
     if manifest is not None:

@@ -81,11 +81,11 @@ class Model:
         return replace(self, network=deepcopy(self.network).to(device))
 
 
-def restore(card: ModelCard, state: dict[str, NDArray[Any]]) -> Model:
-    """Put a network together from its card and its weights."""
+def restore(card: ModelCard, state: dict[str, NDArray[Any]], device: str = "cpu") -> Model:
+    """Put a network together from its card and its weights, on a device."""
     network = build(card.architecture, seed=0)
     network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
-    return Model(network.eval(), card)
+    return Model(network.eval().to(device), card)
 
 
 def save_model(model: Model, folder: Path) -> None:

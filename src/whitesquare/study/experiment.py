@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from whitesquare.data import dataset_digest, open_dataset
 from whitesquare.data.gallery import SHOWN, example_position
 from whitesquare.errors import UsageError
 from whitesquare.executor import run_all
+from whitesquare.learning.device import resolve
 from whitesquare.learning.estimates import share
 from whitesquare.learning.label_check import label_check
 from whitesquare.learning.measure import TestSet, label_consistency, measure, prepare
@@ -44,6 +45,7 @@ class ExperimentPlan:
         recipe: how the victims are trained.
         seeds: victims per row; their seeds are 1..seeds.
         seed: of the choice of samples and the crafting.
+        device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
     """
 
     source: str = "mnist"
@@ -54,6 +56,7 @@ class ExperimentPlan:
     recipe: Recipe = field(default_factory=Recipe)
     seeds: int = 3
     seed: int = 0
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Refuse a plan without victims."""
@@ -87,7 +90,7 @@ def run_experiment(
     Raises:
         WhitesquareError: whatever the steps raise: see ``open_dataset``, ``poison``, ``train`` and ``measure``.
     """
-    clock = _StepClock(cache)
+    clock, plan = _StepClock(cache), replace(plan, device=resolve(plan.device))
     trigger = parse_trigger(plan.trigger)
     with clock.step("loading"):
         clean = open_dataset(plan.source)
@@ -103,6 +106,7 @@ def run_experiment(
                 count=plan.count,
                 seed=plan.seed,
                 cache=cache,
+                device=plan.device,
                 on_progress=_named(on_progress, name),
             )
     with clock.step("training and measuring victims"):
@@ -126,7 +130,7 @@ def run_experiment(
         seconds=clock.seconds,
         cached=tuple(clock.cached),
         versions=versions(),
-        machine=machine(effective_precision(plan.recipe.precision)),
+        machine=machine(effective_precision(plan.recipe.precision, plan.device.split(":")[0])),
     )
     return measurement, _gallery(clean, poisoned, test, example)
 
@@ -149,7 +153,7 @@ def _victims(
     on_progress: Progress,
 ) -> tuple[dict[str, list[VictimResult]], Model]:
     datasets: dict[str, ImageDataset] = {CLEAN: clean} | {name: made.dataset for name, made in poisoned.items()}
-    tensors = {name: to_tensors(dataset) for name, dataset in datasets.items()}
+    tensors = {name: to_tensors(dataset, plan.device) for name, dataset in datasets.items()}
     digests = {CLEAN: dataset_digest(clean)} | {name: made.manifest.digest_after for name, made in poisoned.items()}
 
     def train_one(name: str, seed: int) -> Model:
@@ -174,13 +178,14 @@ def _trained(
     data: TensorData, digest: str, plan: ExperimentPlan, classes: tuple[str, ...], seed: int, cache: Cache
 ) -> Model:
     card = make_card(data, plan.recipe, classes, seed=seed, digest=digest, source=plan.source)
-    key = {"card": asdict(card), "precision": effective_precision(plan.recipe.precision)}
+    key = {"card": asdict(card), "precision": effective_precision(plan.recipe.precision, data.images.device.type)}
+    key |= {} if plan.device == "cpu" else {"device": plan.device}
 
     def compute() -> Arrays:
         network = train_tensors(data, plan.recipe, card).network
-        return {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+        return {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
 
-    return restore(card, cache.arrays("victims", key, compute))
+    return restore(card, cache.arrays("victims", key, compute), plan.device)
 
 
 def _row(

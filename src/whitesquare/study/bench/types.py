@@ -33,6 +33,7 @@ class Cell:
         victim: name of the victim's family.
         recipe: how the victim is trained, its precision resolved.
         victim_seed: of the victim.
+        device: where models are trained and asked: ``cpu`` or ``cuda:n``.
     """
 
     data: str
@@ -46,17 +47,21 @@ class Cell:
     victim: str
     recipe: Recipe
     victim_seed: int
+    device: str = "cpu"
 
     @property
     def key(self) -> str:
         """Digest of everything the result depends on, besides the code: the name of the cell's file."""
-        return _digest({name: value for name, value in asdict(self).items() if name not in ("data", "victim")})
+        # The processor is not named: cells that were finished before there were devices are what they are.
+        unnamed = ("data", "victim", *(("device",) if self.device == "cpu" else ()))
+        return _digest({name: value for name, value in asdict(self).items() if name not in unnamed})
 
     @property
     def poison_key(self) -> str:
         """Digest of everything the poisons' content depends on, besides the code."""
         parts = (self.digest, self.attack, self.trigger, self.target, self.count, self.attack_seed)
-        return _digest([*parts, self.parameters | {OPACITY: None}])
+        where = () if self.device == "cpu" else (self.device,)
+        return _digest([*parts, *where, self.parameters | {OPACITY: None}])
 
     @property
     def label(self) -> str:

@@ -125,6 +125,7 @@ def train_cell(job: TrainJob, shared: Shared) -> Trained:
         borrowed(shared[data_name(cell.digest, "train")]),
         torch.from_numpy(np.array(shared[data_name(cell.digest, "train.labels")])),
     )
+    data = TensorData(data.images.to(cell.device), data.labels.to(cell.device))
     if cell.count:
         positions, content, labels = (
             shared[poison_name(cell.poison_key, part)] for part in ("positions", "content", "labels")
@@ -158,19 +159,23 @@ def _cache(folder: Path | None) -> Iterator[Cache]:
 
 def _poison(clean: ArrayDataset, cell: Cell, opacity: float | None, cache: Cache) -> Poisoned:
     attack = _attack(cell if opacity is None else replace(cell, parameters=cell.parameters | {OPACITY: opacity}))
-    return poison(clean, attack, target=cell.target, count=cell.count, seed=cell.attack_seed, cache=cache)
+    return poison(
+        clean, attack, target=cell.target, count=cell.count, seed=cell.attack_seed, cache=cache, device=cell.device
+    )
 
 
 def _judge(clean: ArrayDataset, cell: Cell, cache: Cache) -> Model:
     """Train the clean model that reads the poisons, or take it from the cache."""
     recipe = Recipe(precision=cell.recipe.precision)
-    data = to_tensors(clean)
+    data = to_tensors(clean, cell.device)
     card = make_card(data, recipe, clean.classes, seed=JUDGE_SEED, digest=cell.digest)
 
     def compute() -> Arrays:
-        return {name: tensor.numpy() for name, tensor in train_tensors(data, recipe, card).network.state_dict().items()}
+        state = train_tensors(data, recipe, card).network.state_dict()
+        return {name: tensor.cpu().numpy() for name, tensor in state.items()}
 
-    return restore(card, cache.arrays("judges", asdict(card), compute))
+    where = {} if cell.device == "cpu" else {"device": cell.device}
+    return restore(card, cache.arrays("judges", asdict(card) | where, compute), cell.device)
 
 
 def _facts(manifest: PoisonManifest, readable: Estimate, seconds: float | None) -> PoisonFacts:
