@@ -79,8 +79,8 @@ def check_classifier(classifier: Classifier, images: UInt8Array) -> None:
     """Ask a classifier about at least two ``images`` ``(B, C, H, W)`` and check everything that it promises.
 
     Logits and features must have their shapes, be float32 and finite, repeat themselves, and be those of each image by
-    itself whatever it is asked together with, to a thousandth; it must accept an empty batch and leave the images alone.
-    What it has in addition (``answers``, ``gradients``, ``fit``) is checked where it has it.
+    itself whatever it is asked together with, to a thousandth; it must accept an empty batch and leave the images as
+    they are. What it has in addition (``answers``, ``gradients``, ``fit``) is checked where it has it.
     """
     count, classes = len(images), len(classifier.classes)
     _require(count >= 2, classifier, "needs at least two images to be checked")
@@ -106,9 +106,8 @@ def check_classifier(classifier: Classifier, images: UInt8Array) -> None:
     if isinstance(classifier, Fittable):
         other = classifier.fit(images, np.arange(count, dtype=np.int64) % classes, 0)
         _require(other.logits(images).shape == logits.shape, classifier, "must fit a classifier of the same classes")
-        _require(
-            np.array_equal(logits, classifier.logits(images)), classifier, "must stay as it is when it fits another"
-        )
+        same = np.array_equal(logits, classifier.logits(images))
+        _require(same, classifier, "must stay as it is when it fits another")
     _require(np.array_equal(images, before), classifier, "must not write into the images it is given")
 
 
@@ -168,7 +167,7 @@ def check_detector(detector: Detector, evidence: Evidence) -> None:
 
 def _check_gradients(classifier: Differentiable, images: UInt8Array) -> None:
     """Compare the gradient of the first logit with what the logit does along it."""
-    pixels = images.astype(np.float32) / 255
+    pixels = np.divide(images, 255, dtype=np.float32)
     before, seen = pixels.copy(), list[FloatArray]()
 
     def first(logits: FloatArray) -> FloatArray:
@@ -184,7 +183,8 @@ def _check_gradients(classifier: Differentiable, images: UInt8Array) -> None:
     length = float(np.linalg.norm(found))
     step = np.float32(_STEP / length) if length else np.float32(0)
     for side in (1, -1):
-        classifier.gradients(pixels + side * step * found, first)
+        moved: FloatArray = pixels + np.float32(side) * step * found
+        classifier.gradients(moved, first)
     rise, expected = float((seen[1] - seen[2])[:, 0].sum(dtype=np.float64)), 2 * _STEP * length
     _require(abs(rise - expected) <= 0.2 * expected + 1e-4, classifier, "must give the gradients of its logits")
 

@@ -4,21 +4,25 @@ Attack success counts *targeted* success on test images *outside* the target cla
 that is called by its name is no success, and an error in another direction is not one either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from whitesquare.data.gallery import example_position
 from whitesquare.errors import DataError, NothingToDoError
-from whitesquare.learning.classifier import own_classifier
+from whitesquare.learning.device import device_of
 from whitesquare.learning.estimates import high_ends, share
 from whitesquare.learning.models import Model
+from whitesquare.learning.train import to_float
 from whitesquare.records import Estimate, ExampleView, VictimResult
 from whitesquare.triggers import trigger_spec
 from whitesquare.types import Classifier, FloatArray, ImageDataset, IntArray, Trigger, UInt8Array
+
+_BATCH = 1000
 
 Measured = Model | Classifier
 """A model of ours, whose card says what it is, or any classifier."""
@@ -72,17 +76,28 @@ def predict(model: Measured, images: UInt8Array) -> FloatArray:
     """Return the logits ``(N, K)``, float32, computed in float32 whatever the training precision was.
 
     Raises:
-        DataError: if the images have another shape than those the model was trained on, or an answer is no number.
+        DataError: if the images have another shape than those the model was trained on.
     """
-    if not isinstance(model, Model):
-        return model.logits(images)
+    ask = _network(model, images.shape[1:]) if isinstance(model, Model) else model.logits
+    found = [ask(images[start : start + _BATCH]) for start in range(0, max(len(images), 1), _BATCH)]
+    return np.concatenate(found)
+
+
+def _network(model: Model, shape: tuple[int, ...]) -> Callable[[UInt8Array], FloatArray]:
     a = model.card.architecture
-    if images.shape[1:] != (a.channels, a.height, a.width):
+    if shape != (a.channels, a.height, a.width):
         raise DataError(
-            f"The model reads images of shape {(a.channels, a.height, a.width)} and these are {images.shape[1:]}; "
-            "measure it on the kind of data it was trained on."
+            f"The model reads images of shape {(a.channels, a.height, a.width)} and these are {shape}; measure it on "
+            "the kind of data it was trained on."
         )
-    return own_classifier(model).logits(images)
+    device = device_of(model.network)
+
+    def ask(images: UInt8Array) -> FloatArray:
+        with torch.inference_mode():
+            logits: FloatArray = model.network(to_float(torch.from_numpy(np.array(images)).to(device))).cpu().numpy()
+        return logits
+
+    return ask
 
 
 @dataclass(frozen=True)
