@@ -43,6 +43,7 @@ class ImageDataset(Protocol):
         """Return the bytes that provenance hashes: the file's own where there is a file, else the pixels."""
 
 
+@runtime_checkable
 class Classifier(Protocol):
     """A model that a scan or a measurement asks: NumPy in and out, whatever it computes with.
 

@@ -37,7 +37,7 @@ def measure(
     """
     test = held(open_dataset(data, "test")) if isinstance(data, str | Path) else data
     parsed = [parse_trigger(trigger) if isinstance(trigger, str) else trigger for trigger in triggers]
-    asked = load_model(model) if isinstance(model, Path) else model
+    asked = load_model(Path(model)) if isinstance(model, str | Path) else model
     if isinstance(asked, Model):
         return try_triggers(asked.on(resolve(device)), test, parsed, target)
     first = test.images(slice(0, 1))

@@ -12,7 +12,7 @@ from whitesquare.learning.models import Model, load_model
 from whitesquare.records import WEIGHTS
 from whitesquare.types import Classifier, UInt8Array
 
-Given = Path | Model | Classifier | nn.Module
+Given = str | Path | Model | Classifier | nn.Module
 """A saved model or its folder, a model of ours, any classifier, or a network."""
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib")
 
@@ -27,18 +27,23 @@ def given_classifier(given: Given, images: UInt8Array, classes: tuple[str, ...],
         device: where to compute; a classifier that is none of ours has one already.
 
     Raises:
-        UsageError: a pickle, another kind of file, or a model of other classes or image size.
+        UsageError: a pickle, another kind of file, no model at all, or one of other classes or image size.
         DataError: a damaged model.
     """
-    name = f"The model {given}" if isinstance(given, Path) else f"The model {type(given).__name__}"
-    if isinstance(given, Path):
-        given = _load(given)
+    name = f"The model {given if isinstance(given, str | Path) else type(given).__name__}"
+    if isinstance(given, str | Path):
+        given = _load(Path(given))
     if isinstance(given, Model):
         found: Classifier = own_classifier(given.on(resolve(device)))
     elif isinstance(given, nn.Module):
         found = classifier(given, classes, device=device)
-    else:
+    elif isinstance(given, Classifier):
         found = given
+    else:
+        raise UsageError(
+            f"{name} cannot be asked; expected a saved model, an nn.Module, or an object with classes, device, "
+            "feature_layer, logits and features (see whitesquare.types.Classifier)."
+        )
     _check(found, name, images[:1], classes)
     return found
 
