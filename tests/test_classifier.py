@@ -12,14 +12,15 @@ from torch import nn
 import whitesquare as ws
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import from_arrays, write_dataset
-from whitesquare.errors import ContractError, UsageError
+from whitesquare.errors import ContractError, DataError, UsageError
 from whitesquare.learning.classifier import classifier, own_classifier
 from whitesquare.learning.device import devices, resolve
 from whitesquare.learning.models import MODELS, Architecture, Model, ModelCard, build
 from whitesquare.learning.recipes import Recipe
 from whitesquare.learning.train import train
 from whitesquare.scanning import judge as judging
-from whitesquare.scanning.gather import DataError, ScanClock, gather
+from whitesquare.scanning.gather import ScanClock, gather
+from whitesquare.scanning.learned import HeldOut, accuracy, by_heart
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.testing import check_classifier
@@ -241,6 +242,32 @@ def test_a_network_that_does_not_fit_is_one_clear_sentence(change, words):
     ):
         with pytest.raises(UsageError, match=words):
             ask()
+
+
+@pytest.mark.parametrize("thing", [object(), Theirs().state_dict(), 7])
+def test_what_is_no_model_is_refused_in_a_sentence(thing):
+    for ask in (
+        lambda: ws.scan(colours(), ScanSettings(detectors=QUICK), model=thing),
+        lambda: ws.measure(thing, colours(), ["patch:size=2"]),
+    ):
+        with pytest.raises(UsageError, match=r"cannot be asked; expected a saved model, an nn\.Module"):
+            ask()
+
+
+def test_too_few_samples_tell_nothing_of_others():
+    assert run_scan(colours(80), ScanSettings(detectors=QUICK)).result.held_out is None
+
+
+def test_what_a_model_may_know_by_heart_among_many_is_a_warning():
+    """Where the scan's model saw many more samples than its like, the verdict stays."""
+    guessed = HeldOut(accuracy(np.eye(4)[np.arange(200) % 4], np.arange(200) // 50), 4000, 4)
+    assert guessed.guesses
+    assert by_heart(guessed, 5000)[0].startswith("The model has learned nothing but the samples by heart")
+    undecided, warning = by_heart(guessed, 5001)
+    assert not undecided
+    assert warning.startswith("The model may know the samples by heart")
+    known = HeldOut(accuracy(np.eye(4)[np.arange(200) // 50], np.arange(200) // 50), 4000, 4)
+    assert by_heart(known, 300) == by_heart(known, 9000) == ("", "")
 
 
 @pytest.mark.parametrize("known", [("red", "green", "blue"), ("green", "red", "blue", "grey")])

@@ -14,6 +14,7 @@ from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.records import Estimate, Progress, silent
 from whitesquare.scanning.learned import HeldOut, accuracy, by_heart, held_out, nothing_learned
 from whitesquare.scanning.reference import Reference, fitted
+from whitesquare.scanning.running import one_torch_thread
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.types import Classifier, FloatArray, ImageDataset, OnePass, UInt8Array
 
@@ -191,7 +192,8 @@ def _looked_beyond(found: Gathered, model: Classifier, evidence: Evidence) -> Ga
     """Add what a model of the same kind makes of samples that it has not seen."""
     if found.undecided:
         return found
-    beyond = held_out(model, evidence, _SCAN_SEED + 1000 * evidence.seed + _OTHERS)
+    with one_torch_thread():
+        beyond = held_out(model, evidence, _SCAN_SEED + 1000 * evidence.seed + _OTHERS)
     found = replace(found, beyond=beyond)
     undecided, warning = by_heart(beyond, len(evidence.labels)) if beyond else ("", "")
     if undecided:

@@ -18,8 +18,8 @@ from whitesquare.types import Classifier, Fittable, FloatArray, IntArray
 
 _LEAST = 0.1
 """Of the way from chance to certainty that a model must have gone."""
-_PART, _HELD = 5000, 0.2
-"""Samples that are looked at for what holds beyond the samples, and the share of them that is held out."""
+_FEWEST, _PART, _HELD = 100, 5000, 0.2
+"""Samples that are looked at, at least and at most, for what holds beyond them, and the share that is held out."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class HeldOut:
     Attributes:
         accuracy: on them; see :func:`accuracy`.
         trained: number of samples that it was trained on.
-        classes: number of classes that have samples among those held out.
+        classes: number of classes that have samples.
     """
 
     accuracy: Estimate
@@ -51,18 +51,18 @@ def held_out(model: Classifier, evidence: Evidence, seed: int) -> HeldOut | None
         seed: of the choice and of the training.
 
     Returns:
-        ``None`` where no other of its kind can be trained, or there are fewer than ten samples.
+        ``None`` where no other of its kind can be trained, or there are too few samples to tell.
     """
     order = np.random.default_rng(seed).permutation(len(evidence.labels))[:_PART]
     seen, unseen = np.split(order, [len(order) - int(_HELD * len(order))])
-    if not isinstance(model, Fittable) or len(unseen) < 2:
+    if not isinstance(model, Fittable) or len(order) < _FEWEST:
         return None
     try:
         other = model.fit(evidence.images[seen], evidence.labels[seen], seed)
         found = accuracy(other.logits(evidence.images[unseen]), evidence.labels[unseen])
     except WhitesquareError:
         return None
-    return HeldOut(found, len(seen), len(np.unique(evidence.labels[unseen])))
+    return HeldOut(found, len(seen), len(np.unique(evidence.labels)))
 
 
 def by_heart(found: HeldOut, size: int) -> tuple[str, str]:
