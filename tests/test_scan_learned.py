@@ -194,7 +194,7 @@ def test_an_answer_that_is_no_number_is_no_answer(model):
     from whitesquare.learning.given import given_classifier
 
     images = np.zeros((3, 1, 12, 12), np.uint8)
-    loaded = given_classifier(model, images, ("cat", "dog", "owl"), "cpu")
+    loaded, _ = given_classifier(model, images, ("cat", "dog", "owl"), "cpu")
     loaded.network[-1].bias.data.fill_(float("inf"))
     with pytest.raises(DataError, match="not finite numbers"):
         loaded.logits(images)

@@ -56,11 +56,11 @@ def descend(
     """
 
     def one(part: slice) -> Tensor:
-        x = start[part].to(device)
+        x, own = start[part].to(device), box.at(part, device)
         for number in range(steps):
             inputs = (x / 255).contiguous(memory_format=torch.channels_last).requires_grad_()
             (gradient,) = torch.autograd.grad(objective(inputs, part), inputs)
-            x = box.clamp(x - step_size * (1.0 if number < 0.7 * steps else 0.4) * gradient.sign(), part)
+            x = own.clamp(x - step_size * (1.0 if number < 0.7 * steps else 0.4) * gradient.sign())
         return x.round().cpu()
 
     return torch.cat(run_all(one, parts(len(start)), workers=workers, step="perturbing", on_progress=on_progress))

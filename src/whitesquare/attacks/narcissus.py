@@ -103,9 +103,8 @@ class Narcissus:
 
         def slope(part: slice) -> torch.Tensor:
             moved = pattern.to(context.device, copy=True).requires_grad_()
-            inputs = ((images[part].to(context.device) + moved).clamp(0, 255) / 255).contiguous(
-                memory_format=torch.channels_last
-            )
+            shown = (images[part].to(context.device) + moved).clamp(0, 255) / 255
+            inputs = shown.contiguous(memory_format=torch.channels_last)
             with autocast_for("auto", inputs.device.type):
                 logits = [network(inputs) for network in networks]
             objective = torch.stack([away_from(each.float(), context.target) for each in logits]).sum()

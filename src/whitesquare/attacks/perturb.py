@@ -23,13 +23,13 @@ class Box:
     low: Tensor
     high: Tensor
 
-    def clamp(self, x: Tensor, part: slice = slice(None)) -> Tensor:
-        """Project ``x``, the pictures at ``part``, into the box."""
-        return torch.minimum(torch.maximum(x, self.low[part].to(x.device)), self.high[part].to(x.device))
+    def clamp(self, x: Tensor) -> Tensor:
+        """Project pictures into the box."""
+        return torch.minimum(torch.maximum(x, self.low), self.high)
 
-    def at(self, chosen: Tensor) -> "Box":
-        """Return the box of the pictures at the positions ``chosen``."""
-        return Box(self.low[chosen], self.high[chosen])
+    def at(self, chosen: Tensor | slice, device: torch.device | str = "cpu") -> "Box":
+        """Return the box of the pictures at the positions ``chosen``, on a device."""
+        return Box(self.low[chosen].to(device), self.high[chosen].to(device))
 
 
 def budget_box(images: UInt8Array, epsilon: float, *, keep_sides: bool = False) -> Box:
@@ -94,10 +94,10 @@ def perturb(
     fine, device = int(len(networks) * 0.7), device_of(networks[0][0])
 
     def ascend(part: slice) -> Tensor:
-        x = start[part].to(device)
+        x, own = start[part].to(device), box.at(part, device)
         for number, chosen in enumerate(networks):
             gradient = _gradient(x, chosen, target, precision)
-            x = box.clamp(x + step_size * (1.0 if number < fine else 0.4) * gradient.sign(), part)
+            x = own.clamp(x + step_size * (1.0 if number < fine else 0.4) * gradient.sign())
         return x.round().cpu()
 
     parts = [slice(first, first + _CHUNK) for first in range(0, len(start), _CHUNK)]

@@ -40,5 +40,5 @@ def measure(
     asked = load_model(Path(model)) if isinstance(model, str | Path) else model
     if isinstance(asked, Model):
         return try_triggers(asked.on(resolve(device)), test, parsed, target)
-    first = test.images(slice(0, 1))
-    return try_triggers(given_classifier(asked, first, test.classes, device), test, parsed, target)
+    found, _ = given_classifier(asked, test.images(slice(0, 1)), test.classes, device)
+    return try_triggers(found, test, parsed, target)

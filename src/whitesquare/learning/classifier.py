@@ -100,15 +100,9 @@ class TorchClassifier:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OwnClassifier(TorchClassifier):
-    """A network of ours, of which another can be trained.
-
-    Attributes:
-        recipe: how.
-        digest: SHA-256 of the weights it was read from; empty if it was read from none.
-    """
+    """A network of ours, of which another can be trained by ``recipe``."""
 
     recipe: Recipe
-    digest: str = ""
 
     def fit(self, images: UInt8Array, labels: IntArray, seed: int) -> "OwnClassifier":
         """Return another, trained by the same recipe; see :class:`~whitesquare.types.Fittable`.
@@ -138,7 +132,6 @@ def own_classifier(model: Model, *, recipe: Recipe | None = None) -> OwnClassifi
         run=_hooked(network, _last_linear(network), inputs=True),
         shape=(a.channels, a.height, a.width),
         recipe=recipe or Recipe(model=a.name, scale=a.scale),
-        digest=model.digest,
     )
 
 

@@ -17,8 +17,8 @@ Given = str | Path | Model | Classifier | nn.Module
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib")
 
 
-def given_classifier(given: Given, images: UInt8Array, classes: tuple[str, ...], device: str) -> Classifier:
-    """Return the classifier that is meant, after it has answered one image of the data.
+def given_classifier(given: Given, images: UInt8Array, classes: tuple[str, ...], device: str) -> tuple[Classifier, str]:
+    """Return the classifier that is meant, after it has answered one image of the data, and what weights it has.
 
     Args:
         given: what the user gave. A network is asked about the classes of the data.
@@ -26,13 +26,18 @@ def given_classifier(given: Given, images: UInt8Array, classes: tuple[str, ...],
         classes: class names of the data set. Only their number and order must fit: a form may hold no names.
         device: where to compute; a classifier that is none of ours has one already.
 
+    Returns:
+        The classifier, and the SHA-256 of its weights where they were read here; what is in memory may be anything.
+
     Raises:
         UsageError: a pickle, another kind of file, no model at all, or one of other classes or image size.
         DataError: a damaged model.
     """
     name = f"The model {given if isinstance(given, str | Path) else type(given).__name__}"
+    digest = ""
     if isinstance(given, str | Path):
         given = _load(Path(given))
+        digest = given.digest
     if isinstance(given, Model):
         found: Classifier = own_classifier(given.on(resolve(device)))
     elif isinstance(given, nn.Module):
@@ -45,7 +50,7 @@ def given_classifier(given: Given, images: UInt8Array, classes: tuple[str, ...],
             "feature_layer, logits and features (see whitesquare.types.Classifier)."
         )
     _check(found, name, images[:1], classes)
-    return found
+    return found, digest
 
 
 def _load(path: Path) -> Model:

@@ -43,7 +43,7 @@ class Gathered:
         warnings: what is to be known of the data and the model.
         models: the first finds, the others must agree; none where none may be asked.
         why: why there is none.
-        weights: SHA-256 of the weights that were given; empty if none were.
+        weights: SHA-256 of the weights that were read; empty if none were.
         learned: accuracy of the first model on the samples; ``None`` without a model.
         beyond: what another model of its kind makes of samples it has not seen; ``None`` where there is none.
         undecided: why nothing follows from that model; empty if it has learned something.
@@ -150,8 +150,9 @@ def _nobody(evidence: Evidence, why: str) -> Gathered:
 def _ask_given(evidence: Evidence, model: "Given", settings: ScanSettings, folder: Path) -> Gathered:
     from whitesquare.learning.given import given_classifier
 
-    found = given_classifier(model, evidence.images, evidence.classes, settings.device)
-    return _looked_beyond(_answered(evidence, [found], GIVEN, folder), found, evidence)
+    asked, weights = given_classifier(model, evidence.images, evidence.classes, settings.device)
+    found = replace(_answered(evidence, [asked], GIVEN, folder), weights=weights)
+    return _looked_beyond(found, asked, evidence)
 
 
 def _ask_own(evidence: Evidence, settings: ScanSettings, folder: Path, models: int | None = None) -> Gathered:
@@ -181,8 +182,7 @@ def _answered(evidence: Evidence, models: Sequence[Classifier], mode: str, folde
     features, logits = _read(models[0], evidence, folder)
     learned = accuracy(logits, evidence.labels)
     undecided = nothing_learned(learned, len(np.unique(evidence.labels)), given=mode == GIVEN)
-    weights = str(getattr(models[0], "digest", "")) if mode == GIVEN else ""
-    found = Gathered(evidence, mode, models=models, weights=weights, learned=learned)
+    found = Gathered(evidence, mode, models=models, learned=learned)
     if undecided:
         return _silenced(found, undecided)
     return replace(found, evidence=replace(evidence, model=models[0], features=features, logits=logits))
