@@ -15,7 +15,6 @@ activations that are not centred, for which ``auroc_uncentered`` is ours.
 """
 
 import os
-import tempfile
 from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
@@ -34,7 +33,7 @@ from whitesquare.detectors.activation_clustering import ActivationClustering
 from whitesquare.detectors.spectral_signatures import SpectralSignatures
 from whitesquare.detectors.two_clusters import clusters, flagged
 from whitesquare.detectors.types import Evidence
-from whitesquare.learning.features import ScanModel
+from whitesquare.learning.classifier import own_classifier
 from whitesquare.learning.train import train
 
 TARGET, COUNT, SEED = 0, 600, 0
@@ -68,7 +67,7 @@ class Bench:
         self.poisoned = np.isin(made.dataset.ids, made.manifest.ids)
         self.images, self.labels = made.dataset.images(slice(None)), made.dataset.labels
         self.classes = made.dataset.classes
-        self.model = ScanModel(train(made.dataset, seed=SEED))
+        self.model = own_classifier(train(made.dataset, seed=SEED))
         self.features, self.logits = self._evaluate()
         self.art_images = self.images.astype(np.float32) / 255
         self.one_hot = np.eye(10, dtype=np.float32)[self.labels]
@@ -79,9 +78,7 @@ class Bench:
         np.testing.assert_allclose(theirs, self.features[:500], rtol=1e-3, atol=1e-3)
 
     def _evaluate(self) -> tuple[np.ndarray, np.ndarray]:
-        with tempfile.TemporaryDirectory() as folder:
-            features, logits = self.model.evaluate(self.images, Path(folder))
-            return np.array(features), logits
+        return self.model.answers(self.images)
 
     def evidence(self, features: np.ndarray | None = None, logits: np.ndarray | None = None) -> Evidence:
         """Return the evidence with these activations, or with those computed before."""

@@ -12,7 +12,8 @@ import numpy as np
 from common import RESULTS, answer_of, options, write, write_result
 from whitesquare._base.machine import peak_memory_gb
 from whitesquare.data import from_arrays, load_mnist
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.types import ImageDataset
 
 COPIES = (1, 4, 16)

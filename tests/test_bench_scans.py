@@ -20,7 +20,8 @@ from whitesquare.executor import make_executor
 from whitesquare.learning.estimates import auroc, tpr_at_fpr, upper_bound
 from whitesquare.learning.recipes import Recipe
 from whitesquare.report.bench.page import render_bench
-from whitesquare.scanning.run import DEFAULT, ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import DEFAULT, ScanSettings
 from whitesquare.study.bench.cells import make_cells, open_source
 from whitesquare.study.bench.plan import parse_plan, read_plan
 from whitesquare.study.bench.run import count_cells, run_bench

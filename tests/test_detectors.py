@@ -34,8 +34,7 @@ from whitesquare.detectors.strip import Strip, superpose
 from whitesquare.detectors.two_clusters import ANALYSES
 from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion, unscored
 from whitesquare.errors import ContractError, UsageError
-from whitesquare.learning.features import ScanModel
-from whitesquare.learning.models import Model
+from whitesquare.learning.classifier import classifier, own_classifier
 from whitesquare.learning.recipes import Recipe
 from whitesquare.learning.train import train
 from whitesquare.testing import check_detector
@@ -51,15 +50,15 @@ def names(count):
 
 
 @pytest.fixture(scope="session")
-def real(small_train, tmp_path_factory):
+def real(small_train):
     """2,000 digits, 10 % of them relabelled as 0 with a 2x2 square, a model trained on them; and what is poisoned."""
     part = from_arrays(
         small_train.images(slice(0, 2000)), small_train.labels[:2000], layout="NCHW", classes=small_train.classes
     )
     made = poison(part, LabelFlip(), target=0, rate=0.1, seed=0)
-    model = ScanModel(train(made.dataset, Recipe(epochs=4), seed=0))
+    model = own_classifier(train(made.dataset, Recipe(epochs=4), seed=0))
     images, labels = made.dataset.images(slice(None)), made.dataset.labels
-    features, logits = model.evaluate(images, tmp_path_factory.mktemp("features"))
+    features, logits = model.answers(images)
     losses = -log_softmax(logits, axis=1)[np.arange(2000), labels]
     poisoned = np.isin(made.dataset.ids, made.manifest.ids)
     trusted = ~poisoned & (np.random.default_rng(0).random(2000) < 0.1)
@@ -177,7 +176,7 @@ class Tiny(nn.Module):
 
 
 def model_for(images, classes, **keywords):
-    return ScanModel(Model(Tiny(images.shape[1], len(classes), **keywords).eval(), None))
+    return classifier(Tiny(images.shape[1], len(classes), **keywords), classes, device="cpu")
 
 
 def degenerate(case):

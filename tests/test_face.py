@@ -16,7 +16,7 @@ from whitesquare.cli import app
 from whitesquare.data import from_arrays, load_mnist, write_dataset
 from whitesquare.errors import UsageError
 from whitesquare.learning.models import load_model
-from whitesquare.scanning.run import ScanSettings
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import ImageDataset
 

@@ -40,6 +40,8 @@ TORCH_FREE = (
         "scanning.types",
         "scanning.files",
         "scanning.run",
+        "scanning.gather",
+        "scanning.judge",
     ),
     *("inventory.facts", "inventory.cyclonedx", "inventory.croissant"),
     *("report.measurement.page", "report.bench.page", "report.scan.page", "report.scan.sarif", "report.scan.junit"),

@@ -16,7 +16,7 @@ from whitesquare.learning.recipes import Recipe
 from whitesquare.provenance.attested import read_attested
 from whitesquare.provenance.manifest import read_items
 from whitesquare.provenance.types import BUNDLE, MANIFEST
-from whitesquare.scanning.run import ScanSettings
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.signing.keys import load_trusted
 from whitesquare.signing.times import utc_now
 from whitesquare.testing import check_dataset

@@ -223,7 +223,7 @@ def test_two_detectors_of_one_rule_do_not_run_in_one_scan(place):
     bring(place, "alpha", "detectors", "quiet", "foreign_a:Quiet", DETECTOR)
     bring(place, "beta", "detectors", "still", "foreign_b:Quiet", DETECTOR.replace('"quiet"', '"still"'))
     script = (
-        "from whitesquare.scanning.run import ScanSettings\n"
+        "from whitesquare.scanning.settings import ScanSettings\n"
         "ScanSettings(detectors=('still',))\n"
         "ScanSettings(detectors=('still', 'quiet'))\n"
     )

@@ -19,13 +19,13 @@ from whitesquare.detectors.pixel_contrast import PixelContrast
 from whitesquare.detectors.residual_components import ResidualComponents
 from whitesquare.detectors.trigger_inversion import Inversion, smallness
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
-from whitesquare.learning.features import ScanModel
-from whitesquare.learning.models import Architecture, Model, ModelCard
+from whitesquare.learning.classifier import classifier
 from whitesquare.scanning.alarms import raise_alarms
 from whitesquare.scanning.calibration import calibrate
 from whitesquare.scanning.fusion import Scored, fuse
 from whitesquare.scanning.prune import pruned
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.trigger import benign_causes, matches, reconstruct
 
@@ -67,8 +67,7 @@ def obedient(row, column, label, *, ignores=False):
         if not ignores:
             network[1].weight[label, row * SIDE + column] = 20.0
             network[1].bias[label] = -15.0
-    card = ModelCard(Architecture("cnn", 1, SIDE, SIDE, CLASSES), tuple("01234"), 0, {}, "", "", "")
-    return ScanModel(Model(network.eval(), card))
+    return classifier(network, tuple("01234"), device="cpu")
 
 
 @given(st.integers(1, 3), st.integers(1, 8), st.integers(0, 2**32 - 1))

@@ -191,9 +191,10 @@ def test_a_large_class_does_not_make_a_constant_answer_learning():
 
 def test_an_answer_that_is_no_number_is_no_answer(model):
     from whitesquare.errors import DataError
-    from whitesquare.scanning.model import load_scan_model
+    from whitesquare.learning.given import given_classifier
 
-    loaded = load_scan_model(model, (1, 12, 12), ("cat", "dog", "owl"))
-    loaded.head.bias.data.fill_(float("inf"))
+    images = np.zeros((3, 1, 12, 12), np.uint8)
+    loaded, _ = given_classifier(model, images, ("cat", "dog", "owl"), "cpu")
+    loaded.network[-1].bias.data.fill_(float("inf"))
     with pytest.raises(DataError, match="not finite numbers"):
-        loaded.logits(np.zeros((3, 1, 12, 12), np.uint8))
+        loaded.logits(images)

@@ -15,7 +15,8 @@ from whitesquare.scanning import beside
 from whitesquare.scanning.alarms import Raised
 from whitesquare.scanning.carried import beyond_chance, carried
 from whitesquare.scanning.reference import Reference
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.trigger import FoundTrigger
 
 from .report.scan_sample import alarm
@@ -140,7 +141,7 @@ def test_a_model_may_fail_on_a_reference_and_the_alarms_stay(error, flipped, ref
     def diverge(*_):
         raise error("The loss is not a number.")
 
-    monkeypatch.setattr(beside, "ask_beside", diverge)
+    monkeypatch.setattr(beside, "gather_beside", diverge)
     result = run_scan(flipped, QUICK, reference=references[CLEAN]).result
     assert result.alarms == alone.result.alarms
     assert "asking a model about it failed: The loss is not a number." in result.calibration_note

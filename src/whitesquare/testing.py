@@ -1,4 +1,4 @@
-"""Contract tests for your own triggers, attacks, data sets, sources and detectors: call them from your test suite.
+"""Contract tests for your own data sets, sources, classifiers, triggers, attacks and detectors, for your test suite.
 
 Each ``check_`` function returns nothing and raises :class:`~whitesquare.errors.ContractError` with the promise that
 was broken. whitesquare runs the same checks on everything it registers.
@@ -16,7 +16,24 @@ from whitesquare.detectors.contract import require_detector, require_suspicion
 from whitesquare.detectors.types import Detector, Evidence
 from whitesquare.plugins import admit_source
 from whitesquare.triggers import parse_trigger
-from whitesquare.types import Attack, DatasetSource, Encoded, ImageDataset, Trigger, UInt8Array
+from whitesquare.types import (
+    Attack,
+    Classifier,
+    DatasetSource,
+    Differentiable,
+    Encoded,
+    Fittable,
+    FloatArray,
+    ImageDataset,
+    OnePass,
+    Trigger,
+    UInt8Array,
+)
+
+_CLOSE = 1e-3
+"""Share of the largest answer by which the size of a batch may change one: sums are made in another order."""
+_STEP = 0.01
+"""How far pixels are moved along a gradient, all together, to see whether it is one."""
 
 
 def check_trigger(trigger: Trigger, shape: tuple[int, int, int] = (1, 28, 28)) -> None:
@@ -104,6 +121,42 @@ def _listing(location: str) -> dict[str, tuple[int, int]]:
     return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
 
 
+def check_classifier(classifier: Classifier, images: UInt8Array) -> None:
+    """Ask a classifier about at least two ``images`` ``(B, C, H, W)`` and check everything that it promises.
+
+    Logits and features must have their shapes, be float32 and finite, repeat themselves, and be those of each image by
+    itself whatever it is asked together with, to a thousandth; it must accept an empty batch and leave the images as
+    they are. What it has in addition (``answers``, ``gradients``, ``fit``) is checked where it has it.
+    """
+    count, classes = len(images), len(classifier.classes)
+    _require(count >= 2, classifier, "needs at least two images to be checked")
+    _require(bool(classifier.device) and bool(classifier.feature_layer), classifier, "must name device and features")
+    before = images.copy()
+    logits, features = classifier.logits(images), classifier.features(images)
+    _require(logits.shape == (count, classes), classifier, f"must give logits (B, {classes}); got {logits.shape}")
+    _require(features.ndim == 2 and len(features) == count, classifier, f"must give (B, D) features; {features.shape}")
+    for name, ask, found in (("logits", classifier.logits, logits), ("features", classifier.features, features)):
+        _require(found.dtype == np.float32, classifier, f"must give {name} as float32; got {found.dtype}")
+        _require(bool(np.isfinite(found).all()), classifier, f"must give finite {name}")
+        _require(np.array_equal(found, ask(images)), classifier, f"must give the same {name} every time")
+        singly = np.concatenate([ask(images[i : i + 1]) for i in range(count)])
+        _require(_alike(singly, found), classifier, f"must give the {name} of each image of a batch by itself")
+        empty = ask(images[:0])
+        _require(empty.shape == (0, found.shape[1]), classifier, f"must accept an empty batch; {name} {empty.shape}")
+    if isinstance(classifier, OnePass):
+        both = classifier.answers(images)
+        same = _alike(both[0], features) and _alike(both[1], logits)
+        _require(same, classifier, "must give the same answers at once as one by one")
+    if isinstance(classifier, Differentiable):
+        _check_gradients(classifier, images)
+    if isinstance(classifier, Fittable):
+        other = classifier.fit(images, np.arange(count, dtype=np.int64) % classes, 0)
+        _require(other.logits(images).shape == logits.shape, classifier, "must fit a classifier of the same classes")
+        same = np.array_equal(logits, classifier.logits(images))
+        _require(same, classifier, "must stay as it is when it fits another")
+    _require(np.array_equal(images, before), classifier, "must not write into the images it is given")
+
+
 def check_attack(attack: Attack, dataset: ImageDataset, *, target: int, count: int) -> None:
     """Poison ``count`` samples of ``dataset`` and check everything an attack promises.
 
@@ -145,6 +198,34 @@ def check_detector(detector: Detector, evidence: Evidence) -> None:
     for name in ("scores", "class_stats"):
         same = np.array_equal(getattr(first, name), getattr(again, name), equal_nan=True)
         _require(same, detector, f"must give the same {name} every time")
+
+
+def _check_gradients(classifier: Differentiable, images: UInt8Array) -> None:
+    """Compare the gradient of the first logit with what the logit does along it."""
+    pixels = np.divide(images, 255, dtype=np.float32)
+    before, seen = pixels.copy(), list[FloatArray]()
+
+    def first(logits: FloatArray) -> FloatArray:
+        seen.append(logits.copy())
+        slope = np.zeros_like(logits)
+        slope[:, 0] = 1
+        return slope
+
+    found = classifier.gradients(pixels, first)
+    _require(found.shape == pixels.shape, classifier, f"must give gradients {pixels.shape}; got {found.shape}")
+    _require(found.dtype == np.float32, classifier, f"must give gradients as float32; got {found.dtype}")
+    _require(np.array_equal(pixels, before), classifier, "must not write into the pixels it is given")
+    length = float(np.linalg.norm(found))
+    step = np.float32(_STEP / length) if length else np.float32(0)
+    for side in (1, -1):
+        moved: FloatArray = pixels + np.float32(side) * step * found
+        classifier.gradients(moved, first)
+    rise, expected = float((seen[1] - seen[2])[:, 0].sum(dtype=np.float64)), 2 * _STEP * length
+    _require(abs(rise - expected) <= 0.2 * expected + 1e-4, classifier, "must give the gradients of its logits")
+
+
+def _alike(one: FloatArray, other: FloatArray) -> bool:
+    return one.shape == other.shape and bool(np.abs(one - other).max() <= _CLOSE * max(1.0, np.abs(other).max()))
 
 
 def _is_array(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Arrays, and the Protocols of whatever handles images: data sets, triggers, attacks. What needs NumPy stands here.
+"""Arrays, and the Protocols of what handles images: data sets, classifiers, attacks. What needs NumPy stands here.
 
 Images are ``uint8`` arrays of shape ``(N, C, H, W)`` with values 0..255 everywhere outside a model, so whatever is
 poisoned is a valid 8-bit picture. Shares and rates are fractions in [0, 1]; seconds are wall-clock.
@@ -121,6 +121,73 @@ class DatasetSource(Protocol):
         """
 
 
+@runtime_checkable
+class Classifier(Protocol):
+    """A model that a scan or a measurement asks: NumPy in and out, whatever it computes with.
+
+    The same images give the same answers, and every image is answered by itself, whatever it is asked together with.
+    What only some can do stands in :class:`Differentiable` and :class:`Fittable`; who needs it asks first.
+    """
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the K classes, in the order of the logits."""
+
+    @property
+    def device(self) -> str:
+        """Where it computes: ``cpu``, ``cuda:0``, or whatever its framework calls it."""
+
+    @property
+    def feature_layer(self) -> str:
+        """What its features are, for people: ``the input of layer 'fc'``."""
+
+    def logits(self, images: UInt8Array) -> FloatArray:
+        """Return the logits ``(B, K)``, float32, of uint8 images ``(B, C, H, W)``; B may be 0."""
+
+    def features(self, images: UInt8Array) -> FloatArray:
+        """Return the features ``(B, D)``, float32, of uint8 images ``(B, C, H, W)``; B may be 0."""
+
+
+Slope = Callable[[FloatArray], FloatArray]
+"""From logits ``(B, K)``, float32, to the derivative of an objective with respect to them, of the same shape."""
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """What a :class:`Classifier` has in addition if an image can be changed along its gradient."""
+
+    def gradients(self, pixels: FloatArray, slope: Slope, *, rough: bool = False) -> FloatArray:
+        """Return the derivative ``(B, C, H, W)``, float32, of an objective of the logits with respect to pixels.
+
+        Args:
+            pixels: float32 images in [0, 1], ``(B, C, H, W)``.
+            slope: called once, with the logits of these pixels.
+            rough: less precision will do, if that is faster.
+        """
+
+
+@runtime_checkable
+class Fittable(Protocol):
+    """What a :class:`Classifier` has in addition if another of its kind can be trained."""
+
+    def fit(self, images: UInt8Array, labels: IntArray, seed: int) -> Classifier:
+        """Return a new classifier, trained on these samples alone, long enough to tell what there is to learn.
+
+        Args:
+            images: ``(N, C, H, W)``.
+            labels: ``(N,)``, each in ``0..K-1``.
+            seed: of everything random.
+        """
+
+
+@runtime_checkable
+class OnePass(Protocol):
+    """What a :class:`Classifier` has in addition if features and logits come of one computation."""
+
+    def answers(self, images: UInt8Array) -> tuple[FloatArray, FloatArray]:
+        """Return features ``(B, D)`` and logits ``(B, K)``, both float32."""
+
+
 class Trigger(Protocol):
     """A pure function on image batches: same shape and dtype out, no randomness, its argument untouched."""
 
@@ -138,6 +205,7 @@ class CraftContext:
         target: the class the backdoor answers with.
         seed: all of the attack's randomness comes from it.
         on_progress: told how far the crafting is.
+        device: where models are trained and asked: ``cpu`` or ``cuda:n``.
     """
 
     dataset: ImageDataset
@@ -145,6 +213,7 @@ class CraftContext:
     target: int
     seed: int
     on_progress: Progress = silent
+    device: str = "cpu"
 
 
 class Attack(Protocol):

@@ -297,7 +297,8 @@ def test_turned_photos_are_of_the_size_and_content_of_the_others_and_it_is_told(
 
 
 def test_a_scan_says_that_images_were_turned(tmp_path):
-    from whitesquare.scanning.run import ScanSettings, run_scan
+    from whitesquare.scanning.run import run_scan
+    from whitesquare.scanning.settings import ScanSettings
 
     folder = turned_folder(tmp_path)
     found = run_scan(folder, ScanSettings(model_free=True, detectors=("pixel-contrast",)))

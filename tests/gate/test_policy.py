@@ -26,7 +26,7 @@ from whitesquare.gating.settings import (
     TrainingPolicy,
     Waiver,
 )
-from whitesquare.scanning.run import DEFAULT
+from whitesquare.scanning.settings import DEFAULT
 from whitesquare.triggers import parse_trigger, trigger_spec
 
 from .world import FULL, policy

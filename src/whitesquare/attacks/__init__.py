@@ -22,7 +22,7 @@ from whitesquare.attacks.stamp import Stamp
 from whitesquare.data import held, require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.overlay import Overlay
-from whitesquare.errors import ContractError, UsageError, unknown_name
+from whitesquare.errors import ContractError, UsageError, require_extra, unknown_name
 from whitesquare.plugins import Registry
 from whitesquare.records import Parameter, PoisonManifest, Progress, silent
 from whitesquare.triggers import parse_trigger, trigger_spec, unfaded
@@ -93,6 +93,7 @@ def poison(
     count: int | None = None,
     seed: int,
     cache: Cache = no_cache,
+    device: str = "cpu",
     on_progress: Progress = silent,
 ) -> Poisoned:
     """Poison part of a training set, and check every promise the attack makes.
@@ -108,6 +109,7 @@ def poison(
         count: number of samples.
         seed: of the choice and of the crafting.
         cache: where crafted content is kept between runs.
+        device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
         on_progress: told how far the crafting is.
 
     Raises:
@@ -132,7 +134,14 @@ def poison(
         "index": index.tolist(),
         "code": code_beside(type(attack), type(unfaded(attack.trigger))),
     }
-    context = CraftContext(dataset, index, target, seed, on_progress)
+    if device != "cpu":
+        require_extra("torch", "train", f"The device {device!r:.40}")
+        from whitesquare.learning.device import resolve
+
+        device = resolve(device)
+    if device != "cpu":
+        key["device"] = device
+    context = CraftContext(dataset, index, target, seed, on_progress, device)
     attack = with_learned_trigger(attack, context, key, cache)
     key["trigger"] = trigger_spec(attack.trigger)
     content = cache.arrays("poison", key, lambda: {"content": attack.craft(originals, labels, context)})["content"]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from whitesquare.attacks.perturb import Box
 from whitesquare.errors import ContractError
 from whitesquare.executor import run_all
+from whitesquare.learning.device import device_of
 from whitesquare.learning.train import autocast_for, to_float
 from whitesquare.records import Progress, silent
 from whitesquare.types import CraftContext, Trigger, UInt8Array
@@ -33,6 +34,7 @@ def descend(
     steps: int,
     step_size: float,
     workers: int,
+    device: str = "cpu",
     on_progress: Progress = silent,
 ) -> Tensor:
     """Descend an objective by sign gradients, projected into a box, chunk by chunk.
@@ -46,6 +48,7 @@ def descend(
         steps: gradient steps.
         step_size: in grey levels.
         workers: chunks worked on at a time; the result does not depend on it.
+        device: where the objective is computed.
         on_progress: told the number of finished chunks.
 
     Returns:
@@ -53,12 +56,12 @@ def descend(
     """
 
     def one(part: slice) -> Tensor:
-        x = start[part]
+        x, own = start[part].to(device), box.at(part, device)
         for number in range(steps):
             inputs = (x / 255).contiguous(memory_format=torch.channels_last).requires_grad_()
             (gradient,) = torch.autograd.grad(objective(inputs, part), inputs)
-            x = box.clamp(x - step_size * (1.0 if number < 0.7 * steps else 0.4) * gradient.sign(), part)
-        return x.round()
+            x = own.clamp(x - step_size * (1.0 if number < 0.7 * steps else 0.4) * gradient.sign())
+        return x.round().cpu()
 
     return torch.cat(run_all(one, parts(len(start)), workers=workers, step="perturbing", on_progress=on_progress))
 
@@ -74,17 +77,17 @@ def features(network: nn.Module, inputs: Tensor) -> Tensor:
             f"The features of a {type(network).__name__} are not known; expected an nn.Sequential that ends in "
             "nn.Linear."
         )
-    with autocast_for("auto"):
+    with autocast_for("auto", inputs.device.type):
         found: Tensor = network[:-1](inputs)
     return found.flatten(1).float()
 
 
 def features_of(network: nn.Module, images: UInt8Array, *, workers: int) -> Tensor:
-    """Return :func:`features` of uint8 images, chunk by chunk."""
+    """Return :func:`features` of uint8 images, chunk by chunk, in the memory of the processor."""
 
     def one(part: slice) -> Tensor:
         with torch.inference_mode():
-            return features(network, to_float(torch.tensor(images[part])))
+            return features(network, to_float(torch.tensor(images[part]).to(device_of(network)))).cpu()
 
     found = run_all(one, parts(len(images)), workers=workers)
     # An inference tensor cannot take part in a later gradient; its clone can.
@@ -118,13 +121,13 @@ def misalignment(network: nn.Module, sources: UInt8Array, target: int) -> Object
     weights = tuple(network.parameters())
 
     def gradient(inputs: Tensor, create_graph: bool) -> tuple[Tensor, ...]:
-        loss = F.cross_entropy(network(inputs), torch.full((len(inputs),), target))
+        loss = F.cross_entropy(network(inputs), torch.full((len(inputs),), target, device=inputs.device))
         return torch.autograd.grad(loss, weights, create_graph=create_graph)
 
     def of_sources(chunks: list[slice]) -> tuple[list[Tensor], Tensor]:
         total = [torch.zeros_like(each) for each in weights]
         for part in chunks:
-            found = gradient(to_float(torch.tensor(sources[part])), False)
+            found = gradient(to_float(torch.tensor(sources[part]).to(device_of(network))), False)
             share = (part.stop - part.start) / len(sources)
             total = [sum_ + share * each for sum_, each in zip(total, found, strict=True)]
         return total, torch.stack([layer.square().sum() for layer in total]).sum().sqrt()

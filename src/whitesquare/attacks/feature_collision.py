@@ -93,8 +93,8 @@ class FeatureCollision:
         originals = torch.from_numpy(images.astype(np.float32))
 
         def objective(inputs: torch.Tensor, part: slice) -> torch.Tensor:
-            collision = (features(network, inputs) - aims[part]).square().sum()
-            return collision + self.proximity * (inputs - originals[part] / 255).square().sum()
+            collision = (features(network, inputs) - aims[part].to(inputs.device)).square().sum()
+            return collision + self.proximity * (inputs - originals[part].to(inputs.device) / 255).square().sum()
 
         crafted = descend(
             originals,
@@ -103,6 +103,7 @@ class FeatureCollision:
             steps=self.steps,
             step_size=2.5 * self.epsilon * 255 / self.steps,
             workers=factory.workers,
+            device=context.device,
             on_progress=context.on_progress,
         )
         return crafted.numpy().astype(np.uint8)

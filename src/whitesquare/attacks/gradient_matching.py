@@ -95,6 +95,7 @@ class GradientMatching:
                 steps=self.steps,
                 step_size=2.5 * self.epsilon * 255 / self.steps,
                 workers=factory.workers,
+                device=context.device,
             )
             poisons = content.numpy().astype(np.uint8)
         context.on_progress("crafting", self.rounds, self.rounds)

@@ -87,7 +87,7 @@ class HiddenTrigger:
             aims = torch.cat(run_all(paired, parts(len(images)), workers=factory.workers))
 
             def objective(inputs: torch.Tensor, part: slice, aims: torch.Tensor = aims) -> torch.Tensor:
-                return (features(network, inputs) - aims[part]).square().sum()
+                return (features(network, inputs) - aims[part].to(inputs.device)).square().sum()
 
             content = descend(
                 content,
@@ -96,6 +96,7 @@ class HiddenTrigger:
                 steps=self.steps,
                 step_size=2.5 * self.epsilon * 255 / (self.rounds * self.steps),
                 workers=factory.workers,
+                device=context.device,
             )
         context.on_progress("crafting", self.rounds, self.rounds)
         return content.numpy().astype(np.uint8)

@@ -102,12 +102,13 @@ class Narcissus:
         pattern = torch.zeros(images.shape[1:])
 
         def slope(part: slice) -> torch.Tensor:
-            moved = pattern.clone().requires_grad_()
-            inputs = ((images[part] + moved).clamp(0, 255) / 255).contiguous(memory_format=torch.channels_last)
-            with autocast_for("auto"):
+            moved = pattern.to(context.device, copy=True).requires_grad_()
+            shown = (images[part].to(context.device) + moved).clamp(0, 255) / 255
+            inputs = shown.contiguous(memory_format=torch.channels_last)
+            with autocast_for("auto", inputs.device.type):
                 logits = [network(inputs) for network in networks]
             objective = torch.stack([away_from(each.float(), context.target) for each in logits]).sum()
-            return torch.autograd.grad(objective, moved)[0]
+            return torch.autograd.grad(objective, moved)[0].cpu()
 
         for done in range(self.steps):
             context.on_progress("learning the trigger", done, self.steps)

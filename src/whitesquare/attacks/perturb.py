@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from whitesquare.executor import run_all
+from whitesquare.learning.device import device_of
 from whitesquare.learning.train import autocast_for
 from whitesquare.records import Progress, silent
 from whitesquare.types import UInt8Array
@@ -22,13 +23,13 @@ class Box:
     low: Tensor
     high: Tensor
 
-    def clamp(self, x: Tensor, part: slice = slice(None)) -> Tensor:
-        """Project ``x``, the pictures at ``part``, into the box."""
-        return torch.minimum(torch.maximum(x, self.low[part]), self.high[part])
+    def clamp(self, x: Tensor) -> Tensor:
+        """Project pictures into the box."""
+        return torch.minimum(torch.maximum(x, self.low), self.high)
 
-    def at(self, chosen: Tensor) -> "Box":
-        """Return the box of the pictures at the positions ``chosen``."""
-        return Box(self.low[chosen], self.high[chosen])
+    def at(self, chosen: Tensor | slice, device: torch.device | str = "cpu") -> "Box":
+        """Return the box of the pictures at the positions ``chosen``, on a device."""
+        return Box(self.low[chosen].to(device), self.high[chosen].to(device))
 
 
 def budget_box(images: UInt8Array, epsilon: float, *, keep_sides: bool = False) -> Box:
@@ -79,7 +80,8 @@ def perturb(
     Args:
         start: pictures ``(B, C, H, W)``, grey levels as float32.
         box: where they must stay.
-        networks: for every step the networks whose margins are summed; its length is the number of steps.
+        networks: for every step the networks whose margins are summed, all on one device; its length is the number of
+            steps.
         target: the class to look unlike.
         step_size: in grey levels.
         precision: see :class:`whitesquare.learning.recipes.Recipe`.
@@ -89,14 +91,14 @@ def perturb(
     Returns:
         The pictures with whole grey levels, float32.
     """
-    fine = int(len(networks) * 0.7)
+    fine, device = int(len(networks) * 0.7), device_of(networks[0][0])
 
     def ascend(part: slice) -> Tensor:
-        x = start[part]
+        x, own = start[part].to(device), box.at(part, device)
         for number, chosen in enumerate(networks):
             gradient = _gradient(x, chosen, target, precision)
-            x = box.clamp(x + step_size * (1.0 if number < fine else 0.4) * gradient.sign(), part)
-        return x.round()
+            x = own.clamp(x + step_size * (1.0 if number < fine else 0.4) * gradient.sign())
+        return x.round().cpu()
 
     parts = [slice(first, first + _CHUNK) for first in range(0, len(start), _CHUNK)]
     return torch.cat(run_all(ascend, parts, workers=workers, step="perturbing", on_progress=on_progress))
@@ -104,7 +106,7 @@ def perturb(
 
 def _gradient(x: Tensor, networks: Sequence[nn.Module], target: int, precision: str) -> Tensor:
     inputs = (x / 255).contiguous(memory_format=torch.channels_last).requires_grad_()
-    with autocast_for(precision):
+    with autocast_for(precision, x.device.type):
         logits = [network(inputs) for network in networks]
     objective = torch.stack([away_from(each.float(), target) for each in logits]).sum()
     (gradient,) = torch.autograd.grad(objective, inputs)

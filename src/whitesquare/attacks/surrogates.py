@@ -58,7 +58,7 @@ class SurrogateFactory:
     @classmethod
     def for_context(cls, context: CraftContext, recipes: tuple[Recipe, ...]) -> "SurrogateFactory":
         """Set up the factory for one crafting; it decodes the data set once."""
-        data = to_tensors(context.dataset)
+        data = to_tensors(context.dataset, context.device)
         return cls(context, data, recipes, torch.get_num_threads())
 
     def train(

@@ -7,6 +7,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import UNDECIDED, exit_codes
+from whitesquare.cli.options import Device
 from whitesquare.cli.progress import progress
 from whitesquare.errors import require_extra
 
@@ -21,6 +22,7 @@ def bench(
     workers: Annotated[int | None, typer.Option(help="Cells at a time; default: one per usable core.")] = None,
     executor: Annotated[str, typer.Option(help="local (threads), processes, or ray.")] = "local",
     address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; default: start one here.")] = None,
+    device: Device = "cpu",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the plan, count its cells, and stop.")] = False,
 ) -> None:
     """Run a plan: every attack against every victim, or scan; tables, JSON, Parquet and one HTML page."""
@@ -38,11 +40,17 @@ def bench(
         asked = read_plan(plan)
         place = make_executor(executor, workers=usable_cores() if workers is None else workers, address=address)
         if dry_run:
-            terminal.say(count_cells(asked, output))
+            terminal.say(count_cells(asked, output, device))
             return
         with progress() as on_progress:
             result = run_bench(
-                asked, plan.read_text(encoding="utf-8"), output, place, cache=default_cache(), on_progress=on_progress
+                asked,
+                plan.read_text(encoding="utf-8"),
+                output,
+                place,
+                cache=default_cache(),
+                device=device,
+                on_progress=on_progress,
             )
         terminal.show(shown(result))
         if result.failures:

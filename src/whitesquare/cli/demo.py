@@ -6,7 +6,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import OutputFolder
+from whitesquare.cli.options import Device, OutputFolder
 from whitesquare.cli.progress import progress
 from whitesquare.errors import require_extra
 
@@ -14,6 +14,7 @@ from whitesquare.errors import require_extra
 def demo(
     output: OutputFolder,
     seeds: Annotated[int, typer.Option(help="Victims per data set.")] = 3,
+    device: Device = "cpu",
 ) -> None:
     """Plant, measure and show the backdoor on MNIST: four data sets, their victims, one report."""
     with exit_codes():
@@ -24,7 +25,7 @@ def demo(
 
         check_output(output)
         with progress() as on_progress:
-            measurement = run_demo(output, seeds=seeds, on_progress=on_progress)
+            measurement = run_demo(output, seeds=seeds, device=device, on_progress=on_progress)
         terminal.show([*shown(measurement), ""])
         if measurement.cached:
             terminal.say(f"Re-used from the cache: {', '.join(measurement.cached)}.")

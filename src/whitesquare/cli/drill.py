@@ -6,7 +6,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import FINDINGS, UNDECIDED, exit_codes
-from whitesquare.cli.options import OutputFolder, Seed, TriggerSpec
+from whitesquare.cli.options import Device, OutputFolder, Seed, TriggerSpec
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 
@@ -20,6 +20,7 @@ def drill(
     seeds: Annotated[int, typer.Option(help="Runs of each attack at each rate; ten tell nine in ten.")] = 1,
     trigger: TriggerSpec = None,
     seed: Seed = 0,
+    device: Device = "cpu",
 ) -> None:
     """Poison copies of your data, scan each, and tell what would have been caught.
 
@@ -37,7 +38,7 @@ def drill(
 
         check_output(output)
         names = tuple(part.strip() for part in attacks.split(",") if part.strip())
-        settings = job.DrillSettings(names, _rates(rates), target, seeds, seed, trigger)
+        settings = job.DrillSettings(names, _rates(rates), target, seeds, seed, trigger, device=device)
         train, test = open_dataset(data), open_dataset(data, "test") if has_test(data) else None
         with progress() as on_progress:
             result = job.drill(train, settings, test=test, source=data, cache=default_cache(), on_progress=on_progress)

@@ -7,7 +7,7 @@ import typer
 
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
-from whitesquare.cli.options import Outputs
+from whitesquare.cli.options import Device, Outputs
 from whitesquare.errors import require_extra
 from whitesquare.report.common.shown import Shown
 
@@ -23,6 +23,7 @@ def measure(
     trigger: Annotated[list[str] | None, typer.Option(help="Trigger in use; default: the run's; repeatable.")] = None,
     target: Annotated[int | None, typer.Option(help="Target class to show; default: the run's, or the worst.")] = None,
     data: Annotated[str | None, typer.Option(help="Data set with the test images; default: the model's own.")] = None,
+    device: Device = "cpu",
     output: Outputs = None,
     attested: Bundle = None,
     trust: Trust = None,
@@ -41,7 +42,7 @@ def measure(
 
         outputs = read_outputs(output, "table", "json")
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
-        found = job(model, data, trigger or (), target=target, attested=allowed, signer=signer)
+        found = job(model, data, trigger or (), target=target, device=device, attested=allowed, signer=signer)
         emit(outputs, lambda: _shown(found), {"json": lambda: _json([one.result for one in found])})
 
 

@@ -30,6 +30,7 @@ Outputs = Annotated[
     list[str] | None, typer.Option("-o", "--output", help="table, json, or KIND=FILE (json=, html=); repeatable.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ..., or auto: CUDA if there is any.")]
 TriggerSpec = Annotated[
     str | None,
     typer.Option(help="For example patch:size=2,corner=br,margin=1; default: the attack's own."),

@@ -6,7 +6,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import DataSource, Format, OutputFolder, Seed, TriggerSpec
+from whitesquare.cli.options import DataSource, Device, Format, OutputFolder, Seed, TriggerSpec
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError
 
@@ -19,6 +19,7 @@ def poison(
     count: Annotated[int | None, typer.Option(help="Number of samples to poison; or give --rate.")] = None,
     rate: Annotated[float | None, typer.Option(help="Share of the whole training set to poison.")] = None,
     seed: Seed = 0,
+    device: Device = "cpu",
     trigger: TriggerSpec = None,
     epsilon: Annotated[float | None, typer.Option(help="L-inf budget of the content, in [0, 1).")] = None,
     setting: Annotated[
@@ -46,6 +47,7 @@ def poison(
                 rate=rate,
                 count=count,
                 seed=seed,
+                device=device,
                 fmt=format.value,
                 on_progress=on_progress,
             )

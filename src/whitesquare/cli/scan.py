@@ -18,7 +18,7 @@ from whitesquare.cli.exits import (
     exit_codes,
     read_outputs,
 )
-from whitesquare.cli.options import DataSource, OnError, Seed
+from whitesquare.cli.options import DataSource, Device, OnError, Seed
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 
@@ -53,6 +53,7 @@ def scan(
     ] = False,
     truth: Annotated[Path | None, typer.Option(help="ground-truth.json of DATA: rate the ranking by it.")] = None,
     seed: Seed = 0,
+    device: Device = "cpu",
     detectors: Annotated[str, typer.Option(help="default, all, or names separated by commas.")] = "default",
     fail_on: Annotated[FailOn, typer.Option(help="Weakest tier that ends with exit code 1.")] = FailOn.SUSPICIOUS,
     on_error: Annotated[OnError, typer.Option(help="What to do about image files that cannot be read.")] = OnError.FAIL,
@@ -71,10 +72,10 @@ def scan(
         _check_reference(reference, attested, reference_attested)
         from whitesquare.jobs import scan as job
         from whitesquare.jobs.runs import GROUND_TRUTH, read_truth
-        from whitesquare.scanning.run import ScanSettings
+        from whitesquare.scanning.settings import ScanSettings
 
         names = [name.strip() for name in detectors.split(",") if name.strip()]
-        settings = ScanSettings(seed=seed, detectors=job.chosen_detectors(names), model_free=model_free)
+        settings = ScanSettings(seed=seed, detectors=job.chosen_detectors(names), model_free=model_free, device=device)
         known = read_truth(truth / GROUND_TRUTH if truth.is_dir() else truth) if truth else None
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         vouched = open_attested(reference_attested, trust, threshold, signatures) if reference_attested else None

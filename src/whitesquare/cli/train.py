@@ -7,7 +7,7 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import OutputFolder, Seed
+from whitesquare.cli.options import Device, OutputFolder, Seed
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 from whitesquare.learning.recipes import Recipe
@@ -28,7 +28,7 @@ def train(
     shift: Annotated[int, typer.Option(help="Augmentation: shift by up to that many pixels.")] = Recipe.shift,
     rotate: Annotated[float, typer.Option(help="Augmentation: turn by up to that many degrees.")] = Recipe.rotate,
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = Recipe.precision,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
     attested: Bundle = None,
     trust: Trust = None,
     threshold: Threshold = 1,

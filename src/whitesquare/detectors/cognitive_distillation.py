@@ -20,16 +20,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from whitesquare.detectors.common import class_means, finite, model_of
+from whitesquare.detectors.common import class_means, finite, gradient_of, model_of
 from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
 from whitesquare.errors import UsageError
 from whitesquare.records import Progress, silent
-from whitesquare.types import FloatArray, IntArray, UInt8Array
+from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
 
 if TYPE_CHECKING:
     import torch
-
-    from whitesquare.learning.features import ScanModel
 
 _BATCH = 250
 
@@ -48,7 +46,7 @@ class CognitiveDistillation:
     name: ClassVar[str] = "cognitive-distillation"
     rule_id: ClassVar[str] = "CD01"
     family: ClassVar[str] = "response"
-    needs: ClassVar[frozenset[str]] = frozenset({"model"})
+    needs: ClassVar[frozenset[str]] = frozenset({"model", "gradients"})
 
     limit: int = 1000
     steps: int = 100
@@ -82,7 +80,7 @@ class CognitiveDistillation:
 
 
 def distil_masks(
-    model: "ScanModel",
+    model: Classifier,
     images: UInt8Array,
     *,
     steps: int = 100,
@@ -94,7 +92,7 @@ def distil_masks(
     """Find, for every image, the smallest mask that keeps the logits: a heat map of what decides.
 
     Args:
-        model: the network.
+        model: what is asked; it gives gradients.
         images: ``(M, C, H, W)`` uint8.
         steps: steps of Adam.
         gamma: weight of the size of the mask.
@@ -107,43 +105,36 @@ def distil_masks(
     """
     import torch
 
-    from whitesquare.learning.train import to_float
-
     generator = torch.Generator().manual_seed(seed)
     masks = np.empty((len(images), *images.shape[2:]), np.float32)
     for start in range(0, len(images), _BATCH):
         part = slice(start, min(start + _BATCH, len(images)))
-        batch = to_float(torch.from_numpy(np.array(images[part])))
-        masks[part] = _distil(model.network, batch, steps, gamma, beta, generator)
+        masks[part] = _distil(model, images[part], steps, gamma, beta, generator)
         on_progress("distilling masks", part.stop, len(images))
     return masks
 
 
 def _distil(
-    network: "torch.nn.Module",
-    images: "torch.Tensor",
-    steps: int,
-    gamma: float,
-    beta: float,
-    generator: "torch.Generator",
+    model: Classifier, pictures: UInt8Array, steps: int, gamma: float, beta: float, generator: "torch.Generator"
 ) -> FloatArray:
     import torch
 
+    from whitesquare.learning.train import to_float
+
+    images, answer = to_float(torch.from_numpy(np.array(pictures))), torch.from_numpy(model.logits(pictures))
     count, channels, height, width = images.shape
-    with torch.no_grad():
-        answer = network(images)
     hidden = torch.ones(count, 1, height, width, requires_grad=True)
     optimiser = torch.optim.Adam([hidden], lr=0.1, betas=(0.1, 0.1))
     for _ in range(steps):
         mask = (torch.tanh(hidden) + 1) / 2
         colour = torch.rand(count, channels, 1, 1, generator=generator)
-        kept = network(images * mask + (1 - mask) * colour)
+        inputs = images * mask + (1 - mask) * colour
+        # The sum, not the mean: an image's mask must not depend on the size of its batch.
+        gradient = gradient_of(model, inputs, lambda logits: (logits - answer).abs().mean(1).sum())
         down = (mask[:, :, 1:] - mask[:, :, :-1]).square().sum((1, 2, 3))
         across = (mask[..., 1:] - mask[..., :-1]).square().sum((1, 2, 3))
-        loss = (kept - answer).abs().mean(1) + gamma * mask.sum((1, 2, 3)) + beta * (down + across) / (height * width)
-        # The sum, not the mean: an image's mask must not depend on the size of its batch. And the gradient of the mask
-        # alone, so that the weights of the network gather none.
-        (hidden.grad,) = torch.autograd.grad(loss.sum(), [hidden])
+        size = (gamma * mask.sum((1, 2, 3)) + beta * (down + across) / (height * width)).sum()
+        (hidden.grad,) = torch.autograd.grad([inputs, size], [hidden], [gradient, torch.ones(())])
         optimiser.step()
     with torch.no_grad():
         found: FloatArray = ((torch.tanh(hidden) + 1) / 2)[:, 0].numpy()

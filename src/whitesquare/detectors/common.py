@@ -1,5 +1,6 @@
 """What several detectors share: asking the evidence for its parts, principal axes, and scores that stay finite."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -10,10 +11,10 @@ from scipy.linalg import eigh
 from threadpoolctl import ThreadpoolController
 
 from whitesquare.detectors.types import CannotScoreError, Evidence
-from whitesquare.types import FloatArray
+from whitesquare.types import Classifier, Differentiable, FloatArray
 
 if TYPE_CHECKING:
-    from whitesquare.learning.features import ScanModel
+    from torch import Tensor
 
 Float64Array = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ def features_of(evidence: Evidence) -> FloatArray:
     return evidence.features
 
 
-def model_of(evidence: Evidence) -> "ScanModel":
+def model_of(evidence: Evidence) -> Classifier:
     """Return the model.
 
     Raises:
@@ -58,6 +59,34 @@ def model_of(evidence: Evidence) -> "ScanModel":
     if evidence.model is None:
         raise CannotScoreError("There is no model, and this detector asks one for its answers.")
     return evidence.model
+
+
+def gradient_of(
+    model: Classifier, inputs: "Tensor", objective: "Callable[[Tensor], Tensor]", *, rough: bool = False
+) -> "Tensor":
+    """Return the derivative of an objective of a model's logits with respect to its inputs.
+
+    Args:
+        model: what is asked.
+        inputs: float images in [0, 1], ``(B, C, H, W)``; whatever they depend on, autograd goes on from the result.
+        objective: from logits ``(B, K)`` to a scalar.
+        rough: less precision will do, if that is faster.
+
+    Raises:
+        CannotScoreError: the model gives no gradients.
+    """
+    import torch
+
+    if not isinstance(model, Differentiable):
+        raise CannotScoreError("The model gives no gradients, and this detector follows them.")
+
+    def slope(logits: FloatArray) -> FloatArray:
+        leaf = torch.from_numpy(logits).requires_grad_()
+        (found,) = torch.autograd.grad(objective(leaf), leaf)
+        array: FloatArray = found.numpy()
+        return array
+
+    return torch.from_numpy(model.gradients(inputs.detach().numpy(), slope, rough=rough))
 
 
 def finite(values: ArrayLike) -> FloatArray:

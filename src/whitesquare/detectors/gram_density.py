@@ -20,7 +20,7 @@ samples score exactly 0, so there is no ranking among them; networks without a c
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,10 +28,7 @@ from whitesquare.detectors.common import Float64Array, class_means, finite, mode
 from whitesquare.detectors.gram_features import feature_maps, gram_features, products_of, scale_of, signed_power
 from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
 from whitesquare.errors import UsageError
-from whitesquare.types import FloatArray, UInt8Array
-
-if TYPE_CHECKING:
-    from whitesquare.learning.features import ScanModel
+from whitesquare.types import Classifier, FloatArray, UInt8Array
 
 Bounds = tuple[FloatArray, FloatArray, float]
 """Lowest and highest Gram features ``(channels, channels)``, infinite below the diagonal, and the least denominator."""
@@ -85,7 +82,7 @@ class GramDensity:
                     done += len(part)
         return Suspicion(result.scores, class_means(evidence, result.scores))
 
-    def _bounds(self, model: "ScanModel", images: UInt8Array) -> list[Bounds]:
+    def _bounds(self, model: Classifier, images: UInt8Array) -> list[Bounds]:
         maps = np.concatenate([maps for _, maps in feature_maps(model, images, np.arange(len(images)))])
         upper = np.triu_indices(maps.shape[1])
         bounds = []

@@ -1,15 +1,12 @@
 """Feature maps of the last convolution, and their Gram features; see :mod:`whitesquare.detectors.gram_density`."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from whitesquare.detectors.types import CannotScoreError
-from whitesquare.types import FloatArray, IntArray, UInt8Array
-
-if TYPE_CHECKING:
-    from whitesquare.learning.features import ScanModel
+from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
 
 _PRODUCTS = 2**24
 
@@ -52,25 +49,26 @@ def signed_power(values: FloatArray, exponent: float) -> FloatArray:
         return np.asarray(np.sign(values) * np.abs(values) ** np.float32(exponent), np.float32)
 
 
-def feature_maps(model: "ScanModel", images: UInt8Array, index: IntArray) -> Iterator[tuple[IntArray, FloatArray]]:
+@runtime_checkable
+class ShowsMaps(Protocol):
+    """What a classifier has in addition if it is a network with convolutions."""
+
+    def maps(self, images: UInt8Array) -> FloatArray | None:
+        """Return what the last convolution gives, ``(B, channels, places)``; ``None`` where there is none."""
+
+
+def feature_maps(model: Classifier, images: UInt8Array, index: IntArray) -> Iterator[tuple[IntArray, FloatArray]]:
     """Yield positions and the maps ``(B, channels, places)`` of the last convolution, batch by batch.
 
     Raises:
-        CannotScoreError: if the network has no convolution.
+        CannotScoreError: if the model has no convolution, or shows none.
     """
-    import torch
-    from torch import Tensor, nn
-
-    from whitesquare.learning.features import catching
-    from whitesquare.learning.train import to_float
-
-    layers = [module for module in model.network.modules() if isinstance(module, nn.Conv2d)]
-    if not layers:
+    first = model.maps(images[index[:1]]) if isinstance(model, ShowsMaps) else None
+    if not isinstance(model, ShowsMaps) or first is None:
         raise CannotScoreError("The network has no convolution, so it has no feature maps to compare.")
-    caught: list[Tensor] = []
-    batch = max(1, min(500, _PRODUCTS // layers[-1].out_channels ** 2))
+    batch = max(1, min(500, _PRODUCTS // first.shape[1] ** 2))
     for start in range(0, len(index), batch):
         part = index[start : start + batch]
-        with catching(layers[-1], caught.append), torch.inference_mode():
-            model.network(to_float(torch.from_numpy(np.array(images[part]))))
-        yield part, caught.pop().flatten(2).numpy()
+        found = model.maps(images[part])
+        assert found is not None  # noqa: S101 - narrows the type: the first was there
+        yield part, found

@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.detectors.common import finite, model_of
+from whitesquare.detectors.common import finite, gradient_of, model_of
 from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class, unscored
 from whitesquare.types import FloatArray, IntArray
 
@@ -65,7 +65,7 @@ class TriggerInversion:
     name: ClassVar[str] = "trigger-inversion"
     rule_id: ClassVar[str] = "TI01"
     family: ClassVar[str] = "response"
-    needs: ClassVar[frozenset[str]] = frozenset({"images", "model"})
+    needs: ClassVar[frozenset[str]] = frozenset({"images", "model", "gradients"})
 
     steps: int = 100
     batch: int = 96
@@ -104,13 +104,13 @@ def invert(evidence: Evidence, settings: TriggerInversion) -> Inversion:
     """Reconstruct one trigger per class, all at the same time, from a neutral start.
 
     Raises:
-        CannotScoreError: without a model.
+        CannotScoreError: without a model that gives gradients.
     """
     import torch
 
-    from whitesquare.learning.train import autocast_for, borrowed, to_float
+    from whitesquare.learning.train import borrowed, to_float
 
-    network = model_of(evidence).network
+    model = model_of(evidence)
     kinds, (channels, height, width) = len(evidence.classes), evidence.images.shape[1:]
     images = borrowed(evidence.images)
     mask = torch.full((kinds, 1, height, width), -2.0, requires_grad=True)
@@ -121,17 +121,20 @@ def invert(evidence: Evidence, settings: TriggerInversion) -> Inversion:
     batch = int(np.clip(_STEP // kinds, _FEWEST, settings.batch))
     goals = torch.arange(kinds).repeat_interleave(batch)
     hits = torch.zeros(kinds)
+
+    def mistaken(logits: torch.Tensor) -> torch.Tensor:
+        hits[:] = (logits.detach().argmax(1) == goals).view(kinds, -1).float().mean(1)
+        return torch.nn.functional.cross_entropy(logits, goals, reduction="sum") / batch
+
     for step in range(settings.steps):
         index = torch.randint(0, len(images), (batch,), generator=draws)
         m, p = torch.sigmoid(mask), torch.sigmoid(pattern)
-        stamped = (1 - m)[:, None] * to_float(images[index])[None] + (m * p)[:, None]
-        with autocast_for("auto"):
-            logits = network(stamped.flatten(0, 1).contiguous(memory_format=torch.channels_last)).float()
-        loss = torch.nn.functional.cross_entropy(logits, goals, reduction="sum") / batch
-        gradients = torch.autograd.grad(loss + settings.weight * m.sum(), [mask, pattern])
+        stamped = ((1 - m)[:, None] * to_float(images[index])[None] + (m * p)[:, None]).flatten(0, 1)
+        gradient = gradient_of(model, stamped, mistaken, rough=True)
+        size = settings.weight * m.sum()
+        gradients = torch.autograd.grad([stamped, size], [mask, pattern], [gradient, torch.ones(())])
         mask.grad, pattern.grad = gradients
         optimiser.step()
-        hits = (logits.argmax(1) == goals).view(kinds, -1).float().mean(1)
         evidence.on_progress("inverting triggers", step + 1, settings.steps)
     masks = torch.sigmoid(mask).detach()[:, 0].numpy()
     return Inversion(masks, torch.sigmoid(pattern).detach().numpy(), masks.sum((1, 2)), hits.numpy())

@@ -4,25 +4,22 @@ A detector scores and never flags: the threshold is the scan's business, and the
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare.errors import WhitesquareError
 from whitesquare.records import Progress, silent
-from whitesquare.types import FloatArray, IntArray, UInt8Array
-
-if TYPE_CHECKING:  # the detectors that need no model work without PyTorch
-    from whitesquare.learning.features import ScanModel
+from whitesquare.types import Classifier, Differentiable, FloatArray, IntArray, UInt8Array
 
 BoolArray = NDArray[np.bool_]
 
 FAMILIES = ("pixel", "residual", "latent", "dynamics", "label", "response")
 """Kinds of evidence. Detectors of one family see the same thing and are counted once when scores are fused."""
 
-NEEDS = ("images", "features", "model", "trajectories", "reference")
-"""What a detector may need of the evidence; ``reference`` means trusted samples."""
+NEEDS = ("images", "features", "model", "gradients", "trajectories", "reference")
+"""What a detector may need of the evidence; ``reference`` means trusted samples, ``gradients`` those of the model."""
 
 
 class CannotScoreError(WhitesquareError):
@@ -52,7 +49,7 @@ class Evidence:
     classes: tuple[str, ...]
     trusted: BoolArray
     seed: int = 0
-    model: "ScanModel | None" = None
+    model: Classifier | None = None
     features: FloatArray | None = None
     logits: FloatArray | None = None
     losses: FloatArray | None = None
@@ -65,6 +62,7 @@ class Evidence:
             "images": True,
             "features": self.features is not None and self.logits is not None,
             "model": self.model is not None,
+            "gradients": isinstance(self.model, Differentiable),
             "trajectories": self.losses is not None,
             "reference": bool(self.trusted.any()),
         }

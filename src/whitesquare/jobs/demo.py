@@ -21,19 +21,25 @@ _FIGURES = "figures"
 
 
 def run_demo(
-    folder: Path, *, seeds: int = 3, cache: Cache | None = None, on_progress: Progress = silent
+    folder: Path,
+    *,
+    seeds: int = 3,
+    device: str = "cpu",
+    cache: Cache | None = None,
+    on_progress: Progress = silent,
 ) -> Measurement:
     """Run the default plan and write ``measurement.json``, ``report.html``, ``figures/`` and ``gallery.npz``.
 
     Args:
         folder: where; see :func:`whitesquare._base.folders.check_output`.
         seeds: victims per data set.
+        device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
         cache: where crafted poison and victims are kept; default: the user's cache.
         on_progress: told how far each step is.
     """
     start = time.perf_counter()
     measurement, gallery = run_experiment(
-        ExperimentPlan(seeds=seeds), cache=cache or default_cache(), on_progress=on_progress
+        ExperimentPlan(seeds=seeds, device=device), cache=cache or default_cache(), on_progress=on_progress
     )
     with output_folder(folder, "demo", (MEASUREMENT, GALLERY, _REPORT, _FIGURES)) as part:
         drawing = time.perf_counter()

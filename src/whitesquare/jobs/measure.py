@@ -11,7 +11,9 @@ from whitesquare.data import held, open_dataset
 from whitesquare.data.names import named
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.runs import find_run, read_manifest
+from whitesquare.learning.device import resolve
 from whitesquare.learning.estimates import share
+from whitesquare.learning.given import Given, given_classifier
 from whitesquare.learning.measure import Tried, Turned, try_triggers
 from whitesquare.learning.models import Model, load_model
 from whitesquare.provenance.attested import Attested
@@ -37,11 +39,12 @@ from whitesquare.types import ImageDataset, Trigger
 
 
 def measure(
-    model: Model | Path,
+    model: Given,
     data: str | Path | ImageDataset | None = None,
     triggers: Sequence[Trigger | str] = (),
     *,
     target: int | None = None,
+    device: str = "cpu",
     attested: Attested | None = None,
     signer: Signer | None = None,
 ) -> tuple[Tried, ...]:
@@ -52,10 +55,11 @@ def measure(
     is signed covers every class as the target, whichever is shown.
 
     Args:
-        model: the model, or its folder.
+        model: a model of ours or its folder, a network, or any classifier.
         data: test images, or the name or path of a data set with a test split.
         triggers: what to stamp on them, or specs such as ``patch:size=2,corner=br,margin=1``.
         target: class (a label) that the results are of; ``None`` for the worst under each trigger, or the run's.
+        device: where to compute; see :func:`whitesquare.learning.device.resolve`.
         attested: measure on nothing but the test split of this.
         signer: signs what the model does; the statement is kept in its folder, too.
 
@@ -63,14 +67,14 @@ def measure(
         What the model does under each trigger.
 
     Raises:
-        UsageError: no such data set, no trigger, one that is none or does not fit the images, a target that is no
-            class, or a signer for a model that lies in no folder.
+        UsageError: no such data set or device, no trigger, one that is none or does not fit the images, a target that
+            is no class, a network that does not fit the images, or a signer for a model that lies in no folder.
         DataError: the model or the test images cannot be read, or know other classes.
         NothingToDoError: there is no test image outside a class that must be tried as the target.
         VerificationError: a test image is not the attested one.
     """
-    folder = model if isinstance(model, Path) else None
-    loaded = load_model(model) if isinstance(model, Path) else model
+    folder = Path(model) if isinstance(model, str | Path) else None
+    own = load_model(folder) if folder else model if isinstance(model, Model) else None
     run = find_run(folder) if folder else None
     manifest = read_manifest(run) if run else None
     if manifest is not None:
@@ -79,14 +83,26 @@ def measure(
     chosen = _parsed(folder, triggers)
     if signer is not None and folder is None:
         raise UsageError("What is signed of a model is kept beside it; give the folder of the model.")
-    if target is not None and not 0 <= target < len(loaded.card.classes):
-        raise UsageError(f"The target class must be in 0..{len(loaded.card.classes) - 1}; got {target}.")
-    images = data if data is not None else (str(run) if run else loaded.card.source)
-    test, consumed = _test_images(loaded, images, attested, signer)
-    found = try_triggers(loaded, test, chosen, target)
-    if folder is not None:
-        _keep(folder, loaded, found, consumed, signer)
+    test, consumed = _test_images(_source(data, run, own), own, attested, signer)
+    if target is not None and not 0 <= target < len(test.classes):
+        raise UsageError(f"The target class must be in 0..{len(test.classes) - 1}; got {target}.")
+    if own is not None:
+        found = try_triggers(own.on(resolve(device)), test, chosen, target)
+    else:
+        asked, _ = given_classifier(model, test.images(slice(0, 1)), test.classes, device)
+        found = try_triggers(asked, test, chosen, target)
+    if folder is not None and own is not None:
+        _keep(folder, own, found, consumed, signer)
     return found
+
+
+def _source(data: str | Path | ImageDataset | None, run: Path | None, own: Model | None) -> str | Path | ImageDataset:
+    """Return where the test images are: as asked, else with the run, else with the data of the training."""
+    if data is not None:
+        return data
+    if run is None and own is None:
+        raise UsageError("Nobody knows what the model was trained on; give test images.")
+    return str(run) if run else own.card.source if own else ""
 
 
 def _parsed(folder: Path | None, triggers: Sequence[Trigger | str]) -> list[Trigger]:
@@ -118,7 +134,7 @@ def _sign(folder: Path, model: Model, figures: str, evidence: MeasureEvidence, s
 
 
 def _test_images(
-    model: Model, source: str | Path | ImageDataset, attested: Attested | None, signer: Signer | None
+    source: str | Path | ImageDataset, model: Model | None, attested: Attested | None, signer: Signer | None
 ) -> tuple[ImageDataset, Consumed | None]:
     """Read the test images, and what of them was read where that is to be held against an attestation or signed."""
     reading = None
@@ -129,21 +145,27 @@ def _test_images(
         reading = Reading(test, "test", attested.signed if attested else None)
         test = reading.dataset
     test = held(test)
+    if model is not None:
+        _check_classes(model, test, named(source))
+    return test, reading.consumed() if reading else None
+
+
+def _check_classes(model: Model, test: ImageDataset, where: str) -> None:
+    """Refuse a model whose answers would be misread."""
     known = model.card.classes
     if len(known) != (outputs := model.card.architecture.classes):
         raise DataError(f"The card of the model names {len(known)} classes and its network has {outputs} outputs.")
     if len(test.classes) != len(known):
         raise UsageError(
-            f"The model knows {len(known)} classes and the test images of {named(source)} have "
+            f"The model knows {len(known)} classes and the test images of {where} have "
             f"{len(test.classes)}; measure it on the data it was made for."
         )
     if test.classes != known and sorted(test.classes) == sorted(known):
         raise DataError(
             f"The model knows the classes in another order ({', '.join(known):.120}) than the test images of "
-            f"{named(source)} ({', '.join(test.classes):.120}), so its answers would be misread; give the "
+            f"{where} ({', '.join(test.classes):.120}), so its answers would be misread; give the "
             "model that was trained on such data."
         )
-    return test, reading.consumed() if reading else None
 
 
 def _measurement(model: Model, found: Sequence[Tried], consumed: Consumed) -> MeasureEvidence:

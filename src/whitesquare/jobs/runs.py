@@ -60,6 +60,7 @@ def make_run(
     rate: float | None = None,
     count: int | None = None,
     seed: int,
+    device: str = "cpu",
     fmt: str = IDX,
     cache: Cache | None = None,
     on_progress: Progress = silent,
@@ -76,6 +77,7 @@ def make_run(
         rate: poisoned / whole training set; or give ``count``.
         count: number of samples.
         seed: of the choice of samples and the crafting.
+        device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
         fmt: one of :data:`whitesquare.data.FORMATS`.
         cache: where crafted content is kept; default: the user's cache.
         on_progress: told how far each step is.
@@ -96,6 +98,7 @@ def make_run(
         count=count,
         seed=seed,
         cache=cache or default_cache(),
+        device=device,
         on_progress=on_progress,
     )
     known = full_name(source)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whitesquare.data import held, open_dataset, readable_part
 from whitesquare.data.names import named
@@ -15,11 +16,15 @@ from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.records import PoisonManifest, Progress, silent
 from whitesquare.report.scan.sarif import scan_sarif
 from whitesquare.scanning.files import scan_json
-from whitesquare.scanning.run import DEFAULT, ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import DEFAULT, ScanSettings
 from whitesquare.scanning.signed import AttestedScan, reference_record
 from whitesquare.scanning.types import Scan
 from whitesquare.signing.keys import Signer
 from whitesquare.types import ImageDataset
+
+if TYPE_CHECKING:  # a model-free scan works without PyTorch
+    from whitesquare.learning.given import Given
 
 BY_DEFAULT = ScanSettings()
 
@@ -76,7 +81,7 @@ def scan(
     data: str | Path | ImageDataset,
     settings: ScanSettings = BY_DEFAULT,
     *,
-    model: Path | None = None,
+    model: "Given | None" = None,
     reference: str | Path | ImageDataset | None = None,
     truth: PoisonManifest | None = None,
     skip_unreadable: bool = False,
@@ -90,7 +95,8 @@ def scan(
     Args:
         data: the training set, or its name or path; see :func:`whitesquare.data.open_dataset`.
         settings: how.
-        model: folder of a model trained on it; ``None`` trains the scan's own.
+        model: a model trained on it: its path, a model of ours, a network, or any classifier; ``None`` trains the
+            scan's own.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skip_unreadable: leave files out that cannot be read, and name them, instead of stopping.

@@ -47,7 +47,7 @@ def train(
         seed: of the training.
         folder: where the model and what is known of it are written, whole or not at all; see
             :func:`whitesquare._base.folders.check_output`. ``None`` writes nothing.
-        device: ``cpu`` or ``cuda``.
+        device: where to train; see :func:`whitesquare.learning.device.resolve`.
         attested: train on nothing but this, and put its manifest and signatures beside the model.
         signer: signs how the model came to be; needs ``attested`` and ``folder``.
         on_progress: told the number of finished steps.

@@ -4,7 +4,7 @@ Attack success counts *targeted* success on test images *outside* the target cla
 that is called by its name is no success, and an error in another direction is not one either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,14 +14,18 @@ from scipy.special import softmax
 
 from whitesquare.data.gallery import example_position
 from whitesquare.errors import DataError, NothingToDoError
+from whitesquare.learning.device import device_of
 from whitesquare.learning.estimates import high_ends, share
 from whitesquare.learning.models import Model
 from whitesquare.learning.train import to_float
 from whitesquare.records import Estimate, ExampleView, VictimResult
 from whitesquare.triggers import trigger_spec
-from whitesquare.types import FloatArray, ImageDataset, IntArray, Trigger, UInt8Array
+from whitesquare.types import Classifier, FloatArray, ImageDataset, IntArray, Trigger, UInt8Array
 
 _BATCH = 1000
+
+Measured = Model | Classifier
+"""A model of ours, whose card says what it is, or any classifier."""
 
 
 @dataclass(frozen=True)
@@ -68,25 +72,32 @@ def prepare(dataset: ImageDataset, trigger: Trigger, target: int) -> TestSet:
     return TestSet(dataset.classes, images, trigger(images), dataset.labels, trigger, target)
 
 
-def predict(model: Model, images: UInt8Array) -> FloatArray:
+def predict(model: Measured, images: UInt8Array) -> FloatArray:
     """Return the logits ``(N, K)``, float32, computed in float32 whatever the training precision was.
 
     Raises:
         DataError: if the images have another shape than those the model was trained on.
     """
+    ask = _network(model, images.shape[1:]) if isinstance(model, Model) else model.logits
+    found = [ask(images[start : start + _BATCH]) for start in range(0, max(len(images), 1), _BATCH)]
+    return np.concatenate(found)
+
+
+def _network(model: Model, shape: tuple[int, ...]) -> Callable[[UInt8Array], FloatArray]:
     a = model.card.architecture
-    if images.shape[1:] != (a.channels, a.height, a.width):
+    if shape != (a.channels, a.height, a.width):
         raise DataError(
-            f"The model reads images of shape {(a.channels, a.height, a.width)} and these are {images.shape[1:]}; "
-            "measure it on the kind of data it was trained on."
+            f"The model reads images of shape {(a.channels, a.height, a.width)} and these are {shape}; measure it on "
+            "the kind of data it was trained on."
         )
-    device = next(model.network.parameters()).device
-    outputs = np.empty((len(images), a.classes), np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(images), _BATCH):
-            batch = torch.from_numpy(np.array(images[start : start + _BATCH])).to(device)
-            outputs[start : start + _BATCH] = model.network(to_float(batch)).cpu().numpy()
-    return outputs
+    device = device_of(model.network)
+
+    def ask(images: UInt8Array) -> FloatArray:
+        with torch.inference_mode():
+            logits: FloatArray = model.network(to_float(torch.from_numpy(np.array(images)).to(device))).cpu().numpy()
+        return logits
+
+    return ask
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ class Answers:
     triggered: FloatArray
 
 
-def answer(model: Model, test: TestSet, clean: FloatArray | None = None) -> Answers:
+def answer(model: Measured, test: TestSet, clean: FloatArray | None = None) -> Answers:
     """Let a victim answer a prepared test set.
 
     Args:
@@ -176,12 +187,12 @@ def worst_of(asr: Mapping[int, Estimate]) -> int:
     return max(asr, key=lambda target: asr[target].value)
 
 
-def measure(model: Model, test: TestSet) -> VictimResult:
+def measure(model: Measured, test: TestSet) -> VictimResult:
     """Measure one victim on a prepared test set."""
     return judge(model, test, answer(model, test))
 
 
-def judge(model: Model, test: TestSet, found: Answers) -> VictimResult:
+def judge(model: Measured, test: TestSet, found: Answers) -> VictimResult:
     """Measure one victim by the answers that it gave to a prepared test set."""
     clean, triggered = found.clean, found.triggered
     answers, attacked = triggered.argmax(1), test.attacked
@@ -192,9 +203,10 @@ def judge(model: Model, test: TestSet, found: Answers) -> VictimResult:
         for label, name in enumerate(test.classes)
         if label != test.target and (of_class := test.labels == label).any()
     }
+    card = model.card if isinstance(model, Model) else None
     return VictimResult(
-        seed=model.card.seed,
-        model=model.card.architecture.name,
+        seed=card.seed if card else 0,
+        model=card.architecture.name if card else type(model).__name__,
         ca=share("ca", int((clean.argmax(1) == test.labels).sum()), len(clean)),
         asr=share("asr", int(success[attacked].sum()), int(attacked.sum())),
         asr_by_class=by_class,
@@ -202,7 +214,7 @@ def judge(model: Model, test: TestSet, found: Answers) -> VictimResult:
         visibility=float(np.abs(triggered - clean)[attacked].max(1).mean()),
         trigger=trigger_spec(test.trigger),
         target=test.target,
-        trained_on=model.card.trained_on,
+        trained_on=card.trained_on if card else "",
         example=_view(test.classes, clean[example], triggered[example]),
     )
 
@@ -225,7 +237,7 @@ class Tried:
 
 
 def try_triggers(
-    model: Model, dataset: ImageDataset, triggers: Sequence[Trigger], target: int | None
+    model: Measured, dataset: ImageDataset, triggers: Sequence[Trigger], target: int | None
 ) -> tuple[Tried, ...]:
     """Measure one victim under every trigger and for every class as the target; it answers each image once.
 

@@ -1,6 +1,7 @@
 """Trained networks and their files: safetensors plus JSON, nothing executable, and bounded before they are read."""
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import nn
 from whitesquare._base.jsonio import whole_file, write_text
 from whitesquare._base.schema import decode, encode
 from whitesquare.errors import DataError, UsageError
+from whitesquare.learning.device import device_of
 from whitesquare.learning.networks import MODELS, Architecture, build, check_architecture, outline
 from whitesquare.learning.weights import read_small, read_weights
 from whitesquare.records import CARD, WEIGHTS, Parameter
@@ -73,12 +75,18 @@ class Model:
     digest: str = ""
     card_digest: str = ""
 
+    def on(self, device: str) -> "Model":
+        """Return the model on a device: itself where it lies there, else a copy."""
+        if str(device_of(self.network)) == device:
+            return self
+        return replace(self, network=deepcopy(self.network).to(device))
 
-def restore(card: ModelCard, state: dict[str, NDArray[Any]]) -> Model:
-    """Put a network together from its card and its weights."""
+
+def restore(card: ModelCard, state: dict[str, NDArray[Any]], device: str = "cpu") -> Model:
+    """Put a network together from its card and its weights, on a device."""
     network = build(card.architecture, seed=0)
     network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
-    return Model(network.eval(), card)
+    return Model(network.eval().to(device), card)
 
 
 def save_model(model: Model, folder: Path) -> None:

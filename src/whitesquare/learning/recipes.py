@@ -16,6 +16,8 @@ MODEL_SUMMARIES = {
 
 ENOUGH_STEPS = 470
 """Steps after which the reference network has learned MNIST, trigger and all."""
+FEW_STEPS = 120
+"""Steps after which a network that can learn the data at all does better than guess."""
 MOST_EPOCHS = 40
 
 FIRST_SURROGATE_SEED = 2**31
@@ -78,10 +80,10 @@ class Recipe:
         if not self.weight_decay >= 0:
             raise UsageError(f"The parameter 'weight_decay' of Recipe must be at least 0; got {self.weight_decay}.")
 
-    def for_size(self, samples: int) -> "Recipe":
+    def for_size(self, samples: int, steps: int = ENOUGH_STEPS) -> "Recipe":
         """Return the recipe with more epochs where so few samples would else teach nothing, not even the trigger."""
         per_epoch = -(-samples // self.batch_size)
-        return replace(self, epochs=max(self.epochs, min(MOST_EPOCHS, round(ENOUGH_STEPS / per_epoch))))
+        return replace(self, epochs=max(self.epochs, min(MOST_EPOCHS, round(steps / per_epoch))))
 
 
 @dataclass(frozen=True)

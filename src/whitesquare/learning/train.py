@@ -1,7 +1,7 @@
 """One loop: ``train(dataset, recipe, seed=...)`` gives a model.
 
 The data set is one uint8 tensor pair in memory, shared by every training that runs at the same time; a batch becomes
-float only when it is used. The same code runs on a GPU (``device="cuda"``).
+float only when it is used. The same code runs on a GPU (see :mod:`whitesquare.learning.device`).
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from whitesquare.data import held, require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.errors import TrainingError, UsageError
 from whitesquare.learning.augment import augment
+from whitesquare.learning.device import resolve
 from whitesquare.learning.models import Architecture, Model, ModelCard, build, check_architecture
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, Recipe
 from whitesquare.records import Progress, silent
@@ -153,7 +154,7 @@ def train(
         recipe: what to train and how.
         seed: of the initial weights, the order of the samples and the augmentation.
         source: name or path of the data set, for the model's card.
-        device: ``cpu`` or ``cuda``.
+        device: see :func:`whitesquare.learning.device.resolve`.
         on_progress: told the number of finished steps.
 
     Raises:
@@ -165,7 +166,7 @@ def train(
     if not 0 <= seed < FIRST_SURROGATE_SEED:
         raise UsageError(f"The seed of a training must be in 0..{FIRST_SURROGATE_SEED - 1}; got {seed}.")
     dataset = held(dataset)
-    data = to_tensors(dataset, device)
+    data = to_tensors(dataset, resolve(device))
     card = make_card(data, recipe, dataset.classes, seed=seed, digest=dataset_digest(dataset), source=source)
     return train_tensors(data, recipe, card, on_progress=on_progress)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,11 +11,7 @@ from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.trigger import FoundTrigger, benign_causes, carriers_of_mask, matches, reconstruct
 from whitesquare.scanning.types import Alarm, Transplant
-from whitesquare.types import IntArray
-
-if TYPE_CHECKING:
-    from whitesquare.learning.features import ScanModel
-
+from whitesquare.types import Classifier, IntArray
 
 ALPHA = 0.01
 LEAST_GAIN = 0.10
@@ -55,7 +50,7 @@ class _Noticed:
 def raise_alarms(
     evidence: Evidence,
     suspicions: dict[str, Suspicion],
-    models: Sequence["ScanModel"],
+    models: Sequence[Classifier],
     test: TransplantTest,
 ) -> tuple[Raised, ...]:
     """Return the classes that stand out, the strongest tier first.
@@ -90,7 +85,7 @@ def raise_alarms(
 def _notice(
     evidence: Evidence,
     suspicions: dict[str, Suspicion],
-    models: Sequence["ScanModel"],
+    models: Sequence[Classifier],
     test: TransplantTest,
     label: int,
     loud: list[tuple[Criterion, float]],
@@ -105,7 +100,7 @@ def _notice(
 
 
 def _candidates(
-    evidence: Evidence, suspicions: dict[str, Suspicion], models: Sequence["ScanModel"], label: int
+    evidence: Evidence, suspicions: dict[str, Suspicion], models: Sequence[Classifier], label: int
 ) -> list[_Candidate]:
     """Reconstruct a trigger from every hint about a class that is strong enough."""
     found = []
@@ -127,7 +122,7 @@ def _candidates(
 
 def _most_moving(
     evidence: Evidence,
-    models: Sequence["ScanModel"],
+    models: Sequence[Classifier],
     candidates: list[_Candidate],
     test: TransplantTest,
     label: int,
@@ -195,7 +190,7 @@ def _passes(test: Transplant, tested: int) -> bool:
 
 
 def _replicated(
-    evidence: Evidence, one: _Candidate, label: int, witnesses: Sequence["ScanModel"], test: TransplantTest, tested: int
+    evidence: Evidence, one: _Candidate, label: int, witnesses: Sequence[Classifier], test: TransplantTest, tested: int
 ) -> bool:
     """Tell whether models trained with other seeds agree."""
     results = [test.run(evidence, model, one.trigger, label, one.carriers) for model in witnesses]

@@ -10,16 +10,16 @@ from scipy import stats
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.errors import DataError, TrainingError
-from whitesquare.learning.recipes import Recipe
 from whitesquare.scanning.alarms import Raised
-from whitesquare.scanning.asking import GIVEN, Asked, ask_beside
 from whitesquare.scanning.calibration import CONFORMAL, Calibration, calibrate
 from whitesquare.scanning.carried import ALPHA, carried
 from whitesquare.scanning.criteria import loud_criteria
 from whitesquare.scanning.findings import scored
 from whitesquare.scanning.fusion import fuse
+from whitesquare.scanning.gather import GIVEN, Gathered, gather_beside
 from whitesquare.scanning.reference import Reference
 from whitesquare.scanning.running import run_detectors
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import DetectorRun
 from whitesquare.types import FloatArray
 
@@ -46,34 +46,31 @@ class Comparison:
 
 
 def compare(
-    asked: Asked,
+    alone: Gathered,
     raised: Sequence[Raised],
     reference: Reference,
-    *,
-    detectors: Sequence[str],
-    recipe: Recipe,
+    settings: ScanSettings,
     folder: Path,
 ) -> Comparison:
     """Score data and reference side by side and compute p-values, unless the reference is not clean.
 
     Args:
-        asked: the data alone, and what models say of them.
+        alone: the data alone, and what models say of them.
         raised: the alarms over the data alone.
         reference: the trusted samples.
-        detectors: names of those to run.
-        recipe: of the training of a model on both.
+        settings: of the scan.
         folder: where features go.
     """
-    if dirty := carried(asked.evidence, raised, reference):
+    if dirty := carried(alone.evidence, raised, reference):
         return Comparison(warnings=dirty, unused=f"{_UNUSED}: it carries what an alarm found.")
     if not reference.size:
         return Comparison(unused=f"{_UNUSED}: none of its samples is outside the data.")
-    joint = reference.beside(asked.evidence)
+    joint = reference.beside(alone.evidence)
     try:
-        both = ask_beside(joint, asked, recipe, joint.seed, folder)
+        both = gather_beside(joint, alone, settings, folder)
     except (TrainingError, DataError) as error:  # whatever it does to a model, the alarms stay
         return Comparison(unused=f"{_UNUSED}: asking a model about it failed: {error}")
-    suspicions, runs = run_detectors(both.evidence, detectors, both.why)
+    suspicions, runs = run_detectors(both.evidence, settings.detectors, both.why)
     crashed = {run.name: replace(run, reason=f"beside the reference {run.reason}") for run in runs if run.crashed}
     fused, _ = fuse(both.evidence, scored(suspicions))
     alarmed = np.isin(joint.labels, [one.alarm.label for one in raised])
@@ -81,9 +78,9 @@ def compare(
         return Comparison(None, unlike, f"{_UNUSED}: it is not like clean samples of this data set.", crashed)
     found = calibrate(both.evidence, fused, alarmed)
     note = found.note
-    if found.kind == CONFORMAL and asked.mode == GIVEN:
+    if found.kind == CONFORMAL and alone.mode == GIVEN:
         note += " Whether the given model was trained on them with the rest is not known; if not, they are approximate."
-    size = len(asked.evidence.labels)
+    size = len(alone.evidence.labels)
     return Comparison(replace(found, note=note, p_values=found.p_values[:size]), crashed=crashed)
 
 

@@ -13,7 +13,7 @@ from whitesquare.scanning.alarms import Raised
 from whitesquare.scanning.calibration import REVIEW, Calibration, calibrate
 from whitesquare.scanning.fusion import Scored, fuse
 from whitesquare.scanning.types import ClassRow, DetectorRun, Flag, ScanScores
-from whitesquare.types import FloatArray, ImageDataset
+from whitesquare.types import FloatArray
 
 _BONUS = {"confirmed": 12.0, "suspicious": 6.0}
 """Decades added to the fused score of a carrier: it was found by what it carries, not by its rank."""
@@ -60,9 +60,9 @@ def scored(suspicions: dict[str, Suspicion]) -> list[Scored]:
     return [Scored(name, KNOWN_DETECTORS[name].family, suspicion) for name, suspicion in suspicions.items()]
 
 
-def flags(dataset: ImageDataset, found: Ranking, raised: Sequence[Raised]) -> tuple[Flag, ...]:
+def flags(evidence: Evidence, ids: Sequence[str], found: Ranking, raised: Sequence[Raised]) -> tuple[Flag, ...]:
     """Flag the carriers of every alarm, and for review all others with a small p-value; strongest tier first."""
-    size = len(dataset.labels)
+    size = len(evidence.labels)
     tier: dict[int, tuple[str, str]] = {}
     for one in raised:
         for position in one.carriers[one.carriers < size]:
@@ -74,9 +74,9 @@ def flags(dataset: ImageDataset, found: Ranking, raised: Sequence[Raised]) -> tu
             tier.setdefault(int(position), ("review", KNOWN_DETECTORS[names[loudest[position]]].rule_id))
     made = [
         Flag(
-            id=dataset.ids[at],
+            id=ids[at],
             position=at,
-            label=int(dataset.labels[at]),
+            label=int(evidence.labels[at]),
             tier=kind,
             rule_id=rule,
             fused=round(float(found.fused[at]), 4),
@@ -87,16 +87,16 @@ def flags(dataset: ImageDataset, found: Ranking, raised: Sequence[Raised]) -> tu
     return tuple(sorted(made, key=lambda flag: (TIERS.index(flag.tier), -flag.fused, flag.position)))
 
 
-def scores_of(dataset: ImageDataset, found: Ranking, suspicions: dict[str, Suspicion]) -> ScanScores:
+def scores_of(evidence: Evidence, ids: Sequence[str], found: Ranking, suspicions: dict[str, Suspicion]) -> ScanScores:
     """Return every score of every sample of the data set, without the reference."""
-    size = len(dataset.labels)
+    size = len(evidence.labels)
     by_detector = {name: suspicion.scores[:size] for name, suspicion in suspicions.items()}
-    return ScanScores(dataset.ids, dataset.labels, found.fused[:size], found.calibration.p_values[:size], by_detector)
+    return ScanScores(ids, evidence.labels, found.fused[:size], found.calibration.p_values[:size], by_detector)
 
 
-def class_rows(dataset: ImageDataset, suspicions: dict[str, Suspicion], flags: Sequence[Flag]) -> tuple[ClassRow, ...]:
+def class_rows(evidence: Evidence, suspicions: dict[str, Suspicion], flags: Sequence[Flag]) -> tuple[ClassRow, ...]:
     """Return one row per class, with what the detectors say of it."""
-    sizes = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    sizes = np.bincount(evidence.labels, minlength=len(evidence.classes))
     counts = {tier: np.bincount([f.label for f in flags if f.tier == tier], minlength=len(sizes)) for tier in TIERS}
     return tuple(
         ClassRow(
@@ -108,7 +108,7 @@ def class_rows(dataset: ImageDataset, suspicions: dict[str, Suspicion], flags: S
             review=int(counts["review"][label]),
             statistics={one: _or_none(found.class_stats[label]) for one, found in suspicions.items()},
         )
-        for label, name in enumerate(dataset.classes)
+        for label, name in enumerate(evidence.classes)
     )
 
 

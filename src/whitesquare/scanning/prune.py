@@ -1,7 +1,6 @@
 """Take away what the carriers share by chance: parts of a reconstructed patch that do not move the model."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import label as connected
@@ -9,10 +8,7 @@ from scipy.ndimage import label as connected
 from whitesquare.detectors.types import Evidence
 from whitesquare.scanning.transplant import paste, strengths
 from whitesquare.scanning.trigger import FoundTrigger
-from whitesquare.types import FloatArray, UInt8Array
-
-if TYPE_CHECKING:
-    from whitesquare.learning.features import ScanModel
+from whitesquare.types import Classifier, FloatArray, UInt8Array
 
 _IMAGES = 100
 _SHARE = 0.1
@@ -20,7 +16,7 @@ _MOST = 32
 _NEIGHBOURS = np.ones((3, 3), np.int64)
 
 
-def pruned(evidence: Evidence, model: "ScanModel", trigger: FoundTrigger, label: int) -> FoundTrigger:
+def pruned(evidence: Evidence, model: Classifier, trigger: FoundTrigger, label: int) -> FoundTrigger:
     """Return the patch without the connected parts that carry less than a tenth of its effect.
 
     A perturbation that many poisons share leaves spots beside the trigger. Only whole parts are judged: single pixels
@@ -43,10 +39,10 @@ def pruned(evidence: Evidence, model: "ScanModel", trigger: FoundTrigger, label:
     return replace(trigger, mask=keep.astype(np.float32)) if keep.any() else trigger
 
 
-def _effect(model: "ScanModel", images: UInt8Array, trigger: FoundTrigger, factor: float, label: int) -> float:
+def _effect(model: Classifier, images: UInt8Array, trigger: FoundTrigger, factor: float, label: int) -> float:
     return _margin(model, paste(images, trigger, factor, np.random.default_rng(0)), label)
 
 
-def _margin(model: "ScanModel", images: UInt8Array, label: int) -> float:
+def _margin(model: Classifier, images: UInt8Array, label: int) -> float:
     logits: FloatArray = model.logits(images)
     return float((logits[:, label] - np.delete(logits, label, axis=1).max(1)).mean())

@@ -15,6 +15,7 @@ from whitesquare.scanning.types import NOT_ASKED, DetectorRun
 _MISSING = {
     "features": "it reads the activations of a model",
     "model": "it asks a model for its answers",
+    "gradients": "it follows the gradients of a model",
     "trajectories": "it needs the losses of the training",
     "reference": "it needs trusted samples (--reference)",
 }
@@ -52,7 +53,7 @@ def _cannot(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) 
     missing = KNOWN_DETECTORS[name].needs - evidence.has
     if not missing:
         return ""
-    reason = _MISSING[min(missing)]
+    reason = next(text for name, text in _MISSING.items() if name in missing)
     if missing == {"reference"}:
         return reason
     return f"{reason}: {no_model or 'a model that was given has none'}"

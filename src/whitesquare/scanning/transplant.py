@@ -7,7 +7,6 @@ parts that are typical of a class move a model as well. Under exchangeability ``
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +14,7 @@ from whitesquare.detectors.types import Evidence
 from whitesquare.learning.estimates import share
 from whitesquare.scanning.trigger import FoundTrigger
 from whitesquare.scanning.types import Transplant
-from whitesquare.types import FloatArray, IntArray, UInt8Array
-
-if TYPE_CHECKING:
-    from whitesquare.learning.features import ScanModel
+from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
 
 AS_FOUND, FULL = "as found", "full"
 _GAIN, _MOST = 2.5, 8.0
@@ -44,7 +40,7 @@ class TransplantTest:
     def run(
         self,
         evidence: Evidence,
-        model: "ScanModel",
+        model: Classifier,
         trigger: FoundTrigger,
         label: int,
         carriers: IntArray,
@@ -78,7 +74,7 @@ class TransplantTest:
             strength=strength,
         )
 
-    def flip_rates(self, evidence: Evidence, model: "ScanModel", trigger: FoundTrigger, label: int) -> dict[str, float]:
+    def flip_rates(self, evidence: Evidence, model: Classifier, trigger: FoundTrigger, label: int) -> dict[str, float]:
         """Return the share of the choosing images that each strength turns; empty if there is none to paste on."""
         chosen = evidence.images[np.array_split(self._others(evidence, label), 2)[0]]
         if not len(chosen):
@@ -96,7 +92,7 @@ class TransplantTest:
     def _controls(
         self,
         evidence: Evidence,
-        model: "ScanModel",
+        model: Classifier,
         trigger: FoundTrigger,
         factor: float,
         base: UInt8Array,
@@ -178,5 +174,5 @@ def _scattered(
     return pasted
 
 
-def _flips(model: "ScanModel", images: UInt8Array, label: int) -> float:
+def _flips(model: Classifier, images: UInt8Array, label: int) -> float:
     return float((model.logits(images).argmax(1) == label).mean())

@@ -160,6 +160,9 @@ class ScanResult:
         model: SHA-256 of the weights that were given; empty if none were.
         learned: accuracy of the model on the scanned samples, the mean over classes; ``None`` without a model.
         undecided: why there is no verdict, one sentence; empty if there is one.
+        held_out: the same accuracy, of a model of the same kind that was trained on some of the samples, on others;
+            ``None`` where no other can be trained.
+        features: what the features of the model are; empty without a model.
     """
 
     source: str
@@ -184,6 +187,8 @@ class ScanResult:
     model: str = ""
     learned: Estimate | None = None
     undecided: str = ""
+    held_out: Estimate | None = None
+    features: str = ""
 
     @property
     def alarm_tiers(self) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from whitesquare.errors import UsageError, WhitesquareError
 from whitesquare.learning.estimates import share
 from whitesquare.learning.recipes import Recipe
 from whitesquare.records import Estimate, Progress, silent
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import ScanResult
 from whitesquare.study.drill_types import (
     ENOUGH_RUNS,
@@ -46,6 +47,7 @@ class DrillSettings:
         seed: of the first run.
         trigger: spec of the trigger in use; ``None`` is the attack's own.
         recipe: of the victims, and of the scan's own models.
+        device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
     """
 
     attacks: tuple[str, ...]
@@ -55,6 +57,7 @@ class DrillSettings:
     seed: int = 0
     trigger: str | None = None
     recipe: Recipe = field(default_factory=Recipe)
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Refuse what no data set could be drilled with; attacks are looked up by their nearest name."""
@@ -73,6 +76,10 @@ class DrillSettings:
             raise UsageError(f"The seeds of a drill must be in 0..{_SEEDS}; got {self.seed} and {self.seeds} of them.")
         if self.trigger is not None:
             parse_trigger(self.trigger)
+
+    def scan(self, seed: int) -> ScanSettings:
+        """Return how a data set is scanned."""
+        return ScanSettings(seed=seed, recipe=self.recipe, device=self.device)
 
     def attack(self, name: str) -> Attack:
         """Return an attack with the trigger in use."""
@@ -108,7 +115,7 @@ def drill(
     _check_target(dataset, settings.target)
     total = 1 + len(settings.attacks) * len(settings.rates) * settings.seeds
     on_progress(_STEP, 0, total)
-    plain = run_scan(dataset, ScanSettings(seed=settings.seed, recipe=settings.recipe), source=source).result
+    plain = run_scan(dataset, settings.scan(settings.seed), source=source).result
     on_progress(_STEP, 1, total)
     runs: dict[tuple[str, float], list[DrillRun]] = {}
     failures: list[DrillFailure] = []
@@ -199,9 +206,10 @@ def _run(
         rate=rate,
         seed=seed,
         cache=cache,
+        device=settings.device,
         on_progress=on_progress,
     )
-    found = run_scan(made.dataset, ScanSettings(seed=seed, recipe=settings.recipe)).result
+    found = run_scan(made.dataset, settings.scan(seed)).result
     poisoned = set(made.manifest.ids)
     loud = [flag.id in poisoned for flag in found.flagged if flag.tier != "review"]
     quiet = [flag.id in poisoned for flag in found.flagged if flag.tier == "review"]
@@ -236,7 +244,7 @@ def _victim(
 
     prepared = prepare(test, made.trigger, settings.target)
     recipe = settings.recipe.for_size(len(made.dataset.labels))
-    result = measure(train(made.dataset, recipe, seed=seed, source="drill"), prepared)
+    result = measure(train(made.dataset, recipe, seed=seed, source="drill", device=settings.device), prepared)
     return result.asr, result.ca
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from whitesquare.data.gallery import SHOWN, example_position
 from whitesquare.data.layouts import EMBEDDED
 from whitesquare.errors import UsageError
 from whitesquare.executor import run_all
+from whitesquare.learning.device import resolve
 from whitesquare.learning.estimates import share
 from whitesquare.learning.label_check import label_check
 from whitesquare.learning.measure import TestSet, label_consistency, measure, prepare
@@ -45,6 +46,7 @@ class ExperimentPlan:
         recipe: how the victims are trained.
         seeds: victims per row; their seeds are 1..seeds.
         seed: of the choice of samples and the crafting.
+        device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
     """
 
     source: str = EMBEDDED
@@ -55,6 +57,7 @@ class ExperimentPlan:
     recipe: Recipe = field(default_factory=Recipe)
     seeds: int = 3
     seed: int = 0
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Refuse a plan without victims."""
@@ -88,7 +91,7 @@ def run_experiment(
     Raises:
         WhitesquareError: whatever the steps raise: see ``open_dataset``, ``poison``, ``train`` and ``measure``.
     """
-    clock = _StepClock(cache)
+    clock, plan = _StepClock(cache), replace(plan, device=resolve(plan.device))
     trigger = parse_trigger(plan.trigger)
     with clock.step("loading"):
         clean = held(open_dataset(plan.source))
@@ -104,6 +107,7 @@ def run_experiment(
                 count=plan.count,
                 seed=plan.seed,
                 cache=cache,
+                device=plan.device,
                 on_progress=_named(on_progress, name),
             )
     with clock.step("training and measuring victims"):
@@ -127,7 +131,7 @@ def run_experiment(
         seconds=clock.seconds,
         cached=tuple(clock.cached),
         versions=versions(),
-        machine=machine(effective_precision(plan.recipe.precision)),
+        machine=machine(effective_precision(plan.recipe.precision, plan.device.split(":")[0])),
     )
     return measurement, _gallery(clean, poisoned, test, example)
 
@@ -149,7 +153,7 @@ def _victims(
     cache: Cache,
     on_progress: Progress,
 ) -> tuple[dict[str, list[VictimResult]], Model]:
-    shared = to_tensors(clean)
+    shared = to_tensors(clean, plan.device)
     tensors = {CLEAN: shared}
     for name, made in poisoned.items():
         tensors[name] = overlaid(shared, made.dataset.positions, made.dataset.pixels, made.dataset.new_labels)

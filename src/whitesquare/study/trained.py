@@ -15,10 +15,12 @@ def trained(
     data: TensorData, recipe: Recipe, classes: tuple[str, ...], cache: Cache, *, seed: int, digest: str, source: str
 ) -> Model:
     """Train a model on data of that digest and source, or take it from the cache."""
-    card = make_card(data, recipe, classes, seed=seed, digest=digest, source=source)
-    key = {"card": asdict(card), "precision": effective_precision(recipe.precision)}
+    card, device = make_card(data, recipe, classes, seed=seed, digest=digest, source=source), data.images.device
+    key = {"card": asdict(card), "precision": effective_precision(recipe.precision, device.type)}
+    key |= {} if device.type == "cpu" else {"device": str(device)}
 
     def compute() -> Arrays:
-        return {name: tensor.numpy() for name, tensor in train_tensors(data, recipe, card).network.state_dict().items()}
+        network = train_tensors(data, recipe, card).network
+        return {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
 
-    return restore(card, cache.arrays("victims", key, compute))
+    return restore(card, cache.arrays("victims", key, compute), str(device))

@@ -86,7 +86,13 @@ def learned(result: ScanResult) -> str:
         return ""
     whose = "given model" if result.mode == "given model" else "scan's own model"
     share = f.interval(found.value, found.low, found.high)
-    return f"Accuracy of the {whose} on the scanned samples, mean over classes: {share}."
+    told = f"Accuracy of the {whose} on the scanned samples, mean over classes: {share}"
+    if (held := result.held_out) is not None:
+        told += (
+            f"; of another of its kind, on samples that it had not seen: {f.interval(held.value, held.low, held.high)}"
+        )
+    layer = f" Its features are {f.short(result.features)}." if result.mode == "given model" and result.features else ""
+    return f"{told}.{layer}"
 
 
 def notices(result: ScanResult) -> list[str]:

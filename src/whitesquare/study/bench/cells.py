@@ -60,13 +60,16 @@ def open_source(name: str) -> CellSource:
     return CellSource(name, train, test, hashlib.sha256(both.encode()).hexdigest())
 
 
-def make_cells(plan: Plan, sources: Mapping[str, CellSource], precision: Mapping[str, str]) -> tuple[Cell, ...]:
+def make_cells(
+    plan: Plan, sources: Mapping[str, CellSource], precision: Mapping[str, str], device: str = "cpu"
+) -> tuple[Cell, ...]:
     """Write out every cell of a plan, the baseline first.
 
     Args:
         plan: what to do.
         sources: the data sets by the name the plan gives them.
         precision: what each precision a recipe may ask for means on the machines that train.
+        device: where they do: ``cpu`` or ``cuda:n``.
 
     Raises:
         UsageError: an unknown attack or parameter, a value out of range, a trigger that does not fit, a target class
@@ -77,7 +80,8 @@ def make_cells(plan: Plan, sources: Mapping[str, CellSource], precision: Mapping
     clean: dict[str, Cell] = {}
     for number, grid in enumerate(plan.grids, start=1):
         where = f"grid {number}"
-        for cell in _cells(grid, sources, recipes, where):
+        for made in _cells(grid, sources, recipes, where):
+            cell = replace(made, device=device)
             # The same data scanned with other detectors would count twice among the seeds.
             key = replace(cell, scan=ScanTask(cell.scan.kind)).key if cell.scan else cell.key
             if key in found:

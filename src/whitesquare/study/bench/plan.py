@@ -11,7 +11,7 @@ from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import DataError, UsageError, WhitesquareError, unknown_name
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, VICTIMS, Recipe
 from whitesquare.records import Parameter
-from whitesquare.scanning.run import DEFAULT
+from whitesquare.scanning.settings import DEFAULT
 from whitesquare.study.bench.scans.sets import AS_IT_IS
 from whitesquare.study.bench.types import BASELINE
 from whitesquare.triggers import parse_trigger

@@ -13,6 +13,7 @@ from whitesquare._base.folders import check_claim
 from whitesquare._base.machine import code_digest
 from whitesquare.data import dataset_digest
 from whitesquare.executor import Executor, Shared
+from whitesquare.learning.device import resolve
 from whitesquare.learning.recipes import PRECISIONS
 from whitesquare.learning.train import effective_precision
 from whitesquare.records import Progress, silent
@@ -41,7 +42,14 @@ class _Bench:
 
 
 def run_bench(
-    plan: Plan, text: str, folder: Path, executor: Executor, *, cache: Cache, on_progress: Progress = silent
+    plan: Plan,
+    text: str,
+    folder: Path,
+    executor: Executor,
+    *,
+    cache: Cache,
+    device: str = "cpu",
+    on_progress: Progress = silent,
 ) -> BenchResult:
     """Run what is not finished of a plan, and write its results.
 
@@ -53,6 +61,7 @@ def run_bench(
         folder: where; one that holds results of this or another plan is taken up where it was left.
         executor: where the work runs.
         cache: where crafted content is kept between runs.
+        device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
         on_progress: told the number of finished cells.
 
     Raises:
@@ -61,7 +70,7 @@ def run_bench(
         OSError: the results cannot be written.
     """
     check_claim(folder, KIND)
-    cells, sources = _plan_cells(plan)
+    cells, sources = _plan_cells(plan, device)
     bench = _Bench(cells, sources, Store(folder), executor, cache, on_progress)
     with bench.store.claimed(text):
         records, failures = _run(bench)
@@ -84,15 +93,17 @@ def _unwritten(result: BenchResult, folder: Path, error: OSError) -> str:
     return f"{told.rstrip('.')}. Make room and run the same command again"
 
 
-def _plan_cells(plan: Plan) -> tuple[tuple[Cell, ...], dict[str, CellSource]]:
+def _plan_cells(plan: Plan, device: str) -> tuple[tuple[Cell, ...], dict[str, CellSource]]:
     sources = {name: open_source(name) for name in dict.fromkeys(name for grid in plan.grids for name in grid.data)}
-    return make_cells(plan, sources, {name: effective_precision(name) for name in PRECISIONS}), sources
+    device = resolve(device)
+    precision = {name: effective_precision(name, device.split(":")[0]) for name in PRECISIONS}
+    return make_cells(plan, sources, precision, device), sources
 
 
-def count_cells(plan: Plan, folder: Path) -> str:
+def count_cells(plan: Plan, folder: Path, device: str = "cpu") -> str:
     """Check a plan as :func:`run_bench` does, and say what it would do."""
     check_claim(folder, KIND)
-    cells, _ = _plan_cells(plan)
+    cells, _ = _plan_cells(plan, device)
     poisons = len({cell.poison_key for cell in cells if cell.attack != BASELINE})
     done = len(Store(folder).finished(cells))
     return f"{len(cells)} cells, of which {done} are finished; {poisons} poisons to craft for all of them."

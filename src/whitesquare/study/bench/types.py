@@ -35,6 +35,7 @@ class Cell:
         recipe: how the victim is trained, its precision resolved.
         victim_seed: of the victim.
         scan: how the data are scanned; ``None`` trains the victim instead.
+        device: where models are trained and asked: ``cpu`` or ``cuda:n``.
     """
 
     data: str
@@ -49,18 +50,21 @@ class Cell:
     recipe: Recipe
     victim_seed: int
     scan: ScanTask | None = None
+    device: str = "cpu"
 
     @property
     def key(self) -> str:
         """Digest of everything the result depends on, besides the code: the name of the cell's file."""
-        unsaid = ("data", "victim", *(() if self.scan else ("scan",)))
+        # The processor is not named: cells that were finished before there were devices are what they are.
+        unsaid = ("data", "victim", *(() if self.scan else ("scan",)), *(("device",) if self.device == "cpu" else ()))
         return _digest({name: value for name, value in asdict(self).items() if name not in unsaid})
 
     @property
     def poison_key(self) -> str:
         """Digest of everything the poisons' content depends on, besides the code."""
         parts = (self.digest, self.attack, self.trigger, self.target, self.count, self.attack_seed)
-        return _digest([*parts, self.parameters | {OPACITY: None}])
+        where = () if self.device == "cpu" else (self.device,)
+        return _digest([*parts, *where, self.parameters | {OPACITY: None}])
 
     @property
     def label(self) -> str:

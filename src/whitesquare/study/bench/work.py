@@ -123,6 +123,7 @@ def train_cell(job: TrainJob, shared: Shared) -> Trained:
         borrowed(shared[data_name(cell.digest, "train")]),
         torch.from_numpy(np.array(shared[data_name(cell.digest, "train.labels")])),
     )
+    data = TensorData(data.images.to(cell.device), data.labels.to(cell.device))
     if cell.count:
         positions, content, labels = (
             shared[poison_name(cell.poison_key, part)] for part in ("positions", "content", "labels")
@@ -157,13 +158,15 @@ def _cache(folder: Path | None) -> Iterator[Cache]:
 
 def _poison(clean: ArrayDataset, cell: Cell, opacity: float | None, cache: Cache) -> Poisoned:
     attack = _attack(cell if opacity is None else replace(cell, parameters=cell.parameters | {OPACITY: opacity}))
-    return poison(clean, attack, target=cell.target, count=cell.count, seed=cell.attack_seed, cache=cache)
+    return poison(
+        clean, attack, target=cell.target, count=cell.count, seed=cell.attack_seed, cache=cache, device=cell.device
+    )
 
 
 def _judge(clean: ArrayDataset, cell: Cell, cache: Cache) -> Model:
     """Train the clean model that reads the poisons, or take it from the cache."""
     recipe = Recipe(precision=cell.recipe.precision)
-    data = to_tensors(clean)
+    data = to_tensors(clean, cell.device)
     return trained(data, recipe, clean.classes, cache, seed=JUDGE_SEED, digest=cell.digest, source=cell.data)
 
 

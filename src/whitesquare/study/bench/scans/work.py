@@ -9,7 +9,8 @@ from whitesquare.executor import Shared
 from whitesquare.learning.measure import TestSet, measure, prepare
 from whitesquare.learning.train import train
 from whitesquare.records import VictimResult
-from whitesquare.scanning.run import ScanSettings, run_scan
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
 from whitesquare.study.bench.scans.figures import Bools, Figures, figures_of, flagged
 from whitesquare.study.bench.scans.sets import AS_IT_IS, make_set
 from whitesquare.study.bench.scans.types import ScanFigures, ScanTask
@@ -27,7 +28,7 @@ def scan_cell(job: TrainJob, shared: Shared) -> tuple[ScanFigures, float]:
     clean = make_set(task.kind, whole, cell.attack_seed)
     poisons = _poisons(whole, job, shared) if cell.count else None
     # The scan is given neither the rate nor the ground truth; both only measure what it found.
-    scan = run_scan(poisons or clean, ScanSettings(seed=cell.attack_seed, detectors=task.detectors))
+    scan = run_scan(poisons or clean, ScanSettings(seed=cell.attack_seed, detectors=task.detectors, device=cell.device))
     figures = figures_of(scan, poisons, cell.target, parse_trigger(job.training_trigger or "none"))
     if task.retrain and poisons:
         test = shared_dataset(shared, cell.digest, "test", job.classes)
@@ -65,12 +66,12 @@ def _retrained(cell: Cell, clean: ImageDataset, dataset: Overlay, found: Bools, 
     def without(removed: Bools) -> VictimResult:
         if (key := removed.tobytes()) not in trained:
             kept = Part(dataset, np.flatnonzero(~removed))
-            trained[key] = measure(train(kept, cell.recipe, seed=cell.victim_seed), test)
+            trained[key] = measure(train(kept, cell.recipe, seed=cell.victim_seed, device=cell.device), test)
         return trained[key]
 
     gone = {"as it is": nothing, "cleansed": found, "oracle": poisoned, "random": chance}
     victims = {name: without(removed) for name, removed in gone.items()}
-    victims["clean model"] = measure(train(clean, cell.recipe, seed=cell.victim_seed), test)
+    victims["clean model"] = measure(train(clean, cell.recipe, seed=cell.victim_seed, device=cell.device), test)
     return {
         f"{name}.{key}": value.value
         for name, victim in victims.items()

@@ -1,0 +1,227 @@
+"""Classifiers that are PyTorch networks: ours, and whatever ``nn.Module`` a user brings."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from threading import get_ident
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from whitesquare.errors import DataError, UsageError, unknown_name
+from whitesquare.learning.device import device_of, resolve
+from whitesquare.learning.models import Model
+from whitesquare.learning.recipes import FEW_STEPS, Recipe
+from whitesquare.learning.train import TensorData, autocast_for, borrowed, make_card, to_float, train_tensors
+from whitesquare.types import FloatArray, IntArray, Slope, UInt8Array
+
+_BATCH = 1000
+
+Run = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From float images in [0, 1], ``(B, C, H, W)``, to features, of any shape, and logits ``(B, K)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class TorchClassifier:
+    """A network in evaluation mode; see :class:`~whitesquare.types.Classifier`. :func:`classifier` makes one.
+
+    Attributes:
+        network: float images in [0, 1], ``(B, C, H, W)``, to logits ``(B, K)``.
+        classes: names of the K classes.
+        device: where its weights lie.
+        feature_layer: what its features are.
+        run: features and logits at once.
+        shape: ``(C, H, W)`` of the images that it reads; ``None`` where it is not known.
+    """
+
+    network: nn.Module
+    classes: tuple[str, ...]
+    device: str
+    feature_layer: str
+    run: Run
+    shape: tuple[int, int, int] | None = None
+
+    def answers(self, images: UInt8Array) -> tuple[FloatArray, FloatArray]:
+        """Return features ``(B, D)`` and logits ``(B, K)``, float32, of one computation.
+
+        Raises:
+            DataError: an output is not a finite number: it would count as an answer.
+        """
+        if not len(images):
+            none = self.answers(np.zeros((1, *images.shape[1:]), np.uint8))
+            return none[0][:0], none[1][:0]
+        found: list[tuple[FloatArray, FloatArray]] = []
+        with torch.inference_mode():
+            for start in range(0, len(images), _BATCH):
+                features, logits = self.run(self._floats(images[start : start + _BATCH]))
+                if not (torch.isfinite(logits).all() and torch.isfinite(features).all()):
+                    raise DataError(
+                        "The model's outputs are not finite numbers (NaN or infinity); expected a trained model, so "
+                        "train it again, or scan without --model."
+                    )
+                found.append((features.flatten(1).float().cpu().numpy(), logits.float().cpu().numpy()))
+        features_of, logits_of = zip(*found, strict=True)
+        return np.concatenate(features_of), np.concatenate(logits_of)
+
+    def logits(self, images: UInt8Array) -> FloatArray:
+        """Return the logits ``(B, K)``; see :meth:`answers`."""
+        return self.answers(images)[1]
+
+    def features(self, images: UInt8Array) -> FloatArray:
+        """Return the features ``(B, D)``; see :meth:`answers`."""
+        return self.answers(images)[0]
+
+    def gradients(self, pixels: FloatArray, slope: Slope, *, rough: bool = False) -> FloatArray:
+        """Return the derivative of an objective by pixels; see :class:`~whitesquare.types.Differentiable`."""
+        inputs = borrowed(pixels).to(self.device).contiguous(memory_format=torch.channels_last).requires_grad_()
+        with autocast_for("auto" if rough else "float32", torch.device(self.device).type):
+            logits = self.network(inputs).float()
+        pull = torch.from_numpy(slope(logits.detach().cpu().numpy())).to(self.device)
+        (found,) = torch.autograd.grad(logits, inputs, pull)
+        gradient: FloatArray = found.cpu().numpy()
+        return gradient
+
+    def maps(self, images: UInt8Array) -> FloatArray | None:
+        """Return what the last convolution gives, ``(B, channels, places)``; ``None`` where there is none."""
+        layers = [module for module in self.network.modules() if isinstance(module, nn.Conv2d)]
+        if not layers:
+            return None
+        caught: list[Tensor] = []
+        with catching(layers[-1], caught.append), torch.inference_mode():
+            self.network(self._floats(images))
+        found: FloatArray = caught.pop().flatten(2).cpu().numpy()
+        return found
+
+    def _floats(self, images: UInt8Array) -> Tensor:
+        return to_float(torch.from_numpy(np.array(images)).to(self.device))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OwnClassifier(TorchClassifier):
+    """A network of ours, of which another can be trained by ``recipe``."""
+
+    recipe: Recipe
+
+    def fit(self, images: UInt8Array, labels: IntArray, seed: int) -> "OwnClassifier":
+        """Return another, trained by the same recipe; see :class:`~whitesquare.types.Fittable`.
+
+        Raises:
+            TrainingError: the training diverged.
+        """
+        recipe = self.recipe.for_size(len(labels), FEW_STEPS)
+        data = TensorData(borrowed(images).to(self.device), torch.from_numpy(labels.copy()).to(self.device))
+        card = make_card(data, recipe, self.classes, seed=seed)
+        return own_classifier(train_tensors(data, recipe, card), recipe=self.recipe)
+
+
+def own_classifier(model: Model, *, recipe: Recipe | None = None) -> OwnClassifier:
+    """Return a trained or saved model of ours as a classifier.
+
+    Args:
+        model: the model; it computes where its weights lie.
+        recipe: how others of its kind are trained; ``None`` is the reference recipe for its architecture.
+    """
+    network, card, a = model.network, model.card, model.card.architecture
+    return OwnClassifier(
+        network=network,
+        classes=card.classes,
+        device=str(device_of(network)),
+        feature_layer="the input of the last linear layer",
+        run=_hooked(network, _last_linear(network), inputs=True),
+        shape=(a.channels, a.height, a.width),
+        recipe=recipe or Recipe(model=a.name, scale=a.scale),
+    )
+
+
+def classifier(
+    module: nn.Module,
+    classes: tuple[str, ...],
+    *,
+    shape: tuple[int, int, int] | None = None,
+    device: str = "auto",
+    features: str | Callable[[Tensor], Tensor] | None = None,
+) -> TorchClassifier:
+    """Let a scan or a measurement ask a network of your own.
+
+    A copy of it is asked, in evaluation mode; yours is not changed. What it expects of its input beside float images in
+    [0, 1], such as a normalisation, belongs into it: ``nn.Sequential(Normalize(...), yours)``.
+
+    Args:
+        module: float images in [0, 1], ``(B, C, H, W)``, to logits ``(B, K)``.
+        classes: names of the K classes, in the order of the logits.
+        shape: ``(C, H, W)`` of the images that it reads; ``None`` where it reads any.
+        device: see :func:`whitesquare.learning.device.resolve`.
+        features: the features are what the layer of that name gives, or what a function makes of float images;
+            ``None`` is what the last linear layer is given.
+
+    Raises:
+        UsageError: no such layer or device, or a network without a linear layer and no ``features``.
+    """
+    network = _copied(module, resolve(device))
+    if callable(features):
+        run, told = _beside(network, features), f"the function {getattr(features, '__name__', 'given')!r}"
+    elif features is not None:
+        layers = dict(network.named_modules())
+        if features not in layers:
+            raise unknown_name("layer", features, [name for name in layers if name])
+        run, told = _hooked(network, layers[features], inputs=False), f"the output of layer {features!r}"
+    else:
+        head = _last_linear(network)
+        name = next(name for name, layer in network.named_modules() if layer is head)
+        run, told = _hooked(network, head, inputs=True), f"the input of layer {name!r}"
+    return TorchClassifier(network, tuple(classes), str(device_of(network)), told, run, shape)
+
+
+@contextmanager
+def catching(layer: nn.Module, catch: Callable[[Tensor], None], *, inputs: bool = False) -> Iterator[None]:
+    """Hand what a layer gives, or is given, to ``catch``, for calls of the network by this thread only.
+
+    Detectors run side by side on one network: without that, each would catch the others' batches as well.
+    """
+    own = get_ident()
+
+    def hook(_: nn.Module, given: tuple[Tensor, ...], *output: Tensor) -> None:
+        if get_ident() == own:
+            catch(given[0] if inputs else output[0])
+
+    handle = layer.register_forward_pre_hook(hook) if inputs else layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _hooked(network: nn.Module, layer: nn.Module, *, inputs: bool) -> Run:
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        caught: list[Tensor] = []
+        with catching(layer, caught.append, inputs=inputs):
+            logits = network(images)
+        return caught[0], logits
+
+    return run
+
+
+def _beside(network: nn.Module, features: Callable[[Tensor], Tensor]) -> Run:
+    return lambda images: (features(images), network(images))
+
+
+def _copied(network: nn.Module, device: str) -> nn.Module:
+    try:
+        return deepcopy(network).to(device).eval()
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(
+            f"The network {type(network).__name__} cannot be copied ({error}); give one that can be, or a Classifier "
+            "of your own."
+        ) from error
+
+
+def _last_linear(network: nn.Module) -> nn.Linear:
+    found = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not found:
+        raise UsageError(
+            f"The network {type(network).__name__} has no linear layer whose input could be its features; name a "
+            "layer, or give a function: classifier(module, classes, features=...)."
+        )
+    return found[-1]

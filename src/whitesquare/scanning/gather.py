@@ -1,0 +1,235 @@
+"""Gathering evidence: from a data set and a classifier, given or trained, to all that is known of the samples."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from whitesquare.data import dataset_digest, held, notes
+from whitesquare.detectors.types import Evidence
+from whitesquare.errors import DataError, NothingToDoError, UsageError
+from whitesquare.records import Estimate, Progress, silent
+from whitesquare.scanning.learned import HeldOut, accuracy, by_heart, held_out, nothing_learned
+from whitesquare.scanning.reference import Reference, fitted
+from whitesquare.scanning.running import one_torch_thread
+from whitesquare.scanning.settings import ScanSettings
+from whitesquare.types import Classifier, FloatArray, ImageDataset, OnePass, UInt8Array
+
+if TYPE_CHECKING:
+    from whitesquare.learning.given import Given
+
+MODEL_FREE, GIVEN, OWN = "model-free", "given model", "scan model"
+"""Modes of a scan."""
+_SCAN_SEED = 700_001
+"""The scan's models have seeds of their own, so that no victim of a benchmark is ever its scan model."""
+_OTHERS = 500
+"""Added to them for the model that is asked about samples which it has not seen."""
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Samples, and what models say of them: all that a scan is judged by.
+
+    Attributes:
+        evidence: with all that the first model gives; without anything of one that has learned nothing.
+        mode: one of :data:`MODEL_FREE`, :data:`GIVEN` and :data:`OWN`.
+        ids: of the samples ``(N,)``.
+        digest: of the data set.
+        reference: trusted samples that fit the data; ``None`` without any.
+        warnings: what is to be known of the data and the model.
+        models: the first finds, the others must agree; none where none may be asked.
+        why: why there is none.
+        weights: SHA-256 of the weights that were read; empty if none were.
+        learned: accuracy of the first model on the samples; ``None`` without a model.
+        beyond: what another model of its kind makes of samples it has not seen; ``None`` where there is none.
+        undecided: why nothing follows from that model; empty if it has learned something.
+    """
+
+    evidence: Evidence
+    mode: str
+    ids: Sequence[str] = ()
+    digest: str = ""
+    reference: Reference | None = None
+    warnings: tuple[str, ...] = ()
+    models: Sequence[Classifier] = ()
+    why: str = ""
+    weights: str = ""
+    learned: Estimate | None = None
+    beyond: HeldOut | None = None
+    undecided: str = ""
+
+
+class ScanClock:
+    """Wall-clock seconds per step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Write down the time since the last lap."""
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now
+
+
+def gather(
+    dataset: ImageDataset,
+    settings: ScanSettings,
+    folder: Path,
+    *,
+    model: "Given | None" = None,
+    reference: ImageDataset | None = None,
+    clock: ScanClock,
+    on_progress: Progress = silent,
+) -> Gathered:
+    """Gather what there is to know of a training set.
+
+    Args:
+        dataset: what to scan.
+        settings: how.
+        folder: where features are kept; the evidence reads them from there.
+        model: a model trained on it; ``None`` trains the scan's own.
+        reference: samples said to be clean.
+        clock: told when a step is done.
+        on_progress: told how far each step is.
+
+    Raises:
+        NothingToDoError: no images, or images of one class only.
+        UsageError: a model or reference that does not fit.
+        DataError: it is damaged.
+        TrainingError: the training diverged.
+    """
+    dataset = _comparable(dataset)
+    images, labels = dataset.images(slice(None)), dataset.labels
+    alone = np.zeros(len(labels), np.bool_)
+    evidence = Evidence(images, labels, dataset.classes, alone, settings.seed, on_progress=on_progress)
+    trusted = fitted(dataset, images, reference) if reference is not None else None
+    clock.lap("reading")
+    if settings.model_free:
+        found = _nobody(evidence, "the scan was asked to be model-free")
+    elif model is not None:
+        found = _ask_given(evidence, model, settings, folder)
+    else:
+        found = _ask_own(evidence, settings, folder)
+    warnings = (*found.warnings, *notes(dataset))
+    clock.lap("model")
+    return replace(found, ids=dataset.ids, digest=dataset_digest(dataset), reference=trusted, warnings=warnings)
+
+
+def gather_beside(evidence: Evidence, alone: Gathered, settings: ScanSettings, folder: Path) -> Gathered:
+    """Ask, about the same samples beside trusted ones, a model of the same kind: the given one, or a new one.
+
+    Raises:
+        TrainingError: the training diverged.
+    """
+    if not alone.models:
+        return _nobody(evidence, alone.why)
+    if alone.mode == GIVEN:
+        return _answered(evidence, alone.models, GIVEN, folder)
+    return _ask_own(evidence, settings, folder, models=1)
+
+
+def _comparable(dataset: ImageDataset) -> ImageDataset:
+    """Decode every image once, if there are classes to compare."""
+    present = np.unique(dataset.labels)
+    if len(present) < 2:
+        raise NothingToDoError(
+            f"There is nothing to compare: the data set has images of {len(present)} class"
+            f"{'es' * (len(present) != 1)}, and a scan compares classes; expected two or more."
+        )
+    return held(dataset)
+
+
+def _nobody(evidence: Evidence, why: str) -> Gathered:
+    return Gathered(evidence, MODEL_FREE, why=why)
+
+
+def _ask_given(evidence: Evidence, model: "Given", settings: ScanSettings, folder: Path) -> Gathered:
+    from whitesquare.learning.given import given_classifier
+
+    asked, weights = given_classifier(model, evidence.images, evidence.classes, settings.device)
+    found = replace(_answered(evidence, [asked], GIVEN, folder), weights=weights)
+    return _looked_beyond(found, asked, evidence)
+
+
+def _ask_own(evidence: Evidence, settings: ScanSettings, folder: Path, models: int | None = None) -> Gathered:
+    from whitesquare.learning.device import resolve
+    from whitesquare.scanning.model import SEEDS, train_scan_models
+
+    device = resolve(settings.device)
+    try:
+        trained, losses = train_scan_models(
+            evidence.images,
+            evidence.labels,
+            evidence.classes,
+            seed=_SCAN_SEED + 1000 * settings.seed,
+            recipe=settings.recipe,
+            on_progress=evidence.on_progress,
+            models=models or SEEDS,
+            device=device,
+        )
+    except UsageError as error:
+        return _nobody(evidence, f"no model could be trained: {error}")
+    found = _answered(replace(evidence, losses=losses), trained, OWN, folder)
+    return found if evidence.trusted.any() else _looked_beyond(found, trained[0], evidence)
+
+
+def _answered(evidence: Evidence, models: Sequence[Classifier], mode: str, folder: Path) -> Gathered:
+    """Ask a model about every sample; of one that has learned nothing, nothing else is kept."""
+    features, logits = _read(models[0], evidence, folder)
+    learned = accuracy(logits, evidence.labels)
+    undecided = nothing_learned(learned, len(np.unique(evidence.labels)), given=mode == GIVEN)
+    found = Gathered(evidence, mode, models=models, learned=learned)
+    if undecided:
+        return _silenced(found, undecided)
+    return replace(found, evidence=replace(evidence, model=models[0], features=features, logits=logits))
+
+
+def _looked_beyond(found: Gathered, model: Classifier, evidence: Evidence) -> Gathered:
+    """Add what a model of the same kind makes of samples that it has not seen."""
+    if found.undecided:
+        return found
+    with one_torch_thread():
+        beyond = held_out(model, evidence, _SCAN_SEED + 1000 * evidence.seed + _OTHERS)
+    found = replace(found, beyond=beyond)
+    undecided, warning = by_heart(beyond, len(evidence.labels)) if beyond else ("", "")
+    if undecided:
+        return _silenced(found, undecided)
+    return replace(found, warnings=(warning,)) if warning else found
+
+
+def _silenced(found: Gathered, undecided: str) -> Gathered:
+    silent = replace(found.evidence, model=None, features=None, logits=None, losses=None)
+    return replace(found, evidence=silent, models=(), why="the model has learned nothing", undecided=undecided)
+
+
+def _read(model: Classifier, evidence: Evidence, folder: Path) -> tuple[FloatArray, FloatArray]:
+    """Return features ``(N, D)`` in a memory-mapped file below ``folder``, and logits ``(N, K)``.
+
+    Raises:
+        DataError: an output is not a finite number: it would count as an answer.
+    """
+    size = len(evidence.labels)
+    features: FloatArray | None = None
+    logits = np.empty((size, len(evidence.classes)), np.float32)
+    for start in range(0, size, _BATCH):
+        part = slice(start, min(start + _BATCH, size))
+        found, logits[part] = _both(model, evidence.images[part])
+        if not (np.isfinite(logits[part]).all() and np.isfinite(found).all()):
+            raise DataError("The model's outputs are not finite numbers (NaN or infinity); give a trained model.")
+        if features is None:
+            path, shape = folder / "features.npy", (size, found.shape[1])
+            features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        features[part] = found
+        evidence.on_progress("reading features", part.stop, size)
+    assert features is not None  # noqa: S101 - narrows the type: there are samples
+    return features, logits
+
+
+def _both(model: Classifier, images: UInt8Array) -> tuple[FloatArray, FloatArray]:
+    return model.answers(images) if isinstance(model, OnePass) else (model.features(images), model.logits(images))
