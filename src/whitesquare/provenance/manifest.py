@@ -152,21 +152,6 @@ def read_items(path: Path, split: str | None = None) -> Iterator[Item]:
                 yield Item(*row)
 
 
-def count_items(path: Path) -> int:
-    """Return the number of rows of a manifest, without reading them.
-
-    Args:
-        path: the file; its digest must have been checked.
-
-    Raises:
-        VerificationError: it is not a manifest.
-    """
-    with _opened(path) as (connection, source):
-        _columns(connection, source, path)
-        (found,) = connection.execute(f"SELECT count(*) FROM {source}").fetchall()  # noqa: S608 - our own name
-        return int(found[0])
-
-
 def survey(path: Path, above: int, named: int) -> Survey:
     """Count the rows of a manifest and tell which large files it lists, for the time of opening it.
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from whitesquare._base.jsonio import whole_file, write_text
-from whitesquare.records import Estimate, Spread
 from whitesquare.report.bench import charts as bench_charts
 from whitesquare.report.bench.scans import FIGURES as SCAN_FIGURES
 from whitesquare.report.bench.scans import scan_row
@@ -95,35 +94,21 @@ def _lead(result: BenchResult) -> str:
 
 def _cells(number: int, line: Line) -> list[Value]:
     """Show a line: each value with its path in ``results.json``."""
-    poison = line.poison
-    return [
-        _spread(number, "ca", line.ca),
-        _spread(number, "asr", line.asr),
-        _value(number, "asr.worst", formats.percent(line.asr.worst), line.asr.worst),
-        _value(number, "asr.sd", formats.points(line.asr.sd), line.asr.sd),
-        _value(number, "asr.n", formats.count(line.asr.n), line.asr.n),
-        _value(number, "poison.poison_rate", *_share(poison.poison_rate if poison else None)),
-        _value(number, "poison.linf", *_number(poison.linf if poison else None)),
-        _value(number, "poison.label_consistency.value", *_readable(poison.label_consistency if poison else None)),
-        _value(number, "visibility", formats.decimal(line.visibility), line.visibility),
-    ]
-
-
-def _spread(number: int, field: str, found: Spread) -> Value:
-    return _value(number, f"{field}.mean", formats.interval(found.mean, found.low, found.high), found.mean)
-
-
-def _share(found: float | None) -> tuple[str, float | None]:
-    return formats.percent(found), found
-
-
-def _number(found: float | None) -> tuple[str, float | None]:
-    return formats.decimal(found), found
-
-
-def _readable(found: Estimate | None) -> tuple[str, float | None]:
-    return (formats.interval(found.value, found.low, found.high), found.value) if found else _share(None)
-
-
-def _value(number: int, field: str, text: str, raw: float | None) -> Value:
-    return Value(text, formats.as_json(raw), f"lines.{number}.{field}")
+    ca, asr, poison = line.ca, line.asr, line.poison
+    rate, linf, readable = (poison.poison_rate, poison.linf, poison.label_consistency) if poison else (None, None, None)
+    shown: tuple[tuple[str, str, float | None], ...] = (
+        ("ca.mean", formats.interval(ca.mean, ca.low, ca.high), ca.mean),
+        ("asr.mean", formats.interval(asr.mean, asr.low, asr.high), asr.mean),
+        ("asr.worst", formats.percent(asr.worst), asr.worst),
+        ("asr.sd", formats.points(asr.sd), asr.sd),
+        ("asr.n", formats.count(asr.n), asr.n),
+        ("poison.poison_rate", formats.percent(rate), rate),
+        ("poison.linf", formats.decimal(linf), linf),
+        (
+            "poison.label_consistency.value",
+            formats.interval(readable.value, readable.low, readable.high) if readable else formats.MISSING,
+            readable.value if readable else None,
+        ),
+        ("visibility", formats.decimal(line.visibility), line.visibility),
+    )
+    return [Value(text, formats.as_json(raw), f"lines.{number}.{field}") for field, text, raw in shown]
