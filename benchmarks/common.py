@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from whitesquare._base.jsonio import write_text
+from whitesquare._base.files import write_text
 from whitesquare._base.machine import machine, versions
 
 RESULTS = Path(__file__).parent / "results"

@@ -11,8 +11,8 @@ import pytest
 
 from tests.patience import PATIENCE, heed_interrupts, worked
 from whitesquare._base.cache import Cache, default_cache
+from whitesquare._base.files import whole_file, write_text
 from whitesquare._base.folders import MARKER, check_output, folder_kind, output_folder
-from whitesquare._base.jsonio import whole_file, write_text
 from whitesquare.data import write_npz
 from whitesquare.data.gallery import read_gallery, write_gallery
 from whitesquare.errors import DataError, UsageError

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from whitesquare._base.jsonio import write_text
+from whitesquare._base.files import write_text
 from whitesquare.gating.collect import collect
 from whitesquare.gating.policy import parse_policy
 from whitesquare.gating.rules import decide

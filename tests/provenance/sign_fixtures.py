@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.inventory.evidence import CONFIRMED, MEASURED, NOW, ROOT, SOURCES, SUSPICIOUS, scan_of, training_on
-from whitesquare._base.jsonio import write_text
+from whitesquare._base.files import write_text
 from whitesquare.provenance.predicates import measure_predicate, scan_predicate, train_predicate
 from whitesquare.provenance.types import (
     DATASET_TYPE,

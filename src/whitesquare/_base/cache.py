@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import whitesquare
-from whitesquare._base.jsonio import whole_file
+from whitesquare._base.files import whole_file
 from whitesquare._base.machine import code_digest
 from whitesquare._base.owned import NotOwnError, check_own, make_own, read_own, write_own
 

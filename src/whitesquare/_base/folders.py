@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import whitesquare
-from whitesquare._base.jsonio import write_text
+from whitesquare._base.files import write_text
 from whitesquare.errors import UsageError
 
 MARKER = "whitesquare.json"

@@ -117,7 +117,7 @@ def emit(
         writers: by kind, what makes its text.
         files: by kind, what writes its file itself: kinds that are no text.
     """
-    from whitesquare._base.jsonio import write_text
+    from whitesquare._base.files import write_text
 
     files = files or {}
     texts = {

@@ -87,7 +87,7 @@ def _write_example(path: Path, run: Path | None) -> None:
         raise UsageError("--init writes a policy and looks at no run; leave the run folder out.")
     if path.exists():
         raise UsageError(f"{path} exists, and a policy is never overwritten; choose another name.")
-    from whitesquare._base.jsonio import write_text
+    from whitesquare._base.files import write_text
     from whitesquare.gating.policy import example
 
     write_text(path, example())

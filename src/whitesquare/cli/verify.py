@@ -63,7 +63,7 @@ def verify(
 
 
 def _emit(found: "Verification", outputs: list[tuple[str, Path | None]], bundle: str, trust: str) -> None:
-    from whitesquare._base.jsonio import whole_file
+    from whitesquare._base.files import whole_file
     from whitesquare.report.verify import text as verify_text
 
     def json_file(path: Path) -> None:

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from whitesquare._base.jsonio import whole_file
+from whitesquare._base.files import whole_file
 from whitesquare.data.zips import read_archive
 from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.types import Gallery, IntArray

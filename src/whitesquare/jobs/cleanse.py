@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_output, output_folder
-from whitesquare._base.jsonio import write_text
 from whitesquare.data import (
     ENTRIES,
     Part,

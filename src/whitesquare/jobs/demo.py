@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from whitesquare._base.cache import Cache, default_cache
+from whitesquare._base.files import write_text
 from whitesquare._base.folders import output_folder
-from whitesquare._base.jsonio import write_text
 from whitesquare._base.machine import peak_memory_gb
 from whitesquare._base.schema import encode
 from whitesquare.data.gallery import write_gallery

@@ -5,7 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import whitesquare
-from whitesquare._base.jsonio import write_text
+from whitesquare._base.files import write_text
 from whitesquare._base.schema import encode
 from whitesquare.data import held, open_dataset
 from whitesquare.data.names import named

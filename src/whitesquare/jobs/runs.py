@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from whitesquare._base.cache import Cache, default_cache
+from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_output, output_folder
-from whitesquare._base.jsonio import write_text
 from whitesquare._base.schema import decode, encode
 from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
 from whitesquare.data import ENTRIES, has_test, held, open_dataset, write_dataset

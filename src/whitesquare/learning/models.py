@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import nn
 
-from whitesquare._base.jsonio import whole_file, write_text
+from whitesquare._base.files import whole_file, write_text
 from whitesquare._base.schema import decode, encode
 from whitesquare.errors import DataError, UsageError
 from whitesquare.learning.device import device_of

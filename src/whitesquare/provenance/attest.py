@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import whitesquare
+from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_claim, check_output, output_folder
-from whitesquare._base.jsonio import write_text
 from whitesquare.data.layouts import full_name, is_plain, place_of
 from whitesquare.errors import UsageError, VerificationError
 from whitesquare.provenance.dataset import Claim, read_claim

@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from whitesquare._base.jsonio import whole_file
+from whitesquare._base.files import whole_file
 from whitesquare._base.strictjson import strict_json
 from whitesquare.errors import NothingToDoError, VerificationError
 from whitesquare.provenance.dataset import SignedDataset, check_dataset

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from whitesquare._base.jsonio import whole_file
+from whitesquare._base.files import whole_file
 from whitesquare.provenance.diff import connect, table_of, write_empty
 from whitesquare.provenance.types import Change
 

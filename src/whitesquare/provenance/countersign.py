@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from whitesquare._base.jsonio import write_text
+from whitesquare._base.files import write_text
 from whitesquare._base.locks import folder_lock
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
 from whitesquare.provenance.dataset import SignedDataset, check_dataset, check_manifest_again

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whitesquare._base.jsonio import whole_file
+from whitesquare._base.files import whole_file
 from whitesquare._base.machine import usable_cores
 from whitesquare.provenance.types import KINDS
 

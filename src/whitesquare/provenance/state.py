@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from whitesquare._base.jsonio import write_text
+from whitesquare._base.files import write_text
 from whitesquare._base.locks import file_lock
 from whitesquare._base.schema import build
 from whitesquare._base.strictjson import strict_json

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whitesquare._base.jsonio import whole_file
+from whitesquare._base.files import whole_file
 from whitesquare._base.schema import build
 from whitesquare._base.strictjson import unique
 from whitesquare.errors import DataError

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from whitesquare._base.jsonio import write_text
+from whitesquare._base.files import write_text
 from whitesquare._base.strictjson import strict_json
 from whitesquare.errors import NothingToDoError, VerificationError
 from whitesquare.signing.dsse import MOST_BYTES, encode_bundle, read_envelope, sign, verify

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from whitesquare._base.jsonio import whole_file
+from whitesquare._base.files import whole_file
 from whitesquare._base.streams import FileDigest
 from whitesquare.data.layouts import IDX, IDX_PARTS, IDX_PREFIX, SPLITS, expect_end, find_idx, open_idx, truncated
 from whitesquare.data.names import check_split

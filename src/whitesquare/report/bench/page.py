@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from whitesquare._base.jsonio import whole_file, write_text
+from whitesquare._base.files import whole_file, write_text
 from whitesquare.report.bench import charts as bench_charts
 from whitesquare.report.bench.scans import FIGURES as SCAN_FIGURES
 from whitesquare.report.bench.scans import scan_row

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from whitesquare._base.files import write_text
 from whitesquare._base.folders import output_folder
-from whitesquare._base.jsonio import write_text
 from whitesquare._base.schema import encode
 from whitesquare.report.common import formats, html, style
 from whitesquare.report.common.drawing import Figure

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from whitesquare._base.jsonio import whole_file, write_text
+from whitesquare._base.files import whole_file, write_text
 from whitesquare.records import Measurement, Row
 from whitesquare.report.common import formats, html, images
 from whitesquare.report.measurement import tables, text, verdicts

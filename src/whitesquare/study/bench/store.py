@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from whitesquare._base.files import whole_file, write_text
 from whitesquare._base.folders import claim_folder
-from whitesquare._base.jsonio import whole_file, write_text
 from whitesquare._base.schema import decode, encode
 from whitesquare.errors import NothingToDoError, UsageError, WhitesquareError
 from whitesquare.records import Estimate

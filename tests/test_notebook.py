@@ -1,0 +1,57 @@
+"""The notebook is what a reader finds it to be: it runs from its first cell to its last, with public names only."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.patience import PATIENCE
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOK = ROOT / "examples" / "scan.ipynb"
+API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def code():
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
+def test_it_uses_public_names_only():
+    """Those of the face, and those that the page about the library describes."""
+    described = set(re.findall(r"auto(?:function|class|module):: ([\w.]+)", API))
+    for node in ast.walk(ast.parse(code())):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("whitesquare"):
+            for alias in node.names:
+                assert {node.module, f"{node.module}.{alias.name}"} & described, f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.Import):
+            assert all(alias.name.partition(".")[2] == "" for alias in node.names)
+
+
+def test_it_runs_and_shows_what_it_says(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code()],
+        cwd=tmp_path,
+        env=os.environ | {"WHITESQUARE_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    planted, before, scan, refused, *reasons, removed, after, end = done.stdout.splitlines()
+    assert "450 of 6000 images, 0 labels changed" in planted
+    shares = [float(share) for share in re.findall(r"([\d.]+)%", before + after)]
+    clean_before, attack_before, clean_after, attack_after = shares
+    assert attack_before > 50 > 5 > attack_after
+    assert min(clean_before, clean_after) > 95
+    assert "confirmed; class 0" in scan
+    assert refused == "gate: FAILED"
+    assert any("measure-success" in reason for reason in reasons)
+    found, right, of = map(int, re.findall(r"\d+", removed))
+    assert right > 0.9 * of
+    assert found - right < 0.1 * of
+    assert end == "scan: nothing found; gate: PASSED"
