@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from whitesquare._base import jsonio, schema
+from whitesquare._base import files, schema
 from whitesquare.records import Measurement
 from whitesquare.report.measurement.page import write_report
 from whitesquare.types import Gallery
@@ -40,7 +40,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory, mnist_measurement: Measurement, gallery: Gallery) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    jsonio.write_text(folder / "measurement.json", schema.encode(mnist_measurement))
+    files.write_text(folder / "measurement.json", schema.encode(mnist_measurement))
     write_report(mnist_measurement, gallery, folder / "report.html")
     return folder / "report.html"
 
