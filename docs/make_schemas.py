@@ -102,6 +102,8 @@ class ScanFile(TypedDict):
     machine: dict[str, str]
     flagged: list[FlagEntry]
     fused_auroc: NotRequired[float]
+    held_out: NotRequired[Share | None]
+    features: NotRequired[str]
 
 
 class PolicyFile(TypedDict, total=False):
