@@ -44,6 +44,9 @@ class OwnDataset:
 class OwnEncoded(OwnDataset):
     """The same, able to decode an image from the content that was hashed."""
 
+    def decoder(self):
+        return "zlib"
+
     def header(self, i):
         return self.shape
 

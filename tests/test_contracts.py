@@ -85,6 +85,9 @@ class OneFolder:
             return False
         return self.how == "everything" or (Path(source) / "train.npz").exists()
 
+    def splits(self, source):
+        return ("test",) if self.how == "denies" else ("train", "test")
+
     def open(self, source, split):
         if self.how == "writes":
             (Path(source) / "read").touch()
@@ -104,6 +107,7 @@ def test_a_good_source_is_accepted(tiny, tmp_path):
     ("how", "promise"),
     [
         ("nothing", "must recognise"),
+        ("denies", "must say that there is a train split"),
         ("everything", "must not recognise"),
         ("writes", "must not write where it reads"),
         ("shuffles", "must open the same data set every time"),

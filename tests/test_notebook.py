@@ -43,7 +43,7 @@ def test_it_runs_and_shows_what_it_says(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     planted, before, scan, refused, *reasons, removed, after, end = done.stdout.splitlines()
-    assert "450 of 6000 images, 0 labels changed" in planted
+    assert "300 of 6000 images, 0 labels changed" in planted
     shares = [float(share) for share in re.findall(r"([\d.]+)%", before + after)]
     clean_before, attack_before, clean_after, attack_after = shares
     assert attack_before > 50 > 5 > attack_after

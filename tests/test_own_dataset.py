@@ -1,6 +1,9 @@
 """A data set that a user wrote goes the whole way, as ours do; and every image is decoded once for each verb."""
 
+import base64
+import json
 from collections import Counter
+from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
@@ -8,9 +11,9 @@ import pytest
 
 import whitesquare as ws
 from whitesquare.attacks import make_attack
-from whitesquare.data import from_arrays, load_mnist, open_dataset, write_dataset
+from whitesquare.data import from_arrays, held, load_mnist, open_dataset, write_dataset
 from whitesquare.data.sources import folder as folders
-from whitesquare.errors import DataError, UsageError, VerificationError
+from whitesquare.errors import ContractError, DataError, UsageError, VerificationError
 from whitesquare.jobs.runs import make_run
 from whitesquare.learning.recipes import Recipe
 from whitesquare.provenance.attested import read_attested
@@ -174,6 +177,128 @@ def test_arrays_are_a_data_set_and_an_attack_has_a_name():
     assert by_name.manifest == ws.poison(data, make_attack("stamp"), target=1, count=5, seed=0).manifest
     with pytest.raises(UsageError, match="stmp"):
         ws.poison(data, "stmp", target=1, count=5, seed=0)
+
+
+def test_what_was_decoded_earlier_is_not_signed_for_with_what_lies_there_now(attested, tmp_path):
+    """A file that was another one when its image was decoded, and is the signed one again when it is hashed."""
+    some = digits(lambda images, labels, split: from_arrays(images, labels, classes=tuple("0123456789")), 40)
+    write_dataset(tmp_path / "set", some, None, "png-folder")
+    known = attested(tmp_path / "set")
+    path = next((tmp_path / "set").rglob("*.png"))
+    right, other = path.read_bytes(), sorted((tmp_path / "set").rglob("*.png"))[-1].read_bytes()
+    path.write_bytes(other)
+    seen = held(open_dataset(tmp_path / "set"))
+    path.write_bytes(right)
+    with pytest.raises(DataError, match="was changed since it was decoded"):
+        ws.train(seen, SMALL, seed=1, attested=known)
+
+
+def test_one_sample_does_not_speak_for_the_others(attested):
+    """The pixels of the first image are its content; those of the others are not."""
+    mine = digits(OwnDataset, 30)
+    plain = from_arrays(mine.images(slice(None)), mine.labels, classes=mine.classes, ids=mine.ids)
+    mine.packed[0], mine._image = plain.content(0), lambda i: plain.images(slice(i, i + 1))[0]
+    assert attested(mine).signed.predicate.content.kind == "files"
+
+
+WRONG = {
+    "labels below 0": {"labels": np.array([-1, *range(9)])},
+    "labels beyond the classes": {"labels": np.arange(1, 11)},
+    "labels of another type": {"labels": np.arange(10, dtype=np.float32)},
+    "a list of labels": {"labels": list(range(10))},
+    "too few labels": {"labels": np.arange(9)},
+    "one id twice": {"ids": ["same"] * 10},
+    "images of another type": {"images": lambda index: np.zeros((10, 1, 28, 28), np.float32)[index]},
+    "images of another shape": {"images": lambda index: np.zeros((10, 28, 28, 1), np.uint8)[index]},
+    "too few images": {"images": lambda index: np.zeros((9, 1, 28, 28), np.uint8)},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("verb", ["scan", "train", "poison", "attest"])
+def test_data_that_are_not_what_they_say_are_refused_in_a_sentence(wrong, verb, attested):
+    mine = digits(OwnDataset, 10)
+    mine.labels = np.arange(10)
+    for name, value in WRONG[wrong].items():
+        setattr(mine, name, value)
+    if verb == "attest" and "images" in WRONG[wrong]:
+        pytest.skip("what is attested is the content")
+    verbs = {
+        "scan": lambda: ws.scan(mine, MODEL_FREE),
+        "train": lambda: ws.train(mine, SMALL, seed=1),
+        "poison": lambda: ws.poison(mine, "stamp", target=3, count=1, seed=0),
+        "attest": lambda: attested(mine),
+    }
+    with pytest.raises(DataError, match=r"The data set \(packed\)"):
+        verbs[verb]()
+
+
+def test_an_attribute_that_is_called_like_one_of_ours_means_nothing(attested):
+    mine = digits(OwnDataset, 600)
+    mine.files = ["a.bin", "b.bin"]
+    assert ws.scan(mine, MODEL_FREE, attested=attested(mine)).attested is not None
+
+
+def test_the_evidence_names_what_decoded(attested, tmp_path):
+    mine = digits(OwnEncoded, 60)
+    ws.train(
+        mine,
+        SMALL,
+        seed=1,
+        folder=tmp_path / "model",
+        attested=attested(mine),
+        signer=key_pair(tmp_path / "trainer", "trainer"),
+    )
+    statement = json.loads(
+        base64.b64decode(
+            json.loads((tmp_path / "model" / "provenance.sigstore.json").read_text())["dsseEnvelope"]["payload"]
+        )
+    )
+    assert '"zlib"' in json.dumps(statement)
+
+
+def test_arrays_are_scanned_and_attested_as_they_are(attested):
+    mnist = load_mnist()
+    arrays = (mnist.images(slice(0, 300)), mnist.labels[:300])
+    assert ws.scan(arrays, MODEL_FREE).scan.result.source == "arrays"
+    assert ws.scan((arrays[0][:, :, ::-1], arrays[1]), MODEL_FREE).scan.result.size == 300
+    assert ws.train((arrays[0][:, :, ::-1], arrays[1]), SMALL, seed=1).card.classes == mnist.classes
+    assert attested(arrays).signed.predicate.content.kind == "pixels"
+
+
+@dataclass(frozen=True)
+class Unruly(type(make_attack("stamp"))):
+    """An attack that does what attacks must not."""
+
+    how: str = "raises"
+
+    @property
+    def epsilon(self):
+        return float("nan") if self.how == "has no bound" else 0.0
+
+    def craft(self, images, labels, context):
+        if self.how == "raises":
+            raise ZeroDivisionError("no")
+        if self.how == "gives nothing":
+            return None
+        images[:] = 255
+        return images
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("raises", "'stamp' failed: ZeroDivisionError: no"),
+        ("gives nothing", "returned a NoneType"),
+        ("writes", "changed a pixel by 1.0000"),
+        ("has no bound", "epsilon in"),
+    ],
+)
+def test_an_attack_that_breaks_its_promise_is_named(how, said):
+    with pytest.raises(ContractError, match=said):
+        ws.poison(
+            (load_mnist().images(slice(0, 100)), load_mnist().labels[:100]), Unruly(how=how), target=1, count=3, seed=0
+        )
 
 
 @pytest.mark.parametrize("given", [(1, 2, 3), object(), np.zeros((3, 4, 4), np.uint8), None, 7])

@@ -64,6 +64,9 @@ class Nothing:
     def recognises(self, source):
         return source == "nothing"
 
+    def splits(self, source):
+        return ("train",)
+
     def open(self, source, split):
         raise NotImplementedError
 """

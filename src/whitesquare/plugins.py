@@ -154,7 +154,7 @@ def _entries(group: str) -> Iterator[tuple[Package, EntryPoint]]:
 def admit_source(kind: Callable[[], "DatasetSource"]) -> "DatasetSource":
     """Make a data source and check that it has all its parts."""
     source = kind()
-    require_methods(source, "recognises", "open")
+    require_methods(source, "recognises", "splits", "open")
     return source
 
 
@@ -162,22 +162,3 @@ PLUGIN_SOURCES: "Registry[DatasetSource]" = Registry(
     "source", {}, admit_source, ("mnist", "idx", "npz", "folder", "png-folder")
 )
 """Kinds of data sets of other packages."""
-
-
-def recognised(source: str) -> tuple[list["DatasetSource"], list[str]]:
-    """Ask the data sources of other packages, in order of their names, whether they know a path or name.
-
-    Returns:
-        Those that do, and a sentence for each that could not be asked.
-    """
-    found, faults = [], []
-    for one in PLUGIN_SOURCES.brought():
-        if one.thing is None:
-            faults.append(one.fault)
-            continue
-        try:
-            if one.thing.recognises(source):
-                found.append(one.thing)
-        except Exception as error:  # noqa: BLE001 - a source that fails is none of this data set's
-            faults.append(f"The source {one.name!r} of the package {one.package!r} failed: {error!r:.200}.")
-    return found, faults

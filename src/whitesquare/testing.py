@@ -12,6 +12,7 @@ import numpy as np
 from whitesquare._base.promises import refuse_unless as _require
 from whitesquare.attacks import poison
 from whitesquare.attacks.contract import require_attack
+from whitesquare.data.layouts import is_plain
 from whitesquare.detectors.contract import require_detector, require_suspicion
 from whitesquare.detectors.types import Detector, Evidence
 from whitesquare.plugins import admit_source
@@ -61,6 +62,8 @@ def check_dataset(dataset: ImageDataset) -> None:
     size = len(dataset.ids)
     _require(size > 0, dataset, "needs at least one image to be checked")
     _require(len(set(dataset.ids)) == size, dataset, "must have unique ids")
+    odd = [name for name in (*dataset.ids, *dataset.classes) if not is_plain(name)]
+    _require(not odd, dataset, f"must have names that can be printed; got {odd[:1]}")
     _require(dataset.labels.shape == (size,), dataset, f"must have one label per id; got {dataset.labels.shape}")
     _require(dataset.labels.dtype == np.int64, dataset, f"must have int64 labels; got {dataset.labels.dtype}")
     in_range = (dataset.labels >= 0) & (dataset.labels < len(dataset.classes))
@@ -103,6 +106,7 @@ def check_source(source: DatasetSource, location: str, split: str = "train") -> 
     _require(source.recognises(location) is True, source, f"must recognise {location!r} and say True")
     nowhere = f"{location}-that-is-not-there"
     _require(source.recognises(nowhere) is False, source, f"must not recognise {nowhere!r}, and say False")
+    _require(split in source.splits(location), source, f"must say that there is a {split} split")
     before = _listing(location)
     first, again = source.open(location, split), source.open(location, split)
     check_dataset(first)

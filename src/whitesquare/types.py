@@ -71,6 +71,9 @@ class Encoded(Protocol):
     The bytes that are hashed are then the bytes that are decoded, and one that is damaged need not cost all others.
     """
 
+    def decoder(self) -> str:
+        """Name what decodes, with its version: two decoders may see two pictures in one file."""
+
     def header(self, i: int) -> Shape:
         """Return the shape that the content of an image announces, without decoding it.
 
@@ -103,6 +106,15 @@ class Noted(Protocol):
         """Say what was done to the images at ``positions``, as far as they were decoded."""
 
 
+@runtime_checkable
+class Contained(Protocol):
+    """What a data set has that was read from files which hold many samples."""
+
+    @property
+    def containers(self) -> tuple[tuple[str, int, bytes], ...]:
+        """Name, size and SHA-256 of those files, as they were read."""
+
+
 class DatasetSource(Protocol):
     """A kind of data set that can be opened by its name or path."""
 
@@ -112,6 +124,9 @@ class DatasetSource(Protocol):
 
     def recognises(self, source: str) -> bool:
         """Tell, for little time, whether ``source`` (a path, or a name) is of this kind."""
+
+    def splits(self, source: str) -> tuple[str, ...]:
+        """Tell, for little time, which of ``"train"`` and ``"test"`` there are."""
 
     def open(self, source: str, split: str) -> ImageDataset:
         """Open the split ``"train"`` or ``"test"``.

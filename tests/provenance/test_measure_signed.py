@@ -12,6 +12,7 @@ from whitesquare.data import from_arrays, load_npz, write_npz
 from whitesquare.jobs import measure as job
 from whitesquare.provenance.evidence import MEASURE
 from whitesquare.provenance.predicates import measure_evidence
+from whitesquare.report.common.formats import percent, plain
 from whitesquare.signing.keys import load_public, load_signer
 from whitesquare.signing.statements import TEST_RESULT_TYPE, read_statement
 
@@ -169,7 +170,7 @@ def test_a_target_that_is_shown_hides_no_other(case, model):
         assert one.asr.value == shown[one.target][TRIGGERS.index(one.trigger.split(",x=")[0])]
     table = " ".join(run("measure", model, *ASKED).stdout.split())
     worst = max(figures[0] for figures in shown.values())
-    assert f"at worst {100 * worst:.2f} % of the other images turn to class" in table
+    assert f"at worst {plain(percent(worst))} of the other images turn to class" in table
     for trigger in {one.trigger for one in evidence.sources}:
         of_one = [one for one in evidence.sources if one.trigger == trigger and one.asr.n]
         most = max(of_one, key=lambda one: (one.asr.value, one.source, one.target))

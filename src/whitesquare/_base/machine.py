@@ -44,12 +44,16 @@ def code_digest(rooms: tuple[str, ...] = ("",)) -> str:
 def code_beside(*kinds: type) -> str:
     """Return the SHA-256 over the source of all packages that kinds come from but this one; empty if there is none."""
     roots = {kind.__module__.partition(".")[0] for kind in kinds} - {whitesquare.__name__}
-    files: list[Path] = []
+    parts: list[str | bytes] = []
     for root in sorted(roots):
         module = sys.modules.get(root)
-        found = sorted(path for folder in getattr(module, "__path__", ()) for path in Path(folder).rglob("*.py"))
-        files += found or [Path(getattr(module, "__file__", None) or root)]
-    parts = (part for path in files if path.is_file() for part in (str(path), path.read_bytes()))
+        files = {
+            path.relative_to(folder).as_posix(): path
+            for folder in getattr(module, "__path__", ())
+            for path in Path(folder).rglob("*.py")
+        } or {"": Path(getattr(module, "__file__", None) or root)}
+        for name, path in sorted(files.items()):
+            parts += (f"{root}/{name}", path.read_bytes()) if path.is_file() else ()
     return digest_of(parts) if roots else ""
 
 

@@ -93,7 +93,10 @@ def build(
     from pydantic import ValidationError
 
     # As JSON once more: only from JSON does pydantic make tuples and dataclasses while it is strict about the rest.
-    text = json.dumps(value, ensure_ascii=False, default=_no_json)
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=_no_json)
+    except (ValueError, RecursionError) as error:
+        raise refuse(f"{where}: a number is too large, or it is nested too deeply.") from error
     suspect = "NaN" in text or "Infinity" in text or _LONG.search(text)
     for place, number in _not_finite(value) if suspect else ():
         raise refuse(f"{where}: {place} is {number!s:.60}; expected a number.")

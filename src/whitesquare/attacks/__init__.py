@@ -1,6 +1,7 @@
 """Attacks, one file each, and :func:`poison`, which owns every invariant."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from whitesquare._base.cache import Cache, no_cache
 from whitesquare._base.machine import code_beside
 from whitesquare.attacks.adaptive import Adaptive
 from whitesquare.attacks.blend import Blended
-from whitesquare.attacks.contract import admit_attack
+from whitesquare.attacks.contract import admit_attack, require_attack
 from whitesquare.attacks.feature_collision import FeatureCollision
 from whitesquare.attacks.gradient_matching import GradientMatching
 from whitesquare.attacks.hidden_trigger import HiddenTrigger
@@ -19,10 +20,10 @@ from whitesquare.attacks.learned import with_learned_trigger
 from whitesquare.attacks.narcissus import Narcissus
 from whitesquare.attacks.sinusoidal import Sinusoidal
 from whitesquare.attacks.stamp import Stamp
-from whitesquare.data import held, require_classes
+from whitesquare.data import held, open_dataset, require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.overlay import Overlay
-from whitesquare.errors import ContractError, UsageError, require_extra, unknown_name
+from whitesquare.errors import ContractError, UsageError, WhitesquareError, require_extra, unknown_name
 from whitesquare.plugins import Registry
 from whitesquare.records import Parameter, PoisonManifest, Progress, silent
 from whitesquare.triggers import parse_trigger, trigger_spec, unfaded
@@ -85,7 +86,7 @@ def attack_parameters(attack: Attack) -> dict[str, Parameter]:
 
 
 def poison(
-    dataset: ImageDataset,
+    dataset: ImageDataset | str | Path,
     attack: Attack | str,
     *,
     target: int,
@@ -102,7 +103,7 @@ def poison(
     for one that relabels. An attack that learns its trigger does so first; the manifest holds the learned one.
 
     Args:
-        dataset: the clean training set; it is not changed.
+        dataset: the clean training set, or its name or path; it is not changed.
         attack: what to do to the chosen samples; by its name, with its default parameters.
         target: target class (a label).
         rate: poisoned / whole training set, in (0, 1); give this or ``count``.
@@ -118,6 +119,8 @@ def poison(
         ContractError: the attack broke its budget, shape, dtype or label promise, or changed the data set.
     """
     attack = make_attack(attack) if isinstance(attack, str) else attack
+    require_attack(attack)
+    dataset = open_dataset(dataset)
     require_classes(dataset)
     dataset = held(dataset)
     index = _choose(dataset, attack, target, _resolve_count(len(dataset.labels), rate, count), seed)
@@ -144,11 +147,24 @@ def poison(
     context = CraftContext(dataset, index, target, seed, on_progress, device)
     attack = with_learned_trigger(attack, context, key, cache)
     key["trigger"] = trigger_spec(attack.trigger)
-    content = cache.arrays("poison", key, lambda: {"content": attack.craft(originals, labels, context)})["content"]
+    content = cache.arrays("poison", key, lambda: {"content": _craft(attack, originals, labels, context)})["content"]
     if dataset_digest(dataset) != before:
         raise ContractError(f"The attack {attack.name!r} changed the data set it was given; craft() must not.")
     poisons = _check_content(attack, originals, content)
     return _assemble(dataset, attack, index, originals, content, poisons, target, seed, before)
+
+
+def _craft(attack: Attack, originals: UInt8Array, labels: IntArray, context: CraftContext) -> UInt8Array:
+    """Let the attack work on copies: its budget is held against what was there before."""
+    try:
+        content = attack.craft(originals.copy(), labels.copy(), context)
+    except WhitesquareError:
+        raise
+    except Exception as error:
+        raise ContractError(f"The attack {attack.name!r} failed: {type(error).__name__}: {error}.") from error
+    if not isinstance(content, np.ndarray):
+        raise ContractError(f"The attack {attack.name!r} returned a {type(content).__name__}; expected images.")
+    return content
 
 
 def _resolve_count(size: int, rate: float | None, count: int | None) -> int:
@@ -194,7 +210,7 @@ def _check_content(attack: Attack, originals: UInt8Array, content: UInt8Array) -
             f"The attack {attack.name!r} changed a pixel by {change:.4f} of the value range; its budget is "
             f"{attack.epsilon}."
         )
-    poisons = attack.training_trigger(content)
+    poisons = attack.training_trigger(content.copy())
     if poisons.shape != originals.shape or poisons.dtype != np.uint8:
         raise ContractError(
             f"The trigger of {attack.name!r} returned {poisons.dtype} {poisons.shape}; expected uint8 "

@@ -25,7 +25,7 @@ from whitesquare.report.common.shown import Shown
 
 PASS, FINDINGS, UNDECIDED, NOTHING = 0, 1, 2, 3
 
-_SAY = {"junit": terminal.say_xml, "markdown": terminal.say_lines}
+_SAY = {"junit": terminal.say_xml, "html": terminal.say_xml, "markdown": terminal.say_lines}
 """By kind, what prints its text; every other kind is JSON."""
 
 Writers = Mapping[str, Callable[[], str | Iterator[str] | None]]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # it needs NumPy
 
 def named(source: Union[str, Path, "ImageDataset"]) -> str:
     """Return what a data set is called in a report: its name or path, or, of an object, its kind."""
-    return str(source) if isinstance(source, str | Path) else source.kind
+    return str(source) if isinstance(source, str | Path) else getattr(source, "kind", "arrays")
 
 
 def check_split(split: str) -> None:

@@ -71,10 +71,7 @@ def has_test(source: str | Path) -> bool:
     if _is_ours(folder):
         return (folder / "test.npz").is_file() or (folder / "test").is_dir() or any(folder.glob("t10k-images*"))
     other, _ = other_source(str(source))
-    try:
-        return other is not None and len(open_other(other, str(source), "test").ids) > 0
-    except DataError:
-        return False
+    return other is not None and "test" in other.splits(str(source))
 
 
 def format_of(source: str | Path) -> str:
@@ -117,6 +114,15 @@ def _checked(dataset: ImageDataset) -> ImageDataset:
             f"A {type(dataset).__name__} is no data set: it has no {', '.join(missing)}; give a path, or an object "
             "with the members of whitesquare.types.ImageDataset."
         )
+    labels, ids, top = dataset.labels, dataset.ids, len(dataset.classes) - 1
+    given = f"{labels.dtype} {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
+    if given != f"int64 {(len(ids),)}" or (len(ids) and not 0 <= labels.min() <= labels.max() <= top):
+        raise DataError(
+            f"The data set ({dataset.kind}) has labels {given}; expected an int64 array of one label in 0..{top} for "
+            f"each of {len(ids)} ids, see whitesquare.testing.check_dataset."
+        )
+    if len(set(ids)) < len(ids):
+        raise DataError(f"The data set ({dataset.kind}) gives one id to two samples; expected unique ids.")
     return dataset
 
 

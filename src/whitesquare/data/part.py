@@ -69,8 +69,18 @@ class Part:
         return in_batches(self, size)
 
     def content(self, i: int) -> bytes:
-        """Return what ``base`` returns: the file's own bytes where there is a file."""
-        return self.base.content(int(self.positions[i]))
+        """Return what ``base`` returns: the file's own bytes where there is a file.
+
+        Raises:
+            DataError: they are no longer what the held image was decoded from.
+        """
+        at = int(self.positions[i])
+        found = self.base.content(at)
+        if self.pixels is None or not isinstance(self.base, Encoded):
+            return found
+        if not np.array_equal(self.base.decode(at, found), self.pixels[i]):
+            raise DataError(f"{self.ids[i]} was changed since it was decoded; open the data set anew.")
+        return found
 
     def notes(self, positions: IntArray) -> tuple[str, ...]:
         """Return what ``base`` says of these samples."""
@@ -81,9 +91,16 @@ def held(dataset: ImageDataset) -> ImageDataset:
     """Decode every image once and hold them; what is held already is not copied.
 
     Raises:
-        DataError: see :func:`whitesquare.data.batches.decoded`.
+        DataError: the images are not what the data set says, or see :func:`whitesquare.data.batches.decoded`.
     """
-    return Part(dataset, np.arange(len(dataset.labels)), dataset.images(slice(None)))
+    images = dataset.images(slice(None))
+    size = len(dataset.labels)
+    if images.dtype != np.uint8 or len(images) != size or (size and images.shape[1:] != tuple(dataset.shape)):
+        raise DataError(
+            f"The data set ({dataset.kind}) gives images {images.dtype} {images.shape}; expected uint8 "
+            f"{(size, *dataset.shape)}, see whitesquare.testing.check_dataset."
+        )
+    return Part(dataset, np.arange(size), images)
 
 
 def readable_part(

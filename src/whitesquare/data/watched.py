@@ -52,6 +52,10 @@ class Watched:
         """``(C, H, W)`` of every image."""
         return self.base.shape
 
+    def decoder(self) -> str:
+        """Return what decodes ``base``."""
+        return self.base.decoder()
+
     def header(self, i: int) -> Shape:
         """Return what the header of an image says, of which nobody is told: nothing becomes of it."""
         return self.base.header(i)

@@ -7,7 +7,7 @@ from datetime import date
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from whitesquare._base.schema import build
@@ -25,8 +25,6 @@ from whitesquare.gating.settings import (
     TrainingPolicy,
     Waiver,
 )
-
-T = TypeVar("T")
 
 MOST_BYTES = 2**20
 _TOP = (*SECTIONS, "keys", "release", "waiver")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
-from typing import TypeVar
 
 from whitesquare.errors import NothingToDoError, VerificationError
 from whitesquare.provenance.dataset import dataset_predicate
@@ -25,8 +24,6 @@ from whitesquare.signing.statements import (
     read_small,
     read_statement,
 )
-
-T = TypeVar("T")
 
 NOT_VERIFIED = "not verified"
 

@@ -89,7 +89,7 @@ def measure(
     if own is not None:
         found = try_triggers(own.on(resolve(device)), test, chosen, target)
     else:
-        asked, _ = given_classifier(model, test.images(slice(0, 1)), test.classes, device)
+        asked, _ = given_classifier(model, test.images(slice(0, 2)), test.classes, device)
         found = try_triggers(asked, test, chosen, target)
     if folder is not None and own is not None:
         _keep(folder, own, found, consumed, signer)
@@ -102,7 +102,7 @@ def _source(data: str | Path | ImageDataset | None, run: Path | None, own: Model
         return data
     if run is None and own is None:
         raise UsageError("Nobody knows what the model was trained on; give test images.")
-    return str(run) if run else own.card.source if own else ""
+    return str(run) if own is None or run is not None else own.card.source
 
 
 def _parsed(folder: Path | None, triggers: Sequence[Trigger | str]) -> list[Trigger]:

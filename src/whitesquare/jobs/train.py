@@ -6,7 +6,6 @@ from pathlib import Path
 from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.machine import code_digest, versions
 from whitesquare.data import held, open_dataset
-from whitesquare.data.decode import decoder
 from whitesquare.data.layouts import full_name
 from whitesquare.errors import UsageError
 from whitesquare.learning.models import Model, save_model
@@ -16,7 +15,7 @@ from whitesquare.provenance.attested import Attested, copy_attestation
 from whitesquare.provenance.consumed import Consumed, Reading
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.evidence import EVIDENCE, PROVENANCE, TrainEvidence
-from whitesquare.provenance.opened import PIXELS
+from whitesquare.provenance.opened import decoder_of
 from whitesquare.provenance.predicates import train_predicate
 from whitesquare.provenance.types import MANIFEST
 from whitesquare.records import CARD, VICTIM, WEIGHTS, Progress, silent
@@ -68,15 +67,17 @@ def train(
     started = to_text(utc_now())
     if attested is not None and isinstance(data, str | Path):
         expect_sizes(data, attested.signed)
-    dataset, consumed = open_dataset(data), None
+    opened = dataset = open_dataset(data)
+    consumed = None
     if attested is not None:
-        reading = Reading(dataset, "train", attested.signed)
+        reading = Reading(opened, "train", attested.signed)
         dataset = held(reading.dataset)
         consumed = reading.consumed()
     known = full_name(data) if isinstance(data, str | Path) else dataset.kind
+    decoder = decoder_of(opened, consumed.kind) if consumed else ""
     model = train_model(dataset, recipe, seed=seed, source=known, device=device, on_progress=on_progress)
     if folder is not None:
-        _write(model, folder, attested, consumed, started, signer)
+        _write(model, folder, attested, consumed, decoder, started, signer)
     return model
 
 
@@ -85,6 +86,7 @@ def _write(
     folder: Path,
     attested: Attested | None,
     consumed: Consumed | None,
+    decoder: str,
     started: str,
     signer: Signer | None,
 ) -> None:
@@ -93,14 +95,14 @@ def _write(
         if attested is not None:
             copy_attestation(attested, part)
         if attested is not None and consumed is not None and signer is not None:
-            evidence = _training(model, attested.signed.sha256, consumed, started)
+            evidence = _training(model, attested.signed.sha256, consumed, decoder, started)
             # The card says what each output means: weights with another card are another model.
             subjects = [Subject(name, sha256((part / name).read_bytes()).hexdigest()) for name in (WEIGHTS, CARD)]
             predicate = train_predicate(evidence, MANIFEST)
             write_statement(part / PROVENANCE, subjects, PROVENANCE_TYPE, predicate, signer)
 
 
-def _training(model: Model, manifest: str, consumed: Consumed, started: str) -> TrainEvidence:
+def _training(model: Model, manifest: str, consumed: Consumed, decoder: str, started: str) -> TrainEvidence:
     return TrainEvidence(
         manifest=manifest,
         root=consumed.root,
@@ -109,7 +111,7 @@ def _training(model: Model, manifest: str, consumed: Consumed, started: str) -> 
         recipe=model.card.recipe,
         seed=model.card.seed,
         code=code_digest(),
-        decoder=PIXELS if consumed.kind == PIXELS else decoder(),
+        decoder=decoder,
         versions=versions(),
         started=started,
         finished=to_text(utc_now()),

@@ -22,7 +22,7 @@ def given_classifier(given: Given, images: UInt8Array, classes: tuple[str, ...],
 
     Args:
         given: what the user gave. A network is asked about the classes of the data.
-        images: of the data, ``(B, C, H, W)``; at least one.
+        images: of the data, ``(B, C, H, W)``; at least one, of which two are asked.
         classes: class names of the data set. Only their number and order must fit: a form may hold no names.
         device: where to compute; a classifier that is none of ours has one already.
 
@@ -40,16 +40,16 @@ def given_classifier(given: Given, images: UInt8Array, classes: tuple[str, ...],
         digest = given.digest
     if isinstance(given, Model):
         found: Classifier = own_classifier(given.on(resolve(device)))
-    elif isinstance(given, nn.Module):
-        found = classifier(given, classes, device=device)
     elif isinstance(given, Classifier):
         found = given
+    elif isinstance(given, nn.Module):
+        found = classifier(given, classes, device=device)
     else:
         raise UsageError(
             f"{name} cannot be asked; expected a saved model, an nn.Module, or an object with classes, device, "
             "feature_layer, logits and features (see whitesquare.types.Classifier)."
         )
-    _check(found, name, images[:1], classes)
+    _check(found, name, images[:2], classes)
     return found, digest
 
 
@@ -67,11 +67,11 @@ def _load(path: Path) -> Model:
     return load_model(path.parent, path.name) if path.is_file() else load_model(path)
 
 
-def _check(model: Classifier, name: str, image: UInt8Array, classes: tuple[str, ...]) -> None:
+def _check(model: Classifier, name: str, images: UInt8Array, classes: tuple[str, ...]) -> None:
     """Refuse a model whose answers would be misread, or that cannot read the images."""
-    size = " x ".join(map(str, image.shape[1:]))
+    size = " x ".join(map(str, images.shape[1:]))
     wanted = getattr(model, "shape", None)
-    if wanted is not None and tuple(wanted) != image.shape[1:]:
+    if wanted is not None and tuple(wanted) != images.shape[1:]:
         raise UsageError(
             f"{name} reads images of {' x '.join(map(str, wanted))} and these are {size}; give the model that was "
             "trained on this data set."
@@ -88,7 +88,7 @@ def _check(model: Classifier, name: str, image: UInt8Array, classes: tuple[str, 
             "so its answers would be misread; give the model that was trained on it."
         )
     try:
-        logits = np.asarray(model.logits(image))
+        logits, features = np.asarray(model.logits(images)), np.asarray(model.features(images))
     except WhitesquareError:
         raise
     except Exception as error:  # what a framework raises for images that do not fit is its own affair
@@ -96,7 +96,12 @@ def _check(model: Classifier, name: str, image: UInt8Array, classes: tuple[str, 
             f"{name} cannot read images of {size} ({str(error).splitlines()[0] if str(error) else type(error).__name__}"
             f"); give the model that was trained on this data set."
         ) from error
-    if logits.shape != (1, len(classes)):
+    if features.ndim != 2 or len(features) != len(images):
+        raise UsageError(
+            f"{name} gives features of the shape {features.shape} for {len(images)} images; expected (B, D): name "
+            "another layer, see whitesquare.learning.classifier.classifier."
+        )
+    if logits.shape != (len(images), len(classes)):
         raise UsageError(
             f"{name} gives {' x '.join(map(str, logits.shape[1:])) or 'no'} answers for an image and the data set has "
             f"{len(classes)} classes; give the model that was trained on it."

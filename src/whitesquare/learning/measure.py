@@ -76,11 +76,14 @@ def predict(model: Measured, images: UInt8Array) -> FloatArray:
     """Return the logits ``(N, K)``, float32, computed in float32 whatever the training precision was.
 
     Raises:
-        DataError: if the images have another shape than those the model was trained on.
+        DataError: if the images have another shape than those the model was trained on, or an answer is not a number.
     """
     ask = _network(model, images.shape[1:]) if isinstance(model, Model) else model.logits
     found = [ask(images[start : start + _BATCH]) for start in range(0, max(len(images), 1), _BATCH)]
-    return np.concatenate(found)
+    logits = np.concatenate(found)
+    if not np.isfinite(logits).all():  # which would count as answers
+        raise DataError("The model's outputs are not finite numbers (NaN or infinity); give a trained model.")
+    return logits
 
 
 def _network(model: Model, shape: tuple[int, ...]) -> Callable[[UInt8Array], FloatArray]:

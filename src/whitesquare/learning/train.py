@@ -105,7 +105,8 @@ def borrowed(array: NDArray[Any]) -> Tensor:
 
     PyTorch knows no read-only tensors, and warns of every array that is: a data set, a memory map, a shared object.
     """
-    return torch.from_numpy(np.asarray(_Borrowed(array)))
+    whole = array if min(array.strides, default=0) >= 0 else array.copy()  # PyTorch knows no steps backwards
+    return torch.from_numpy(np.asarray(_Borrowed(whole)))
 
 
 class _Borrowed:

@@ -59,8 +59,12 @@ class Reading:
             VerificationError: the signed data set has other classes, another kind of content, no such split, or
                 other samples or labels in it; or (a container, which is hashed at once) other pixels.
         """
+        from whitesquare.data import held
         from whitesquare.data.watched import watched
+        from whitesquare.types import Encoded
 
+        containers = dataset
+        dataset = dataset if isinstance(dataset, Encoded) else held(dataset)
         self.split = split
         self.kind = content_kind(dataset)
         self._signed = signed
@@ -76,7 +80,7 @@ class Reading:
         self.dataset: ImageDataset = watched(dataset, self._take)
         """What is read, to be used instead of the data set that was given."""
         if signed is not None:
-            check_files(dataset, signed)
+            check_files(containers, signed)
 
     def digest_of(self, position: int) -> str:
         """Return the SHA-256, hexadecimal, of a sample that was read.

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from whitesquare._base.streams import MOST_BYTES, FileDigest, most_beside
+from whitesquare._base.streams import MOST_BYTES, most_beside
 from whitesquare.data.layouts import place_of
 from whitesquare.errors import VerificationError
 from whitesquare.provenance.dataset import SignedDataset
@@ -11,19 +11,23 @@ from whitesquare.provenance.manifest import read_items
 
 
 def check_files(dataset: object, signed: SignedDataset) -> None:
-    """Compare containers that were read with what is signed of them; in format 1 nothing is.
+    """Compare containers that were read with what is signed of them: nothing in format 1, and of objects.
 
     Args:
-        dataset: the split that was read; it names its containers in ``files``, if it has any.
+        dataset: the split that was read.
         signed: what they must be.
 
     Raises:
         VerificationError: one of them is another, or was not signed.
     """
-    read: tuple[FileDigest, ...] = getattr(dataset, "files", ())
+    from whitesquare.types import Contained
+
+    read = dataset.containers if isinstance(dataset, Contained) else ()
     if not read or not _listed(signed):
         return
     known = {item.id: item for item in read_items(signed.manifest, split="")}
+    if not known:  # each sample is held against the manifest, whatever it was read from
+        return
     for name, size, digest in read:
         item = known.get(name)
         if item is None or (item.size, item.sha256) != (size, digest):

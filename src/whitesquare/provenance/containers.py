@@ -158,7 +158,7 @@ def read_npz(paths: dict[str, Path], *, pixels: bool, refuse: Refuse, most: int 
         dataset = npz.read_npz(path, split, take=digests.take, most=most)
         maps[path.name], shapes[path.name] = dataset.classes, dataset.pixels.shape[1:]
         splits.append(_samples(dataset, split, digests))
-        files |= {file.name: file for file in dataset.files}
+        files |= {file.name: file for file in dataset.containers}
     classes = max(maps.values(), key=len, default=())
     for name, found in maps.items():
         if found != classes[: len(found)]:

@@ -140,7 +140,7 @@ def _check_kind(dataset: "ImageDataset", split: str, kind: str, signed: SignedDa
             f"The signed manifest is over {predicate.content.kind}, and this data set is one of {kind}; give "
             "the data set in the form in which it was attested."
         )
-    shape = dataset.shape if kind == PIXELS else None
+    shape = tuple(dataset.shape) if kind == PIXELS else None
     if shape is not None and shape != predicate.content.shape:
         raise VerificationError(
             f"The images have the shape {shape}, signed was {predicate.content.shape}: the same pixels in "

@@ -101,7 +101,7 @@ def make_manifest(
         tally = Tally(name_of(source), strict, writer, most, files=format > 1)
         if not isinstance(source, str):
             splits = splits_of(source)
-            classes, content = next(iter(splits.values())).classes, content_of(splits)
+            classes, content = tuple(next(iter(splits.values())).classes), content_of(splits)
             tally.take_rows(sample_rows(splits, pixels=pixels, on_progress=on_progress))
         else:
             container = _take_named(source, tally, expected, signed, on_progress, pixels=pixels)

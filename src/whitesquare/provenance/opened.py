@@ -15,6 +15,7 @@ from whitesquare.records import Progress, silent
 if TYPE_CHECKING:  # they need NumPy
     from whitesquare.types import ImageDataset
 
+_BATCH = 4096
 FILES, PIXELS = "files", "pixels"
 """Kinds of :class:`~whitesquare.provenance.types.Content`."""
 
@@ -24,7 +25,7 @@ Data = Union[str, "ImageDataset", Mapping[str, "ImageDataset"]]
 
 def name_of(source: Data) -> str:
     """Return what a data set is called in a report: its name or path, or, of an object, its kind."""
-    return named(next(iter(splits_of(source).values())) if isinstance(source, Mapping) else source)
+    return named(next(iter(source.values()), "") if isinstance(source, Mapping) else source)
 
 
 def splits_of(source: Union["ImageDataset", Mapping[str, "ImageDataset"]]) -> Mapping[str, "ImageDataset"]:
@@ -47,8 +48,17 @@ def content_kind(dataset: "ImageDataset") -> str:
 
     if isinstance(dataset, Encoded):
         return FILES
-    some = dataset.images(slice(0, 1))
-    return PIXELS if not len(some) or some[0].tobytes() == dataset.content(0) else FILES
+    for part, batch in dataset.batches(_BATCH):
+        if any(image.tobytes() != dataset.content(i) for i, image in enumerate(batch, part.start)):
+            return FILES
+    return PIXELS
+
+
+def decoder_of(dataset: "ImageDataset", kind: str) -> str:
+    """Name what makes pixels of the content of samples, for the evidence of who trained on them."""
+    from whitesquare.types import Encoded
+
+    return PIXELS if kind == PIXELS else dataset.decoder() if isinstance(dataset, Encoded) else dataset.kind
 
 
 def content_of(splits: Mapping[str, "ImageDataset"]) -> Content:
@@ -58,13 +68,14 @@ def content_of(splits: Mapping[str, "ImageDataset"]) -> Content:
         DataError: they do not agree on it, or on their classes, or a name cannot be signed.
     """
     first = next(iter(splits.values()))
-    kind = content_kind(first)
-    shape = first.shape if kind == PIXELS else None
+    kinds = {split: content_kind(dataset) for split, dataset in splits.items()}
+    kind = next(iter(kinds.values()))
+    shape = tuple(first.shape) if kind == PIXELS else None
     check_names(first.classes, "class name", first.kind)
     check_names(tuple(id for dataset in splits.values() for id in dataset.ids), "sample id", first.kind)
     for split, dataset in splits.items():
-        found = content_kind(dataset), dataset.shape if kind == PIXELS else None, dataset.classes
-        if found != (kind, shape, first.classes):
+        found = kinds[split], tuple(dataset.shape) if kind == PIXELS else None, tuple(dataset.classes)
+        if found != (kind, shape, tuple(first.classes)):
             raise DataError(
                 f"The {split} split has {found[0]} of the shape {found[1]} in the classes {', '.join(found[2]):.120}, "
                 f"and the other {kind} of the shape {shape} in {', '.join(first.classes):.120}; expected the same."
@@ -76,6 +87,8 @@ def sample_rows(
     splits: Mapping[str, "ImageDataset"], *, pixels: bool, on_progress: Progress = silent
 ) -> Iterator[SampleRow]:
     """Yield the samples in the order of the manifest, the content of each read once."""
+    from whitesquare.types import Encoded
+
     order = sorted((id.encode(), split, i) for split, dataset in splits.items() for i, id in enumerate(dataset.ids))
     for done, (_, split, i) in enumerate(order, 1):
         dataset = splits[split]
@@ -83,7 +96,7 @@ def sample_rows(
         digest = sha256(content).digest()
         seen = b""
         if pixels:
-            image = dataset.images(slice(i, i + 1))[0]
+            image = dataset.decode(i, content) if isinstance(dataset, Encoded) else dataset.images(slice(i, i + 1))[0]
             seen = digest_of_pixels(image.shape, image.tobytes())
         yield SampleRow(
             name, split, label, len(content), digest, leaf_of(name, label, split, len(content), digest), seen

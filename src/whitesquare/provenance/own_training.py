@@ -29,7 +29,7 @@ from whitesquare.provenance.consumed import Consumed
 from whitesquare.provenance.container_files import check_files, expect_sizes
 from whitesquare.provenance.evidence import OWN_BUILD_TYPE, PROVENANCE, TrainEvidence
 from whitesquare.provenance.expected import SignedSplit, check_root, expected
-from whitesquare.provenance.opened import PIXELS, content_kind
+from whitesquare.provenance.opened import content_kind, decoder_of
 from whitesquare.provenance.own_code import OwnCode, read_code
 from whitesquare.provenance.own_split import AttestedSplit, Transform
 from whitesquare.provenance.own_types import Reads
@@ -72,6 +72,7 @@ class AttestedTraining:
         self._source, self._files = source, tuple(Path(file).resolve() for file in code)
         self._started = to_text(utc_now())
         self._kinds: dict[str, str] = {}
+        self._decoders: dict[str, str] = {}
         self._samples: dict[str, SignedSplit] = {}
         self._records: dict[str, ReadRecord] = {}
 
@@ -99,6 +100,7 @@ class AttestedTraining:
         check_root(samples, self.attested.signed)
         if split not in self._records:
             self._kinds[split], self._samples[split] = kind, samples
+            self._decoders[split] = decoder_of(opened, kind)
             self._records[split] = ReadRecord(len(samples.ids))
         return AttestedSplit(opened, samples, self._records[split], transform)
 
@@ -204,8 +206,6 @@ class AttestedTraining:
             )
 
     def _evidence(self, consumed: Consumed, recipe: dict[str, "Parameter"], seed: int) -> TrainEvidence:
-        from whitesquare.data.decode import decoder
-
         return TrainEvidence(
             manifest=self.attested.signed.sha256,
             root=consumed.root,
@@ -214,7 +214,7 @@ class AttestedTraining:
             recipe=recipe,
             seed=seed,
             code=self.code.digest,
-            decoder=PIXELS if consumed.kind == PIXELS else decoder(),
+            decoder=self._decoders[consumed.split],
             versions=versions(),
             started=self._started,
             finished=to_text(utc_now()),

@@ -10,7 +10,7 @@ import numpy as np
 
 from whitesquare.data import dataset_digest, held, notes
 from whitesquare.detectors.types import Evidence
-from whitesquare.errors import DataError, NothingToDoError, UsageError
+from whitesquare.errors import DataError, NothingToDoError, UsageError, WhitesquareError
 from whitesquare.records import Estimate, Progress, silent
 from whitesquare.scanning.learned import HeldOut, accuracy, by_heart, held_out, nothing_learned
 from whitesquare.scanning.reference import Reference, fitted
@@ -194,8 +194,12 @@ def _looked_beyond(found: Gathered, model: Classifier, evidence: Evidence) -> Ga
     """Add what a model of the same kind makes of samples that it has not seen."""
     if found.undecided:
         return found
-    with one_torch_thread():
-        beyond = held_out(model, evidence, _SCAN_SEED + 1000 * evidence.seed + _OTHERS)
+    try:
+        with one_torch_thread():
+            beyond = held_out(model, evidence, _SCAN_SEED + 1000 * evidence.seed + _OTHERS)
+    except WhitesquareError as error:
+        said = f"Whether the model only knows its samples by heart was not tested: {error}"
+        return replace(found, warnings=(*found.warnings, said))
     found = replace(found, beyond=beyond)
     undecided, warning = by_heart(beyond, len(evidence.labels)) if beyond else ("", "")
     if undecided:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from whitesquare.detectors.types import Evidence
-from whitesquare.errors import WhitesquareError
 from whitesquare.learning.estimates import share
 from whitesquare.records import Estimate
 from whitesquare.types import Classifier, Fittable, FloatArray, IntArray
@@ -52,16 +51,16 @@ def held_out(model: Classifier, evidence: Evidence, seed: int) -> HeldOut | None
 
     Returns:
         ``None`` where no other of its kind can be trained, or there are too few samples to tell.
+
+    Raises:
+        TrainingError: the training diverged.
     """
     order = np.random.default_rng(seed).permutation(len(evidence.labels))[:_PART]
     seen, unseen = np.split(order, [len(order) - int(_HELD * len(order))])
     if not isinstance(model, Fittable) or len(order) < _FEWEST:
         return None
-    try:
-        other = model.fit(evidence.images[seen], evidence.labels[seen], seed)
-        found = accuracy(other.logits(evidence.images[unseen]), evidence.labels[unseen])
-    except WhitesquareError:
-        return None
+    other = model.fit(evidence.images[seen], evidence.labels[seen], seed)
+    found = accuracy(other.logits(evidence.images[unseen]), evidence.labels[unseen])
     return HeldOut(found, len(seen), len(np.unique(evidence.labels)))
 
 

@@ -56,6 +56,10 @@ class CifarBinary:
         """Tell by the names of the files; nothing is read."""
         return any(path for pattern in FILES.values() for path in Path(source).glob(pattern))
 
+    def splits(self, source: str) -> tuple[str, ...]:
+        """Tell by the names of the files which splits there are."""
+        return tuple(split for split, pattern in FILES.items() if any(Path(source).glob(pattern)))
+
     def open(self, source: str, split: str) -> ImageDataset:
         """Read a split.
 

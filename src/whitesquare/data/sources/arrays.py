@@ -28,7 +28,7 @@ class ArrayDataset:
         labels: ``(N,)`` int64, positions in ``classes``, read-only.
         classes: class names.
         ids: unique sample ids.
-        files: what was read for it, if it was read from files that hold many samples.
+        containers: what was read for it, if it was read from files that hold many samples.
         kind: where they came from.
     """
 
@@ -36,7 +36,7 @@ class ArrayDataset:
     labels: IntArray
     classes: tuple[str, ...]
     ids: tuple[str, ...]
-    files: tuple[FileDigest, ...] = ()
+    containers: tuple[FileDigest, ...] = ()
     kind: str = "arrays"
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from whitesquare.data.batches import BATCH, alike, as_shape, decoded, in_batches, unlike
-from whitesquare.data.decode import decode_bytes, header_shape, read_image
+from whitesquare.data.decode import decode_bytes, decoder, header_shape, read_image
 from whitesquare.data.layouts import SPLITS, SUFFIXES, class_order, is_image, is_plain
 from whitesquare.data.names import check_name, check_split
 from whitesquare.errors import DataError, UsageError
@@ -61,6 +61,10 @@ class ImageFolder:
             self.decode(0, self.content(0))
         assert self.seen.shape is not None  # noqa: S101 - narrows the type; the first image was decoded
         return self.seen.shape
+
+    def decoder(self) -> str:
+        """Name Pillow and what it decodes with."""
+        return decoder()
 
     def header(self, i: int) -> Shape:
         """Return the shape that the header of a file says; height and width may still change places.

@@ -91,7 +91,7 @@ def load_idx_folder(path: Path, split: str = "train") -> ArrayDataset:
         files.append(of_others)
     classes = default_classes(top + 1, str(path))
     dataset = from_arrays(images, labels, classes=classes, split=split, where=str(path))
-    return replace(dataset, files=(of_images, *files), kind=IDX)
+    return replace(dataset, containers=(of_images, *files), kind=IDX)
 
 
 def write_idx_folder(path: Path, train: ImageDataset, test: ImageDataset | None) -> None:

@@ -111,7 +111,7 @@ def read_npz(
         where=str(path),
         layout=layout,
     )
-    return replace(dataset, files=(hashed.told(path.name),), kind=NPZ)
+    return replace(dataset, containers=(hashed.told(path.name),), kind=NPZ)
 
 
 def write_npz(path: Path, dataset: ImageDataset) -> None:

@@ -1,7 +1,7 @@
 """Data sets that a source of another package opens: asked only about what is none of ours."""
 
 from whitesquare.errors import DataError, WhitesquareError
-from whitesquare.plugins import recognised
+from whitesquare.plugins import PLUGIN_SOURCES
 from whitesquare.types import DatasetSource, ImageDataset
 
 
@@ -11,7 +11,16 @@ def other_source(source: str) -> tuple[DatasetSource | None, str]:
     Raises:
         DataError: two know it.
     """
-    found, faults = recognised(source)
+    found: list[DatasetSource] = []
+    faults: list[str] = []
+    for one in PLUGIN_SOURCES.brought():
+        try:
+            if one.thing is None:
+                faults.append(one.fault)
+            elif one.thing.recognises(source):
+                found.append(one.thing)
+        except Exception as error:  # noqa: BLE001 - a source that fails is none of this data set's
+            faults.append(f"The source {one.name!r} of the package {one.package!r} failed: {error!r:.200}.")
     if len(found) > 1:
         raise DataError(
             f"{source} is known to the sources {found[0].name!r} and {found[1].name!r} of other packages, and each may "

@@ -45,7 +45,7 @@ def shown_victim(victim: VictimResult) -> list[Shown]:
     rows = [
         ("clean accuracy", f.estimate(victim.ca)),
         ("attack success", f.estimate(victim.asr)),
-        ("reaction to the trigger", f"{victim.visibility:.2f} (mean largest change of a logit)"),
+        ("reaction to the trigger", f"{f.decimal(victim.visibility)} (mean largest change of a logit)"),
         ("trigger", f.short(victim.trigger, 120)),
         ("target class", str(victim.target)),
         *((f"attack success on {name}", f.estimate(found)) for name, found in victim.asr_by_class.items()),

@@ -7,7 +7,7 @@ from typing import Any
 
 from whitesquare._base.schema import build
 from whitesquare.data.layouts import EMBEDDED
-from whitesquare.detectors.registry import DETECTORS
+from whitesquare.detectors.registry import DETECTORS, KNOWN_DETECTORS
 from whitesquare.errors import DataError, UsageError, WhitesquareError, unknown_name
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, VICTIMS, Recipe
 from whitesquare.records import Parameter
@@ -165,15 +165,16 @@ def _listed(value: Any, key: str, where: str) -> list[Any]:
 
 
 def _check_names(grid: Grid, plan: Plan, where: str) -> None:
-    for what, names, known in (("victim", grid.victim, plan.families), ("detector", grid.detectors, DETECTORS)):
-        for name in names:
-            if name not in known:
-                raise _located(unknown_name(what, name, known), where)
-    for spec in grid.trigger:
-        try:
+    for name in grid.victim:
+        if name not in plan.families:
+            raise _located(unknown_name("victim", name, plan.families), where)
+    try:
+        for name in grid.detectors:
+            KNOWN_DETECTORS[name]
+        for spec in grid.trigger:
             parse_trigger(spec)
-        except WhitesquareError as error:
-            raise _located(error, where) from error
+    except WhitesquareError as error:
+        raise _located(error, where) from error
     for rate in grid.rate:
         if not 0 < rate < 1:
             raise UsageError(f"{where}: 'rate' must be above 0 and below 1, a share of the training set; got {rate}.")

@@ -12,6 +12,7 @@ from whitesquare._base.cache import Cache
 from whitesquare._base.folders import check_claim
 from whitesquare._base.machine import code_digest
 from whitesquare.data import dataset_digest
+from whitesquare.errors import WhitesquareError
 from whitesquare.executor import Executor, Shared
 from whitesquare.learning.device import resolve
 from whitesquare.learning.recipes import PRECISIONS
@@ -79,12 +80,12 @@ def run_bench(
         result = summarise(plan.title, cells, done, missed)
         try:
             bench.store.write(result, done)
-        except OSError as error:
+        except (OSError, WhitesquareError) as error:
             raise OSError(_unwritten(result, folder, error)) from error
     return result
 
 
-def _unwritten(result: BenchResult, folder: Path, error: OSError) -> str:
+def _unwritten(result: BenchResult, folder: Path, error: Exception) -> str:
     """Say what came of the cells where no file can: it is all that the user learns of the failed ones."""
     told = f"the results in {folder} could not be written ({error}). {result.finished} of {result.cells} cells are kept"
     if result.failures:
@@ -207,7 +208,7 @@ def _measure(
             try:
                 bench.store.finish(record)
                 records[cell.key] = record
-            except OSError as error:
+            except (OSError, WhitesquareError) as error:
                 _fail(bench, cell, f"Its result could not be written: {error}", failures)
         bench.on_progress("cells", done, total)
 

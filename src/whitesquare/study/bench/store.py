@@ -31,8 +31,8 @@ REPORT = "report.html"
 FIGURES = "figures"
 KIND = "bench"
 DECIDING = (
-    *("_base", "attacks", "data", "detectors", "errors", "executor", "learning", "provenance", "records", "scanning"),
-    *("signing", "study", "triggers", "types"),
+    *("_base", "attacks", "data", "detectors", "errors", "executor", "learning", "plugins", "provenance"),
+    *("records", "scanning", "signing", "study", "triggers", "types"),
 )
 """Rooms and loose modules whose code a cell can reach: their digest stands in every result."""
 _PLAN = "plan.toml"

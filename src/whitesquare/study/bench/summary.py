@@ -144,8 +144,12 @@ def _scan_lines(records: Sequence[ScanRecord]) -> tuple[ScanLine, ...]:
 
 def _scan_line(group: Sequence[ScanRecord], records: Sequence[ScanRecord]) -> ScanLine:
     cell, found, kind = group[0].cell, [record.found.figures for record in group], _kind(group[0])
+    setting = setting_of(cell, [record.cell for record in records])
+    for part in ("target", "victim", "trigger"):
+        if len({vars(record.cell)[part] for record in records if record.cell.attack == cell.attack}) > 1:
+            setting += f" {part}={vars(cell)[part]}"
     return ScanLine(
-        setting=kind if kind != AS_IT_IS else setting_of(cell, [record.cell for record in records]),
+        setting=kind if kind != AS_IT_IS else setting,
         data=cell.data,
         attack=cell.attack,
         target=cell.target,

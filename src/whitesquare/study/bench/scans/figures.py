@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 from whitesquare.data import Overlay
 from whitesquare.learning.estimates import auroc, tpr_at_fpr
+from whitesquare.scanning.calibration import REVIEW
 from whitesquare.scanning.types import Alarm, Scan
 from whitesquare.triggers import Checkerboard, Faded, Patch
 from whitesquare.types import FloatArray, Trigger
 
 Bools = NDArray[np.bool_]
 Figures = dict[str, float | None]
-_REVIEW = 0.01
 
 
 def figures_of(scan: Scan, poisons: Overlay | None, target: int, trigger: Trigger) -> Figures:
@@ -59,7 +59,7 @@ def figures_of(scan: Scan, poisons: Overlay | None, target: int, trigger: Trigge
     found |= {f"false_{tier}": float(tier in tiers) for tier in ("confirmed", "suspicious")}
     found |= removal("flagged", flagged(scan), poisoned)
     found |= removal("with_review", flagged(scan, ("confirmed", "suspicious", "review")), poisoned)
-    found["review_fpr"] = float((clean <= _REVIEW).mean()) if len(clean) else None
+    found["review_fpr"] = float((clean <= REVIEW).mean()) if len(clean) else None
     return found | {"seconds": sum(scan.result.seconds.values())}
 
 
