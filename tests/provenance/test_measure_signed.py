@@ -175,8 +175,8 @@ def test_a_target_that_is_shown_hides_no_other(case, model):
         of_one = [one for one in evidence.sources if one.trigger == trigger and one.asr.n]
         most = max(of_one, key=lambda one: (one.asr.value, one.source, one.target))
         spoilt = next(one.asr.value for one in evidence.untargeted if one.trigger == trigger)
-        told = f"of class {most.source} alone {100 * most.asr.value:.2f} % turn to class {most.target}"
-        assert f"{told}; {100 * spoilt:.2f} % of the right answers become wrong ones." in table
+        told = f"of class {most.source} alone {plain(percent(most.asr.value))} turn to class {most.target}"
+        assert f"{told}; {plain(percent(spoilt))} of the right answers become wrong ones." in table
 
 
 def test_without_a_target_the_worst_is_shown(case, model):
