@@ -88,7 +88,9 @@ def untouched(clean):
     return victim_of(clean)
 
 
-@pytest.mark.parametrize("name", SUCCESS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "adaptive")) for name in SUCCESS]
+)
 def test_attack_success_moves_the_way_the_attack_says(name, clean, small_test):
     made = poison(clean, quick(name), target=0, count=1000, seed=0)
     result = measure(victim_of(made.dataset), prepare(small_test, made.trigger, 0))

@@ -17,6 +17,7 @@ import whitesquare
 from tests.patience import PATIENCE, until
 from tests.test_imports import imported
 from whitesquare._base.cache import Cache, default_cache
+from whitesquare._base.schema import decode
 from whitesquare.attacks import ATTACKS
 from whitesquare.data import from_arrays, write_dataset
 from whitesquare.errors import DataError, UsageError, WhitesquareError
@@ -25,8 +26,8 @@ from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, VICTIMS
 from whitesquare.study.bench.cells import make_cells, open_source
 from whitesquare.study.bench.plan import parse_plan, read_plan
 from whitesquare.study.bench.run import count_cells, run_bench
-from whitesquare.study.bench.store import DECIDING, RESULTS, TABLE, read_result
-from whitesquare.study.bench.types import BASELINE
+from whitesquare.study.bench.store import DECIDING, RESULTS, TABLE
+from whitesquare.study.bench.types import BASELINE, BenchResult
 
 PRECISION = dict.fromkeys(("auto", "float32", "bfloat16"), "float32")
 GRID = '[[grid]]\nattack = "stamp"\ncount = 5\n'
@@ -234,7 +235,7 @@ def test_any_text_is_a_plan_or_an_error_of_ours(text):
 
 def test_results_in_every_form_agree(finished):
     _, out = finished
-    result = read_result(out)
+    result = decode(BenchResult, (out / RESULTS).read_text(), where="results.json")
     assert (result.cells, result.finished, len(result.lines), result.failures) == (8, 8, 4, ())
     assert [line.attack for line in result.lines] == [BASELINE, "stamp", "label-flip", "stamp"]
     dim = result.lines[-1]
@@ -300,7 +301,7 @@ def test_what_decides_a_number_changes_the_digest_and_what_shows_it_does_not(tmp
 
 def test_cells_of_another_version_are_told(finished, tmp_path):
     plan, out = finished
-    assert not read_result(out).outdated
+    assert not decode(BenchResult, (out / RESULTS).read_text(), where="results.json").outdated
     shutil.copytree(out, tmp_path / "out")
     for path in (tmp_path / "out" / "cells").iterdir():
         record = json.loads(path.read_text())
@@ -376,7 +377,7 @@ def test_a_cell_that_fails_is_told_and_the_rest_goes_on(data, tmp_path):
     assert done.returncode == 2
     assert "2 of 4 cells finished" in done.stdout
     assert "diverged" in done.stderr
-    failures = read_result(tmp_path / "out").failures
+    failures = decode(BenchResult, (tmp_path / "out" / RESULTS).read_text(), where="results.json").failures
     assert {failure.cell.victim for failure in failures} == {"wild"}
     assert len(list((tmp_path / "out" / "failed").iterdir())) == 2
     assert "diverged" in (tmp_path / "out" / "report.html").read_text()
@@ -394,7 +395,9 @@ def test_a_poison_that_fails_takes_only_its_own_cells(data, tmp_path, monkeypatc
     plan = parse_plan("baseline = false\n" + text + "[victims.quick]\nepochs = 1\n", where="plan")
     result = run_bench(plan, text, tmp_path / "out", make_executor("local", workers=1), cache=Cache(None))
     assert [line.attack for line in result.lines] == ["stamp"]
-    assert [failure.reason for failure in result.failures] == ["Its poison could not be crafted: RuntimeError: no luck"]
+    assert [failure.reason for failure in result.failures] == [
+        "Its poison could not be crafted: The attack 'stamp' failed: RuntimeError: no luck."
+    ]
 
 
 def test_a_full_disk_fails_cells_and_not_the_run(data, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from whitesquare._base.cache import Cache
+from whitesquare._base.schema import decode
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import from_arrays, write_dataset
 from whitesquare.errors import UsageError
@@ -28,9 +29,9 @@ from whitesquare.study.bench.run import count_cells, run_bench
 from whitesquare.study.bench.scans import sets
 from whitesquare.study.bench.scans.figures import iou, removal, true_mask
 from whitesquare.study.bench.scans.types import OverSeeds, ScanFigures, ScanTask
-from whitesquare.study.bench.store import RESULTS, TABLE, read_result
+from whitesquare.study.bench.store import RESULTS, TABLE
 from whitesquare.study.bench.summary import over_seeds, summarise
-from whitesquare.study.bench.types import Cell, ScanRecord
+from whitesquare.study.bench.types import BenchResult, Cell, ScanRecord
 from whitesquare.triggers import parse_trigger
 
 ROOT = Path(__file__).parent.parent
@@ -275,7 +276,7 @@ def test_the_committed_plan_is_that_of_the_committed_results(mnist):
 
 def test_the_committed_results_can_be_read_and_are_of_another_code(tmp_path):
     (tmp_path / RESULTS).write_bytes(COMMITTED.read_bytes())
-    result = read_result(tmp_path)
+    result = decode(BenchResult, (tmp_path / RESULTS).read_text(), where="results.json")
     assert result.outdated
     page = render_bench(result, {})
     assert "another version of the code" in page

@@ -50,7 +50,7 @@ def test_it_runs_and_shows_what_it_says(tmp_path):
     assert min(clean_before, clean_after) > 95
     assert "confirmed; class 0" in scan
     assert refused == "gate: FAILED"
-    assert any("measure-success" in reason for reason in reasons)
+    assert any("measure-attack" in reason for reason in reasons)
     found, right, of = map(int, re.findall(r"\d+", removed))
     assert right > 0.9 * of
     assert found - right < 0.1 * of

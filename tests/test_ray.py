@@ -187,6 +187,7 @@ def test_a_cluster_of_our_own_asks_for_a_token_sees_no_password_and_leaves_nothi
     assert not (tmp_path / ".ray").exists()
 
 
+@pytest.mark.slow
 def test_a_grid_survives_the_loss_of_a_node_with_the_same_numbers(cluster, env, tmp_path, small_train, small_test):
     address, raylet = cluster
     write_dataset(tmp_path / "data", small_train, small_test, "npz")

@@ -150,10 +150,10 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, whole):
 
 def test_the_digest_is_that_of_the_file(tmp_path, whole):
     (tmp_path / "a.npz").write_bytes(whole)
-    assert load_npz(tmp_path / "a.npz").files == (("a.npz", len(whole), hashlib.sha256(whole).digest()),)
+    assert load_npz(tmp_path / "a.npz").containers == (("a.npz", len(whole), hashlib.sha256(whole).digest()),)
     dataset = from_arrays(np.zeros((3, 5, 5), np.uint8), [0, 1, 2])
     write_idx_folder(tmp_path / "i", dataset, dataset)
-    read = {name: (size, digest) for name, size, digest in load_idx_folder(tmp_path / "i").files}
+    read = {name: (size, digest) for name, size, digest in load_idx_folder(tmp_path / "i").containers}
     names = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
     files = {name: (tmp_path / "i" / name).read_bytes() for name in names}
     assert read == {name: (len(data), hashlib.sha256(data).digest()) for name, data in files.items()}

@@ -28,7 +28,7 @@ from whitesquare._base.owned import NotOwnError, check_own, make_own, read_own, 
 
 Arrays = dict[str, NDArray[Any]]
 _log = logging.getLogger(__name__)
-ROOMS = ("attacks", "data", "executor", "learning", "triggers")
+ROOMS = ("attacks", "data", "executor", "learning", "records", "study", "triggers", "types")
 """Those whose code decides a result that is kept."""
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.detectors.types import BoolArray, Evidence, Suspicion
 from whitesquare.errors import UsageError
+from whitesquare.learning import estimates
 from whitesquare.records import TIERS, PoisonManifest
 from whitesquare.scanning.alarms import Raised
 from whitesquare.scanning.calibration import REVIEW, Calibration, calibrate
@@ -127,15 +128,13 @@ def auroc(ids: Sequence[str], fused: FloatArray, truth: PoisonManifest | None) -
     """Measure the ranking against the ground truth; ``None`` without one, or if it names all samples or none."""
     if truth is None:
         return None
-    from sklearn.metrics import roc_auc_score
-
     poisoned = set(truth.ids)
     found: BoolArray = np.array([name in poisoned for name in ids])
     if missing := len(poisoned) - int(found.sum()):
         raise UsageError(
             f"The ground truth names {missing} samples that are not in the data set; give the one written with it."
         )
-    return float(roc_auc_score(found, fused[: len(found)])) if 0 < found.sum() < len(found) else None
+    return estimates.auroc(fused[: len(found)], found)
 
 
 def _or_none(value: float | np.floating) -> float | None:

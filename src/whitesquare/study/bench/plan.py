@@ -151,6 +151,8 @@ def _grid(table: dict[str, Any], where: str) -> Grid:
             f"{where} needs either a count of poisons or a rate, not both and not neither; for the attack "
             f"{BASELINE!r}, which scans clean data, neither."
         )
+    if grid.attack == (BASELINE,) and (unused := {*others, *table} & {*others, "target", "trigger", "retrain"}):
+        raise UsageError(f"{where}: {min(unused)!r} means nothing to the attack {BASELINE!r}, which scans clean data.")
     if unused := set(table) & ({"victim_seeds"} if grid.detectors else {"kind", "retrain"}):
         fits = "goes without" if grid.detectors else "needs"
         raise UsageError(f"{where}: {min(unused)!r} {fits} 'detectors'.")

@@ -21,7 +21,7 @@ from pathlib import Path
 from whitesquare._base.files import whole_file, write_text
 from whitesquare._base.folders import claim_folder
 from whitesquare._base.schema import decode, encode
-from whitesquare.errors import NothingToDoError, UsageError, WhitesquareError
+from whitesquare.errors import UsageError, WhitesquareError
 from whitesquare.records import Estimate
 from whitesquare.study.bench.types import BenchResult, Cell, Failure, Record, ScanRecord
 
@@ -112,19 +112,6 @@ def _lock(file: int, folder: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UsageError(f"Another bench is running in {folder}; wait for it, or name another folder.") from None
-
-
-def read_result(folder: Path) -> BenchResult:
-    """Read the result of a bench.
-
-    Raises:
-        NothingToDoError: the folder holds none.
-        DataError: it is damaged.
-    """
-    path = folder / RESULTS
-    if not path.is_file():
-        raise NothingToDoError(f"{folder} holds no {RESULTS}; run `whitesquare bench` with -o {folder} first.")
-    return decode(BenchResult, path.read_text(encoding="utf-8"), where=str(path))
 
 
 def flat(record: Record | ScanRecord) -> dict[str, object]:
