@@ -214,15 +214,16 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-@pytest.mark.parametrize("verb", ["scan", "train", "poison", "attest"])
-def test_data_that_are_not_what_they_say_are_refused_in_a_sentence(wrong, verb, attested):
+@pytest.mark.parametrize(
+    ("verb", "wrong"),
+    [(verb, wrong) for verb in ("scan", "train", "poison") for wrong in WRONG]
+    + [("attest", wrong) for wrong in WRONG if "images" not in WRONG[wrong]],  # which hashes the content alone
+)
+def test_data_that_are_not_what_they_say_are_refused_in_a_sentence(verb, wrong, attested):
     mine = digits(OwnDataset, 10)
     mine.labels = np.arange(10)
     for name, value in WRONG[wrong].items():
         setattr(mine, name, value)
-    if verb == "attest" and "images" in WRONG[wrong]:
-        pytest.skip("what is attested is the content")
     verbs = {
         "scan": lambda: ws.scan(mine, MODEL_FREE),
         "train": lambda: ws.train(mine, SMALL, seed=1),

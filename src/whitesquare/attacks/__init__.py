@@ -142,8 +142,7 @@ def poison(
         from whitesquare.learning.device import resolve
 
         device = resolve(device)
-    if device != "cpu":
-        key["device"] = device
+        key |= {} if device == "cpu" else {"device": device}
     context = CraftContext(dataset, index, target, seed, on_progress, device)
     attack = with_learned_trigger(attack, context, key, cache)
     key["trigger"] = trigger_spec(attack.trigger)

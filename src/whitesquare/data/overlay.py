@@ -1,18 +1,19 @@
 """A data set with some of its samples replaced, without a copy: what a poisoned data set is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from whitesquare.data.batches import in_batches
+from whitesquare.data.presented import Presented
 from whitesquare.errors import UsageError
-from whitesquare.types import ImageDataset, Index, IntArray, Noted, Shape, UInt8Array
+from whitesquare.types import ImageDataset, Index, IntArray, UInt8Array
 
 
 @dataclass(frozen=True, eq=False)
-class Overlay:
+class Overlay(Presented):
     """Present ``base`` with the samples at ``positions`` replaced; ids, classes and order stay.
 
     Attributes:
@@ -53,26 +54,6 @@ class Overlay:
                 "give one label for each position."
             )
 
-    @property
-    def kind(self) -> str:
-        """Kind of ``base``."""
-        return self.base.kind
-
-    @property
-    def shape(self) -> Shape:
-        """``(C, H, W)`` of every image."""
-        return self.base.shape
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names of ``base``."""
-        return self.base.classes
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """Sample ids of ``base``."""
-        return self.base.ids
-
     @cached_property
     def labels(self) -> IntArray:
         """Labels ``(N,)`` with the replaced ones in place, read-only."""
@@ -104,7 +85,3 @@ class Overlay:
             image: UInt8Array = self.pixels[slot]
             return image.tobytes()
         return self.base.content(i)
-
-    def notes(self, positions: IntArray) -> tuple[str, ...]:
-        """Return what ``base`` says."""
-        return self.base.notes(positions) if isinstance(self.base, Noted) else ()

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from whitesquare.data.batches import alike, as_shape, describe, in_batches
+from whitesquare.data.presented import Presented
 from whitesquare.data.room import check_room
 from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.records import Progress, silent
@@ -17,7 +18,7 @@ from whitesquare.types import Encoded, EncodedDataset, ImageDataset, Index, IntA
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Part(Presented):
     """Present the samples at ``positions`` of ``base``; classes stay, also those without a sample left.
 
     Attributes:
@@ -31,19 +32,9 @@ class Part:
     pixels: UInt8Array | None = None
 
     @property
-    def kind(self) -> str:
-        """Kind of ``base``."""
-        return self.base.kind
-
-    @property
     def shape(self) -> Shape:
         """``(C, H, W)`` of every image."""
         return self.base.shape if self.pixels is None else as_shape(self.pixels.shape)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names of ``base``."""
-        return self.base.classes
 
     @cached_property
     def ids(self) -> tuple[str, ...]:

@@ -1,19 +1,18 @@
 """A data set whose reading is watched: somebody is told the very bytes that become images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from whitesquare.data.batches import decoded, in_batches
 from whitesquare.data.part import Part
+from whitesquare.data.presented import Presented
 from whitesquare.types import (
     Encoded,
     EncodedDataset,
     ImageDataset,
     Index,
-    IntArray,
-    Noted,
     OnRead,
     Shape,
     UInt8Array,
@@ -21,36 +20,11 @@ from whitesquare.types import (
 
 
 @dataclass(frozen=True, eq=False)
-class Watched:
+class Watched(Presented):
     """Present ``base``; whenever the content of a sample is read, ``on_read`` is told it before anybody uses it."""
 
     base: EncodedDataset
     on_read: OnRead
-
-    @property
-    def kind(self) -> str:
-        """Kind of ``base``."""
-        return self.base.kind
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names of ``base``."""
-        return self.base.classes
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """Sample ids of ``base``."""
-        return self.base.ids
-
-    @property
-    def labels(self) -> IntArray:
-        """Labels of ``base``."""
-        return self.base.labels
-
-    @property
-    def shape(self) -> Shape:
-        """``(C, H, W)`` of every image."""
-        return self.base.shape
 
     def decoder(self) -> str:
         """Return what decodes ``base``."""
@@ -77,10 +51,6 @@ class Watched:
     def batches(self, size: int) -> Iterator[tuple[slice, UInt8Array]]:
         """Read and decode every image, in order."""
         return in_batches(self, size)
-
-    def notes(self, positions: IntArray) -> tuple[str, ...]:
-        """Return what ``base`` says."""
-        return self.base.notes(positions) if isinstance(self.base, Noted) else ()
 
 
 def watched(dataset: ImageDataset, on_read: OnRead) -> ImageDataset:

@@ -63,8 +63,7 @@ class Reading:
         from whitesquare.data.watched import watched
         from whitesquare.types import Encoded
 
-        containers = dataset
-        dataset = dataset if isinstance(dataset, Encoded) else held(dataset)
+        given, dataset = dataset, dataset if isinstance(dataset, Encoded) else held(dataset)
         self.split = split
         self.kind = content_kind(dataset)
         self._signed = signed
@@ -80,7 +79,7 @@ class Reading:
         self.dataset: ImageDataset = watched(dataset, self._take)
         """What is read, to be used instead of the data set that was given."""
         if signed is not None:
-            check_files(containers, signed)
+            check_files(given, signed)
 
     def digest_of(self, position: int) -> str:
         """Return the SHA-256, hexadecimal, of a sample that was read.

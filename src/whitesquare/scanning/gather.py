@@ -204,7 +204,7 @@ def _looked_beyond(found: Gathered, model: Classifier, evidence: Evidence) -> Ga
     undecided, warning = by_heart(beyond, len(evidence.labels)) if beyond else ("", "")
     if undecided:
         return _silenced(found, undecided)
-    return replace(found, warnings=(warning,)) if warning else found
+    return replace(found, warnings=(*found.warnings, warning)) if warning else found
 
 
 def _silenced(found: Gathered, undecided: str) -> Gathered:

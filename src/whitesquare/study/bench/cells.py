@@ -102,7 +102,7 @@ def _baseline(cell: Cell) -> Cell:
 
 
 def _cells(grid: Grid, sources: Mapping[str, CellSource], recipes: Mapping[str, Recipe], where: str) -> Iterator[Cell]:
-    tasks = [ScanTask(kind, grid.detectors, retrain) for kind, retrain in product(grid.kind, grid.retrain)]
+    tasks = [ScanTask(kind, grid.detectors, grid.retrain) for kind in grid.kind]
     for data, spec, target, name in product(grid.data, grid.trigger or (None,), grid.target, grid.attack):
         try:
             train = sources[data].train

@@ -55,7 +55,7 @@ class Grid:
     parameters: dict[str, Values] = field(default_factory=dict)
     detectors: tuple[str, ...] = ()
     kind: tuple[str, ...] = (AS_IT_IS,)
-    retrain: tuple[bool, ...] = (False,)
+    retrain: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,8 @@ def parse_plan(text: str, *, where: str) -> Plan:
 
 
 def _grid(table: dict[str, Any], where: str) -> Grid:
-    axes = {key: _listed(value, key, where) for key, value in table.items() if key != "parameters"}
+    axes = {key: _listed(value, key, where) for key, value in table.items() if key not in ("parameters", "retrain")}
+    axes |= {"retrain": table["retrain"]} if "retrain" in table else {}
     if type(seeds := table.get("victim_seeds")) is int:
         if seeds < 1:
             raise UsageError(f"{where}: 'victim_seeds' must be at least 1, or a list of seeds; got {seeds}.")
