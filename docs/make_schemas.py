@@ -104,6 +104,7 @@ class ScanFile(TypedDict):
     fused_auroc: NotRequired[float]
     held_out: NotRequired[Share | None]
     features: NotRequired[str]
+    trained: NotRequired[str]
 
 
 class PolicyFile(TypedDict, total=False):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import get_ident
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from whitesquare.errors import DataError, UsageError, unknown_name
 from whitesquare.learning.device import device_of, resolve
 from whitesquare.learning.models import Model
-from whitesquare.learning.recipes import FEW_STEPS, Recipe
+from whitesquare.learning.recipes import COLOUR, FEW_STEPS, Recipe
 from whitesquare.learning.train import TensorData, autocast_for, borrowed, make_card, to_float, train_tensors
 from whitesquare.types import FloatArray, IntArray, Slope, UInt8Array
 
@@ -131,7 +131,7 @@ def own_classifier(model: Model, *, recipe: Recipe | None = None) -> OwnClassifi
         feature_layer="the input of the last linear layer",
         run=_hooked(network, _last_linear(network), inputs=True),
         shape=(a.channels, a.height, a.width),
-        recipe=recipe or Recipe(model=a.name, scale=a.scale),
+        recipe=recipe or replace(COLOUR if a.name == COLOUR.model else Recipe(), model=a.name, scale=a.scale),
     )
 
 

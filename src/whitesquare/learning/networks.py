@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from whitesquare.errors import UsageError, unknown_name
+from whitesquare.learning.whitened import Whitened
 
 MAX_PARAMETERS = 100_000_000
 """Largest network that is built; the reference sizes have well below a million."""
@@ -159,6 +160,11 @@ def resnet(a: Architecture) -> nn.Module:
     )
 
 
+def whitened(a: Architecture) -> nn.Module:
+    """Build the reference network for colour; see :mod:`whitesquare.learning.whitened`."""
+    return Whitened(a.channels, max(a.height, a.width), a.classes, a.scale)
+
+
 MODELS: dict[str, Callable[[Architecture], nn.Module]] = {
     "cnn": cnn,
     "cnn-pool": cnn_pool,
@@ -166,6 +172,7 @@ MODELS: dict[str, Callable[[Architecture], nn.Module]] = {
     "lenet": lenet,
     "cnn-bn": cnn_bn,
     "resnet": resnet,
+    "whitened": whitened,
 }
 
 

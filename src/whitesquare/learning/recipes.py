@@ -11,6 +11,7 @@ MODEL_SUMMARIES = {
     "lenet": "padded LeNet-5 with ReLU and max-pooling",
     "cnn-bn": "four padded 3x3 convolutions with batch normalisation",
     "resnet": "small residual network with global average pooling",
+    "whitened": "whitened patches, six 3x3 convolutions, global pooling: the network for colour",
 }
 """Names and one line each of the networks in :mod:`whitesquare.learning.models`."""
 
@@ -23,8 +24,8 @@ MOST_EPOCHS = 40
 FIRST_SURROGATE_SEED = 2**31
 """An attacker's models have seeds from here on, a user's models below: victims and surrogates never share one."""
 
-OPTIMISERS = ("adam", "sgd")
-SCHEDULES = ("one-cycle", "constant")
+OPTIMISERS = ("adam", "sgd", "lookahead")
+SCHEDULES = ("one-cycle", "triangular", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -36,11 +37,16 @@ class Recipe:
         model: a name from :data:`MODEL_SUMMARIES`.
         scale: multiplies the model's channels and hidden units.
         epochs: passes over the training set, at least 1.
-        batch_size: images per step, at least 1; the last, smaller batch of an epoch is used too.
-        optimiser: ``adam``, or ``sgd`` with momentum 0.9.
-        learning_rate: peak of the one-cycle schedule, or the constant rate; above 0.
-        schedule: ``one-cycle`` (Smith and Topin 2019) or ``constant``.
+        batch_size: images per pass, at least 1; the last, smaller batch of an epoch is used too.
+        accumulate: passes per step, at least 1: their gradients are added, and normalised each for itself.
+        optimiser: ``adam``; ``sgd`` with momentum 0.9; or ``lookahead``: Nesterov's momentum 0.85, shifts of
+            normalisations at 64 times the rate, and weights pulled to their average (see
+            :mod:`whitesquare.learning.optimisers`).
+        learning_rate: peak of the schedule, or the constant rate; above 0.
+        schedule: ``one-cycle`` (Smith and Topin 2019), ``triangular`` or ``constant``.
         weight_decay: L2 penalty, at least 0.
+        label_smoothing: share of the wanted answer that is spread over all classes, in [0, 1).
+        flip: augmentation: every image mirrored left to right in every second epoch. Not for digits or text.
         shift: augmentation: every image moved by up to that many pixels, anew each epoch; 0 is off.
         rotate: augmentation: every image turned by up to that many degrees, in [0, 180]; 0 is off.
         precision: of the forward and backward pass: ``auto`` takes bfloat16 where the processor multiplies it in
@@ -51,10 +57,13 @@ class Recipe:
     scale: float = 1.0
     epochs: int = 2
     batch_size: int = 256
+    accumulate: int = 1
     optimiser: str = "adam"
     learning_rate: float = 0.012
     schedule: str = "one-cycle"
     weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    flip: bool = False
     shift: int = 0
     rotate: float = 0.0
     precision: str = "auto"
@@ -69,7 +78,12 @@ class Recipe:
         ):
             if value not in known:
                 raise unknown_name(name, value, known)
-        counts = (("epochs", self.epochs, 1), ("batch_size", self.batch_size, 1), ("shift", self.shift, 0))
+        counts = (
+            ("epochs", self.epochs, 1),
+            ("batch_size", self.batch_size, 1),
+            ("accumulate", self.accumulate, 1),
+            ("shift", self.shift, 0),
+        )
         for name, number, least in counts:
             if number < least:
                 raise UsageError(f"The parameter {name!r} of Recipe must be at least {least}; got {number}.")
@@ -77,6 +91,10 @@ class Recipe:
             raise UsageError(f"The parameter 'rotate' of Recipe must be in [0, 180] degrees; got {self.rotate}.")
         if not self.learning_rate > 0:
             raise UsageError(f"The parameter 'learning_rate' of Recipe must be above 0; got {self.learning_rate}.")
+        if not 0 <= self.label_smoothing < 1:
+            raise UsageError(
+                f"The parameter 'label_smoothing' of Recipe must be in [0, 1); got {self.label_smoothing}."
+            )
         if not self.weight_decay >= 0:
             raise UsageError(f"The parameter 'weight_decay' of Recipe must be at least 0; got {self.weight_decay}.")
 
@@ -84,6 +102,22 @@ class Recipe:
         """Return the recipe with more epochs where so few samples would else teach nothing, not even the trigger."""
         per_epoch = -(-samples // self.batch_size)
         return replace(self, epochs=max(self.epochs, min(MOST_EPOCHS, round(steps / per_epoch))))
+
+
+COLOUR = Recipe(
+    model="whitened",
+    epochs=12,
+    batch_size=250,
+    accumulate=4,
+    optimiser="lookahead",
+    learning_rate=1.465,
+    schedule="triangular",
+    weight_decay=0.00133,
+    label_smoothing=0.2,
+    flip=True,
+    shift=2,
+)
+"""For natural images in colour: 93 % on CIFAR-10; five epochs give 90 %."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +154,7 @@ VICTIMS: dict[str, Family] = {
     "lenet": Family("padded LeNet-5", Recipe(model="lenet", epochs=3)),
     "cnn-bn": Family("CNN with batch normalisation", Recipe(model="cnn-bn")),
     "resnet": Family("small residual network", Recipe(model="resnet", epochs=3)),
+    "colour": Family("the reference for natural images: whitened patches, mirrored and shifted, 12 epochs", COLOUR),
     "unpadded": Family(
         "the unpadded CNN, which cannot see the bottom-right corner: the blind-spot row",
         Recipe(model="cnn-unpadded", epochs=4, learning_rate=0.006),

@@ -18,15 +18,18 @@ import whitesquare
 from whitesquare.data import held, require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.errors import TrainingError, UsageError
-from whitesquare.learning.augment import augment
+from whitesquare.learning.augment import augment, mirrored
 from whitesquare.learning.device import resolve
 from whitesquare.learning.models import Architecture, Model, ModelCard, build, check_architecture
+from whitesquare.learning.optimisers import Lookahead, make_optimiser
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, Recipe
+from whitesquare.learning.whitened import Whitened
 from whitesquare.records import Progress, silent
 from whitesquare.types import ImageDataset, IntArray, UInt8Array
 
 _TICK = 50
 _MOVES = 2**32
+_SAMPLE = 2000
 _REFERENCE = Recipe()
 
 OnLosses = Callable[[Tensor, Tensor], None]
@@ -202,6 +205,10 @@ def train_tensors(
 ) -> Model:
     """Train on tensors already in place, for callers that train many models on one data set; see :func:`train`."""
     network = build(card.architecture, card.seed).to(data.images.device)
+    if isinstance(network, Whitened):
+        # From all over: in folders the classes stand one after the other.
+        spread = torch.linspace(0, len(data.labels) - 1, min(_SAMPLE, len(data.labels)), device=data.labels.device)
+        network.prepare(data.batch(spread.long())[0])
     _fit(network, data, recipe, card.seed, on_losses, on_progress)
     return Model(network.eval(), card)
 
@@ -215,46 +222,40 @@ def _fit(
     on_progress: Progress,
 ) -> None:
     size, device = len(data.labels), data.labels.device
-    per_epoch = -(-size // recipe.batch_size)
+    passes = -(-size // recipe.batch_size)
+    per_epoch = -(-passes // recipe.accumulate)
     total = per_epoch * recipe.epochs
-    optimiser, scheduler = _optimiser(network, recipe, total)
+    optimiser, scheduler = make_optimiser(network, recipe, total)
+    lookahead = Lookahead(network, total) if recipe.optimiser == "lookahead" else None
     order = torch.Generator().manual_seed(seed)
     # A generator of its own: switching augmentation on leaves the order of the samples as it was.
     moves = torch.Generator().manual_seed(_MOVES + seed)
+    sides = torch.rand(size, generator=moves) < 0.5 if recipe.flip else None
     network.train()
     step = 0
-    for _ in range(recipe.epochs):
-        for index in torch.split(torch.randperm(size, generator=order).to(device), recipe.batch_size):
-            images, labels = data.batch(index)
-            images = augment(images, moves, shift=recipe.shift, rotate=recipe.rotate)
-            with autocast_for(recipe.precision, device.type):
-                logits = network(images)
-            loss = F.cross_entropy(logits.float(), labels)
-            if on_losses is not None:
-                on_losses(index, F.cross_entropy(logits.detach().float(), labels, reduction="none"))
+    for epoch in range(recipe.epochs):
+        batches = torch.split(torch.randperm(size, generator=order).to(device), recipe.batch_size)
+        for first in range(0, passes, recipe.accumulate):
+            together = batches[first : first + recipe.accumulate]
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            for index in together:
+                images, labels = data.batch(index)
+                mirror = mirrored(sides.to(device), index, epoch) if sides is not None else None
+                images = augment(images, moves, shift=recipe.shift, rotate=recipe.rotate, mirror=mirror)
+                with autocast_for(recipe.precision, device.type):
+                    logits = network(images)
+                loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+                if on_losses is not None:
+                    on_losses(index, F.cross_entropy(logits.detach().float(), labels, reduction="none"))
+                (loss * (len(index) / sum(map(len, together)))).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             scheduler.step()
             step += 1
+            if lookahead is not None:
+                lookahead.after(step)
             if step % _TICK == 0 or step == total:
                 _check_finite(loss, recipe, step, total)
                 on_progress("training", step, total)
-
-
-def _optimiser(
-    network: nn.Module, recipe: Recipe, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    rate, decay = recipe.learning_rate, recipe.weight_decay
-    optimiser: torch.optim.Optimizer
-    if recipe.optimiser == "adam":
-        optimiser = torch.optim.Adam(network.parameters(), rate, weight_decay=decay, fused=True)
-    else:
-        optimiser = torch.optim.SGD(network.parameters(), rate, momentum=0.9, weight_decay=decay, fused=True)
-    if recipe.schedule == "one-cycle":
-        # One step more than is taken: the scheduler is stepped once after the last update.
-        return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps + 1)
-    return optimiser, torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
 
 
 def _check_finite(loss: Tensor, recipe: Recipe, step: int, total: int) -> None:

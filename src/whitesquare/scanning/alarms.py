@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
-from whitesquare.scanning.criteria import CRITERIA, Criterion, class_p, loud_criteria
+from whitesquare.scanning.criteria import CRITERIA, FAINT_RULE, Criterion, class_p, loud_criteria
+from whitesquare.scanning.faint import rebuilt
 from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.trigger import FoundTrigger, benign_causes, carriers_of_mask, matches, reconstruct
@@ -40,11 +41,12 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _Noticed:
-    """A class that stands out, by what, and what may be its trigger."""
+    """A class: by what it stands out, what may be its trigger, and which of these moves a model most."""
 
     label: int
     loud: list[tuple[Criterion, float]]
     candidates: list[_Candidate]
+    moving: int | None
 
 
 def raise_alarms(
@@ -61,13 +63,11 @@ def raise_alarms(
         models: the first finds, the others must agree; none in a model-free scan.
         test: settings of the transplant test.
     """
-    noticed = [
-        _notice(evidence, suspicions, models, test, label, loud)
-        for label in (int(one) for one in np.unique(evidence.labels))
-        if (loud := loud_criteria(evidence, suspicions, label))
-    ]
+    noticed = [_notice(evidence, suspicions, models, test, int(label)) for label in np.unique(evidence.labels)]
     # Every class pays for every test, whichever came first.
-    tested = max(1, sum(one.test is not None for each in noticed for one in each.candidates))
+    tested = max(1, sum(each.moving is not None for each in noticed))
+    test = replace(test, controls=max(test.controls, round(tested / ALPHA)))
+    noticed = [_tested(evidence, models, test, each) for each in noticed]
     raised = []
     for each in noticed:
         passing = [
@@ -88,15 +88,22 @@ def _notice(
     models: Sequence[Classifier],
     test: TransplantTest,
     label: int,
-    loud: list[tuple[Criterion, float]],
 ) -> _Noticed:
-    """Reconstruct the triggers of a class that stands out, and test the one that moves a model most."""
-    candidates = _candidates(evidence, suspicions, models, label)
-    best = _most_moving(evidence, models, candidates, test, label)
-    if best is not None:
-        found = test.run(evidence, models[0], best.trigger, label, best.carriers)
-        candidates = [replace(one, test=found) if one is best else one for one in candidates]
-    return _Noticed(label, loud, candidates)
+    """Reconstruct what may be triggers of a class, and find the one that moves a model most."""
+    loud = loud_criteria(evidence, suspicions, label)
+    # What no model can be asked about is worth the trouble only where the class stands out by itself.
+    candidates = _candidates(evidence, suspicions, models, label) if models or loud else []
+    return _Noticed(label, loud, candidates, _most_moving(evidence, models, candidates, test, label))
+
+
+def _tested(evidence: Evidence, models: Sequence[Classifier], test: TransplantTest, noticed: _Noticed) -> _Noticed:
+    if noticed.moving is None:
+        return noticed
+    candidates = list(noticed.candidates)
+    best = candidates[noticed.moving]
+    found = test.run(evidence, models[0], best.trigger, noticed.label, best.carriers)
+    candidates[noticed.moving] = replace(best, test=found)
+    return replace(noticed, candidates=candidates)
 
 
 def _candidates(
@@ -112,7 +119,8 @@ def _candidates(
             filled = hint if len(hint.carriers) or hint.mask is None else carriers_of_mask(evidence, hint)
             if len(filled.carriers) < _LEAST_CARRIERS:
                 continue
-            trigger = reconstruct(evidence, filled)
+            faint = criterion.rule_id == FAINT_RULE
+            trigger = rebuilt(evidence, filled.carriers) if faint else reconstruct(evidence, filled)
             if trigger is not None:
                 trigger = pruned(evidence, models[0], trigger, label) if models else trigger
                 carriers = matches(evidence, trigger, filled)
@@ -126,15 +134,15 @@ def _most_moving(
     candidates: list[_Candidate],
     test: TransplantTest,
     label: int,
-) -> _Candidate | None:
-    """Return the candidate that turns most images, on other images than those of the test; ``None`` if none turns any.
+) -> int | None:
+    """Return which candidate turns most images, on other images than those of the test; ``None`` if none turns any.
 
     One candidate of a class is tested, so that the p-value need not pay for the others.
     """
     if not models:
         return None
     moved = [max(test.flip_rates(evidence, models[0], one.trigger, label).values(), default=0.0) for one in candidates]
-    return candidates[int(np.argmax(moved))] if max(moved, default=0.0) >= _SCREEN else None
+    return int(np.argmax(moved)) if max(moved, default=0.0) >= _SCREEN else None
 
 
 def _decide(

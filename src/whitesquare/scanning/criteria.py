@@ -38,6 +38,8 @@ class Criterion:
     alone: bool = True
 
 
+FAINT_RULE = "MF01"
+"""The detector whose hints are of faint patterns over the whole image."""
 CRITERIA = (
     Criterion("PX01", 3.0, 10.0, 2.0, "pixels recur at one place in this class and nearly nowhere else"),
     Criterion("PC01", 3.0, 7.0, 2.0, "a patch recurs, at various places, in this class only", alone=False),

@@ -76,7 +76,7 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
         **_said(result, "verdict", "reasons", "source", "digest", "size", "mode", "model"),
         "learned": _share(result.learned),
         "held_out": _share(result.held_out),
-        **_said(result, "features", "calibration", "calibration_note", "reference_size"),
+        **_said(result, "features", "trained", "calibration", "calibration_note", "reference_size"),
         "alarms": [_alarm(alarm) for alarm in result.alarms],
         **_said(result, "not_run", "skipped", "warnings"),
         "classes": [asdict(row) for row in result.classes],

@@ -47,6 +47,7 @@ class Gathered:
         learned: accuracy of the first model on the samples; ``None`` without a model.
         beyond: what another model of its kind makes of samples it has not seen; ``None`` where there is none.
         undecided: why nothing follows from that model; empty if it has learned something.
+        trained: what the scan trained, in words; empty where it trained none.
     """
 
     evidence: Evidence
@@ -61,6 +62,7 @@ class Gathered:
     learned: Estimate | None = None
     beyond: HeldOut | None = None
     undecided: str = ""
+    trained: str = ""
 
 
 class ScanClock:
@@ -158,17 +160,22 @@ def _ask_given(evidence: Evidence, model: "Given", settings: ScanSettings, folde
 
 
 def _ask_own(evidence: Evidence, settings: ScanSettings, folder: Path, models: int | None = None) -> Gathered:
+    from whitesquare.learning.choice import recipe_for, told
     from whitesquare.learning.device import resolve
+    from whitesquare.learning.probe import probe
     from whitesquare.scanning.model import SEEDS, train_scan_models
 
     device = resolve(settings.device)
+    with one_torch_thread():
+        probed = probe(evidence.images, evidence.labels, _SCAN_SEED + 1000 * settings.seed)
+    recipe = settings.recipe or recipe_for(evidence.images.shape[1:], probed)
     try:
         trained, losses = train_scan_models(
             evidence.images,
             evidence.labels,
             evidence.classes,
             seed=_SCAN_SEED + 1000 * settings.seed,
-            recipe=settings.recipe,
+            recipe=recipe,
             on_progress=evidence.on_progress,
             models=models or SEEDS,
             device=device,
@@ -176,7 +183,24 @@ def _ask_own(evidence: Evidence, settings: ScanSettings, folder: Path, models: i
     except UsageError as error:
         return _nobody(evidence, f"no model could be trained: {error}")
     found = _answered(replace(evidence, losses=losses), trained, OWN, folder)
-    return found if evidence.trusted.any() else _looked_beyond(found, trained[0], evidence)
+    found = replace(found, trained=told(recipe.for_size(len(evidence.labels))))
+    if evidence.trusted.any():
+        return found
+    return _compared(_looked_beyond(found, trained[0], evidence), probed.accuracy if probed else None)
+
+
+def _compared(found: Gathered, linear: Estimate | None) -> Gathered:
+    """Warn where the model reads less in the images than a straight line through their thumbnails does."""
+    if linear is None or found.beyond is None or found.beyond.accuracy.high >= linear.low:
+        return found
+    network = found.beyond.accuracy
+    said = (
+        f"The model reads less in the images than a linear classifier of their thumbnails: {100 * network.value:.1f} % "
+        f"[{100 * network.low:.1f}, {100 * network.high:.1f}] against {100 * linear.value:.1f} % "
+        f"[{100 * linear.low:.1f}, {100 * linear.high:.1f}] of samples that they had not seen; what it was asked about "
+        "triggers means little, so give a model that has learned these data (--model)."
+    )
+    return replace(found, warnings=(*found.warnings, said))
 
 
 def _answered(evidence: Evidence, models: Sequence[Classifier], mode: str, folder: Path) -> Gathered:

@@ -77,6 +77,7 @@ def judge(
         learned=gathered.learned,
         undecided=gathered.undecided,
         held_out=gathered.beyond.accuracy if gathered.beyond else None,
+        trained=gathered.trained,
         features=gathered.models[0].feature_layer if gathered.models else "",
     )
     sheets = (contact_sheet(evidence, gathered.ids, one, found.fused) for one in raised)

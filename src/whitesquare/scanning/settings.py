@@ -20,7 +20,7 @@ class ScanSettings:
         seed: of everything random.
         detectors: names of the detectors to run; those of other packages run only if they are named.
         model_free: train and use no model; then nothing can be confirmed.
-        recipe: of the scan's own models.
+        recipe: of the scan's own models; ``None`` chooses it by the data.
         test: settings of the transplant test.
         device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
     """
@@ -28,7 +28,7 @@ class ScanSettings:
     seed: int = 0
     detectors: tuple[str, ...] = DEFAULT
     model_free: bool = False
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Recipe | None = None
     test: TransplantTest = field(default_factory=TransplantTest)
     device: str = "cpu"
 

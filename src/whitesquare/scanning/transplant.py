@@ -6,12 +6,15 @@ parts that are typical of a class move a model as well. Under exchangeability ``
 + K)`` is exact (Phipson and Smyth 2010, arXiv:1603.05766).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
 from whitesquare.detectors.types import Evidence
 from whitesquare.learning.estimates import share
+from whitesquare.scanning.faint import FAINT, chance_triggers
 from whitesquare.scanning.trigger import FoundTrigger
 from whitesquare.scanning.types import Transplant
 from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
@@ -19,6 +22,8 @@ from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
 AS_FOUND, FULL = "as found", "full"
 _GAIN, _MOST = 2.5, 8.0
 """How much stronger an additive trigger is made at full strength, and the most that a patch is."""
+_FAINT_LEVEL, _FAINT_GAIN = 12.0, 3.0
+"""Mean grey level that a faint trigger is driven to, and the most that it is multiplied by."""
 _BATCH = 4000
 _ENOUGH = 6
 """Controls as good as the trigger after which the test stops: the p-value is then their share (Besag and Clifford
@@ -59,9 +64,14 @@ class TransplantTest:
         factor = strengths(trigger)[strength]
         base = evidence.images[tested]
         hits = round(_flips(model, paste(base, trigger, factor, rng), label) * len(base))
-        sources = rng.choice(unflagged, min(self.controls, max(99, len(unflagged))), replace=len(unflagged) < 99)
         rate = hits / len(base)
-        controls = self._controls(evidence, model, trigger, factor, base, label, sources, rate)
+        if trigger.kind == FAINT:
+            found = chance_triggers(evidence, label, carriers, self.controls, rng)
+            pasted = (paste(base, one, strengths(one)[strength], rng) for one in found)
+        else:
+            sources = rng.choice(unflagged, min(self.controls, max(99, len(unflagged))), replace=len(unflagged) < 99)
+            pasted = (paste(base, control(evidence.images[source], trigger), factor, rng) for source in sources)
+        controls = self._rates(evidence, model, pasted, label, rate)
         beaten = int((controls >= rate).sum())
         p_value = beaten / len(controls) if beaten >= _ENOUGH else (1 + beaten) / (1 + len(controls))
         return Transplant(
@@ -89,41 +99,35 @@ class TransplantTest:
         rng = np.random.default_rng([evidence.seed, label])
         return rng.permutation(np.flatnonzero(evidence.labels != label))[: 2 * self.images]
 
-    def _controls(
-        self,
-        evidence: Evidence,
-        model: Classifier,
-        trigger: FoundTrigger,
-        factor: float,
-        base: UInt8Array,
-        label: int,
-        sources: IntArray,
-        rate: float,
+    def _rates(
+        self, evidence: Evidence, model: Classifier, pasted: Iterator[UInt8Array], label: int, rate: float
     ) -> FloatArray:
         """Return the flip rate of every control, up to the one with which the trigger is beaten often enough."""
-        rng = np.random.default_rng(evidence.seed)
-        per_call = max(1, _BATCH // len(base))
-        rates = []
-        for start in range(0, len(sources), per_call):
-            part = [
-                paste(base, control(evidence.images[source], trigger), factor, rng)
-                for source in sources[start : start + per_call]
-            ]
-            answers = model.logits(np.concatenate(part)).argmax(1).reshape(len(part), -1)
-            rates += [float(rate) for rate in (answers == label).mean(1)]
-            beaten = np.cumsum(np.array(rates) >= rate)
-            if beaten[-1] >= _ENOUGH:
-                return np.array(rates[: int(np.argmax(beaten >= _ENOUGH)) + 1], np.float32)
-            evidence.on_progress(
-                f"testing {evidence.classes[label]}", min(start + per_call, len(sources)), len(sources)
-            )
+        rates: list[float] = []
+        beaten = 0
+        for some in _together(pasted, max(1, _BATCH // self.images)):
+            answers = model.logits(np.concatenate(some)).argmax(1).reshape(len(some), -1)
+            for found in (answers == label).mean(1):
+                rates.append(float(found))
+                beaten += found >= rate
+                if beaten >= _ENOUGH:
+                    return np.array(rates, np.float32)
+            evidence.on_progress(f"testing {evidence.classes[label]}", len(rates), max(self.controls, len(rates)))
         return np.array(rates, np.float32)
+
+
+def _together(pasted: Iterator[UInt8Array], count: int) -> Iterator[list[UInt8Array]]:
+    while some := list(islice(pasted, count)):
+        yield some
 
 
 def strengths(trigger: FoundTrigger) -> dict[str, float]:
     """Return by how much a trigger's contrast with the usual pixels is multiplied: as found, and to the range's end."""
     if trigger.kind == "field":
         return {AS_FOUND: 1.0, FULL: _GAIN}
+    if trigger.kind == FAINT:
+        level = max(float(np.abs(trigger.pattern).mean()), 1e-6)
+        return {AS_FOUND: 1.0, FULL: min(_FAINT_GAIN, max(1.0, _FAINT_LEVEL / level))}
     if trigger.kind == "roaming":
         return {AS_FOUND: 1.0}
     change = (trigger.pattern - trigger.usual)[:, trigger.mask > 0]
@@ -134,7 +138,7 @@ def strengths(trigger: FoundTrigger) -> dict[str, float]:
 
 def paste(images: UInt8Array, trigger: FoundTrigger, factor: float, rng: np.random.Generator) -> UInt8Array:
     """Paste a trigger on copies of ``images`` ``(B, C, H, W)``, its contrast multiplied by ``factor``."""
-    if trigger.kind == "field":
+    if trigger.kind in ("field", FAINT):
         return np.clip(np.rint(images + factor * trigger.pattern), 0, 255).astype(np.uint8)
     mask = trigger.mask > 0
     driven = trigger.usual + factor * (trigger.pattern - trigger.usual)

@@ -163,6 +163,7 @@ class ScanResult:
         held_out: the same accuracy, of a model of the same kind that was trained on some of the samples, on others;
             ``None`` where no other can be trained.
         features: what the features of the model are; empty without a model.
+        trained: the network that the scan trained, and how, in words; empty where it trained none.
     """
 
     source: str
@@ -189,6 +190,7 @@ class ScanResult:
     undecided: str = ""
     held_out: Estimate | None = None
     features: str = ""
+    trained: str = ""
 
     @property
     def alarm_tiers(self) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ def learned(result: ScanResult) -> str:
     if found is None:
         return ""
     whose = "given model" if result.mode == "given model" else "scan's own model"
+    whose += f" ({result.trained})" if result.trained else ""
     share = f.interval(found.value, found.low, found.high)
     told = f"Accuracy of the {whose} on the scanned samples, mean over classes: {share}"
     if (held := result.held_out) is not None:

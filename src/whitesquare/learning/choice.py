@@ -1,0 +1,33 @@
+"""Which network the images ask for; what is asked for by name is not chosen here."""
+
+from dataclasses import replace
+
+from whitesquare.learning.probe import Probed
+from whitesquare.learning.recipes import COLOUR, Recipe
+
+_LARGE = 40
+"""Pixels of a side above which the simple network, whose first linear layer grows with the image, is not used."""
+SHORT = 4
+"""Epochs after which the network for colour has learned enough to be asked; see docs/natural.md."""
+
+
+def recipe_for(shape: tuple[int, ...], probed: Probed | None) -> Recipe:
+    """Return how the scan's models are trained on images ``(C, H, W)``.
+
+    Args:
+        shape: of an image.
+        probed: what a linear probe makes of them; without one they are not mirrored.
+    """
+    if shape[0] == 1 and max(shape[1:]) <= _LARGE:
+        return Recipe()
+    return replace(COLOUR, epochs=SHORT, flip=probed is not None and probed.symmetric)
+
+
+def told(recipe: Recipe) -> str:
+    """Say in a few words what is trained, and how the images are changed in training."""
+    changes = [
+        *(["mirrored"] if recipe.flip else []),
+        *([f"shifted by up to {recipe.shift} pixels"] if recipe.shift else []),
+    ]
+    epochs = f"{recipe.epochs} epoch{'s' * (recipe.epochs != 1)}"
+    return f"{recipe.model}, {epochs}" + (f", images {' and '.join(changes)}" if changes else "")

@@ -1,0 +1,111 @@
+"""What a scan trains is chosen by the data: the network by their shape, mirroring by whether left and right matter."""
+
+import numpy as np
+import pytest
+import torch
+
+from whitesquare.data import from_arrays
+from whitesquare.learning.augment import augment, mirrored
+from whitesquare.learning.choice import recipe_for, told
+from whitesquare.learning.optimisers import Lookahead
+from whitesquare.learning.probe import probe
+from whitesquare.learning.recipes import COLOUR, Recipe
+from whitesquare.learning.whitened import Whitened, Whitening
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
+
+
+def blobs(count, *, turned, channels=3):
+    """Two classes: bright left or right halves of ever other brightness, or bright upper or lower ones."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    images = rng.integers(0, 90, (count, channels, 24, 24))
+    half = np.zeros((2, 24, 24), np.int64)
+    half[0, :12], half[1, 12:] = 60, 60
+    images += half[labels][:, None] if not turned else half.transpose(0, 2, 1)[labels][:, None]
+    return images.astype(np.uint8), labels
+
+
+def test_images_are_mirrored_only_where_left_and_right_do_not_matter(small_train):
+    upright, labels = blobs(600, turned=False)
+    assert probe(upright, labels, 0).symmetric
+    sideways, labels = blobs(600, turned=True)
+    assert not probe(sideways, labels, 0).symmetric
+    digits = probe(small_train.images(slice(None)), small_train.labels, 0)
+    assert digits.accuracy.value > 0.6
+    assert not digits.symmetric
+
+
+def test_random_labels_are_no_reason_to_mirror():
+    images, labels = blobs(600, turned=False)
+    assert not probe(images, np.random.default_rng(1).permutation(labels), 0).symmetric
+
+
+@pytest.mark.parametrize(("count", "labels"), [(59, None), (600, 0)])
+def test_too_little_to_probe(count, labels):
+    images, given = blobs(count, turned=False)
+    assert probe(images, given if labels is None else np.zeros_like(given), 0) is None
+
+
+def test_small_grey_images_get_the_simple_network_and_others_the_one_for_colour():
+    assert recipe_for((1, 28, 28), None) == Recipe()
+    for shape in ((3, 32, 32), (1, 300, 300)):
+        assert recipe_for(shape, None).model == COLOUR.model
+        assert not recipe_for(shape, None).flip
+    assert told(recipe_for((3, 32, 32), None)) == "whitened, 4 epochs, images shifted by up to 2 pixels"
+
+
+def test_a_scan_says_what_it_trained():
+    images, labels = blobs(240, turned=False)
+    scan = run_scan(from_arrays(images, labels, layout="NCHW"), ScanSettings(detectors=("residual-components",)))
+    assert scan.result.trained == "whitened, 40 epochs, images mirrored and shifted by up to 2 pixels"
+
+
+def test_whitened_patches_are_uncorrelated_and_of_one_size():
+    rng = np.random.default_rng(0)
+    mixed = torch.from_numpy(rng.normal(size=(200, 3, 3)) @ rng.normal(size=(3, 3)) * 0.1 + 0.5).float()
+    images = (mixed.mean(2)[:, :, None, None] + 0.05 * torch.from_numpy(rng.normal(size=(200, 3, 16, 16)))).float()
+    layer = Whitening(3)
+    layer.fit(images)
+    found = layer(images)[:, :12, ::2, ::2].permute(0, 2, 3, 1).reshape(-1, 12)
+    covariance = torch.cov(found.T)
+    assert torch.allclose(covariance, torch.eye(12), atol=0.05)
+    assert torch.allclose(found.mean(0), torch.zeros(12), atol=0.05)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_images_of_one_colour_give_numbers(level):
+    network = Whitened(3, 32, 10, 1.0)
+    network.prepare(torch.full((4, 3, 32, 32), level))
+    assert torch.isfinite(network.eval()(torch.full((2, 3, 32, 32), level))).all()
+
+
+def test_large_images_cost_little_more_than_small_ones():
+    network = Whitened(3, 300, 4, 1.0).eval()
+    assert network[0](torch.zeros(1, 3, 300, 300)).shape[2:] == (37, 37)
+
+
+def test_every_image_is_mirrored_in_every_second_epoch():
+    sides = torch.tensor([True, False, True])
+    index = torch.tensor([2, 1])
+    assert mirrored(sides, index, 0).tolist() == [True, False]
+    assert mirrored(sides, index, 1).tolist() == [False, True]
+    images = torch.rand(2, 3, 12, 12)
+    found = augment(images, torch.Generator(), shift=0, rotate=0, mirror=torch.tensor([True, False]))
+    assert torch.equal(found[0], images[0].flip(2))
+    assert torch.equal(found[1], images[1])
+
+
+def test_at_the_end_the_weights_are_their_slow_average():
+    network = torch.nn.Linear(1, 1, bias=False)
+    network.weight.data.fill_(0.0)
+    slow = Lookahead(network, 10)
+    network.weight.data.fill_(1.0)
+    slow.after(3)
+    assert network.weight.item() == 1.0
+    slow.after(5)
+    between = network.weight.item()
+    assert 0 < between < 1
+    network.weight.data.fill_(5.0)
+    slow.after(10)
+    assert network.weight.item() == pytest.approx(between)
