@@ -1,6 +1,7 @@
 """``whitesquare train``: a victim."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
@@ -9,25 +10,29 @@ from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_
 from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.options import Device, OutputFolder, Seed
 from whitesquare.cli.progress import progress
-from whitesquare.errors import UsageError, require_extra
-from whitesquare.learning.recipes import Recipe
+from whitesquare.errors import UsageError, require_extra, unknown_name
+from whitesquare.learning.recipes import VICTIMS
 
 
 def train(
     data: Annotated[str, typer.Argument(help="'mnist', a run folder, or any data set `poison` takes.")],
     output: OutputFolder,
     seed: Seed = 0,
-    model: Annotated[str, typer.Option(help="Name of the model; see `whitesquare list`.")] = Recipe.model,
-    scale: Annotated[float, typer.Option(help="Multiplies the model's channels.")] = Recipe.scale,
-    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = Recipe.epochs,
-    batch_size: Annotated[int, typer.Option(help="Images per step.")] = Recipe.batch_size,
-    optimiser: Annotated[str, typer.Option(help="adam or sgd.")] = Recipe.optimiser,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = Recipe.learning_rate,
-    schedule: Annotated[str, typer.Option(help="one-cycle or constant.")] = Recipe.schedule,
-    weight_decay: Annotated[float, typer.Option(help="L2 penalty.")] = Recipe.weight_decay,
-    shift: Annotated[int, typer.Option(help="Augmentation: shift by up to that many pixels.")] = Recipe.shift,
-    rotate: Annotated[float, typer.Option(help="Augmentation: turn by up to that many degrees.")] = Recipe.rotate,
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = Recipe.precision,
+    recipe: Annotated[
+        str, typer.Option(help="How to train: a victim of `whitesquare list`; what is given below changes it.")
+    ] = "default",
+    model: Annotated[str | None, typer.Option(help="Name of the model; see `whitesquare list`.")] = None,
+    scale: Annotated[float | None, typer.Option(help="Multiplies the model's channels.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
+    optimiser: Annotated[str | None, typer.Option(help="adam, sgd or lookahead.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="one-cycle, triangular or constant.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
+    flip: Annotated[bool | None, typer.Option(help="Augmentation: mirror left and right; not for digits.")] = None,
+    shift: Annotated[int | None, typer.Option(help="Augmentation: shift by up to that many pixels.")] = None,
+    rotate: Annotated[float | None, typer.Option(help="Augmentation: turn by up to that many degrees.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     device: Device = "cpu",
     attested: Bundle = None,
     trust: Trust = None,
@@ -47,24 +52,29 @@ def train(
         from whitesquare.jobs.train import train as job
 
         check_output(output)
-        recipe = Recipe(
-            model=model,
-            scale=scale,
-            epochs=epochs,
-            batch_size=batch_size,
-            optimiser=optimiser,
-            learning_rate=learning_rate,
-            schedule=schedule,
-            weight_decay=weight_decay,
-            shift=shift,
-            rotate=rotate,
-            precision=precision,
-        )
+        if recipe not in VICTIMS:
+            raise unknown_name("recipe", recipe, VICTIMS)
+        asked = {
+            "model": model,
+            "scale": scale,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "optimiser": optimiser,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "weight_decay": weight_decay,
+            "flip": flip,
+            "shift": shift,
+            "rotate": rotate,
+            "precision": precision,
+        }
+        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        how = replace(VICTIMS[recipe].recipe, **given)
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         with progress() as on_progress:
             job(
                 data,
-                recipe,
+                how,
                 seed=seed,
                 folder=output,
                 device=device,
@@ -72,4 +82,4 @@ def train(
                 signer=signer,
                 on_progress=on_progress,
             )
-        terminal.say(f"Trained {model}, seed {seed}. Next: whitesquare measure {output}")
+        terminal.say(f"Trained {how.model}, seed {seed}. Next: whitesquare measure {output}")
