@@ -23,7 +23,7 @@ from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import DatasetPredicate
 from whitesquare.records import TIERS, Measurement, Parameter
 from whitesquare.scanning.files import FORMAT, VERDICTS
-from whitesquare.scanning.types import Alarm, ClassRow, DetectorRun, Flag, ScanResult, TriggerEstimate
+from whitesquare.scanning.types import Alarm, ClassRow, Coverage, DetectorRun, Flag, ScanResult, TriggerEstimate
 from whitesquare.study.drill_types import DrillResult
 
 FOLDER = Path(__file__).parent / "schemas"
@@ -105,6 +105,7 @@ class ScanFile(TypedDict):
     held_out: NotRequired[Share | None]
     features: NotRequired[str]
     trained: NotRequired[str]
+    coverage: NotRequired[list[Coverage]]
 
 
 class PolicyFile(TypedDict, total=False):

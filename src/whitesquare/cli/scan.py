@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, ReferenceBundle, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import (
     FINDINGS,
@@ -56,6 +57,9 @@ def scan(
     device: Device = "cpu",
     detectors: Annotated[str, typer.Option(help="default, all, or names separated by commas.")] = "default",
     fail_on: Annotated[FailOn, typer.Option(help="Weakest tier that ends with exit code 1.")] = FailOn.SUSPICIOUS,
+    require: Annotated[
+        str, typer.Option(help="Rules that must have been able to speak of every class, or all; else exit code 3.")
+    ] = "",
     on_error: Annotated[OnError, typer.Option(help="What to do about image files that cannot be read.")] = OnError.FAIL,
     attested: Bundle = None,
     reference_attested: ReferenceBundle = None,
@@ -72,8 +76,10 @@ def scan(
         _check_reference(reference, attested, reference_attested)
         from whitesquare.jobs import scan as job
         from whitesquare.jobs.runs import GROUND_TRUTH, read_truth
+        from whitesquare.scanning.coverage import chosen_rules, lacking
         from whitesquare.scanning.settings import ScanSettings
 
+        required = chosen_rules(require)
         names = [name.strip() for name in detectors.split(",") if name.strip()]
         settings = ScanSettings(seed=seed, detectors=job.chosen_detectors(names), model_free=model_free, device=device)
         known = read_truth(truth / GROUND_TRUTH if truth.is_dir() else truth) if truth else None
@@ -93,7 +99,14 @@ def scan(
                 on_progress=on_progress,
             )
         _emit(done, outputs)
-        raise typer.Exit(exit_code(done.scan.result, fail_on))
+        code = exit_code(done.scan.result, fail_on)
+        if code == PASS and (short := lacking(done.scan.result.coverage, required)):
+            terminal.complain(
+                f"Required rules could not have raised an alarm: {', '.join(one.rule_id for one in short)}; found no "
+                "alarm without them, so scan more samples, run their detectors, or require less."
+            )
+            code = NOTHING
+        raise typer.Exit(code)
 
 
 def exit_code(result: "ScanResult", fail_on: FailOn) -> int:

@@ -35,6 +35,18 @@ def log_contrast(counts: IntArray, sizes: IntArray, least: int) -> FloatArray:
     return np.where(enough, np.log(np.maximum(ratio, 1.0)), 0).astype(np.float32)
 
 
+def ceiling(sizes: IntArray, label: int) -> float:
+    """Return the largest contrast that a class can have: every sample of it shows a code that no other sample shows.
+
+    Args:
+        sizes: ``(K,)`` samples of each class.
+        label: the class.
+    """
+    own = int(sizes[label])
+    lowest = max(own - _CERTAINTY * own**0.5, 0) / max(own, 1)
+    return float(np.log(max(lowest * (int(sizes.sum()) - own + 1), 1.0)))
+
+
 def _largest_other(shares: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return, per column, the largest value of the row outside that column."""
     if shares.shape[1] == 1:

@@ -77,6 +77,7 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
         "learned": _share(result.learned),
         "held_out": _share(result.held_out),
         **_said(result, "features", "trained", "calibration", "calibration_note", "reference_size"),
+        "coverage": [asdict(one) for one in result.coverage],
         "alarms": [_alarm(alarm) for alarm in result.alarms],
         **_said(result, "not_run", "skipped", "warnings"),
         "classes": [asdict(row) for row in result.classes],

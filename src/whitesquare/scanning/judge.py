@@ -9,6 +9,7 @@ from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.records import PoisonManifest
 from whitesquare.scanning.alarms import Raised, raise_alarms
 from whitesquare.scanning.beside import Comparison, compare
+from whitesquare.scanning.coverage import coverage
 from whitesquare.scanning.findings import auroc, class_rows, flags, rank, reasons, scores_of
 from whitesquare.scanning.gather import Gathered, ScanClock
 from whitesquare.scanning.running import one_torch_thread, run_detectors
@@ -78,6 +79,7 @@ def judge(
         undecided=gathered.undecided,
         held_out=gathered.beyond.accuracy if gathered.beyond else None,
         trained=gathered.trained,
+        coverage=coverage(evidence, rules, runs, asked=bool(gathered.models)),
         features=gathered.models[0].feature_layer if gathered.models else "",
     )
     sheets = (contact_sheet(evidence, gathered.ids, one, found.fused) for one in raised)

@@ -134,6 +134,23 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
+class Coverage:
+    """In how many classes one rule could have raised an alarm, had they been poisoned.
+
+    Attributes:
+        rule_id: the rule.
+        classes: number of classes in which it could.
+        of: number of classes that have samples.
+        why: why not in all of them; empty if in all.
+    """
+
+    rule_id: str
+    classes: int
+    of: int
+    why: str
+
+
+@dataclass(frozen=True)
 class ScanResult:
     """Everything one scan found.
 
@@ -164,6 +181,7 @@ class ScanResult:
             ``None`` where no other can be trained.
         features: what the features of the model are; empty without a model.
         trained: the network that the scan trained, and how, in words; empty where it trained none.
+        coverage: one entry per rule that raises alarms.
     """
 
     source: str
@@ -191,6 +209,7 @@ class ScanResult:
     held_out: Estimate | None = None
     features: str = ""
     trained: str = ""
+    coverage: tuple[Coverage, ...] = ()
 
     @property
     def alarm_tiers(self) -> tuple[str, ...]:

@@ -66,6 +66,7 @@ def render_scan(scan: Scan) -> str:
         "verdict": result.verdict,
         "lead": scan_text.lead(result),
         "caution": scan_text.caution(result),
+        "coverage": scan_text.coverage(result),
         "learned": scan_text.learned(result),
         "calibration": scan_text.calibration(result),
         "command": scan_text.next_command(result),

@@ -38,9 +38,12 @@ def headline(result: ScanResult) -> str:
     ran = sum(not run.reason for run in result.runs)
     if ran == 0:
         return "Nothing was checked: no detector ran"
+    whole = len(result.coverage)
+    spoke = sum(one.classes == one.of for one in result.coverage)
+    rules = f"; {spoke} of {whole} rules could have raised an alarm" if spoke < whole else ""
     if len(result.runs) > ran:
-        return f"Nothing found by the {f.plural(ran, 'detector')} that ran; {len(result.runs) - ran} did not run"
-    return f"Nothing found by {'the one detector' if ran == 1 else f'any of the {ran} detectors'}"
+        return f"Nothing found by the {f.plural(ran, 'detector')} that ran; {len(result.runs) - ran} did not run{rules}"
+    return f"Nothing found by {'the one detector' if ran == 1 else f'any of the {ran} detectors'}{rules}"
 
 
 def _many(alarms: list[Alarm]) -> bool:
@@ -116,6 +119,20 @@ def notices(result: ScanResult) -> list[str]:
     return ["", *lines] if lines else []
 
 
+def coverage(result: ScanResult) -> str:
+    """Say which rules could not have raised an alarm in these data; empty if all of them could."""
+    short = [one for one in result.coverage if one.classes < one.of]
+    if not short or not checked(result):
+        return ""
+    whole = len(result.coverage)
+    told = "; ".join(
+        f"{f.short(one.rule_id, 12)} {f'only in {one.classes} of {one.of} classes' if one.classes else 'in none'} "
+        f"({f.short(one.why, 200)})"
+        for one in short
+    )
+    return f"Coverage: {whole - len(short)} of {whole} rules could have raised an alarm in every class; {told}."
+
+
 def caution(result: ScanResult) -> str:
     """Say what a scan without a finding does not mean; empty where there is one."""
     if result.undecided:
@@ -157,7 +174,13 @@ def shown(result: ScanResult, scan_file: str | None = None) -> list[Shown]:
         title = "\nClasses that stand out (control: the worst of the patterns pasted for comparison)"
         parts.append(ShownTable(title, columns, [_alarm_row(alarm) for alarm in result.alarms], numbers=True))
     parts += notices(result)
-    said = caution(result), learned(result), calibration(result), f.short(result.calibration_note, 600)
+    said = (
+        caution(result),
+        coverage(result),
+        learned(result),
+        calibration(result),
+        f.short(result.calibration_note, 600),
+    )
     parts.append("\n" + " ".join(part for part in said if part))
     if result.alarms:
         first = "" if scan_file else f" (after the same scan with -o json={SCAN_FILE})"

@@ -1,0 +1,94 @@
+"""What kept a scan silent: nothing to find, or rules that could not have spoken."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from whitesquare.cli import app
+from whitesquare.cli.exits import NOTHING, PASS, UNDECIDED
+from whitesquare.data import from_arrays, write_dataset
+from whitesquare.detectors.contrast import ceiling, log_contrast
+from whitesquare.errors import UsageError
+from whitesquare.report.scan.text import headline
+from whitesquare.scanning.coverage import chosen_rules, lacking
+from whitesquare.scanning.run import run_scan
+from whitesquare.scanning.settings import ScanSettings
+from whitesquare.scanning.types import Coverage
+
+FREE = ScanSettings(model_free=True)
+
+
+def noise(sizes, side=16):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    return from_arrays(rng.integers(0, 256, (len(labels), 1, side, side), dtype=np.uint8), labels, layout="NCHW")
+
+
+def by_rule(result):
+    return {one.rule_id: one for one in result.coverage}
+
+
+def test_no_code_can_stand_out_more_than_the_ceiling():
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        sizes = rng.integers(20, 500, 4)
+        counts = np.stack([rng.integers(0, size + 1, 6) for size in sizes], 1)
+        counts[0] = 0
+        counts[0, 2] = sizes[2]  # in every sample of one class and in no other
+        found = log_contrast(counts, sizes, 15)
+        most = [ceiling(sizes, label) for label in range(4)]
+        assert (found <= np.array(most) + 1e-5).all()
+        assert found[0, 2] == pytest.approx(most[2], rel=1e-6)
+
+
+def test_of_1500_images_the_pixel_rule_cannot_speak_however_they_are_stamped():
+    dataset = noise([150] * 10)
+    rules = by_rule(run_scan(dataset, FREE).result)
+    assert rules["PX01"].classes == 0
+    assert "out of reach" in rules["PX01"].why
+    images = dataset.images(slice(None)).copy()
+    images[dataset.labels == 3, :, 12:14, 12:14] = 255
+    stamped = run_scan(from_arrays(images, dataset.labels, layout="NCHW"), FREE).result
+    assert not [alarm for alarm in stamped.alarms if alarm.rule_id == "PX01"]
+
+
+def test_a_class_that_is_too_small_is_told_apart_from_the_others():
+    rules = by_rule(run_scan(noise([1000, 1000, 1000, 1000, 40]), FREE).result)
+    assert (rules["RC01"].classes, rules["RC01"].of) == (4, 5)
+    assert "1000 samples" in rules["RC01"].why
+
+
+def test_two_classes_leave_most_rules_silent():
+    result = run_scan(noise([300, 300]), FREE).result
+    rules = by_rule(result)
+    assert "4 classes or more, and these are 2" in rules["RC01"].why
+    assert "it asks a model" in rules["TI01"].why
+    assert rules["PC01"].classes == 0
+    assert "rules could have raised an alarm" in headline(result)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"), [("", PASS), ("PX01", PASS), ("all", NOTHING), ("RC01, PX01", NOTHING), ("RX01", UNDECIDED)]
+)
+def test_what_is_required_and_could_not_speak_is_exit_code_3(tmp_path, asked, code):
+    write_dataset(tmp_path / "data", noise([600, 600]), None, "npz")
+    output = f"json={tmp_path / 'scan.json'}"
+    done = CliRunner().invoke(app, ["scan", str(tmp_path / "data"), "--model-free", "--require", asked, "-o", output])
+    assert done.exit_code == code, done.output
+    if code == NOTHING:
+        assert "RC01" in done.stderr
+        assert {one["rule_id"] for one in json.loads((tmp_path / "scan.json").read_text())["coverage"]} >= {"RC01"}
+    if code == UNDECIDED:
+        assert "RC01" in done.stderr
+        assert not (tmp_path / "scan.json").exists()
+
+
+def test_names_of_rules():
+    assert chosen_rules(" PX01 , RC01") == ("PX01", "RC01")
+    assert "PX01" in chosen_rules("all")
+    with pytest.raises(UsageError, match="PX01"):
+        chosen_rules("PX1")
+    partly, whole = Coverage("A", 1, 2, "small"), Coverage("B", 2, 2, "")
+    assert lacking((partly, whole), ["A", "B"]) == (partly,)
