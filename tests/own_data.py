@@ -5,7 +5,16 @@ from collections import Counter
 
 import numpy as np
 
+from whitesquare.data import ArrayDataset, from_arrays
 from whitesquare.errors import DataError
+
+
+def fitting(dataset: ArrayDataset, fmt: str) -> ArrayDataset:
+    """Return a data set as a format can hold it: CIFAR's files have 32 x 32 pixels in colour and nothing else."""
+    if fmt != "cifar10":
+        return dataset
+    pixels = np.resize(dataset.pixels, (len(dataset.ids), 3, 32, 32))
+    return from_arrays(pixels, dataset.labels, classes=dataset.classes, ids=dataset.ids, layout="NCHW")
 
 
 class OwnDataset:

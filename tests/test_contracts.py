@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.own_data import fitting
 from whitesquare.data import FORMATS, Overlay, load_mnist, open_dataset, write_dataset
 from whitesquare.errors import ContractError
 from whitesquare.testing import check_dataset, check_source, check_trigger
@@ -18,13 +19,14 @@ def test_the_embedded_data_set_keeps_its_contract(split):
 
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_every_written_form_keeps_its_contract_and_its_content(fmt, tiny, tmp_path):
-    ids = write_dataset(tmp_path, tiny, tiny, fmt)
+    given = fitting(tiny, fmt)
+    ids = write_dataset(tmp_path, given, given, fmt)
     again = open_dataset(tmp_path)
     check_dataset(again)
     place = {name: position for position, name in enumerate(again.ids)}
     order = np.array([place[name] for name in ids])
-    assert np.array_equal(again.images(order), tiny.images(slice(None)))
-    assert np.array_equal(again.labels[order], tiny.labels)
+    assert np.array_equal(again.images(order), given.images(slice(None)))
+    assert np.array_equal(again.labels[order], given.labels)
 
 
 def test_an_overlay_keeps_its_contract(tiny):

@@ -159,6 +159,6 @@ def admit_source(kind: Callable[[], "DatasetSource"]) -> "DatasetSource":
 
 
 PLUGIN_SOURCES: "Registry[DatasetSource]" = Registry(
-    "source", {}, admit_source, ("mnist", "idx", "npz", "folder", "png-folder")
+    "source", {}, admit_source, ("mnist", "idx", "npz", "cifar10", "cifar100", "folder", "png-folder")
 )
 """Kinds of data sets of other packages."""

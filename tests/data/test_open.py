@@ -28,6 +28,7 @@ def test_mnist_by_name():
         ("npz", (1, 5, 7)),
         ("npz", (3, 32, 32)),
         ("npz", (3, 4, 3)),
+        ("cifar10", (3, 32, 32)),
         ("png-folder", (1, 5, 7)),
         ("png-folder", (3, 4, 3)),
     ],
@@ -53,7 +54,7 @@ def test_what_is_written_is_read_back(tmp_path, make, fmt, size):
 
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_data_set_without_test_split(tmp_path, make, fmt):
-    write_dataset(tmp_path, make(), None, fmt)
+    write_dataset(tmp_path, make(6, 3, 32, 32) if fmt == "cifar10" else make(), None, fmt)
     with pytest.raises(DataError, match=r"has no test"):
         open_dataset(tmp_path, "test")
 
@@ -107,7 +108,7 @@ def test_two_data_sets_in_one_folder_are_not_guessed_at(tmp_path, make):
 
 
 def test_unknown_format(tmp_path, make):
-    with pytest.raises(UsageError, match="no format named 'png'; known: idx, npz, png-folder"):
+    with pytest.raises(UsageError, match="no format named 'png'; known: cifar10, idx, npz, png-folder"):
         write_dataset(tmp_path, make(), None, "png")
 
 

@@ -61,17 +61,14 @@ def datasets(draw):
     fmt = draw(st.sampled_from(tuple(FORMATS)))
     classes = tuple(sorted({f"c{word}".rstrip(" .") for word in draw(st.lists(words, min_size=1, max_size=4))}))
     channels = 1 if fmt == "idx" else draw(st.sampled_from([1, 3]))
+    shape = (3, 32, 32) if fmt == "cifar10" else (channels, 2, 3)
     splits = []
     for split in ("train", "test"):
         count = draw(st.integers(1, 12))
-        pixels = np.frombuffer(draw(st.binary(min_size=count * channels * 6, max_size=count * channels * 6)), np.uint8)
+        pixels = np.random.default_rng(draw(st.integers(0, 2**32))).integers(0, 256, (count, *shape), np.uint8)
         labels = draw(st.lists(st.integers(0, len(classes) - 1), min_size=count, max_size=count))
         ids = draw(st.lists(words, min_size=count, max_size=count, unique=True)) if fmt == "npz" else None
-        splits.append(
-            from_arrays(
-                pixels.reshape(count, channels, 2, 3), labels, classes=classes, ids=ids, split=split, layout="NCHW"
-            )
-        )
+        splits.append(from_arrays(pixels, labels, classes=classes, ids=ids, split=split, layout="NCHW"))
     return fmt, *splits, draw(st.permutations(range(len(splits[0].ids))))
 
 

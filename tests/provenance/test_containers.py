@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import shutil
 import struct
 import time
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.data.hostile import GZIP, NPZ, append, members_of
+from tests.own_data import fitting
 from whitesquare.data import from_arrays, open_dataset, write_npz
 from whitesquare.errors import DataError, VerificationError
 from whitesquare.provenance.attest import attest
@@ -27,10 +29,13 @@ from whitesquare.signing.keys import load_trusted
 from whitesquare.signing.statements import Subject, encode_statement
 
 from .attesting import NOW, Case, attested, key_pair, pictures, run
+from .edits import flipped
 
 OLD = Path(__file__).parent / "attested" / "v1"
 OLDEST_TYPE = next(kind for kind, found in DATASET_TYPES.items() if found == 1)
 FORMATS = ("idx", "npz")
+"""Those whose samples other bytes can hold as well."""
+ALL = (*FORMATS, "cifar10")
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +43,12 @@ def originals(tmp_path_factory):
     digits = ("0", "1", "2")
     return {
         fmt: attested(
-            tmp_path_factory.mktemp(fmt), fmt, pictures(18, classes=digits), pictures(6, "test", classes=digits)
+            tmp_path_factory.mktemp(fmt),
+            fmt,
+            fitting(pictures(18, classes=digits), fmt),
+            fitting(pictures(6, "test", classes=digits), fmt),
         )
-        for fmt in FORMATS
+        for fmt in ALL
     }
 
 
@@ -63,15 +71,15 @@ def verified(case, tmp_path, data=None):
 
 
 def box(case, fmt):
-    return case.data / ("train.npz" if fmt == "npz" else "train-images-idx3-ubyte.gz")
+    return case.data / {"npz": "train.npz", "cifar10": "data_batch_1.bin"}.get(fmt, "train-images-idx3-ubyte.gz")
 
 
-@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("fmt", ALL)
 def test_every_container_is_an_item(copied, tmp_path, fmt):
     case = copied(fmt)
     files = {item.id: item for item in read_items(case.signed.manifest, split="")}
     assert set(files) == {path.name for path in case.data.iterdir()}
-    assert len(files) == {"idx": 4, "npz": 2}[fmt]
+    assert len(files) == {"idx": 4, "npz": 2, "cifar10": 3}[fmt]
     assert case.signed.predicate.format == 2
     found = verified(case, tmp_path)
     assert found.ok
@@ -125,6 +133,44 @@ def test_no_verb_works_on_another_file_with_the_same_samples(copied, tmp_path):
     assert "'train.npz' is not the signed one" in run("scan", case.data, "--model-free", *case.asked, code=1).stderr
 
 
+def test_every_flipped_bit_of_cifar_files_is_rejected(copied, tmp_path):
+    case = copied("cifar10")
+    draw = random.Random(0)
+    for path in sorted(case.data.iterdir()):
+        good = path.read_bytes()
+        for _ in range(60):
+            path.write_bytes(flipped(good, draw))
+            assert not verified(case, tmp_path).ok
+        path.write_bytes(good)
+    assert verified(case, tmp_path).ok
+
+
+def test_what_happened_to_a_record_is_named(copied, tmp_path):
+    """Also a reading refuses it: the images, the labels and the class names are those that were signed, or nothing is."""
+    case = copied("cifar10")
+    path = case.data / "data_batch_1.bin"
+    good = path.read_bytes()
+    for at, said in ((4 * 3073, "relabelled"), (4 * 3073 + 9, "changed")):
+        path.write_bytes(good[:at] + bytes([(good[at] + 1) % 3]) + good[at + 1 :])
+        counts = verified(case, tmp_path).counts
+        assert (counts["changed"], counts["relabelled"]) == ((1, 1) if said == "relabelled" else (2, 0))
+        with pytest.raises(VerificationError, match=r"data_batch_1\.bin"):
+            Reading(open_dataset(case.data), "train", case.signed)
+    path.write_bytes(good)
+    (case.data / "batches.meta.txt").write_bytes(b"0\n1\n2\n\n")
+    assert verified(case, tmp_path).counts["changed"] == 1
+    with pytest.raises(VerificationError, match=r"batches\.meta\.txt"):
+        Reading(open_dataset(case.data), "train", case.signed)
+
+
+def test_more_records_than_signed_are_not_read(copied, tmp_path, monkeypatch):
+    case = copied("cifar10")
+    path = box(case, "cifar10")
+    path.write_bytes(path.read_bytes() * 1300)  # 72 MB, where 55 kB were signed
+    monkeypatch.setattr("whitesquare.provenance.containers._Digests.add", None)  # whoever digests an image fails
+    assert "data_batch_1.bin has" in verified(case, tmp_path).reason
+
+
 def test_a_plain_file_of_other_samples_beside_the_packed_one(copied, tmp_path):
     """It is what other programs read: with the same samples it is an item as any file, with others nothing holds."""
     case = copied("idx")
@@ -174,7 +220,7 @@ def test_a_single_file_is_an_item(tmp_path):
 # --- sizes first ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("fmt", ALL)
 def test_a_file_far_larger_than_signed_is_not_looked_at(copied, tmp_path, monkeypatch, fmt):
     """It has no content at all, and a length of a terabyte."""
     case = copied(fmt)

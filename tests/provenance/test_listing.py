@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.own_data import fitting
 from whitesquare.data import from_arrays, open_dataset, write_dataset, write_idx, write_npz
 from whitesquare.data.layouts import is_plain
 from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.provenance import listing, workers
-from whitesquare.provenance.containers import in_byte_order
+from whitesquare.provenance.container_rows import in_byte_order
 from whitesquare.provenance.listing import make_manifest
 from whitesquare.provenance.manifest import Block, manifest_writer, read_items
 from whitesquare.provenance.merkle import leaf_hash, tree_root
@@ -78,23 +79,28 @@ def check_files_as_they_are(folder, items):
             assert (item.label, item.size, item.sha256) == ("", len(data), hashlib.sha256(data).digest())
 
 
-@pytest.mark.parametrize("fmt", ["idx", "npz", "png-folder"])
+BOXES = (".gz", ".npz", ".bin", ".txt")
+"""What the names of files of many samples end with."""
+
+
+@pytest.mark.parametrize("fmt", ["idx", "npz", "cifar10", "png-folder"])
 @pytest.mark.parametrize("with_test", [True, False])
 def test_every_format_lists_what_its_adapter_presents(tiny, tmp_path, fmt, with_test):
     folder = tmp_path / "data"
-    write_dataset(folder, tiny, tiny if with_test else None, fmt)
+    data = fitting(tiny, fmt)
+    write_dataset(folder, data, data if with_test else None, fmt)
     write(folder, {"README.md": b"hello", ".hidden/evil.png": b"x", "other/a.png": b"y"})
     found, items = listed(folder, tmp_path)
     assert set(found.splits) == {"train", "test"} if with_test else {"train"}
     check_against_adapter(folder, found, items)
     others = {item.id for item in items if not item.split}
-    boxes = set() if fmt == "png-folder" else {path.name for path in folder.iterdir() if path.suffix in (".gz", ".npz")}
-    assert len(boxes) == {"idx": 4, "npz": 2, "png-folder": 0}[fmt] // (1 if with_test else 2)
+    boxes = set() if fmt == "png-folder" else {path.name for path in folder.iterdir() if path.suffix in BOXES}
+    assert len(boxes) == {"idx": (2, 4), "npz": (1, 2), "cifar10": (2, 3), "png-folder": (0, 0)}[fmt][with_test]
     assert others == {"README.md", ".hidden/evil.png", "other/a.png"} | boxes
     check_files_as_they_are(folder, items)
     # Ids in the .npz file of the test split are those of the training split it was made of, and no positions there.
-    positional = fmt == "idx" or not with_test
-    pixels, files = Content("pixels", (1, 12, 12), positional), Content("files", None, False)
+    positional = fmt in ("idx", "cifar10") or not with_test
+    pixels, files = Content("pixels", data.shape, positional), Content("files", None, False)
     assert found.content == (files if fmt == "png-folder" else pixels)
 
 
@@ -116,9 +122,9 @@ def test_one_npz_file_with_ids_of_its_own(tiny, tmp_path):
     check_files_as_they_are(tmp_path, items)
 
 
-@pytest.mark.parametrize("fmt", ["idx", "npz"])
+@pytest.mark.parametrize("fmt", ["idx", "npz", "cifar10"])
 def test_format_1_lists_no_containers(tiny, tmp_path, fmt):
-    write_dataset(tmp_path / "d", tiny, tiny, fmt)
+    write_dataset(tmp_path / "d", fitting(tiny, fmt), fitting(tiny, fmt), fmt)
     write(tmp_path / "d", {"README.md": b"hello"})
     found, items = listed(tmp_path / "d", tmp_path, format=1)
     assert [item.id for item in items if not item.split] == ["README.md"]
@@ -310,15 +316,23 @@ def test_a_hard_link_is_a_file_and_a_change_through_its_other_name_is_seen(tmp_p
     assert before.tree.root != after.tree.root
 
 
-def test_a_link_in_place_of_idx_or_npz_files_is_refused(tiny, tmp_path):
-    for fmt in ("idx", "npz"):
-        write_dataset(tmp_path / fmt, tiny, None, fmt)
-        path = next(path for path in (tmp_path / fmt).iterdir() if "label" in path.name or fmt == "npz")
-        path.rename(tmp_path / path.name)
-        path.symlink_to(tmp_path / path.name)
-        with pytest.raises(DataError, match="is a symbolic link"):
-            listed(tmp_path / fmt, tmp_path)
-        assert path.name in listed(tmp_path / fmt, tmp_path, strict=False)[0].refused
+@pytest.mark.parametrize(
+    ("fmt", "name"),
+    [
+        ("idx", "train-labels-idx1-ubyte.gz"),
+        ("npz", "train.npz"),
+        ("cifar10", "data_batch_1.bin"),
+        ("cifar10", "batches.meta.txt"),
+    ],
+)
+def test_a_link_in_place_of_a_file_of_many_samples_is_refused(tiny, tmp_path, fmt, name):
+    write_dataset(tmp_path / fmt, fitting(tiny, fmt), None, fmt)
+    path = tmp_path / fmt / name
+    path.rename(tmp_path / path.name)
+    path.symlink_to(tmp_path / path.name)
+    with pytest.raises(DataError, match="is a symbolic link"):
+        listed(tmp_path / fmt, tmp_path)
+    assert path.name in listed(tmp_path / fmt, tmp_path, strict=False)[0].refused
 
 
 def test_a_file_added_later_does_not_make_the_data_set_another_kind(tiny, tmp_path):
@@ -397,10 +411,10 @@ def test_threads_of_the_caller_do_not_matter(tmp_path):
     assert (tmp_path / "answer").read_text() == "3300"
 
 
-@pytest.mark.parametrize("source", ["mnist", "idx", "png-folder"])
+@pytest.mark.parametrize("source", ["mnist", "idx", "cifar10", "png-folder"])
 def test_what_is_no_npz_needs_no_numpy(tiny, tmp_path, source):
     if source != "mnist":
-        write_dataset(tmp_path / source, tiny, tiny, source)
+        write_dataset(tmp_path / source, fitting(tiny, source), fitting(tiny, source), source)
     code = (
         "import sys, pathlib\n"
         "for name in ('numpy', 'PIL', 'torch', 'pandas', 'pyarrow'): sys.modules[name] = None\n"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from whitesquare.data.layouts import FOLDER, IDX, NPZ
+from whitesquare.data.layouts import CIFAR10, FOLDER, IDX, NPZ
 
 
 class OnError(StrEnum):
@@ -21,10 +21,11 @@ class Format(StrEnum):
 
     IDX = IDX
     NPZ = NPZ
+    CIFAR10 = CIFAR10
     PNG_FOLDER = FOLDER
 
 
-DataSource = Annotated[str, typer.Argument(help="'mnist', a folder (IDX, npz, class folders) or an .npz file.")]
+DataSource = Annotated[str, typer.Argument(help="'mnist', a folder (IDX, npz, CIFAR, class folders) or an .npz file.")]
 OutputFolder = Annotated[Path, typer.Option("-o", "--output", help="Folder to write; must be new, empty or our own.")]
 Outputs = Annotated[
     list[str] | None, typer.Option("-o", "--output", help="table, json, or KIND=FILE (json=, html=); repeatable.")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from whitesquare.data.overlay import Overlay
     from whitesquare.data.part import Part, held, notes, readable_part
     from whitesquare.data.sources.arrays import ArrayDataset, from_arrays
+    from whitesquare.data.sources.cifar import load_cifar_folder, write_cifar10_folder
     from whitesquare.data.sources.folder import ImageFolder, load_image_folder, write_png_folder
     from whitesquare.data.sources.idx import load_idx_folder, read_idx, write_idx, write_idx_folder
     from whitesquare.data.sources.mnist import load_mnist
@@ -32,6 +33,7 @@ __all__ = [
     "from_arrays",
     "has_test",
     "held",
+    "load_cifar_folder",
     "load_idx_folder",
     "load_image_folder",
     "load_mnist",
@@ -41,6 +43,7 @@ __all__ = [
     "read_idx",
     "readable_part",
     "require_classes",
+    "write_cifar10_folder",
     "write_dataset",
     "write_idx",
     "write_idx_folder",
@@ -54,6 +57,7 @@ _NAMES = {
     "overlay": ("Overlay",),
     "part": ("Part", "held", "notes", "readable_part"),
     "sources.arrays": ("ArrayDataset", "from_arrays"),
+    "sources.cifar": ("load_cifar_folder", "write_cifar10_folder"),
     "sources.folder": ("ImageFolder", "load_image_folder", "write_png_folder"),
     "sources.idx": ("load_idx_folder", "read_idx", "write_idx", "write_idx_folder"),
     "sources.mnist": ("load_mnist",),

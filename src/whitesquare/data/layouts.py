@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from whitesquare._base.streams import (
     AGAIN,
@@ -37,8 +38,32 @@ MAX_IMAGE_BYTES = 2**28
 IDX_PREFIX = {"train": "train", "test": "t10k"}
 IDX_PARTS = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
 
-EMBEDDED, IDX, NPZ, FOLDER = "mnist", "idx", "npz", "png-folder"
+EMBEDDED, IDX, NPZ, CIFAR10, CIFAR100, FOLDER = "mnist", "idx", "npz", "cifar10", "cifar100", "png-folder"
 """The kinds of data sets that can be read here, by what they are called in commands and files."""
+
+
+class CifarFiles(NamedTuple):
+    """What the files of one of CIFAR's binary versions are called, and what stands before the pixels of a record.
+
+    Attributes:
+        splits: by split, the names of its files, in their order.
+        names: file of the class names, one a line.
+        prefix: bytes before the pixels; the last of them is the label.
+    """
+
+    splits: dict[str, tuple[str, ...]]
+    names: str
+    prefix: int
+
+
+CIFAR = {
+    CIFAR10: CifarFiles(
+        {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)},
+        "batches.meta.txt",
+        prefix=1,
+    ),
+    CIFAR100: CifarFiles({"train": ("train.bin",), "test": ("test.bin",)}, "fine_label_names.txt", prefix=2),
+}
 
 MNIST = Path(__file__).parent / "mnist"
 """Folder of the embedded MNIST."""
@@ -124,9 +149,16 @@ def dataset_kinds(folder: Path) -> list[str]:
     found = {
         IDX: any(_idx_files(folder, split, part) for split in SPLITS for part in IDX_PARTS),
         NPZ: any((folder / f"{split}.npz").is_file() for split in SPLITS),
+        CIFAR10: _has_cifar(folder, CIFAR10),
+        # others may call a file train.bin, too
+        CIFAR100: (folder / CIFAR[CIFAR100].names).is_file() and _has_cifar(folder, CIFAR100),
         FOLDER: any((folder / split).is_dir() for split in SPLITS),
     }
     return [kind for kind, present in found.items() if present]
+
+
+def _has_cifar(folder: Path, kind: str) -> bool:
+    return any((folder / name).is_file() for names in CIFAR[kind].splits.values() for name in names)
 
 
 def only_kind(folder: Path, kinds: Sequence[str]) -> str:

@@ -5,9 +5,22 @@ from pathlib import Path
 
 import numpy as np
 
-from whitesquare.data.layouts import EMBEDDED, FOLDER, IDX, NPZ, dataset_kinds, is_image, only_kind, place_of
+from whitesquare.data.cifar_files import find_cifar, refuse_pickles
+from whitesquare.data.layouts import (
+    CIFAR,
+    CIFAR100,
+    EMBEDDED,
+    FOLDER,
+    IDX,
+    NPZ,
+    dataset_kinds,
+    is_image,
+    only_kind,
+    place_of,
+)
 from whitesquare.data.names import check_split
 from whitesquare.data.sources.arrays import from_arrays
+from whitesquare.data.sources.cifar import load_cifar_folder
 from whitesquare.data.sources.folder import load_image_folder
 from whitesquare.data.sources.idx import load_idx_folder
 from whitesquare.data.sources.mnist import load_mnist
@@ -23,8 +36,9 @@ def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray]
     Args:
         source: ``"mnist"`` for the embedded one (``"./mnist"`` for a folder of that name); an ``.npz`` file
             (training split only); or a folder with MNIST-named IDX files, with ``train.npz`` and
-            ``test.npz``, or with class folders, directly or in ``train`` and ``test``. Other files in the
-            folder do not matter. What none of these is may be known to a source that another package brings, see
+            ``test.npz``, with the binary files of CIFAR-10 or CIFAR-100, or with class folders, directly or in
+            ``train`` and ``test``. Other files in the folder do not matter.
+            What none of these is may be known to a source that another package brings, see
             :mod:`whitesquare.plugins`. Images and labels as arrays, see :func:`whitesquare.data.from_arrays`; or an
             object that has what an :class:`~whitesquare.types.ImageDataset` has: these are the split that is asked for.
         split: ``"train"`` or ``"test"``.
@@ -41,10 +55,13 @@ def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray]
     path = place_of(source)
     if path is None:
         return load_mnist(split)
-    other, faults = other_source(str(source)) if not _is_ours(path) else (None, "")
+    ours = _is_ours(path)
+    other, faults = (None, "") if ours else other_source(str(source))
     if other is not None:
         return _checked(open_other(other, str(source), split))
     if path.is_dir():
+        if not ours:
+            refuse_pickles(path)
         return _open_folder(path, split)
     if not path.exists():
         raise UsageError(
@@ -52,8 +69,8 @@ def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray]
         )
     if path.suffix.lower() != ".npz":
         raise UsageError(
-            f"{path} is not a data set: expected an .npz file, or a folder with IDX files or class folders; "
-            f"give its folder if it is a part of one.{faults}"
+            f"{path} is not a data set: expected an .npz file, or a folder with IDX files, CIFAR's binary files or "
+            f"class folders; give its folder if it is a part of one.{faults}"
         )
     if split != "train":
         raise UsageError(
@@ -69,17 +86,23 @@ def has_test(source: str | Path) -> bool:
     if folder is None:
         return True
     if _is_ours(folder):
+        if cifar := [kind for kind in dataset_kinds(folder) if kind in CIFAR]:
+            return any(find_cifar(folder, kind, "test") for kind in cifar)
         return (folder / "test.npz").is_file() or (folder / "test").is_dir() or any(folder.glob("t10k-images*"))
     other, _ = other_source(str(source))
     return other is not None and "test" in other.splits(str(source))
 
 
 def format_of(source: str | Path) -> str:
-    """Return the one of :data:`FORMATS` in which a data set can be written again without losing anything."""
+    """Return the one of :data:`FORMATS` in which a data set can be written again without losing anything.
+
+    That of CIFAR-100 is none of them: an image has one label here, and its records have two.
+    """
     path = place_of(source)
     if path is None:
         return IDX
-    return only_kind(path, dataset_kinds(path)) if path.is_dir() and _is_ours(path) else NPZ
+    kind = only_kind(path, dataset_kinds(path)) if path.is_dir() and _is_ours(path) else NPZ
+    return NPZ if kind == CIFAR100 else kind
 
 
 def require_classes(dataset: ImageDataset) -> None:
@@ -132,6 +155,8 @@ def _open_folder(folder: Path, split: str) -> ImageDataset:
         return load_idx_folder(folder, split)
     if kind == FOLDER:
         return load_image_folder(folder, split)
+    if kind in CIFAR:
+        return load_cifar_folder(folder, split, kind)
     path = folder / f"{split}.npz"
     if not path.is_file():
         raise DataError(f"{folder} has no {split} split: expected the file {path}; add it.")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from whitesquare.data.layouts import FOLDER, IDX, NPZ, SPLITS, dataset_kinds, position_id
+from whitesquare.data.layouts import CIFAR, CIFAR10, FOLDER, IDX, NPZ, SPLITS, dataset_kinds, position_id
+from whitesquare.data.sources.cifar import write_cifar10_folder
 from whitesquare.data.sources.folder import write_png_folder
 from whitesquare.data.sources.idx import write_idx_folder
 from whitesquare.data.sources.npz import write_npz
@@ -13,12 +14,14 @@ from whitesquare.types import ImageDataset
 FORMATS = {
     IDX: "four gzipped files under MNIST's names (grey images)",
     NPZ: "train.npz and test.npz: images, labels, ids, classes",
+    CIFAR10: "CIFAR-10's binary files: data_batch_1.bin to _5.bin, test_batch.bin, batches.meta.txt (32 x 32, RGB)",
     FOLDER: "one folder per class, below train and test",
 }
 """What :func:`write_dataset` can write, each in a few words."""
 ENTRIES = {
     IDX: tuple(f"{split}-{part}-ubyte.gz" for split in ("train", "t10k") for part in ("images-idx3", "labels-idx1")),
     NPZ: ("train.npz", "test.npz"),
+    CIFAR10: (*(name for names in CIFAR[CIFAR10].splits.values() for name in names), CIFAR[CIFAR10].names),
     FOLDER: SPLITS,
 }
 """By format, the entries that :func:`write_dataset` makes in a folder."""
@@ -53,8 +56,9 @@ def write_dataset(
     if others := [kind for kind in dataset_kinds(folder) if kind != fmt]:
         raise UsageError(f"{folder} holds a data set in the format {others[0]}; remove it or choose another folder.")
     splits = {"train": train} if test is None else {"train": train, "test": test}
-    if fmt == IDX:
-        write_idx_folder(folder, train, test)
+    if fmt in (IDX, CIFAR10):
+        write = write_idx_folder if fmt == IDX else write_cifar10_folder
+        write(folder, train, test)
         return tuple(position_id("train", i) for i in range(len(train.ids)))
     if fmt == NPZ:
         for split, dataset in splits.items():

@@ -1,17 +1,16 @@
-"""The samples of files that hold many: the embedded MNIST and IDX folders, read without NumPy, and .npz files.
-
-Ids, labels and content are those that :mod:`whitesquare.data` presents; what is kept of an image is its digest.
-"""
+"""The samples of files that hold many: MNIST, IDX and CIFAR folders, read without NumPy, and .npz files."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from whitesquare._base.streams import MOST_BYTES, FileDigest
+from whitesquare.data.cifar_files import PIXELS, SHAPE, count_records, find_cifar, read_names, read_records
 from whitesquare.data.layouts import (
+    CIFAR,
     MNIST_SHA256,
     SPLITS,
     expect_end,
@@ -22,7 +21,7 @@ from whitesquare.data.layouts import (
     read_exactly,
 )
 from whitesquare.errors import DataError, require_extra
-from whitesquare.provenance.merkle import leaf_of
+from whitesquare.provenance.container_rows import Container, Samples
 from whitesquare.provenance.pixels import digest_of_pixels
 
 if TYPE_CHECKING:  # they need NumPy
@@ -35,71 +34,6 @@ _BATCH = 256
 """Images read at a time."""
 _CHUNK = 2**22
 """Bytes read at a time, if an image has no more."""
-
-
-class SampleRow(NamedTuple):
-    """An item, its leaf with it; rows compare as they follow each other in a manifest."""
-
-    id: str
-    split: str
-    label: str
-    size: int
-    digest: bytes
-    leaf: bytes
-    pixels: bytes
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The samples of one split, by position.
-
-    Attributes:
-        split: its name.
-        ids: of the samples; ``None`` where they are positions.
-        labels: of the samples.
-        size: bytes of each.
-        digests: 32 bytes for each.
-        pixels: likewise, or empty.
-    """
-
-    split: str
-    ids: Sequence[str] | None
-    labels: Sequence[int]
-    size: int
-    digests: bytes
-    pixels: bytes
-
-
-@dataclass(frozen=True)
-class Container:
-    """What the files of a data set hold.
-
-    Attributes:
-        splits: those that are there.
-        classes: class names by label.
-        shape: ``(C, H, W)`` of every image; ``None`` without a split.
-        files: by name, those that were read: each is an item of its own, of no class and no split.
-    """
-
-    splits: tuple[Samples, ...]
-    classes: tuple[str, ...]
-    shape: tuple[int, ...] | None
-    files: dict[str, FileDigest]
-
-    @property
-    def positional(self) -> bool:
-        """Whether the ids are positions."""
-        return all(part.ids is None for part in self.splits)
-
-    def rows(self) -> tuple[Iterator[SampleRow], ...]:
-        """Return the samples of each split in the order of the manifest."""
-        return tuple(_rows(part, self.classes) for part in self.splits)
-
-    def file_rows(self, *, pixels: bool) -> Iterator[SampleRow]:
-        """Return the files in the order of the manifest."""
-        seen = bytes(32) if pixels else b""
-        for name, size, digest in sorted(self.files.values()):
-            yield SampleRow(name, "", "", size, digest, leaf_of(name, "", "", size, digest), seen)
 
 
 def read_mnist(*, pixels: bool) -> Container:
@@ -134,6 +68,42 @@ def read_idx_folder(folder: Path, *, pixels: bool, refuse: Refuse, most: int = M
     return _read_idx(find, pixels=pixels, refuse=refuse, most=most)
 
 
+def read_cifar_folder(folder: Path, kind: str, *, pixels: bool, refuse: Refuse, most: int = MOST_BYTES) -> Container:
+    """Read CIFAR's binary files.
+
+    Args:
+        folder: where they lie.
+        kind: which of :data:`whitesquare.data.layouts.CIFAR` they are.
+        pixels: digest the pixels, too.
+        refuse: told of what must not be.
+        most: bytes that the images of a split may have.
+
+    Raises:
+        DataError: a file is missing, damaged or too large.
+    """
+    _no_link(folder / CIFAR[kind].names, refuse)
+    classes, of_names = read_names(folder, kind)
+    files = {} if of_names is None else {of_names.name: of_names}
+    splits = []
+    for split in SPLITS:
+        if not (paths := find_cifar(folder, kind, split)):
+            continue
+        for path in paths:
+            _no_link(path, refuse)
+        digests, labels = _Digests(pixels), bytearray()
+
+        def take(some: bytes, records: bytes, digests: _Digests = digests, labels: bytearray = labels) -> None:
+            size = len(records) // len(some)
+            images = (records[end - PIXELS : end] for end in range(size, len(records) + 1, size))
+            digests.add(SHAPE, b"".join(images))
+            labels.extend(some)
+
+        for path, count in zip(paths, count_records(paths, kind, most), strict=True):
+            files[path.name] = read_records(path, kind, count, len(classes), take)
+        splits.append(Samples(split, None, bytes(labels), PIXELS, bytes(digests.content), bytes(digests.seen)))
+    return Container(tuple(splits), classes, SHAPE, files)
+
+
 def read_npz(paths: dict[str, Path], *, pixels: bool, refuse: Refuse, most: int = MOST_BYTES) -> Container:
     """Read .npz files, one for each split, and hold none of their images; needs NumPy.
 
@@ -165,29 +135,6 @@ def read_npz(paths: dict[str, Path], *, pixels: bool, refuse: Refuse, most: int 
             refuse(name, f"has other classes than the other split: {', '.join(found)!r:.80}")
             classes += tuple(one for one in found if one not in classes)
     return Container(tuple(splits), classes, _one_shape(shapes, refuse), files)
-
-
-def in_byte_order(count: int) -> Iterator[int]:
-    """Tell the positions below ``count`` as their ids are sorted: 10000, 100000, 100001, ..., 10001, ..."""
-    for position in range(min(count, 100_000)):
-        yield from _with_longer(position, count)
-
-
-def _with_longer(position: int, count: int) -> Iterator[int]:
-    yield position
-    if position >= 10_000:  # a shorter number is padded to five digits, and none begins with zeros and is longer
-        for longer in range(10 * position, min(10 * position + 10, count)):
-            yield from _with_longer(longer, count)
-
-
-def _rows(part: Samples, classes: Sequence[str]) -> Iterator[SampleRow]:
-    ids, split, size = part.ids, part.split, part.size
-    order = in_byte_order(len(part.labels)) if ids is None else sorted(range(len(ids)), key=ids.__getitem__)
-    for position in order:
-        name = position_id(split, position) if ids is None else ids[position]
-        label, place = classes[part.labels[position]], slice(32 * position, 32 * position + 32)
-        digest = part.digests[place]
-        yield SampleRow(name, split, label, size, digest, leaf_of(name, label, split, size, digest), part.pixels[place])
 
 
 def _read_idx(find: Callable[[str, str], Path | None], *, pixels: bool, refuse: Refuse, most: int) -> Container:

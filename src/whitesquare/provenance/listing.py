@@ -13,7 +13,9 @@ from itertools import chain, groupby
 from pathlib import Path
 
 from whitesquare._base.streams import MOST_BYTES
+from whitesquare.data.cifar_files import refuse_pickles
 from whitesquare.data.layouts import (
+    CIFAR,
     FOLDER,
     IDX,
     NPZ,
@@ -26,7 +28,8 @@ from whitesquare.data.layouts import (
     place_of,
 )
 from whitesquare.errors import DataError, UsageError, require_extra
-from whitesquare.provenance.containers import Container, SampleRow, read_idx_folder, read_mnist, read_npz
+from whitesquare.provenance.container_rows import Container, SampleRow
+from whitesquare.provenance.containers import read_cifar_folder, read_idx_folder, read_mnist, read_npz
 from whitesquare.provenance.hashing import Hashed, Piece
 from whitesquare.provenance.manifest import manifest_writer
 from whitesquare.provenance.opened import FILES, PIXELS, Data, content_of, name_of, sample_rows, splits_of
@@ -162,8 +165,11 @@ def _take_folder(
         elif kind == NPZ:
             paths = {split: path for split in SPLITS if (path := folder / f"{split}.npz").is_file()}
             container = read_npz(paths, pixels=pixels, refuse=tally.refuse, most=tally.most)
+        elif kind in CIFAR:
+            container = read_cifar_folder(folder, kind, pixels=pixels, refuse=tally.refuse, most=tally.most)
         else:
-            places = _class_folders(root)
+            if not (places := _class_folders(root)):
+                refuse_pickles(folder)
             classes = sorted({label for _, label in places.values()}, key=class_order)
             container = Container((), tuple(classes), None, {})
         if pixels and not container.files:

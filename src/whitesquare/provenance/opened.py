@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Union
 
 from whitesquare.data.names import check_names, named
 from whitesquare.errors import DataError, UsageError
-from whitesquare.provenance.containers import SampleRow
+from whitesquare.provenance.container_rows import SampleRow
 from whitesquare.provenance.merkle import leaf_of
 from whitesquare.provenance.pixels import digest_of_pixels
 from whitesquare.provenance.types import Content

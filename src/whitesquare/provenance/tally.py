@@ -8,7 +8,7 @@ from itertools import islice
 
 from whitesquare.data.layouts import SPLITS
 from whitesquare.errors import DataError
-from whitesquare.provenance.containers import Container, SampleRow
+from whitesquare.provenance.container_rows import Container, SampleRow
 from whitesquare.provenance.hashing import Hashed, Piece
 from whitesquare.provenance.manifest import Block, ManifestWriter
 from whitesquare.provenance.merkle import TreeBuilder
