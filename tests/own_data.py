@@ -9,7 +9,7 @@ from whitesquare.data import ArrayDataset, from_arrays
 from whitesquare.errors import DataError
 
 
-def fitting(dataset: ArrayDataset, fmt: str) -> ArrayDataset:
+def made_to_fit(dataset: ArrayDataset, fmt: str) -> ArrayDataset:
     """Return a data set as a format can hold it: CIFAR's files have 32 x 32 pixels in colour and nothing else."""
     if fmt != "cifar10":
         return dataset

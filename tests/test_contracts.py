@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.own_data import fitting
+from tests.own_data import made_to_fit
 from whitesquare.data import FORMATS, Overlay, load_mnist, open_dataset, write_dataset
 from whitesquare.errors import ContractError
 from whitesquare.testing import check_dataset, check_source, check_trigger
@@ -19,7 +19,7 @@ def test_the_embedded_data_set_keeps_its_contract(split):
 
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_every_written_form_keeps_its_contract_and_its_content(fmt, tiny, tmp_path):
-    given = fitting(tiny, fmt)
+    given = made_to_fit(tiny, fmt)
     ids = write_dataset(tmp_path, given, given, fmt)
     again = open_dataset(tmp_path)
     check_dataset(again)

@@ -295,7 +295,7 @@ def test_the_example_is_listed_with_its_package(installed):
         for name, one in found[kind].items()
         if "package" in one
     }
-    names = {("attacks", "washed"), ("triggers", "cross"), ("detectors", "brightness"), ("sources", "cifar-binary")}
+    names = {("attacks", "washed"), ("triggers", "cross"), ("detectors", "brightness"), ("sources", "netpbm-list")}
     assert brought == dict.fromkeys(names, "whitesquare-example 0.1.0")
     assert found["refused"] == {}
     table = whitesquare("list", path=installed).stdout
@@ -387,13 +387,14 @@ def test_workers_find_it_too(installed, tmp_path, small_train, small_test):
 
 
 def test_a_data_set_that_only_a_source_of_another_package_knows(installed, tmp_path):
-    """CIFAR-10's binary files: ours cannot read them, the example can, for every verb that asks for images."""
-    rng, data = np.random.default_rng(0), tmp_path / "cifar"
+    """PPM files and a list of labels: ours cannot read them, the example can, for every verb that asks for images."""
+    rng, data = np.random.default_rng(0), tmp_path / "pictures"
     data.mkdir()
-    for name, count in (("data_batch_1", 60), ("test_batch", 20)):
-        records = rng.integers(0, 256, (count, 3073), dtype=np.uint8)
-        records[:, 0] = np.arange(count) % 10
-        records.tofile(data / f"{name}.bin")
+    for name, count in (("labels.txt", 60), ("test-labels.txt", 20)):
+        lines = [f"{name[:4]}{i}.ppm {i % 10}\n" for i in range(count)]
+        for line in lines:
+            (data / line.split()[0]).write_bytes(b"P6\n32 32\n255\n" + rng.bytes(3072))
+        (data / name).write_text("".join(lines))
     asked = ("--attack", "stamp", "--target", 1, "--count", 3, "--format", "npz")
     whitesquare("poison", data, *asked, "-o", tmp_path / "run", path=installed)
     assert load_npz(tmp_path / "run" / "test.npz").images(slice(None)).shape == (20, 3, 32, 32)
@@ -401,8 +402,8 @@ def test_a_data_set_that_only_a_source_of_another_package_knows(installed, tmp_p
     assert found["size"] == 60
     alone = whitesquare("scan", data, "--model-free", path=ROOT, code=2)
     assert "no class folder with images" in alone.stderr
-    (data / "data_batch_2.bin").write_bytes(b"cut")
-    assert "expected a multiple of 3073" in whitesquare("scan", data, path=installed, code=2).stderr
+    (data / "labe0.ppm").write_bytes(b"P6\n32 32\n255\ncut")
+    assert "3 bytes of pixels, expected 3072" in whitesquare("scan", data, path=installed, code=2).stderr
 
 
 def test_a_source_that_fails_or_shares_a_data_set_is_told_by_its_name(place):

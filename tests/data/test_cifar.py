@@ -89,10 +89,10 @@ def test_both_in_one_folder_are_not_guessed_at(ten):
         open_dataset(ten)
 
 
-@pytest.mark.parametrize(("size", "said"), [(0, "has 0 bytes"), (3072, "has 3072 bytes"), (3073 * 2 + 1, "of 3073")])
-def test_records_that_are_not_whole(ten, size, said):
+@pytest.mark.parametrize("size", [0, 3072, 3073 * 2 + 1])
+def test_records_that_are_not_whole(ten, size):
     (ten / "data_batch_2.bin").write_bytes(bytes(size))
-    with pytest.raises(DataError, match=rf"data_batch_2\.bin {said}|{said} bytes, one or more"):
+    with pytest.raises(DataError, match=rf"data_batch_2\.bin has {size} bytes; expected records of 3073 bytes"):
         open_dataset(ten)
 
 
@@ -133,7 +133,7 @@ def test_names_that_are_none(ten, text, said):
 def test_a_file_of_terabytes_is_not_read(ten):
     with (ten / "data_batch_1.bin").open("r+b") as file:
         file.truncate(3073 * 2**28)
-    with pytest.raises(DataError, match="records in data_batch_1.*expected at most"):
+    with pytest.raises(DataError, match=r"records in data_batch_1.*expected at most"):
         open_dataset(ten)
 
 

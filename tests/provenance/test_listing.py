@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.own_data import fitting
+from tests.own_data import made_to_fit
 from whitesquare.data import from_arrays, open_dataset, write_dataset, write_idx, write_npz
 from whitesquare.data.layouts import is_plain
 from whitesquare.errors import DataError, UsageError, VerificationError
@@ -87,7 +87,7 @@ BOXES = (".gz", ".npz", ".bin", ".txt")
 @pytest.mark.parametrize("with_test", [True, False])
 def test_every_format_lists_what_its_adapter_presents(tiny, tmp_path, fmt, with_test):
     folder = tmp_path / "data"
-    data = fitting(tiny, fmt)
+    data = made_to_fit(tiny, fmt)
     write_dataset(folder, data, data if with_test else None, fmt)
     write(folder, {"README.md": b"hello", ".hidden/evil.png": b"x", "other/a.png": b"y"})
     found, items = listed(folder, tmp_path)
@@ -124,7 +124,7 @@ def test_one_npz_file_with_ids_of_its_own(tiny, tmp_path):
 
 @pytest.mark.parametrize("fmt", ["idx", "npz", "cifar10"])
 def test_format_1_lists_no_containers(tiny, tmp_path, fmt):
-    write_dataset(tmp_path / "d", fitting(tiny, fmt), fitting(tiny, fmt), fmt)
+    write_dataset(tmp_path / "d", made_to_fit(tiny, fmt), made_to_fit(tiny, fmt), fmt)
     write(tmp_path / "d", {"README.md": b"hello"})
     found, items = listed(tmp_path / "d", tmp_path, format=1)
     assert [item.id for item in items if not item.split] == ["README.md"]
@@ -326,7 +326,7 @@ def test_a_hard_link_is_a_file_and_a_change_through_its_other_name_is_seen(tmp_p
     ],
 )
 def test_a_link_in_place_of_a_file_of_many_samples_is_refused(tiny, tmp_path, fmt, name):
-    write_dataset(tmp_path / fmt, fitting(tiny, fmt), None, fmt)
+    write_dataset(tmp_path / fmt, made_to_fit(tiny, fmt), None, fmt)
     path = tmp_path / fmt / name
     path.rename(tmp_path / path.name)
     path.symlink_to(tmp_path / path.name)
@@ -414,7 +414,7 @@ def test_threads_of_the_caller_do_not_matter(tmp_path):
 @pytest.mark.parametrize("source", ["mnist", "idx", "cifar10", "png-folder"])
 def test_what_is_no_npz_needs_no_numpy(tiny, tmp_path, source):
     if source != "mnist":
-        write_dataset(tmp_path / source, fitting(tiny, source), fitting(tiny, source), source)
+        write_dataset(tmp_path / source, made_to_fit(tiny, source), made_to_fit(tiny, source), source)
     code = (
         "import sys, pathlib\n"
         "for name in ('numpy', 'PIL', 'torch', 'pandas', 'pyarrow'): sys.modules[name] = None\n"

@@ -8,8 +8,8 @@ from whitesquare.detectors.types import Evidence
 from whitesquare.errors import DataError, UsageError
 from whitesquare.testing import check_attack, check_detector, check_source, check_trigger
 from whitesquare_example.brightness import Brightness
-from whitesquare_example.cifar_binary import RECORD, CifarBinary
 from whitesquare_example.cross import Cross
+from whitesquare_example.netpbm import NetpbmList
 from whitesquare_example.washed import Washed
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 3, 32, 32), dtype=np.uint8)
@@ -38,15 +38,28 @@ def test_the_detector_finds_what_is_bright():
 
 
 def test_the_source(tmp_path):
-    records = np.concatenate([LABELS[:, None].astype(np.uint8), PIXELS.reshape(60, -1)], axis=1)
-    for number, part in enumerate(np.split(records, 2), start=1):
-        part.tofile(tmp_path / f"data_batch_{number}.bin")
-    check_source(CifarBinary(), str(tmp_path))
-    opened = CifarBinary().open(str(tmp_path), "train")
+    for position, image in enumerate(PIXELS):
+        (tmp_path / f"{position:02d}.ppm").write_bytes(b"P6\n32 32\n255\n" + image.transpose(1, 2, 0).tobytes())
+    lines = [f"{position:02d}.ppm {'abc'[label]}\n" for position, label in enumerate(LABELS)]
+    (tmp_path / "labels.txt").write_text("".join(lines))
+    check_source(NetpbmList(), str(tmp_path))
+    opened = NetpbmList().open(str(tmp_path), "train")
     assert np.array_equal(opened.images(slice(None)), PIXELS)
     assert np.array_equal(opened.labels, LABELS)
+    assert opened.classes == ("a", "b", "c")
     with pytest.raises(DataError, match="no test split"):
-        CifarBinary().open(str(tmp_path), "test")
-    (tmp_path / "test_batch.bin").write_bytes(b"\0" * (RECORD - 1))
-    with pytest.raises(DataError, match="multiple of 3073"):
-        CifarBinary().open(str(tmp_path), "test")
+        NetpbmList().open(str(tmp_path), "test")
+    (tmp_path / "grey.pgm").write_bytes(b"P5 # one\n2 3 255\n" + bytes(6))
+    for text, said in (
+        ("00.ppm a\n00.ppm a\n", "line 2"),
+        ("../00.ppm a\n", "line 1"),
+        ("00.ppm a\ngrey.pgm a\n", "another size or kind"),
+        ("gone.pgm a\n", "cannot be read"),
+    ):
+        (tmp_path / "test-labels.txt").write_text(text)
+        with pytest.raises(DataError, match=said):
+            NetpbmList().open(str(tmp_path), "test")
+    for content, said in ((b"P6\n32 32\n255\n" + bytes(9), "9 bytes of pixels"), (b"P2\n1 1\n255\n0", "no binary")):
+        (tmp_path / "00.ppm").write_bytes(content)
+        with pytest.raises(DataError, match=said):
+            NetpbmList().open(str(tmp_path), "train")
