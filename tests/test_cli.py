@@ -146,6 +146,33 @@ def test_other_forms_can_be_trained_on_and_measured(fmt, data, tmp_path):
         assert all((out / name).is_file() for name in truth["ids"])
 
 
+def test_cifar_files_stay_cifar_files(tmp_path):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 120, (600, 3, 32, 32), dtype=np.uint8), np.arange(600) % 3
+    mine = from_arrays(images, labels, classes=("cat", "dog", "owl"), layout="NCHW")
+    write_dataset(tmp_path / "mine", mine, mine, "cifar10")
+    asked = ("--attack", "stamp", "--target", 1, "--count", 20, "--format", "cifar10")
+    assert run("poison", tmp_path / "mine", *asked, "-o", tmp_path / "run").returncode == 0
+    run(
+        "scan",
+        tmp_path / "run",
+        "--model-free",
+        "--detectors",
+        "pixel-contrast",
+        "-o",
+        f"json={tmp_path / 'scan.json'}",
+    )
+    done = run("cleanse", tmp_path / "run", "--scan", tmp_path / "scan.json", "--top", 20, "-o", tmp_path / "cleaned")
+    assert done.returncode == 0, done.stderr
+    removed = [one["id"] for one in json.loads((tmp_path / "cleaned" / "removed.json").read_text())["removed"]]
+    assert removed
+    records = np.fromfile(tmp_path / "run" / "data_batch_1.bin", np.uint8).reshape(600, 3073)
+    kept = np.delete(records, [int(name.removeprefix("train/")) for name in removed], axis=0)
+    assert (tmp_path / "cleaned" / "data_batch_1.bin").read_bytes() == kept.tobytes()
+    assert (tmp_path / "cleaned" / "test_batch.bin").read_bytes() == (tmp_path / "mine" / "test_batch.bin").read_bytes()
+    assert (tmp_path / "cleaned" / "batches.meta.txt").read_text() == "cat\ndog\nowl\n"
+
+
 def test_training_on_data_whitesquare_did_not_write(data, tmp_path):
     assert run("train", data, "--epochs", 1, "-o", tmp_path / "x").returncode == 0
     asked = run("measure", tmp_path / "x")
