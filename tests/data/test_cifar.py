@@ -44,6 +44,13 @@ def test_cifar_10_in_the_order_of_its_files(ten):
     assert format_of(ten) == "cifar10"
 
 
+def test_a_split_or_kind_that_is_none(ten):
+    with pytest.raises(UsageError, match="Did you mean 'train'"):
+        load_cifar_folder(ten, "trian")
+    with pytest.raises(UsageError, match="no kind of CIFAR named 'cifar'; known: cifar10, cifar100"):
+        load_cifar_folder(ten, kind="cifar")
+
+
 def test_without_their_names_classes_are_numbers(ten):
     (ten / "batches.meta.txt").unlink()
     assert open_dataset(ten).classes == tuple("0123456789")

@@ -19,7 +19,7 @@ from whitesquare.data.layouts import CIFAR, CIFAR10
 from whitesquare.data.names import check_names, check_split
 from whitesquare.data.room import check_room
 from whitesquare.data.sources.arrays import ArrayDataset, from_arrays
-from whitesquare.errors import DataError, UsageError
+from whitesquare.errors import DataError, UsageError, unknown_name
 from whitesquare.types import ImageDataset
 
 _PUBLISHED = 10_000
@@ -36,10 +36,12 @@ def load_cifar_folder(path: Path, split: str = "train", kind: str = CIFAR10) -> 
         kind: ``"cifar10"`` or ``"cifar100"``.
 
     Raises:
-        UsageError: if the split is unknown.
+        UsageError: if the split or the kind is unknown.
         DataError: if a file is missing, empty, cut off or damaged, or a label is that of no class.
     """
     check_split(split)
+    if kind not in CIFAR:
+        raise unknown_name("kind of CIFAR", kind, CIFAR)
     paths = find_cifar(path, kind, split)
     if not paths:
         raise DataError(
@@ -80,7 +82,7 @@ def write_cifar10_folder(path: Path, train: ImageDataset, test: ImageDataset | N
     """
     splits = {"train": train} if test is None else {"train": train, "test": test}
     for dataset in splits.values():
-        if dataset.shape != SHAPE or len(dataset.classes) > MOST_CLASSES:
+        if tuple(dataset.shape) != SHAPE or len(dataset.classes) > MOST_CLASSES:
             raise UsageError(
                 f"{path}: CIFAR-10's files hold images of the shape {SHAPE} and at most {MOST_CLASSES} classes, found "
                 f"{dataset.shape} and {len(dataset.classes)}; write npz or png-folder instead."
