@@ -24,7 +24,7 @@ from .report.scan_sample import hostile, nothing_found, nothing_ran, result, sco
 KEYS = {
     "format", "verdict", "reasons", "source", "digest", "size", "mode", "calibration", "calibration_note",
     "reference_size", "alarms", "not_run", "skipped", "warnings", "classes", "detectors", "seed", "seconds", "versions",
-    "machine", "flagged", "model", "learned", "held_out", "features",
+    "machine", "flagged", "model", "learned", "held_out", "features", "trained", "coverage",
 }  # fmt: skip
 ALARM = {
     "class", "label", "tier", "rule_id", "reasons", "p_value", "p_method", "carriers", "trigger", "flip_rate",
