@@ -10,9 +10,12 @@ from whitesquare.cli import app
 from whitesquare.cli.exits import NOTHING, PASS, UNDECIDED
 from whitesquare.data import from_arrays, write_dataset
 from whitesquare.detectors.contrast import ceiling, log_contrast
+from whitesquare.detectors.pixel_contrast import PixelContrast
+from whitesquare.detectors.types import Evidence
 from whitesquare.errors import UsageError
 from whitesquare.report.scan.text import headline
 from whitesquare.scanning.coverage import chosen_rules, lacking
+from whitesquare.scanning.criteria import CRITERIA, reachable
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import Coverage
@@ -43,15 +46,20 @@ def test_no_code_can_stand_out_more_than_the_ceiling():
         assert found[0, 2] == pytest.approx(most[2], rel=1e-6)
 
 
-def test_of_few_digits_the_pixel_rule_cannot_speak_however_they_are_stamped(small_train):
-    images, labels = small_train.images(slice(0, 300)).copy(), small_train.labels[:300]
-    rules = by_rule(run_scan(from_arrays(images, labels, layout="NCHW"), FREE).result)
-    silent = rules["PX01"]
-    assert silent.classes < silent.of
-    assert "out of reach" in silent.why
-    images[labels == 3, :, 12:14, 12:14] = 255
-    stamped = run_scan(from_arrays(images, labels, layout="NCHW"), FREE).result
-    assert not [alarm for alarm in stamped.alarms if alarm.rule_id == "PX01"]
+def test_where_the_pixel_rule_cannot_speak_no_stamp_on_every_image_makes_it(small_train):
+    images, labels = small_train.images(slice(0, 200)), small_train.labels[:200]
+    rule = next(criterion for criterion in CRITERIA if criterion.rule_id == "PX01")
+    evidence = Evidence(images, labels, small_train.classes, np.zeros(200, bool))
+    found, sizes = PixelContrast().score(evidence), np.bincount(labels)
+    silent = [label for label in range(10) if not reachable(rule, found, sizes, label, asked=False)]
+    assert 0 < len(silent) < 10
+    told = by_rule(run_scan(from_arrays(images, labels, layout="NCHW"), FREE).result)["PX01"]
+    assert (told.classes, told.why) == (10 - len(silent), "with so few samples its bound is out of reach")
+    for label in silent:
+        stamped = images.copy()
+        stamped[labels == label, :, 12:14, 12:14] = 255
+        alarms = run_scan(from_arrays(stamped, labels, layout="NCHW"), FREE).result.alarms
+        assert not [alarm for alarm in alarms if alarm.rule_id == "PX01"]
 
 
 def test_a_class_that_is_too_small_is_told_apart_from_the_others():

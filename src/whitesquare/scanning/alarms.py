@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
-from whitesquare.scanning.criteria import CRITERIA, FAINT_RULE, Criterion, class_p, loud_criteria
+from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, class_p, loud_criteria
 from whitesquare.scanning.faint import rebuilt
 from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.transplant import TransplantTest
@@ -14,7 +14,6 @@ from whitesquare.scanning.trigger import FoundTrigger, benign_causes, carriers_o
 from whitesquare.scanning.types import Alarm, Transplant
 from whitesquare.types import Classifier, IntArray
 
-ALPHA = 0.01
 LEAST_GAIN = 0.10
 """Share of images of other classes a trigger must turn beyond what controls turn, or what turns by itself."""
 _SCREEN = 0.07
@@ -163,7 +162,7 @@ def _decide(
     reasons += [f"{c.rule_id}: {c.says} (statistic {value:.3g})" for c, value in loud]
     if best and best.test and not passing:
         reasons.append(_no_proof(best.test))
-    p_value, method = _p_value(suspicions, best, label, loud, tested, proven=bool(passing))
+    p_value, method = _p_value(evidence, suspicions, best, label, loud, tested, proven=bool(passing))
     carriers = best.carriers if best else _carriers_by_rank(evidence, suspicions, noticed)
     carriers = carriers[~evidence.trusted[carriers]]
     rule = best.rule_id if best else loud[0][0].rule_id
@@ -206,6 +205,7 @@ def _replicated(
 
 
 def _p_value(
+    evidence: Evidence,
     suspicions: dict[str, Suspicion],
     best: _Candidate | None,
     label: int,
@@ -218,7 +218,8 @@ def _p_value(
         adjusted = min(1.0, best.test.p_value * tested)
         return adjusted, f"transplant test, exact, adjusted for {tested} tested candidate{'s' * (tested > 1)}"
     values = [class_p(suspicions[c.rule_id].class_stats, label) for c, _ in loud]
-    return min(1.0, min(values) * len(CRITERIA)), "class statistic against the other classes, approximate"
+    counted = len(np.unique(evidence.labels)) * len(CRITERIA)
+    return min(1.0, min(values) * counted), "class statistic against the other classes, approximate"
 
 
 def _proof(test: Transplant) -> str:
