@@ -14,6 +14,7 @@ from whitesquare.detectors.label_issues import ConfidentLearning
 from whitesquare.detectors.latent_components import LatentComponents
 from whitesquare.detectors.loss_isolation import LossIsolation
 from whitesquare.detectors.loss_trajectories import LossTrajectories
+from whitesquare.detectors.matched_filter import MatchedFilter
 from whitesquare.detectors.noise_residual import NoiseResidual
 from whitesquare.detectors.patch_contrast import PatchContrast
 from whitesquare.detectors.pixel_contrast import PixelContrast
@@ -45,6 +46,7 @@ _ALL: tuple[Detector, ...] = (
     LossTrajectories(),
     GradientCoherence(),
     LatentComponents(),
+    MatchedFilter(),
 )
 
 DETECTORS: dict[str, Detector] = {detector.name: detector for detector in _ALL}
