@@ -86,11 +86,17 @@ def deepest(above: FloatArray) -> Gap:
 
 
 def strength_at(above: FloatArray, gap: Gap) -> float:
-    """Return how strong a gap that was found on other samples is on these; at least 0."""
-    if not gap.width:
-        return 0.0
-    valley, peak = (counts[gap.start - _NEAREST] for counts in _windows(_running(above), gap.width))
-    return max(0.0, float((peak - _DEPTH * valley) / np.sqrt(valley + 1)))
+    """Return the strength of the strongest gap on these samples near one that was found on others; at least 0.
+
+    Near: as wide or half as wide, moved by its width at most, because a bulk's deviation is known no better.
+    """
+    total, found = _running(above), 0.0
+    for width in {gap.width, gap.width // 2} - {0}:
+        first = max(0, gap.start - gap.width - _NEAREST)
+        places = slice(first, gap.start + 2 * gap.width - width - _NEAREST + 1)
+        valley, peak = (counts[places] for counts in _windows(total, width))
+        found = max(found, float(((peak - _DEPTH * valley) / np.sqrt(valley + 1)).max()))
+    return found
 
 
 def _running(above: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ half of a class first guesses at a common pattern are refined (``templates.py``)
 A guess counts by the gap between the bulk and those apart (``gaps.py``), at the place where the first half has it: a
 class with a texture of its own moves as a whole and has no gap; a poisoned class is a mixture of two groups. The guess
 whose gap is deepest in both halves scores the other half: deviations above the class's own bulk, plus the gap's
-strength for those beyond it. Class statistic: the mean strength over both halves, times ``min(1, variety)^2``: how
+strength for those beyond it. Class statistic: the mean strength over both halves, times ``min(1, variety)``: how
 much the contents (8 x 8 thumbnails) of those apart vary, against those of the rest. Poisons carry one pattern on
 contents of every kind; near-copies and natural groups have their contents in common, too.
 
@@ -161,7 +161,7 @@ def _suspicion(evidence: Evidence, halves: list[_Half], best: dict[int, _Tried])
     for place, half in enumerate(halves):
         tried = best[place]
         beyond = tried.above > tried.gap.end
-        strength = tried.strength * min(1.0, _variety(evidence.images, half.tried, beyond)) ** 2
+        strength = tried.strength * min(1.0, _variety(evidence.images, half.tried, beyond))
         found.scores[half.tried] = tried.above + strength * beyond
         found.class_stats[half.label] = np.nan_to_num(found.class_stats[half.label]) + strength / 2
         plain[half.label] += tried.strength / 2

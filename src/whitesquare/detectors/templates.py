@@ -41,15 +41,15 @@ def tail_excess(table: Int8Array, groups: list[IntArray], low: Int8Array, high: 
     """Return by how much each group fills the far ends beyond what the worst *other* group does.
 
     Returns:
-        ``(groups, 2, J)``: samples below and above, minus as many as the other's share makes of this group, over the
-        root of the latter; the best of all depths.
+        ``(groups, depths, 2, J)``: samples below and above, minus as many as the other's share makes of this group,
+        over the root of the latter.
     """
     sizes = np.array([len(group) for group in groups])[:, None, None, None]
     counts = np.stack([_beyond(table[group], low, high) for group in groups])
     shares = (counts + 1) / sizes
     ordered = np.partition(shares, -2, axis=0)
     expected = np.where(shares >= ordered[-1], ordered[-2], ordered[-1]) * sizes
-    excess: FloatArray = ((counts - expected) / np.sqrt(expected)).max(1).astype(np.float32)
+    excess: FloatArray = ((counts - expected) / np.sqrt(expected)).astype(np.float32)
     return excess
 
 
@@ -67,22 +67,28 @@ def second_moments(rows: FloatArray) -> FloatArray:
 
 
 def starts(own: FloatArray, excess: FloatArray, pool: FloatArray, directions: int) -> FloatArray:
-    """Return first guesses at a pattern, ``(J, 1 + 2 * directions)``, each of length 1.
+    """Return first guesses at a pattern, ``(J, depths + 2 * directions)``, each of length 1.
 
     Args:
         own: ``(n, J)``: the samples in which the pattern is looked for.
-        excess: ``(2, J)``: of these samples, from :func:`tail_excess`.
+        excess: ``(depths, 2, J)``: of these samples, from :func:`tail_excess`.
         pool: second moments ``(J, J)`` of the whole set.
         directions: number of directions of variance.
     """
     size = own.shape[1]
-    strongest, side = excess.max(0), excess.argmax(0)
-    tail = np.zeros(size, np.float32)
-    chosen = np.argsort(-strongest, kind="stable")[:_COEFFICIENTS]
-    tail[chosen] = np.maximum(strongest[chosen], 0) * np.where(side[chosen] == 1, 1, -1)
+    tails = [_tail(one) for one in excess]
     more = second_moments(own - own.mean(0)) - pool
     _, axes = eigsh(more, k=min(directions, size - 1), which="LA", tol=1e-2, v0=np.ones(size, np.float32))
-    return _unit(np.column_stack([tail, axes, -axes]).astype(np.float32))
+    return _unit(np.column_stack([*tails, axes, -axes]).astype(np.float32))
+
+
+def _tail(excess: FloatArray) -> FloatArray:
+    """Return the coefficients of the largest excess, signed by the side on which they have it."""
+    strongest, side = excess.max(0), excess.argmax(0)
+    chosen = np.argsort(-strongest, kind="stable")[:_COEFFICIENTS]
+    tail = np.zeros(len(strongest), np.float32)
+    tail[chosen] = np.maximum(strongest[chosen], 0) * np.where(side[chosen] == 1, 1, -1)
+    return tail
 
 
 def refined(own: FloatArray, filters: FloatArray, rounds: int) -> FloatArray:
