@@ -26,6 +26,7 @@ from whitesquare.detectors.gram_density import GramDensity
 from whitesquare.detectors.gram_features import gram_features
 from whitesquare.detectors.label_issues import ConfidentLearning
 from whitesquare.detectors.loss_isolation import LossIsolation
+from whitesquare.detectors.matched_filter import MatchedFilter
 from whitesquare.detectors.registry import DETECTORS, find_rule
 from whitesquare.detectors.robust_covariance import robust_filter
 from whitesquare.detectors.spectral_signatures import SpectralSignatures, projections
@@ -228,12 +229,18 @@ CASES = [
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", DETECTORS)
 def test_degenerate_evidence_never_crashes(name, case):
+    evidence = degenerate(case)
     if name == "cognitive-distillation":
-        check_detector(CognitiveDistillation(limit=20, steps=3), degenerate(case))
-    else:
-        evidence = degenerate(case)
-        if DETECTORS[name].needs <= evidence.has:
-            check_detector(DETECTORS[name], evidence)
+        check_detector(CognitiveDistillation(limit=20, steps=3), evidence)
+    elif name == "matched-filter":
+        if case == "one pixel":
+            with pytest.raises(CannotScoreError, match="8 x 8"):
+                DETECTORS[name].score(evidence)
+        else:
+            larger = replace(evidence, images=np.tile(evidence.images, (1, 1, 2, 2)))
+            check_detector(MatchedFilter(least=8), larger)
+    elif DETECTORS[name].needs <= evidence.has:
+        check_detector(DETECTORS[name], evidence)
 
 
 @pytest.mark.parametrize("analysis", ANALYSES)

@@ -90,20 +90,18 @@ class MatchedFilter:
         """Score every sample by the filter that was made without it.
 
         Raises:
-            CannotScoreError: images too small, or fewer than two classes that are large enough.
+            CannotScoreError: the images are smaller than 8 x 8 pixels.
         """
-        if not len(evidence.labels):
-            return unscored(evidence)
         if min(evidence.images.shape[2:]) < _SMALLEST:
             raise CannotScoreError(
                 f"The images measure {evidence.images.shape[2]} x {evidence.images.shape[3]} pixels; a spectrum needs "
                 f"at least {_SMALLEST} x {_SMALLEST}."
             )
         halves = self._halves(evidence)
-        if len(halves) < 4:
-            raise CannotScoreError(f"Fewer than two classes have {self.least} images, which a filter needs.")
+        if len(halves) < 4:  # one class, and nothing to compare it with
+            return unscored(evidence)
         best: dict[int, _Tried] = {}
-        ways = list(views(evidence.images.shape))
+        ways = views(evidence.images.shape)
         with one_thread():
             for number, view in enumerate(ways):
                 for place, tried in self._filtered(evidence, coefficients(evidence.images, view), halves):

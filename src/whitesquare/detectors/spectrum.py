@@ -4,7 +4,8 @@ The residual is scale-free and bounded everywhere: a faint pattern on a smooth p
 edges elsewhere. Coefficients keep their phase: copies of one pattern agree in it, natural texture does not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,6 @@ from scipy.ndimage import correlate1d, uniform_filter
 from whitesquare.types import FloatArray, UInt8Array
 
 Int8Array = NDArray[np.int8]
-View = Callable[[UInt8Array], FloatArray]
 
 SCALE = 8
 """Steps per deviation: coefficients are kept as int8, so that 50,000 images of 32 x 32 take 50 MB."""
@@ -28,17 +28,27 @@ _CLIP = 3.0
 _CHUNK, _SAMPLE = 2000, 5000
 
 
-def views(shape: tuple[int, ...]) -> Iterator[View]:
-    """Return the ways in which images ``(N, C, H, W)`` are looked at; each gives ``(N, h, w)`` float32.
+@dataclass(frozen=True)
+class View:
+    """A way in which images are looked at: a plane of their colours, and a part or size of it."""
+
+    plane: Callable[[UInt8Array], FloatArray]
+    cut: Callable[[FloatArray], FloatArray]
+
+    def __call__(self, images: UInt8Array) -> FloatArray:
+        """Return what is seen of images ``(N, C, H, W)``: ``(N, h, w)`` float32."""
+        return self.cut(self.plane(images))
+
+
+def views(shape: tuple[int, ...]) -> list[View]:
+    """Return how images of the shape ``(N, C, H, W)`` are looked at.
 
     Brightness, and the two colour differences where there are three channels; images larger than 48 pixels both in the
     middle, as they are, and as a whole, averaged in blocks.
     """
     cuts = (_whole,) if max(shape[2:]) <= _WHOLE else (_middle, _averaged)
     planes = (_brightness, _red_green, _blue_yellow) if shape[1] == 3 else (_brightness,)
-    for plane in planes:
-        for cut in cuts:
-            yield lambda images, plane=plane, cut=cut: cut(plane(images))
+    return [View(plane, cut) for plane in planes for cut in cuts]
 
 
 def coefficients(images: UInt8Array, view: View) -> Int8Array:
@@ -86,15 +96,18 @@ def _smooth(planes: FloatArray) -> FloatArray:
 
 
 def _brightness(images: UInt8Array) -> FloatArray:
-    return images.mean(1, dtype=np.float32)
+    mean: FloatArray = images.mean(1, dtype=np.float32)
+    return mean
 
 
 def _red_green(images: UInt8Array) -> FloatArray:
-    return images[:, 0].astype(np.float32) - images[:, 1]
+    difference: FloatArray = images[:, 0].astype(np.float32) - images[:, 1]
+    return difference
 
 
 def _blue_yellow(images: UInt8Array) -> FloatArray:
-    return images[:, 2] - images[:, :2].mean(1, dtype=np.float32)
+    difference: FloatArray = images[:, 2] - images[:, :2].mean(1, dtype=np.float32)
+    return difference
 
 
 def _whole(planes: FloatArray) -> FloatArray:
@@ -112,7 +125,11 @@ def _averaged(planes: FloatArray) -> FloatArray:
 
 def blocks(planes: FloatArray, rows: int, columns: int) -> FloatArray:
     """Return planes ``(N, h, w)`` averaged in ``rows`` times ``columns`` blocks that differ by a pixel at most."""
-    edges = [np.linspace(0, size, count + 1).astype(int) for size, count in zip(planes.shape[1:], (rows, columns), strict=True)]
+    edges = [
+        np.linspace(0, size, count + 1).astype(int)
+        for size, count in zip(planes.shape[1:], (rows, columns), strict=True)
+    ]
     sums = np.add.reduceat(np.add.reduceat(planes, edges[0][:-1], 1), edges[1][:-1], 2)
-    means: FloatArray = sums / np.outer(np.diff(edges[0]), np.diff(edges[1])).astype(np.float32)
+    sizes = np.outer(np.diff(edges[0]), np.diff(edges[1]))
+    means: FloatArray = (sums / sizes).astype(np.float32)
     return means

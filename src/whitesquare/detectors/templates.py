@@ -19,6 +19,8 @@ _COEFFICIENTS = 12
 _FEW, _SURE = 16, 3.0
 _CALM = 4.0
 """Deviations at which coefficients are cut where variances are compared."""
+_RIDGE = 1e-3
+"""Keeps the search for directions alive where every image is the same."""
 _ROWS = 4000
 
 
@@ -62,7 +64,7 @@ def _beyond(rows: Int8Array, low: Int8Array, high: Int8Array) -> NDArray[np.int6
 def second_moments(rows: FloatArray) -> FloatArray:
     """Return the mean product of every two coefficients ``(J, J)``, strong ones cut."""
     calm = np.clip(rows, -_CALM, _CALM)
-    moments: FloatArray = calm.T @ calm / len(calm)
+    moments: FloatArray = calm.T @ calm / np.float32(len(calm))
     return moments
 
 
@@ -77,7 +79,7 @@ def starts(own: FloatArray, excess: FloatArray, pool: FloatArray, directions: in
     """
     size = own.shape[1]
     tails = [_tail(one) for one in excess]
-    more = second_moments(own - own.mean(0)) - pool
+    more = second_moments(own - own.mean(0)) - pool + _RIDGE * np.eye(size, dtype=np.float32)
     _, axes = eigsh(more, k=min(directions, size - 1), which="LA", tol=1e-2, v0=np.ones(size, np.float32))
     return _unit(np.column_stack([*tails, axes, -axes]).astype(np.float32))
 
@@ -113,9 +115,9 @@ def _contrast(own: FloatArray, total: FloatArray, values: FloatArray, keep: int)
     count = min(apart(standing(values, values))[1], len(own) - 2)
     carriers = own[np.argpartition(-values, count)[:count]]
     there = carriers.sum(0)
-    shift = there / count - (total - there) / (len(own) - count)
+    shift: FloatArray = there / np.float32(count) - (total - there) / np.float32(len(own) - count)
     error = np.sqrt((carriers.var(0) + 1) / count)
-    sure = np.where(np.abs(shift) > _SURE * error, shift, 0)
+    sure: FloatArray = np.where(np.abs(shift) > _SURE * error, shift, np.float32(0))
     if not sure.any():
         return shift
     if keep < len(sure):
@@ -125,11 +127,11 @@ def _contrast(own: FloatArray, total: FloatArray, values: FloatArray, keep: int)
 
 def _unit(filters: FloatArray) -> FloatArray:
     lengths = np.linalg.norm(filters, axis=0)
-    scaled: FloatArray = filters / np.where(lengths > 0, lengths, 1)
+    scaled: FloatArray = (filters / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     return scaled
 
 
 def rows_of(table: Int8Array, places: IntArray) -> FloatArray:
     """Return the coefficients of some samples in deviations, ``(n, J)`` float32."""
-    rows: FloatArray = table[places].astype(np.float32) / SCALE
+    rows: FloatArray = table[places] / np.float32(SCALE)
     return rows
