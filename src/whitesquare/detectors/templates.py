@@ -133,5 +133,6 @@ def _unit(filters: FloatArray) -> FloatArray:
 
 def rows_of(table: Int8Array, places: IntArray) -> FloatArray:
     """Return the coefficients of some samples in deviations, ``(n, J)`` float32."""
-    rows: FloatArray = table[places] / np.float32(SCALE)
+    rows: FloatArray = table[places].astype(np.float32)
+    rows /= SCALE
     return rows
