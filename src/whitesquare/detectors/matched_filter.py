@@ -12,13 +12,13 @@ strength for those beyond it. Class statistic: the mean strength over both halve
 much the contents (8 x 8 thumbnails) of those apart vary, against those of the rest. Poisons carry one pattern on
 contents of every kind; near-copies and natural groups have their contents in common, too.
 
-Cost: no model. About seven seconds a view for 50,000 images of 32 x 32 on one core (grey: one view; colour: three;
+Cost: no model. About five seconds a view for 50,000 images of 32 x 32 on one core (grey: one view; colour: three;
 larger than 48 pixels: twice as many), and 0.3 GB. One (J, J) product per half of a class, J about 1,000.
 
-Failure modes: what has no fixed phase: wandering patches, warps, mirrored copies (each kind counts as a pattern of its
-own); fewer than about 15 carriers; more than half of the class; carriers chosen for their like contents (the
-statistic, not the ranking); faint patterns on centred digits or clothes, where classes have strong textures; in large
-images, fixed patches outside the middle that blocks average away.
+Failure modes: what has no fixed phase: wandering patches and warps; of poisons of which some are mirrored, one kind is
+found and the other ranks last; fewer than about 15 carriers; more than half of the class; carriers chosen for their
+like contents (the statistic, not the ranking); patterns of many weak frequencies on centred digits or clothes, where
+classes have strong textures; in large images, fixed patches outside the middle that blocks average away.
 """
 
 from collections.abc import Iterator
