@@ -27,6 +27,8 @@ QUICK = {
     "label-flip": {},
     "blend": {},
     "sinusoidal": {},
+    "checkerboard": {},
+    "warp": {},
     "label-consistent": {"steps": 5, "surrogate_epochs": 1},
     "feature-collision": {"steps": 5, "sources": 200, "surrogate_epochs": 1},
     "hidden-trigger": {"rounds": 2, "steps": 3, "surrogate_epochs": 1},
@@ -37,7 +39,7 @@ QUICK = {
 }
 """Parameters that fit a test; a new attack must be entered here."""
 
-PLAIN = {name for name in QUICK if name in ("stamp", "label-flip", "blend", "sinusoidal")}
+PLAIN = {name for name in QUICK if name in ("stamp", "label-flip", "blend", "sinusoidal", "checkerboard", "warp")}
 """Those that leave the content alone and need no surrogate."""
 
 SUCCESS = {

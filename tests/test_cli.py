@@ -178,7 +178,7 @@ def test_settings_reach_the_attack(data, tmp_path):
     asked = ("--attack", "stamp", "--target", 3, "--count", 5, "--set", "training_opacity=0.5")
     assert run("poison", data, *asked, "-o", tmp_path / "run").returncode == 0
     truth = json.loads((tmp_path / "run" / "ground-truth.json").read_text())
-    assert truth["parameters"] == {"training_opacity": 0.5}
+    assert truth["parameters"] == {"training_opacity": 0.5, "select": "random"}
     assert truth["training_trigger"].startswith("faded:opacity=0.5|patch:")
 
 

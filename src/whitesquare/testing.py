@@ -12,6 +12,7 @@ import numpy as np
 from whitesquare._base.promises import refuse_unless as _require
 from whitesquare.attacks import poison
 from whitesquare.attacks.contract import require_attack
+from whitesquare.attacks.selection import RANDOM, selection_of
 from whitesquare.data.layouts import is_plain
 from whitesquare.detectors.contract import require_detector, require_suspicion
 from whitesquare.detectors.types import Detector, Evidence
@@ -164,9 +165,10 @@ def check_classifier(classifier: Classifier, images: UInt8Array) -> None:
 def check_attack(attack: Attack, dataset: ImageDataset, *, target: int, count: int) -> None:
     """Poison ``count`` samples of ``dataset`` and check everything an attack promises.
 
-    It must be a frozen dataclass with a name, repeat itself for the same seed, choose other samples for another seed,
-    keep labels if it says so and set them to the target if not, stay in its budget (``poison`` checks that), leave
-    the data set and all other samples alone, and name, in its manifest, triggers that keep their own contract.
+    It must be a frozen dataclass with a name, repeat itself for the same seed, choose other samples for another seed
+    (unless it selects them otherwise than by chance), keep labels if it says so and set them to the target if not,
+    stay in its budget (``poison`` checks that), leave the data set and all other samples alone, and name, in its
+    manifest, triggers that keep their own contract.
     """
     require_attack(attack)
     everything = slice(None)
@@ -174,7 +176,8 @@ def check_attack(attack: Attack, dataset: ImageDataset, *, target: int, count: i
     first, again, other = (poison(dataset, attack, target=target, count=count, seed=seed) for seed in (0, 0, 1))
     same = np.array_equal(first.dataset.images(everything), again.dataset.images(everything))
     _require(same and first.manifest == again.manifest, attack, "must repeat itself for the same seed")
-    _require(first.manifest.ids != other.manifest.ids, attack, "must choose other samples for another seed")
+    others = first.manifest.ids != other.manifest.ids or selection_of(attack) != RANDOM
+    _require(others, attack, "must choose other samples for another seed")
     unchanged = np.array_equal(dataset.images(everything), images) and np.array_equal(dataset.labels, labels)
     _require(unchanged, attack, "must not change the data set it is given")
     check_trigger(parse_trigger(first.manifest.trigger), images.shape[1:])

@@ -10,6 +10,7 @@ from whitesquare._base.cache import Cache, no_cache
 from whitesquare._base.machine import code_beside
 from whitesquare.attacks.adaptive import Adaptive
 from whitesquare.attacks.blend import Blended
+from whitesquare.attacks.checkerboard import FullCheckerboard
 from whitesquare.attacks.contract import admit_attack, require_attack
 from whitesquare.attacks.feature_collision import FeatureCollision
 from whitesquare.attacks.gradient_matching import GradientMatching
@@ -18,8 +19,10 @@ from whitesquare.attacks.label_consistent import LabelConsistent
 from whitesquare.attacks.label_flip import LabelFlip
 from whitesquare.attacks.learned import with_learned_trigger
 from whitesquare.attacks.narcissus import Narcissus
+from whitesquare.attacks.selection import choose, find_selection
 from whitesquare.attacks.sinusoidal import Sinusoidal
 from whitesquare.attacks.stamp import Stamp
+from whitesquare.attacks.warp import Warped
 from whitesquare.data import held, open_dataset, require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.overlay import Overlay
@@ -34,6 +37,8 @@ ATTACKS: dict[str, Attack] = {
     "label-flip": LabelFlip(),
     "blend": Blended(),
     "sinusoidal": Sinusoidal(),
+    "checkerboard": FullCheckerboard(),
+    "warp": Warped(),
     "label-consistent": LabelConsistent(),
     "feature-collision": FeatureCollision(),
     "hidden-trigger": HiddenTrigger(),
@@ -77,6 +82,8 @@ def make_attack(name: str, parameters: dict[str, Any] | None = None) -> Attack:
             raise UsageError(
                 f"The parameter {key!r} of the attack {name!r} must be of type {expected.__name__}; got {value!r}."
             )
+    if "select" in (parameters or {}):
+        find_selection((parameters or {})["select"])
     return replace(attack, **(parameters or {}))  # type: ignore[type-var]
 
 
@@ -99,8 +106,10 @@ def poison(
 ) -> Poisoned:
     """Poison part of a training set, and check every promise the attack makes.
 
-    The samples are drawn without replacement: from the target class for a clean-label attack, from the other classes
-    for one that relabels. An attack that learns its trigger does so first; the manifest holds the learned one.
+    The samples are selected without replacement: from the target class for a clean-label attack, from the other
+    classes for one that relabels; by chance, unless the attack's parameter ``select`` says otherwise (see
+    :mod:`whitesquare.attacks.selection`). An attack that learns its trigger does so first; the manifest holds the
+    learned one.
 
     Args:
         dataset: the clean training set, or its name or path; it is not changed.
@@ -123,8 +132,14 @@ def poison(
     dataset = open_dataset(dataset)
     require_classes(dataset)
     dataset = held(dataset)
-    index = _choose(dataset, attack, target, _resolve_count(len(dataset.labels), rate, count), seed)
-    before = dataset_digest(dataset)
+    if device != "cpu":
+        require_extra("torch", "train", f"The device {device!r:.40}")
+        from whitesquare.learning.device import resolve
+
+        device = resolve(device)
+    whole = CraftContext(dataset, np.arange(len(dataset.labels)), target, seed, on_progress, device)
+    context = choose(attack, whole, _resolve_count(len(dataset.labels), rate, count), cache)
+    before, index = dataset_digest(dataset), context.index
     originals, labels = dataset.images(index), dataset.labels[index]
     key = {
         "before": before,
@@ -137,13 +152,7 @@ def poison(
         "index": index.tolist(),
         "code": code_beside(type(attack), type(unfaded(attack.trigger))),
     }
-    if device != "cpu":
-        require_extra("torch", "train", f"The device {device!r:.40}")
-        from whitesquare.learning.device import resolve
-
-        device = resolve(device)
-        key |= {} if device == "cpu" else {"device": device}
-    context = CraftContext(dataset, index, target, seed, on_progress, device)
+    key |= {} if device == "cpu" else {"device": device}
     attack = with_learned_trigger(attack, context, key, cache)
     key["trigger"] = trigger_spec(attack.trigger)
     content = cache.arrays("poison", key, lambda: {"content": _craft(attack, originals, labels, context)})["content"]
@@ -179,24 +188,6 @@ def _resolve_count(size: int, rate: float | None, count: int | None) -> int:
     if count < 1:
         raise UsageError(f"The count of poisoned samples must be at least 1; got {count}.")
     return count
-
-
-def _choose(dataset: ImageDataset, attack: Attack, target: int, count: int, seed: int) -> IntArray:
-    if not 0 <= target < len(dataset.classes) or not np.any(dataset.labels == target):
-        raise UsageError(
-            f"The target class {target} has no sample in this data set; its labels are "
-            f"0..{len(dataset.classes) - 1} ({', '.join(dataset.classes[:20])})."
-        )
-    of_target = dataset.labels == target
-    candidates = np.flatnonzero(of_target if attack.clean_label else ~of_target)
-    if count > len(candidates):
-        where = f"the target class {target}" if attack.clean_label else f"the classes other than {target}"
-        raise UsageError(
-            f"The attack {attack.name!r} poisons samples of {where}: there are {len(candidates)} and {count} were "
-            f"asked for; lower the count or rate."
-        )
-    chosen = np.random.default_rng(seed).choice(candidates, count, replace=False)
-    return np.sort(chosen).astype(np.int64)
 
 
 def _check_content(attack: Attack, originals: UInt8Array, content: UInt8Array) -> UInt8Array:

@@ -32,6 +32,7 @@ from typing import ClassVar
 import numpy as np
 
 from whitesquare.attacks.budget import check_budget, check_opacity
+from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import UsageError, require_extra, unknown_name
 from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import Patch, faded
@@ -71,6 +72,7 @@ class Adaptive:
         surrogates: how they are trained: names from :data:`SURROGATES`, separated by ``+``, used in turn.
         surrogate_epochs: epochs a surrogate is trained; three times as many with augmentation.
         keep_sides: keep every pixel on its side of half of the value range.
+        select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -90,6 +92,7 @@ class Adaptive:
     surrogates: str = "cnn+sgd"
     surrogate_epochs: int = 2
     keep_sides: bool = True
+    select: str = RANDOM
 
     def __post_init__(self) -> None:
         """Refuse a budget or opacity out of range, counts below 1, and models that do not exist."""

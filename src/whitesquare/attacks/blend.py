@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from whitesquare.attacks.budget import check_kind, check_opacity
+from whitesquare.attacks.selection import RANDOM
 from whitesquare.triggers import Blend, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -27,6 +28,7 @@ class Blended:
     Attributes:
         trigger: the pattern in use, a :class:`~whitesquare.triggers.Blend`.
         training_opacity: strength of the trigger on the poisons, relative to its strength in use, in (0, 1].
+        select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
     name: ClassVar[str] = "blend"
@@ -34,6 +36,7 @@ class Blended:
 
     trigger: Trigger = field(default_factory=lambda: Blend(opacity=0.2))
     training_opacity: float = 1.0
+    select: str = RANDOM
 
     def __post_init__(self) -> None:
         """Refuse an opacity outside (0, 1] and a trigger that is no blended pattern."""

@@ -25,6 +25,7 @@ from typing import ClassVar
 import numpy as np
 
 from whitesquare.attacks.budget import check_budget, check_opacity
+from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import UsageError, require_extra
 from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import Patch, faded
@@ -43,6 +44,7 @@ class FeatureCollision:
         sources: images of other classes to choose from.
         proximity: weight b of the squared distance of the pixels (in [0, 1]), at least 0.
         surrogate_epochs: epochs the surrogate is trained.
+        select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
     name: ClassVar[str] = "feature-collision"
@@ -55,6 +57,7 @@ class FeatureCollision:
     sources: int = 2000
     proximity: float = 0.1
     surrogate_epochs: int = 2
+    select: str = RANDOM
 
     def __post_init__(self) -> None:
         """Refuse a budget, opacity or weight out of range and counts below 1."""

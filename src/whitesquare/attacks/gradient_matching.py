@@ -27,6 +27,7 @@ from typing import ClassVar
 import numpy as np
 
 from whitesquare.attacks.budget import check_budget
+from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import require_extra
 from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import NoTrigger, Patch
@@ -44,6 +45,7 @@ class GradientMatching:
         steps: gradient steps per round, each of 2.5 epsilon / steps.
         sources: triggered images of other classes the aim is averaged over.
         surrogate_epochs: epochs a surrogate is trained.
+        select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
     name: ClassVar[str] = "gradient-matching"
@@ -55,6 +57,7 @@ class GradientMatching:
     steps: int = 25
     sources: int = 1000
     surrogate_epochs: int = 2
+    select: str = RANDOM
 
     def __post_init__(self) -> None:
         """Refuse a budget out of range and counts below 1."""

@@ -22,6 +22,7 @@ from typing import ClassVar
 import numpy as np
 
 from whitesquare.attacks.budget import check_budget
+from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import require_extra
 from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import NoTrigger, Patch
@@ -38,6 +39,7 @@ class HiddenTrigger:
         rounds: how often sources are drawn and paired, at least 1.
         steps: gradient steps per round, each of 2.5 epsilon / (rounds * steps).
         surrogate_epochs: epochs the surrogate is trained.
+        select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
     name: ClassVar[str] = "hidden-trigger"
@@ -48,6 +50,7 @@ class HiddenTrigger:
     rounds: int = 10
     steps: int = 5
     surrogate_epochs: int = 2
+    select: str = RANDOM
 
     def __post_init__(self) -> None:
         """Refuse a budget out of range and counts below 1."""

@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from whitesquare.attacks.budget import check_budget, check_opacity
+from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import require_extra
 from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import Patch, faded
@@ -31,6 +32,7 @@ class LabelConsistent:
         epsilon: L-inf budget as a fraction of 255, in [0, 1).
         steps: PGD steps, each of 2.5 epsilon / steps.
         surrogate_epochs: epochs the surrogate is trained.
+        select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
     name: ClassVar[str] = "label-consistent"
@@ -41,6 +43,7 @@ class LabelConsistent:
     epsilon: float = 0.3
     steps: int = 40
     surrogate_epochs: int = 2
+    select: str = RANDOM
 
     def __post_init__(self) -> None:
         """Refuse a budget or opacity out of range and counts below 1."""

@@ -23,6 +23,7 @@ from typing import ClassVar
 import numpy as np
 
 from whitesquare.attacks.budget import check_budget, check_kind
+from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import UsageError, require_extra
 from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import NoTrigger, Pattern
@@ -43,6 +44,7 @@ class Narcissus:
         samples: target-class images the pattern is learned on, at most all there are.
         surrogates: clean models it is learned on.
         surrogate_epochs: epochs a surrogate is trained.
+        select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
     name: ClassVar[str] = "narcissus"
@@ -55,6 +57,7 @@ class Narcissus:
     samples: int = 1000
     surrogates: int = 2
     surrogate_epochs: int = 2
+    select: str = RANDOM
 
     def __post_init__(self) -> None:
         """Refuse a strength or gain out of range, counts below 1, and a trigger that was not learned."""

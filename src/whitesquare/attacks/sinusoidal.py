@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from whitesquare.attacks.budget import check_kind, check_opacity
+from whitesquare.attacks.selection import RANDOM
 from whitesquare.triggers import Ramp, Sinusoid, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -30,6 +31,7 @@ class Sinusoidal:
     Attributes:
         trigger: the signal in use, a :class:`~whitesquare.triggers.Sinusoid` or :class:`~whitesquare.triggers.Ramp`.
         training_opacity: strength of the signal on the poisons, relative to its strength in use, in (0, 1].
+        select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
     name: ClassVar[str] = "sinusoidal"
@@ -37,6 +39,7 @@ class Sinusoidal:
 
     trigger: Trigger = field(default_factory=lambda: Sinusoid(delta=80.0))
     training_opacity: float = 0.5
+    select: str = RANDOM
 
     def __post_init__(self) -> None:
         """Refuse an opacity outside (0, 1] and a trigger that is no such signal."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from whitesquare.attacks.budget import check_opacity
+from whitesquare.attacks.selection import RANDOM
 from whitesquare.triggers import Patch, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -22,6 +23,7 @@ class Stamp:
     Attributes:
         trigger: the trigger in use.
         training_opacity: strength of the trigger on the poisons, in (0, 1].
+        select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
     name: ClassVar[str] = "stamp"
@@ -29,6 +31,7 @@ class Stamp:
 
     trigger: Trigger = field(default_factory=Patch)
     training_opacity: float = 1.0
+    select: str = RANDOM
 
     def __post_init__(self) -> None:
         """Refuse an opacity outside (0, 1]."""

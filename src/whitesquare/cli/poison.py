@@ -22,6 +22,10 @@ def poison(
     device: Device = "cpu",
     trigger: TriggerSpec = None,
     epsilon: Annotated[float | None, typer.Option(help="L-inf budget of the content, in [0, 1).")] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(help="Which samples: random, complexity (smoothest), loss, forgetting (hardest). [attack's own]"),
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="parameter=value of the attack; repeatable.")
     ] = None,
@@ -36,6 +40,8 @@ def poison(
         settings = _settings(setting or [])
         if epsilon is not None:
             settings["epsilon"] = epsilon
+        if select is not None:
+            settings["select"] = select
         with progress() as on_progress:
             manifest = make_run(
                 source,

@@ -32,8 +32,9 @@ _MOVES = 2**32
 _SAMPLE = 2000
 _REFERENCE = Recipe()
 
-OnLosses = Callable[[Tensor, Tensor], None]
-"""``on_losses(index, losses)``: the positions of a batch and the cross-entropy of each sample before the step."""
+OnLosses = Callable[[Tensor, Tensor, Tensor], None]
+"""``on_losses(index, losses, right)``: positions of a batch, and before the step the cross-entropy of each sample and
+whether it is read as its label."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,8 @@ def _fit(
                     logits = network(images)
                 loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
                 if on_losses is not None:
-                    on_losses(index, F.cross_entropy(logits.detach().float(), labels, reduction="none"))
+                    said = logits.detach().float()
+                    on_losses(index, F.cross_entropy(said, labels, reduction="none"), said.argmax(1) == labels)
                 (loss * (len(index) / sum(map(len, together)))).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             scheduler.step()

@@ -40,7 +40,7 @@ def train_scan_models(
     losses = np.zeros((recipe.epochs, len(labels)), np.float32)
     seen = np.zeros(len(labels), np.int64)
 
-    def record(index: torch.Tensor, values: torch.Tensor) -> None:
+    def record(index: torch.Tensor, values: torch.Tensor, right: torch.Tensor) -> None:
         at = index.cpu().numpy()
         losses[seen[at], at] = values.cpu().numpy()
         seen[at] += 1

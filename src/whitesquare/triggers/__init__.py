@@ -1,6 +1,6 @@
 """Triggers: pure functions on uint8 image batches, and the specs they are written as."""
 
-from whitesquare.triggers.fields import Blend, Ramp, Sinusoid, Warp
+from whitesquare.triggers.fields import Blend, Checkered, Ramp, Sinusoid, Warp
 from whitesquare.triggers.patches import CORNERS, Checkerboard, Patch, RandomPatch
 from whitesquare.triggers.pattern import NoTrigger, Pattern
 from whitesquare.triggers.spec import KNOWN_TRIGGERS, TRIGGERS, Faded, faded, parse_trigger, trigger_spec, unfaded
@@ -11,6 +11,7 @@ __all__ = [
     "TRIGGERS",
     "Blend",
     "Checkerboard",
+    "Checkered",
     "Faded",
     "NoTrigger",
     "Patch",

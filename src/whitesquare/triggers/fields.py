@@ -1,4 +1,4 @@
-"""Triggers that touch the whole image: a blended pattern, an added signal, a smooth warp."""
+"""Triggers that touch the whole image: a blended pattern, an added signal or board, a smooth warp."""
 
 from dataclasses import dataclass
 
@@ -77,6 +77,30 @@ class Ramp:
         width = images.shape[-1]
         signal = self.delta * np.arange(width, dtype=np.float32) / np.float32(width)
         return to_uint8(images.astype(np.float32) + signal.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Checkered:
+    """A faint checkerboard added to the whole image (Yang et al. 2026, arXiv:2605.01298).
+
+    Attributes:
+        amplitude: added to the cells of one colour and taken from the others, in grey levels, in (0, 255].
+        cell: side of a cell in pixels, at least 1; the first, top left, is the brighter.
+    """
+
+    amplitude: float = 10.0
+    cell: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse an amplitude that adds nothing and a cell without pixels."""
+        require(0 < self.amplitude <= 255, self, "amplitude", "in (0, 255]")
+        require(self.cell >= 1, self, "cell", "at least 1")
+
+    def __call__(self, images: UInt8Array) -> UInt8Array:
+        """Add the board to a copy of the images, clipped to 0..255."""
+        rows, columns = (np.arange(length) // self.cell for length in images.shape[-2:])
+        board = self.amplitude * (1 - 2 * ((rows[:, None] + columns) % 2))
+        return to_uint8(images.astype(np.float32) + board.astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from whitesquare._base.promises import refuse_unless, require_frozen
 from whitesquare.errors import UsageError, unknown_name
 from whitesquare.plugins import Registry
-from whitesquare.triggers.fields import Blend, Ramp, Sinusoid, Warp
+from whitesquare.triggers.fields import Blend, Checkered, Ramp, Sinusoid, Warp
 from whitesquare.triggers.patches import Checkerboard, Patch, RandomPatch
 from whitesquare.triggers.pattern import NoTrigger, Pattern
 from whitesquare.triggers.pixels import mix, require
@@ -50,6 +50,7 @@ TRIGGERS: dict[str, type[Any]] = {
     "blend": Blend,
     "sinusoid": Sinusoid,
     "ramp": Ramp,
+    "checkered": Checkered,
     "warp": Warp,
 }
 """Every trigger a user can ask for by name alone."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
+from whitesquare.attacks.selection import RANDOM
 from whitesquare.learning.recipes import Recipe
 from whitesquare.records import Estimate, Parameter, Spread, VictimResult
 from whitesquare.study.bench.scans.types import ScanFigures, ScanLine, ScanTask
@@ -57,14 +58,20 @@ class Cell:
         """Digest of everything the result depends on, besides the code: the name of the cell's file."""
         # The processor is not named: cells that were finished before there were devices are what they are.
         unsaid = ("data", "victim", *(() if self.scan else ("scan",)), *(("device",) if self.device == "cpu" else ()))
-        return _digest({name: value for name, value in asdict(self).items() if name not in unsaid})
+        values = asdict(self) | {"parameters": self._asked}
+        return _digest({name: value for name, value in values.items() if name not in unsaid})
 
     @property
     def poison_key(self) -> str:
         """Digest of everything the poisons' content depends on, besides the code."""
         parts = (self.digest, self.attack, self.trigger, self.target, self.count, self.attack_seed)
         where = () if self.device == "cpu" else (self.device,)
-        return _digest([*parts, *where, self.parameters | {OPACITY: None}])
+        return _digest([*parts, *where, self._asked | {OPACITY: None}])
+
+    @property
+    def _asked(self) -> dict[str, Parameter]:
+        """The parameters; samples drawn by chance go unsaid, so that cells older than selections are what they are."""
+        return {name: value for name, value in self.parameters.items() if (name, value) != ("select", RANDOM)}
 
     @property
     def label(self) -> str:
