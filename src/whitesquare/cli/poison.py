@@ -29,7 +29,9 @@ def poison(
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="parameter=value of the attack; repeatable.")
     ] = None,
-    format: Annotated[Format, typer.Option(help="How the data set is written.")] = Format.IDX,
+    format: Annotated[
+        Format | None, typer.Option(help="How it is written; default: idx for grey images, npz in colour.")
+    ] = None,
 ) -> None:
     """Poison a training set and write it with its ground truth."""
     with exit_codes():
@@ -54,7 +56,7 @@ def poison(
                 count=count,
                 seed=seed,
                 device=device,
-                fmt=format.value,
+                fmt=format.value if format else None,
                 on_progress=on_progress,
             )
         terminal.say(

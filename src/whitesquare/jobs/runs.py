@@ -13,7 +13,8 @@ from whitesquare._base.schema import decode, encode
 from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
 from whitesquare.data import ENTRIES, has_test, held, open_dataset, write_dataset
 from whitesquare.data.gallery import SHOWN, example_position, write_gallery
-from whitesquare.data.layouts import IDX, full_name
+from whitesquare.data.layouts import IDX, NPZ, full_name
+from whitesquare.data.sources.idx import check_idx
 from whitesquare.errors import DataError
 from whitesquare.records import Parameter, PoisonManifest, Progress, silent
 from whitesquare.triggers import parse_trigger
@@ -61,7 +62,7 @@ def make_run(
     count: int | None = None,
     seed: int,
     device: str = "cpu",
-    fmt: str = IDX,
+    fmt: str | None = None,
     cache: Cache | None = None,
     on_progress: Progress = silent,
 ) -> PoisonManifest:
@@ -78,7 +79,7 @@ def make_run(
         count: number of samples.
         seed: of the choice of samples and the crafting.
         device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
-        fmt: one of :data:`whitesquare.data.FORMATS`.
+        fmt: one of :data:`whitesquare.data.FORMATS`; ``None`` is IDX for grey images and npz for those in colour.
         cache: where crafted content is kept; default: the user's cache.
         on_progress: told how far each step is.
 
@@ -90,6 +91,9 @@ def make_run(
     chosen = make_attack(attack, settings | given)
     clean = held(open_dataset(source))
     test = held(open_dataset(source, "test")) if has_test(source) else None
+    fmt = fmt or (IDX if clean.shape[0] == 1 else NPZ)
+    if fmt == IDX:  # before the crafting, which may take hours
+        check_idx(folder, clean)
     made = poison(
         clean,
         chosen,

@@ -106,10 +106,22 @@ def write_idx_folder(path: Path, train: ImageDataset, test: ImageDataset | None)
         test: grey test images; ``None`` leaves the two ``t10k`` files out.
 
     Raises:
-        UsageError: if the images are in colour, or there are more than 256 classes.
+        UsageError: see :func:`check_idx`.
     """
     splits = {"train": train} if test is None else {"train": train, "test": test}
-    for dataset in splits.values():
+    check_idx(path, *splits.values())
+    for split, dataset in splits.items():
+        write_idx(path / f"{IDX_PREFIX[split]}-images-idx3-ubyte.gz", dataset.images(slice(None))[:, 0])
+        write_idx(path / f"{IDX_PREFIX[split]}-labels-idx1-ubyte.gz", dataset.labels.astype(np.uint8))
+
+
+def check_idx(path: Path, *splits: ImageDataset) -> None:
+    """Refuse what the IDX files in a folder could not hold.
+
+    Raises:
+        UsageError: if the images are in colour, or there are more than 256 classes.
+    """
+    for dataset in splits:
         channels = dataset.shape[0]
         if channels != 1:
             raise UsageError(
@@ -120,9 +132,6 @@ def write_idx_folder(path: Path, train: ImageDataset, test: ImageDataset | None)
                 f"{path}: IDX files hold at most 256 classes, found {len(dataset.classes)}; "
                 "write npz or png-folder instead."
             )
-    for split, dataset in splits.items():
-        write_idx(path / f"{IDX_PREFIX[split]}-images-idx3-ubyte.gz", dataset.images(slice(None))[:, 0])
-        write_idx(path / f"{IDX_PREFIX[split]}-labels-idx1-ubyte.gz", dataset.labels.astype(np.uint8))
 
 
 def _find_part(path: Path, split: str, part: str) -> Path:
