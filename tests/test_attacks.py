@@ -5,6 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from whitesquare._base.cache import Cache
 from whitesquare._base.schema import decode, encode
@@ -17,7 +19,7 @@ from whitesquare.learning.recipes import Recipe
 from whitesquare.learning.train import train
 from whitesquare.records import PoisonManifest
 from whitesquare.testing import check_attack
-from whitesquare.triggers import Patch, parse_trigger
+from whitesquare.triggers import Checkerboard, Checkered, Patch, Warp, parse_trigger
 from whitesquare.types import CraftContext
 
 from .conftest import part_of_mnist
@@ -101,9 +103,18 @@ def test_attack_success_moves_the_way_the_attack_says(name, clean, small_test):
     assert result.ca.value > 0.96
 
 
-@pytest.mark.parametrize("name", ["sinusoidal", "narcissus"])
-def test_it_is_the_poison_and_not_the_trigger_alone_that_succeeds(name, clean, untouched, small_test):
-    made = poison(clean, quick(name), target=0, count=1000, seed=0)
+@pytest.mark.parametrize(
+    ("name", "trigger"),
+    [
+        ("sinusoidal", None),
+        ("narcissus", None),
+        ("checkerboard", Checkered(amplitude=40)),
+        ("warp", Warp(strength=2.0)),
+    ],
+)
+def test_it_is_the_poison_and_not_the_trigger_alone_that_succeeds(name, trigger, clean, untouched, small_test):
+    attack = quick(name) if trigger is None else replace(quick(name), trigger=trigger)
+    made = poison(clean, attack, target=0, count=1000, seed=0)
     asked = prepare(small_test, made.trigger, 0)
     poisoned = measure(victim_of(made.dataset), asked)
     assert poisoned.asr.value > measure(untouched, asked).asr.value + 0.1
@@ -130,6 +141,26 @@ def test_the_manifest_tells_the_truth(name, small_train):
     assert manifest.digest_before == dataset_digest(small_train)
     assert manifest.digest_after == dataset_digest(made.dataset) != manifest.digest_before
     assert decode(PoisonManifest, encode(manifest), where="here") == manifest
+
+
+@given(st.integers(1, 60), st.sampled_from([0.25, 0.5, 1.0]), st.integers(1, 3))
+def test_a_checkerboard_poison_is_at_most_its_amplitude_away(amplitude, opacity, cell):
+    grey = np.random.default_rng(amplitude).integers(60, 196, (30, 3, 9, 7), dtype=np.uint8)
+    dataset = from_arrays(grey, np.arange(30) % 2, layout="NCHW")
+    attack = make_attack(
+        "checkerboard", {"trigger": Checkered(amplitude=amplitude, cell=cell), "training_opacity": opacity}
+    )
+    made = poison(dataset, attack, target=1, count=4, seed=0)
+    change = np.abs(made.dataset.images(made.dataset.positions).astype(int) - made.content)
+    assert np.array_equal(np.unique(np.abs(change - amplitude * opacity) <= 0.5), [True])
+    assert made.manifest.linf == 0
+    assert made.manifest.linf_with_trigger == change.max() / 255
+
+
+def test_a_weaker_warp_is_a_shorter_one_and_not_a_faded_one(small_train):
+    made = poison(small_train, make_attack("warp", {"training_share": 0.5}), target=3, count=5, seed=0)
+    assert made.manifest.trigger == "warp:grid=4,strength=1.0,seed=0"
+    assert made.manifest.training_trigger == "warp:grid=4,strength=0.5,seed=0"
 
 
 def test_keep_sides_leaves_the_drawing_in_black_and_white_untouched(small_train):
@@ -205,6 +236,10 @@ def test_a_budget_outside_the_range_is_refused(name, epsilon):
         ("stamp", {"training_opacity": 2.0}, r"must be in \(0, 1\]"),
         ("blend", {"trigger": Patch()}, "has a trigger of its own kind; got 'patch:"),
         ("sinusoidal", {"trigger": Patch()}, "expected for example 'sinusoid:"),
+        ("checkerboard", {"trigger": Checkerboard()}, "expected for example 'checkered:"),
+        ("checkerboard", {"training_opacity": 0.0}, r"'training_opacity' of FullCheckerboard must be in \(0, 1\]"),
+        ("warp", {"trigger": Checkered()}, "expected for example 'warp:"),
+        ("warp", {"training_share": 1.5}, r"'training_share' of Warped must be in \(0, 1\]"),
         ("narcissus", {"trigger": Patch()}, "expected for example 'none'"),
         ("narcissus", {"strength": 0.6}, r"'strength' of Narcissus must be in \[1/255, 127/255\]"),
         ("narcissus", {"gain": 0.0}, "'gain' of Narcissus must be above 0"),

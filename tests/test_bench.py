@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -27,6 +28,7 @@ from whitesquare.study.bench.cells import make_cells, open_source
 from whitesquare.study.bench.plan import parse_plan, read_plan
 from whitesquare.study.bench.run import count_cells, run_bench
 from whitesquare.study.bench.store import DECIDING, RESULTS, TABLE
+from whitesquare.study.bench.summary import setting_of
 from whitesquare.study.bench.types import BASELINE, BenchResult
 
 PRECISION = dict.fromkeys(("auto", "float32", "bfloat16"), "float32")
@@ -125,6 +127,18 @@ def finished(data, tmp_path_factory):
     return plan, folder / "out"
 
 
+def test_a_plan_varies_how_samples_are_selected_and_cells_by_chance_are_what_they_were(source):
+    grid = GRID + '[grid.parameters]\nselect = ["random", "complexity"]\n'
+    plan = parse_plan(grid.replace("[grid.", "victim_seeds = 1\n[grid."), where="plan")
+    _, drawn, smooth = make_cells(plan, source, PRECISION)
+    assert (drawn.parameters["select"], smooth.parameters["select"]) == ("random", "complexity")
+    older = replace(drawn, parameters={"training_opacity": 1.0})
+    assert (older.key, older.poison_key) == (drawn.key, drawn.poison_key)
+    assert smooth.key != drawn.key
+    assert smooth.poison_key != drawn.poison_key
+    assert setting_of(smooth) == "stamp n=5 select=complexity"
+
+
 BAD = [
     ("", "the plan has no cells"),
     ("grid = []", "the plan has no cells"),
@@ -160,6 +174,7 @@ BAD = [
 ]
 BAD_CELLS = [
     (GRID.replace("stamp", "stmp"), "Did you mean 'stamp'"),
+    (GRID + "[grid.parameters]\nselect = 'forgeting'", "Did you mean 'forgetting'"),
     (GRID + "[grid.parameters]\ntraining_opacty = 0.5", "Did you mean 'training_opacity'"),
     (GRID + "opacity = 1.5", "in (0, 1]"),
     (GRID + "epsilon = 0.1", "no parameter"),

@@ -182,6 +182,29 @@ def test_settings_reach_the_attack(data, tmp_path):
     assert truth["training_trigger"].startswith("faded:opacity=0.5|patch:")
 
 
+def test_a_selection_reaches_the_attack(data, tmp_path):
+    asked = ("--attack", "stamp", "--target", 3, "--count", 5)
+    assert run("poison", data, *asked, "--select", "complexity", "-o", tmp_path / "run").returncode == 0
+    truth = json.loads((tmp_path / "run" / "ground-truth.json").read_text())
+    assert truth["parameters"]["select"] == "complexity"
+    refused = run("poison", data, *asked, "--select", "smooth", "-o", tmp_path / "other")
+    assert refused.returncode == 2
+    assert "no selection named 'smooth'; known: complexity, forgetting, loss, random" in refused.stderr
+
+
+def test_colour_is_written_as_npz_and_what_idx_cannot_hold_is_refused_before_the_crafting(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 3, 28, 28), dtype=np.uint8)
+    write_dataset(tmp_path / "data", from_arrays(images, np.arange(40) % 2, layout="NCHW"), None, "npz")
+    asked = ("poison", tmp_path / "data", "--attack", "label-consistent", "--target", 1, "--count", 5)
+    refused = run(*asked, "--format", "idx", "-o", tmp_path / "idx")
+    assert refused.returncode == 2
+    assert "IDX files hold grey images, found 3 channels; write npz or png-folder instead" in refused.stderr
+    assert "training" not in refused.stderr
+    assert run(*asked, "--set", "steps=2", "-o", tmp_path / "run").returncode == 0
+    assert (tmp_path / "run" / "train.npz").is_file()
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["format"] == "npz"
+
+
 def test_on_windows_one_sentence_says_where_it_runs():
     """There ``fcntl`` and ``resource`` do not exist; the sentence comes before anything misses them."""
     code = (

@@ -17,6 +17,7 @@ from whitesquare.triggers import (
     TRIGGERS,
     Blend,
     Checkerboard,
+    Checkered,
     Faded,
     NoTrigger,
     Patch,
@@ -50,6 +51,7 @@ boards = st.builds(
     opacity=opacities,
 )
 random_patches = st.builds(RandomPatch, size=st.integers(1, 6), seed=st.integers(0, 9), opacity=opacities)
+boards_over_all = st.builds(Checkered, amplitude=st.floats(1, 255), cell=st.integers(1, 20))
 warps = st.builds(Warp, grid=st.integers(2, 6), strength=st.floats(0.1, 5), seed=st.integers(0, 9))
 triggers = st.one_of(
     patches,
@@ -58,6 +60,7 @@ triggers = st.one_of(
     st.builds(Blend, opacity=opacities, seed=st.integers(0, 9)),
     st.builds(Sinusoid, delta=st.floats(1, 255), frequency=st.floats(0.5, 12)),
     st.builds(Ramp, delta=st.floats(1, 255)),
+    boards_over_all,
     warps,
 )
 patterns = st.builds(
@@ -155,6 +158,17 @@ def test_a_checkerboard_alternates_and_begins_white():
     assert (stamped[:, 4:] == 9).all()
 
 
+@given(images, boards_over_all)
+def test_a_checkered_image_is_brighter_in_the_first_cell_and_darker_beside_it(batch, board):
+    rows, columns = np.indices(batch.shape[-2:]) // board.cell
+    bright = (rows + columns) % 2 == 0
+    assert bright[0, 0]
+    stamped = board(batch).astype(float)
+    for cells, moved in ((bright, batch + board.amplitude), (~bright, batch - board.amplitude)):
+        assert np.allclose(stamped[..., cells], np.rint(moved).clip(0, 255)[..., cells], atol=1)
+    assert np.abs(stamped - batch).max(initial=0) <= board.amplitude + 0.5
+
+
 @given(images, random_patches)
 def test_a_random_patch_touches_the_square_it_names_and_nothing_else(batch, patch):
     patch = replace(patch, opacity=1.0, value=200)
@@ -211,6 +225,9 @@ def test_defaults_need_not_be_written():
         ("patch:value=300", "must be in 0..255"),
         ("checkerboard:size=3,cell=3", "less than the size 3"),
         ("random-patch:seed=-1", "must be at least 0"),
+        ("checkered:amplitude=0", "must be in"),
+        ("checkered:amplitude=nan", "must be in"),
+        ("checkered:cell=0", "must be at least 1"),
         ("warp:grid=1", "must be at least 2"),
         ("warp:strength=nan", "must be above 0"),
         ("ramp:delta=0", "must be in"),
