@@ -7,6 +7,8 @@ cells of c = 1 pixel, on the images of the target class with the lowest complexi
 Deviations: only the abstract was read: the measure of complexity is ours (see ``selection``), and every channel gets
 the same board.
 Published: 99.99 % on CIFAR-10 with 20 poisons (0.04 %) at 10/255; above 94 % on ImageNet-100 with 0.46 %.
+Ours, MNIST, 1,000 of 20,000, target 0, default network: 0.2 % with the default (a clean victim 0.3 %), 50.7 % with 40
+grey levels in training and in use (a clean victim 0.3 %); n = 1 each. CIFAR_LINE
 Cost: none; one pass over the pixels of the class to select.
 Failure modes: a clean victim obeys the board in part, so compare with one; the board is one frequency, the highest
 there is, and anything that blurs or rescales a picture removes it; JPEG weakens it.
