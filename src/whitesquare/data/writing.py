@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from whitesquare.data.layouts import CIFAR, CIFAR10, FOLDER, IDX, NPZ, SPLITS, dataset_kinds, position_id
-from whitesquare.data.sources.cifar import write_cifar10_folder
+from whitesquare.data.sources.cifar import check_cifar10, write_cifar10_folder
 from whitesquare.data.sources.folder import write_png_folder
-from whitesquare.data.sources.idx import write_idx_folder
+from whitesquare.data.sources.idx import check_idx, write_idx_folder
 from whitesquare.data.sources.npz import write_npz
 from whitesquare.errors import UsageError, unknown_name
 from whitesquare.records import Progress, silent
@@ -25,6 +25,18 @@ ENTRIES = {
     FOLDER: SPLITS,
 }
 """By format, the entries that :func:`write_dataset` makes in a folder."""
+
+
+def check_format(path: str | Path, dataset: ImageDataset, fmt: str) -> None:
+    """Refuse a format that could not hold a data set, before work is done for it.
+
+    Raises:
+        UsageError: if the format is unknown or cannot hold it.
+    """
+    if fmt not in FORMATS:
+        raise unknown_name("format", fmt, FORMATS)
+    if fmt in (IDX, CIFAR10):
+        (check_idx if fmt == IDX else check_cifar10)(Path(path), dataset)
 
 
 def write_dataset(
@@ -50,8 +62,7 @@ def write_dataset(
         UsageError: if the format is unknown or cannot hold the data set, or the folder holds one in another
             format.
     """
-    if fmt not in FORMATS:
-        raise unknown_name("format", fmt, FORMATS)
+    check_format(path, train, fmt)
     folder = Path(path)
     if others := [kind for kind in dataset_kinds(folder) if kind != fmt]:
         raise UsageError(f"{folder} holds a data set in the format {others[0]}; remove it or choose another folder.")

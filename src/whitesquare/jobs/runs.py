@@ -14,7 +14,7 @@ from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
 from whitesquare.data import ENTRIES, has_test, held, open_dataset, write_dataset
 from whitesquare.data.gallery import SHOWN, example_position, write_gallery
 from whitesquare.data.layouts import IDX, NPZ, full_name
-from whitesquare.data.sources.idx import check_idx
+from whitesquare.data.writing import check_format
 from whitesquare.errors import DataError
 from whitesquare.records import Parameter, PoisonManifest, Progress, silent
 from whitesquare.triggers import parse_trigger
@@ -92,8 +92,7 @@ def make_run(
     clean = held(open_dataset(source))
     test = held(open_dataset(source, "test")) if has_test(source) else None
     fmt = fmt or (IDX if clean.shape[0] == 1 else NPZ)
-    if fmt == IDX:  # before the crafting, which may take hours
-        check_idx(folder, clean)
+    check_format(folder, clean, fmt)  # before the crafting, which may take hours
     made = poison(
         clean,
         chosen,

@@ -77,16 +77,11 @@ def write_cifar10_folder(path: Path, train: ImageDataset, test: ImageDataset | N
         test: test images; ``None`` leaves their file out.
 
     Raises:
-        UsageError: if the images are of another shape, or there are more than 256 classes.
+        UsageError: see :func:`check_cifar10`.
         DataError: if a class name cannot be a line of a text.
     """
     splits = {"train": train} if test is None else {"train": train, "test": test}
-    for dataset in splits.values():
-        if tuple(dataset.shape) != SHAPE or len(dataset.classes) > MOST_CLASSES:
-            raise UsageError(
-                f"{path}: CIFAR-10's files hold images of the shape {SHAPE} and at most {MOST_CLASSES} classes, found "
-                f"{dataset.shape} and {len(dataset.classes)}; write npz or png-folder instead."
-            )
+    check_cifar10(path, *splits.values())
     check_names(train.classes, "class name", str(path))
     write_text(path / CIFAR[CIFAR10].names, "".join(f"{name}\n" for name in train.classes))
     for split, dataset in splits.items():
@@ -95,6 +90,20 @@ def write_cifar10_folder(path: Path, train: ImageDataset, test: ImageDataset | N
         for number, name in enumerate(names):
             part = slice(number * size, min((number + 1) * size, len(dataset.labels)))
             _write_batch(path / name, dataset, part)
+
+
+def check_cifar10(path: Path, *splits: ImageDataset) -> None:
+    """Refuse what CIFAR-10's binary files in a folder could not hold.
+
+    Raises:
+        UsageError: if the images are of another shape, or there are more than 256 classes.
+    """
+    for dataset in splits:
+        if tuple(dataset.shape) != SHAPE or len(dataset.classes) > MOST_CLASSES:
+            raise UsageError(
+                f"{path}: CIFAR-10's files hold images of the shape {SHAPE} and at most {MOST_CLASSES} classes, found "
+                f"{dataset.shape} and {len(dataset.classes)}; write npz or png-folder instead."
+            )
 
 
 def _write_batch(path: Path, dataset: ImageDataset, part: slice) -> None:
