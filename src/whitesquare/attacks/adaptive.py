@@ -34,7 +34,7 @@ import numpy as np
 from whitesquare.attacks.budget import check_budget, check_opacity
 from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import UsageError, require_extra, unknown_name
-from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.recipes import COLOUR, Recipe
 from whitesquare.triggers import Patch, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -45,6 +45,7 @@ SURROGATES = {
     "cnn-bn": Recipe(model="cnn-bn", learning_rate=0.004),
     "resnet": Recipe(model="resnet", learning_rate=0.004),
     "augmented": Recipe(shift=2, rotate=10.0),
+    "colour": COLOUR,
 }
 """How the attacker can train its own models, by name; their epochs are a parameter of the attack."""
 
@@ -155,4 +156,4 @@ class Adaptive:
 
 
 def _trained(recipe: Recipe, epochs: int) -> Recipe:
-    return replace(recipe, epochs=epochs * _AUGMENTED_EPOCHS if recipe.shift or recipe.rotate else epochs)
+    return replace(recipe, epochs=epochs * _AUGMENTED_EPOCHS if recipe.moves else epochs)

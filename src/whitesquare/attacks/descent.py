@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whitesquare.attacks.perturb import Box
+from whitesquare.attacks.surrogates import Moved
 from whitesquare.errors import ContractError
 from whitesquare.executor import run_all
 from whitesquare.learning.device import device_of
@@ -72,14 +73,17 @@ def features(network: nn.Module, inputs: Tensor) -> Tensor:
     Raises:
         ContractError: if the network is no sequence that ends in a linear layer.
     """
+    if isinstance(network, Moved):
+        return features(network.network, network.move(inputs))
     if not isinstance(network, nn.Sequential) or not isinstance(network[-1], nn.Linear):
         raise ContractError(
             f"The features of a {type(network).__name__} are not known; expected an nn.Sequential that ends in "
             "nn.Linear."
         )
     with autocast_for("auto", inputs.device.type):
-        found: Tensor = network[:-1](inputs)
-    return found.flatten(1).float()
+        for layer in (*network,)[:-1]:
+            inputs = layer(inputs)
+    return inputs.flatten(1).float()
 
 
 def features_of(network: nn.Module, images: UInt8Array, *, workers: int) -> Tensor:

@@ -27,7 +27,6 @@ import numpy as np
 from whitesquare.attacks.budget import check_budget, check_opacity
 from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import UsageError, require_extra
-from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import Patch, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -43,7 +42,7 @@ class FeatureCollision:
         steps: gradient steps, each of 2.5 epsilon / steps.
         sources: images of other classes to choose from.
         proximity: weight b of the squared distance of the pixels (in [0, 1]), at least 0.
-        surrogate_epochs: epochs the surrogate is trained.
+        surrogate_epochs: epochs the surrogate is trained; in colour at least four.
         select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
@@ -84,7 +83,7 @@ class FeatureCollision:
         from whitesquare.attacks.surrogates import SurrogateFactory
         from whitesquare.executor import run_all
 
-        factory = SurrogateFactory.for_context(context, (Recipe(epochs=self.surrogate_epochs),))
+        factory = SurrogateFactory.of_epochs(context, self.surrogate_epochs)
         (network,) = factory.train(1, on_progress=context.on_progress)
         sources = stamped_sources(context, self.trigger, self.sources, 0)
         offered = features_of(network, sources, workers=factory.workers)

@@ -29,7 +29,6 @@ import numpy as np
 from whitesquare.attacks.budget import check_budget
 from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import require_extra
-from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import NoTrigger, Patch
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -44,7 +43,7 @@ class GradientMatching:
         rounds: surrogates; each after the first is trained on the poison so far, at least 1.
         steps: gradient steps per round, each of 2.5 epsilon / steps.
         sources: triggered images of other classes the aim is averaged over.
-        surrogate_epochs: epochs a surrogate is trained.
+        surrogate_epochs: epochs a surrogate is trained; in colour at least four.
         select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
@@ -84,7 +83,7 @@ class GradientMatching:
         from whitesquare.attacks.perturb import budget_box, random_start
         from whitesquare.attacks.surrogates import SurrogateFactory, surrogate_seed
 
-        factory = SurrogateFactory.for_context(context, (Recipe(epochs=self.surrogate_epochs),))
+        factory = SurrogateFactory.of_epochs(context, self.surrogate_epochs)
         box = budget_box(images, self.epsilon)
         content = random_start(box, torch.Generator().manual_seed(surrogate_seed(context.seed, 0)))
         poisons = None

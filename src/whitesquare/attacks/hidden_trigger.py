@@ -24,7 +24,6 @@ import numpy as np
 from whitesquare.attacks.budget import check_budget
 from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import require_extra
-from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import NoTrigger, Patch
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -38,7 +37,7 @@ class HiddenTrigger:
         epsilon: L-inf budget as a fraction of 255, in [0, 1).
         rounds: how often sources are drawn and paired, at least 1.
         steps: gradient steps per round, each of 2.5 epsilon / (rounds * steps).
-        surrogate_epochs: epochs the surrogate is trained.
+        surrogate_epochs: epochs the surrogate is trained; in colour at least four.
         select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
@@ -73,7 +72,7 @@ class HiddenTrigger:
         from whitesquare.attacks.surrogates import SurrogateFactory
         from whitesquare.executor import run_all
 
-        factory = SurrogateFactory.for_context(context, (Recipe(epochs=self.surrogate_epochs),))
+        factory = SurrogateFactory.of_epochs(context, self.surrogate_epochs)
         (network,) = factory.train(1)
         box = budget_box(images, self.epsilon)
         content = torch.from_numpy(images.astype(np.float32))

@@ -17,7 +17,6 @@ import numpy as np
 from whitesquare.attacks.budget import check_budget, check_opacity
 from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import require_extra
-from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import Patch, faded
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -31,7 +30,7 @@ class LabelConsistent:
         training_opacity: strength of the trigger on the poisons, in (0, 1].
         epsilon: L-inf budget as a fraction of 255, in [0, 1).
         steps: PGD steps, each of 2.5 epsilon / steps.
-        surrogate_epochs: epochs the surrogate is trained.
+        surrogate_epochs: epochs the surrogate is trained; in colour at least four.
         select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
@@ -63,7 +62,7 @@ class LabelConsistent:
         from whitesquare.attacks.perturb import budget_box, perturb, random_start
         from whitesquare.attacks.surrogates import SurrogateFactory, surrogate_seed
 
-        factory = SurrogateFactory.for_context(context, (Recipe(epochs=self.surrogate_epochs),))
+        factory = SurrogateFactory.of_epochs(context, self.surrogate_epochs)
         surrogates = factory.train(1, on_progress=context.on_progress)
         box = budget_box(images, self.epsilon)
         crafted = perturb(

@@ -25,7 +25,6 @@ import numpy as np
 from whitesquare.attacks.budget import check_budget, check_kind
 from whitesquare.attacks.selection import RANDOM
 from whitesquare.errors import UsageError, require_extra
-from whitesquare.learning.recipes import Recipe
 from whitesquare.triggers import NoTrigger, Pattern
 from whitesquare.types import CraftContext, IntArray, Trigger, UInt8Array
 
@@ -43,7 +42,7 @@ class Narcissus:
         steps: gradient steps, each of 2.5 strength / steps.
         samples: target-class images the pattern is learned on, at most all there are.
         surrogates: clean models it is learned on.
-        surrogate_epochs: epochs a surrogate is trained.
+        surrogate_epochs: epochs a surrogate is trained; in colour at least four.
         select: which samples; see :data:`~whitesquare.attacks.selection.SELECTIONS`.
     """
 
@@ -96,7 +95,7 @@ class Narcissus:
         from whitesquare.executor import run_all
         from whitesquare.learning.train import autocast_for
 
-        factory = SurrogateFactory.for_context(context, (Recipe(epochs=self.surrogate_epochs),))
+        factory = SurrogateFactory.of_epochs(context, self.surrogate_epochs)
         networks = factory.train(self.surrogates, on_progress=context.on_progress)
         own = np.flatnonzero(context.dataset.labels == context.target)
         drawn = np.random.default_rng(context.seed).permutation(own)[: self.samples]

@@ -140,14 +140,13 @@ def _hardness(context: CraftContext, cache: Cache) -> Arrays:
 
 
 def _train(context: CraftContext) -> Arrays:
-    from whitesquare.attacks.surrogates import surrogate_seed
+    from whitesquare.attacks.surrogates import reference_recipe, surrogate_seed
     from whitesquare.executor import run_all
-    from whitesquare.learning.recipes import Recipe
     from whitesquare.learning.train import make_card, to_tensors, train_tensors
 
     data = to_tensors(context.dataset, context.device)
     size = len(context.dataset.labels)
-    recipe = Recipe(epochs=_EPOCHS).for_size(size)
+    recipe = reference_recipe(context, _EPOCHS).for_size(size)
     losses = np.zeros(size, np.float64)
     right = np.zeros((recipe.epochs, size), np.bool_)
     seen = np.zeros(size, np.int64)

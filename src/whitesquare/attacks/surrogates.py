@@ -1,6 +1,6 @@
 """The attacker's own models: trained on what the attacker has, with seeds no victim can have."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from whitesquare.executor import run_all
 from whitesquare.learning.augment import augment
+from whitesquare.learning.choice import recipe_for
+from whitesquare.learning.probe import probe
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, Recipe
 from whitesquare.learning.train import TensorData, make_card, overlaid, to_tensors, train_tensors
 from whitesquare.records import Progress, silent
@@ -32,11 +34,29 @@ class Moved(nn.Module):
         super().__init__()
         self.network, self.recipe, self.seed = network, recipe, seed
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Move each image by its own amount, then ask the network."""
+    def move(self, x: Tensor) -> Tensor:
+        """Mirror, shift and turn each image by its own amount."""
         generator = torch.Generator().manual_seed(self.seed)
-        logits: Tensor = self.network(augment(x, generator, shift=self.recipe.shift, rotate=self.recipe.rotate))
+        mirror = (torch.rand(len(x), generator=generator) < 0.5).to(x.device) if self.recipe.flip else None
+        return augment(x, generator, shift=self.recipe.shift, rotate=self.recipe.rotate, mirror=mirror)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Move each image, then ask the network."""
+        logits: Tensor = self.network(self.move(x))
         return logits
+
+
+def reference_recipe(context: CraftContext, epochs: int) -> Recipe:
+    """Return how the attacker's model of these data is trained: as a scan would choose, for at least so many epochs.
+
+    Small grey images take exactly ``epochs``; the network for colour needs some to be of any use.
+    """
+    dataset = context.dataset
+    recipe = recipe_for(dataset.shape, None)
+    if not recipe.moves:
+        return replace(recipe, epochs=epochs)
+    recipe = recipe_for(dataset.shape, probe(dataset.images(slice(None)), dataset.labels, context.seed))
+    return replace(recipe, epochs=max(epochs, recipe.epochs))
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,11 @@ class SurrogateFactory:
     data: TensorData
     recipes: tuple[Recipe, ...]
     workers: int
+
+    @classmethod
+    def of_epochs(cls, context: CraftContext, epochs: int) -> "SurrogateFactory":
+        """Set up a factory whose surrogates are all trained by :func:`reference_recipe`."""
+        return cls.for_context(context, (reference_recipe(context, epochs),))
 
     @classmethod
     def for_context(cls, context: CraftContext, recipes: tuple[Recipe, ...]) -> "SurrogateFactory":
@@ -80,7 +105,7 @@ class SurrogateFactory:
             seed = surrogate_seed(self.context.seed, number + 1)
             recipe = self.recipes[number % len(self.recipes)]
             network = train_tensors(data, recipe, make_card(data, recipe, classes, seed=seed)).network
-            return Moved(network, recipe, seed).eval() if recipe.shift or recipe.rotate else network
+            return Moved(network, recipe, seed).eval() if recipe.moves else network
 
         numbers = range(first, first + count)
         networks = run_all(one, numbers, workers=self.workers, step="training surrogates", on_progress=on_progress)

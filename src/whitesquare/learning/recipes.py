@@ -98,6 +98,11 @@ class Recipe:
         if not self.weight_decay >= 0:
             raise UsageError(f"The parameter 'weight_decay' of Recipe must be at least 0; got {self.weight_decay}.")
 
+    @property
+    def moves(self) -> bool:
+        """Tell whether the model is shown images mirrored, shifted or turned."""
+        return bool(self.flip or self.shift or self.rotate)
+
     def for_size(self, samples: int, steps: int = ENOUGH_STEPS) -> "Recipe":
         """Return the recipe with more epochs where so few samples would else teach nothing, not even the trigger."""
         per_epoch = -(-samples // self.batch_size)
