@@ -344,5 +344,5 @@ def test_nothing_assumes_digits_size_or_one_channel(name):
     dataset = from_arrays(images.astype(np.uint8), labels)
     attack = quick(name)
     if name.startswith("adaptive"):
-        attack = replace(attack, rounds=1, first_steps=2, surrogate_epochs=1)
+        attack = replace(attack, rounds=2, first_steps=2, steps=2, surrogate_epochs=1, surrogates="colour+cnn")
     check_attack(attack, dataset, target=2, count=8)

@@ -221,6 +221,8 @@ def test_list_and_help_and_version():
     found = json.loads(run("list", "-o", "json").stdout)
     assert {"stamp", "label-flip", "label-consistent", "adaptive"} <= set(found["attacks"])
     assert found["attacks"]["adaptive"]["clean_label"] is True
+    assert found["attacks"]["checkerboard"]["parameters"]["select"] == "complexity"
+    assert set(found["selections"]) == {"random", "complexity", "loss", "forgetting"}
     table = start("list").stdout
     for name in ("adaptive", "patch", "resnet", "png-folder"):
         assert name in table

@@ -100,10 +100,12 @@ def forgetting_events(right: NDArray[np.bool_]) -> IntArray:
 
 
 def _by_chance(context: CraftContext, count: int, cache: Cache) -> IntArray:
+    """Draw without replacement, from the attack's seed."""
     return np.random.default_rng(context.seed).choice(context.index, count, replace=False)
 
 
 def _smoothest(context: CraftContext, count: int, cache: Cache) -> IntArray:
+    """Take the smoothest: lowest mean residual of a blur."""
     dataset, own = context.dataset, context.index
     chunk = max(1, _CHUNK_VALUES // int(np.prod(dataset.shape)))
     parts = [own[first : first + chunk] for first in range(0, len(own), chunk)]
@@ -112,11 +114,13 @@ def _smoothest(context: CraftContext, count: int, cache: Cache) -> IntArray:
 
 
 def _costliest(context: CraftContext, count: int, cache: Cache) -> IntArray:
+    """Take the hardest: highest mean loss while a surrogate learns."""
     loss = _hardness(context, cache)["loss"][context.index]
     return context.index[np.argsort(-loss, kind="stable")[:count]]
 
 
 def _most_forgotten(context: CraftContext, count: int, cache: Cache) -> IntArray:
+    """Take those a surrogate never learned, then those it forgot most often."""
     found = _hardness(context, cache)
     loss, events = found["loss"][context.index], found["events"][context.index]
     return context.index[np.lexsort((-loss, -events))[:count]]

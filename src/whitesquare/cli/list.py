@@ -6,7 +6,7 @@ from whitesquare.report.common.shown import ShownTable
 
 
 def list_(output: Outputs = None) -> None:
-    """List the attacks, triggers, models, victim families, detectors and formats, ours and those of other packages."""
+    """List attacks, selections, triggers, models, victim families, detectors, formats: ours and other packages'."""
     with exit_codes():
         from whitesquare.jobs.catalogue import as_json, catalogue
 

@@ -9,6 +9,7 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from whitesquare.attacks import ATTACKS, KNOWN_ATTACKS, attack_parameters
+from whitesquare.attacks.selection import SELECTIONS
 from whitesquare.data import FORMATS
 from whitesquare.detectors.registry import DETECTORS, KNOWN_DETECTORS
 from whitesquare.detectors.types import Detector
@@ -29,13 +30,17 @@ def catalogue() -> dict[str, list[tuple[str, ...]]]:
 def as_json() -> str:
     """Return the catalogue as JSON: names to summary, clean-label flag and default parameters."""
     found: dict[str, Any] = _all()
-    plain = {kind: {name: one["summary"] for name, one in found[kind].items()} for kind in ("models", "formats")}
+    plain = {
+        kind: {name: one["summary"] for name, one in found[kind].items()}
+        for kind in ("selections", "models", "formats")
+    }
     return json.dumps(found | plain, indent=2, default=repr) + "\n"
 
 
 def _all() -> dict[str, Entries]:
     ours: dict[str, Entries] = {
         "attacks": {name: _attack(one) for name, one in ATTACKS.items()},
+        "selections": {name: {"summary": _summary(one)} for name, one in SELECTIONS.items()},
         "triggers": {name: _trigger(one) for name, one in TRIGGERS.items()},
         "models": {name: {"summary": summary} for name, summary in MODEL_SUMMARIES.items()},
         "victims": {name: {"summary": one.summary, "recipe": asdict(one.recipe)} for name, one in VICTIMS.items()},
@@ -91,7 +96,7 @@ def _row(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
     return (name, said) if known is None else (name, said, " ".join(f"{key}={value}" for key, value in known.items()))
 
 
-def _summary(kind: type) -> str:
+def _summary(kind: object) -> str:
     return next(iter((kind.__doc__ or "").strip().splitlines()), "").rstrip(".")
 
 
