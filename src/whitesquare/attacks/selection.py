@@ -3,7 +3,7 @@
 Citations: Yang et al., "Checkerboard", 2026 (arXiv:2605.01298; read: the abstract) for low complexity; Toneva et al.,
 "An empirical study of example forgetting during deep neural network learning", ICLR 2019 (arXiv:1812.05159) for
 forgetting events; Xia et al., "Data-efficient backdoor attacks", IJCAI 2022, for poisons chosen by them.
-Formulas: ``complexity`` is the mean of |x - blur(x)| over all pixels, blur the 3x3 binomial with repeated borders, and
+Formulas: ``complexity`` is the mean of abs(x - blur(x)) over all pixels, blur the 3x3 binomial with repeated edges, and
 the lowest come first; ``loss`` is the mean over the epochs of a surrogate's training of a sample's cross-entropy, the
 highest first; ``forgetting`` counts how often a sample that was read rightly in one epoch is read wrongly in the next,
 the most often first; a sample that was never read rightly comes before all others, and equals go by ``loss``.
