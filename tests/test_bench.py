@@ -211,7 +211,7 @@ def test_a_plan_that_cannot_be_met_is_refused_before_anything_runs(text, message
 def test_the_committed_plans_can_be_run(name):
     plan = read_plan(Path(__file__).parent.parent / "benchmarks" / name)
     cells = make_cells(plan, {"mnist": open_source("mnist")}, PRECISION)
-    assert {cell.victim for cell in cells} == set(VICTIMS)
+    assert {cell.victim for cell in cells} == set(VICTIMS) - {"colour"}
 
 
 names = st.lists(st.sampled_from(["stamp", "label-flip"]), min_size=1, max_size=2, unique=True)

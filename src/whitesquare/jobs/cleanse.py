@@ -27,7 +27,7 @@ from whitesquare.data.names import named
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.records import TIERS, Progress, silent
 from whitesquare.scanning.files import read_scan, to_json
-from whitesquare.scanning.types import Finding, ScanFindings
+from whitesquare.scanning.found import Finding, ScanFindings
 from whitesquare.types import ImageDataset, IntArray
 
 REMOVED = "removed.json"

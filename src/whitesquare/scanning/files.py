@@ -20,13 +20,13 @@ from whitesquare._base.schema import build
 from whitesquare._base.strictjson import unique
 from whitesquare.errors import DataError
 from whitesquare.records import TIERS, Estimate
+from whitesquare.scanning.found import ScanFindings
 from whitesquare.scanning.types import (
     NOT_CHECKED,
     NOT_DECIDED,
     NOTHING_FOUND,
     Alarm,
     Flag,
-    ScanFindings,
     ScanResult,
     ScanScores,
 )
