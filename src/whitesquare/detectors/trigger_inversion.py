@@ -32,6 +32,7 @@ _LEAST_SPREAD = 0.2
 _ALARMING = 2.0
 _BATCH = 4096
 _STEP, _FEWEST = 960, 16
+_DIGIT = 28 * 28
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,9 @@ def invert(evidence: Evidence, settings: TriggerInversion) -> Inversion:
     pattern = torch.zeros((kinds, channels, height, width), requires_grad=True)
     optimiser = torch.optim.Adam([mask, pattern], settings.learning_rate, betas=(0.5, 0.9))
     draws = torch.Generator().manual_seed(evidence.seed)
-    # With many classes each gets fewer images, so that a step stays about as long as with ten.
-    batch = int(np.clip(_STEP // kinds, _FEWEST, settings.batch))
+    # With many classes or large images each gets fewer, so that a step stays about as long as with ten of digits.
+    part = min(1.0, _DIGIT / (channels * height * width))
+    batch = int(np.clip(_STEP * part // kinds, _FEWEST, settings.batch))
     goals = torch.arange(kinds).repeat_interleave(batch)
     hits = torch.zeros(kinds)
 

@@ -7,7 +7,7 @@ from whitesquare.learning.recipes import COLOUR, Recipe
 
 _LARGE = 40
 """Pixels of a side above which the simple network, whose first linear layer grows with the image, is not used."""
-SHORT = 4
+SHORT = 3
 """Epochs after which the network for colour has learned enough to be asked; see docs/natural.md."""
 
 

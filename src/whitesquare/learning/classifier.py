@@ -34,6 +34,7 @@ class TorchClassifier:
         feature_layer: what its features are.
         run: features and logits at once.
         shape: ``(C, H, W)`` of the images that it reads; ``None`` where it is not known.
+        precision: of its answers; see :class:`~whitesquare.learning.recipes.Recipe`. What it returns is float32.
     """
 
     network: nn.Module
@@ -42,6 +43,7 @@ class TorchClassifier:
     feature_layer: str
     run: Run
     shape: tuple[int, int, int] | None = None
+    precision: str = "float32"
 
     def answers(self, images: UInt8Array) -> tuple[FloatArray, FloatArray]:
         """Return features ``(B, D)`` and logits ``(B, K)``, float32, of one computation.
@@ -53,7 +55,7 @@ class TorchClassifier:
             none = self.answers(np.zeros((1, *images.shape[1:]), np.uint8))
             return none[0][:0], none[1][:0]
         found: list[tuple[FloatArray, FloatArray]] = []
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast_for(self.precision, torch.device(self.device).type):
             for start in range(0, len(images), _BATCH):
                 features, logits = self.run(self._floats(images[start : start + _BATCH]))
                 if not (torch.isfinite(logits).all() and torch.isfinite(features).all()):
@@ -131,6 +133,8 @@ def own_classifier(model: Model, *, recipe: Recipe | None = None) -> OwnClassifi
         feature_layer="the input of the last linear layer",
         run=_hooked(network, _last_linear(network), inputs=True),
         shape=(a.channels, a.height, a.width),
+        # In float32 the network for colour takes longer to read the samples than to learn them for an epoch.
+        precision="auto" if a.name == COLOUR.model else "float32",
         recipe=recipe or replace(COLOUR if a.name == COLOUR.model else Recipe(), model=a.name, scale=a.scale),
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, class_p, loud_criteria
-from whitesquare.scanning.faint import rebuilt
+from whitesquare.scanning.faint import FAINT, rebuilt
 from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.trigger import FoundTrigger, benign_causes, carriers_of_mask, matches, reconstruct
@@ -16,7 +16,10 @@ from whitesquare.types import Classifier, IntArray
 
 LEAST_GAIN = 0.10
 """Share of images of other classes a trigger must turn beyond what controls turn, or what turns by itself."""
-_SCREEN = 0.07
+LEAST_FAINT_GAIN = 0.25
+"""The same for a faint pattern over the whole image: near-copies within a class share one as well."""
+_SCREEN = 0.7
+"""Of that share, what a candidate must turn of other images, to be worth the test."""
 _LEAST_CARRIERS = 10
 
 
@@ -73,7 +76,7 @@ def raise_alarms(
             one
             for one in each.candidates
             if one.test
-            and _passes(one.test, tested)
+            and _passes(one, one.test, tested)
             and _replicated(evidence, one, each.label, models[1:], test, tested)
         ]
         if passing or any(criterion.alone for criterion, _ in each.loud):
@@ -141,7 +144,13 @@ def _most_moving(
     if not models:
         return None
     moved = [max(test.flip_rates(evidence, models[0], one.trigger, label).values(), default=0.0) for one in candidates]
-    return int(np.argmax(moved)) if max(moved, default=0.0) >= _SCREEN else None
+    far = [rate / least_gain(one.trigger) for rate, one in zip(moved, candidates, strict=True)]
+    return int(np.argmax(far)) if max(far, default=0.0) >= _SCREEN else None
+
+
+def least_gain(trigger: FoundTrigger) -> float:
+    """Return the share of images that a trigger must turn beyond its controls, and beyond what turns by itself."""
+    return LEAST_FAINT_GAIN if trigger.kind == FAINT else LEAST_GAIN
 
 
 def _decide(
@@ -191,9 +200,9 @@ def _best(candidates: list[_Candidate]) -> _Candidate | None:
     )
 
 
-def _passes(test: Transplant, tested: int) -> bool:
+def _passes(one: _Candidate, test: Transplant, tested: int) -> bool:
     gain = test.flip_rate.value - max(test.untouched_rate, test.control_mean)
-    return test.p_value * tested <= ALPHA and gain >= LEAST_GAIN
+    return test.p_value * tested <= ALPHA and gain >= least_gain(one.trigger)
 
 
 def _replicated(
@@ -201,7 +210,7 @@ def _replicated(
 ) -> bool:
     """Tell whether models trained with other seeds agree."""
     results = [test.run(evidence, model, one.trigger, label, one.carriers) for model in witnesses]
-    return all(result is not None and _passes(result, tested) for result in results)
+    return all(result is not None and _passes(one, result, tested) for result in results)
 
 
 def _p_value(
