@@ -9,6 +9,7 @@ import torch
 from whitesquare.attacks.descent import features
 from whitesquare.attacks.surrogates import Moved, SurrogateFactory, reference_recipe
 from whitesquare.data import from_arrays
+from whitesquare.learning.choice import SHORT
 from whitesquare.learning.recipes import COLOUR, Recipe
 from whitesquare.types import CraftContext
 
@@ -33,7 +34,7 @@ def test_small_grey_images_have_the_surrogate_that_they_always_had(epochs):
 def test_other_images_have_the_network_for_colour_and_enough_epochs(shape):
     recipe = reference_recipe(context_of(shape), 1)
     assert recipe.model == COLOUR.model
-    assert recipe.epochs == 4
+    assert recipe.epochs == SHORT
     assert reference_recipe(context_of(shape), 7).epochs == 7
 
 
