@@ -7,7 +7,7 @@ import numpy as np
 
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, class_p, loud_criteria
-from whitesquare.scanning.faint import FAINT, rebuilt
+from whitesquare.scanning.faint import FAINT, carried_by, rebuilt
 from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.trigger import FoundTrigger, benign_causes, carriers_of_mask, matches, reconstruct
@@ -18,6 +18,9 @@ LEAST_GAIN = 0.10
 """Share of images of other classes a trigger must turn beyond what controls turn, or what turns by itself."""
 LEAST_FAINT_GAIN = 0.25
 """The same for a faint pattern over the whole image: near-copies within a class share one as well."""
+_FAR = 0.5
+"""So far beyond the worst control a trigger is proven by its own p-value: small classes have too few controls to pay
+for the candidates of all others."""
 _SCREEN = 0.7
 """Of that share, what a candidate must turn of other images, to be worth the test."""
 _LEAST_CARRIERS = 10
@@ -125,7 +128,9 @@ def _candidates(
             trigger = rebuilt(evidence, filled.carriers) if faint else reconstruct(evidence, filled)
             if trigger is not None:
                 trigger = pruned(evidence, models[0], trigger, label) if models else trigger
-                carriers = matches(evidence, trigger, filled)
+                carriers = carried_by(evidence, trigger, label) if faint else matches(evidence, trigger, filled)
+                if faint and len(carriers) < _LEAST_CARRIERS:
+                    continue
                 found.append(_Candidate(filled, criterion.rule_id, trigger, carriers, None))
     return found
 
@@ -164,7 +169,7 @@ def _decide(
     label, loud = noticed.label, noticed.loud
     # Without proof, carriers are believed only where the data themselves stand out, not where a model was asked.
     seen = {c.rule_id for c, _ in loud} - {"TI01"}
-    best = _best(passing or [one for one in noticed.candidates if one.rule_id in seen])
+    best = _best(passing) or _clearest([one for one in noticed.candidates if one.rule_id in seen])
     causes = benign_causes(evidence, best.trigger if best else None, label, best.carriers if best else _nobody())
     proven = bool(passing) and not causes
     reasons = [_proof(best.test)] if best and best.test and passing else []
@@ -200,9 +205,15 @@ def _best(candidates: list[_Candidate]) -> _Candidate | None:
     )
 
 
+def _clearest(candidates: list[_Candidate]) -> _Candidate | None:
+    """Prefer, where nothing is proven, what says best who carries it: a patch."""
+    return max(candidates, key=lambda one: (one.trigger.kind == "patch", one.trigger.kind != FAINT), default=None)
+
+
 def _passes(one: _Candidate, test: Transplant, tested: int) -> bool:
     gain = test.flip_rate.value - max(test.untouched_rate, test.control_mean)
-    return test.p_value * tested <= ALPHA and gain >= least_gain(one.trigger)
+    far = test.p_value <= ALPHA and test.flip_rate.value - test.control_worst >= _FAR
+    return (far or test.p_value * tested <= ALPHA) and gain >= least_gain(one.trigger)
 
 
 def _replicated(

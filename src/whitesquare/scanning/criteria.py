@@ -63,8 +63,10 @@ CRITERIA = (
         "PC01", 3.0, 1.0, 7.0, "a patch recurs, at various places, in this class only", alone=False, ceiling=ceiling
     ),
     Criterion("NR01", 0.05, 0.35, 0.75, "images of this class have a grain that other classes do not have", 4, 1000),
-    Criterion("RC01", 4.0, 0.5, 11.0, "images of this class share a pattern beneath their content", 4, 1000),
-    Criterion("MF01", 0.0, 2.0, 10.0, "some images of this class share a faint pattern, and the others do not", 4, 100),
+    Criterion("RC01", 4.0, 1.5, 11.0, "images of this class share a pattern beneath their content", 4, 1000),
+    Criterion(
+        "MF01", 0.0, 8.0, np.inf, "some images of this class share a faint pattern, and the others do not", 4, 100
+    ),
     Criterion("TI01", 2.0, 3.0, 8.0, "far fewer pixels than for other classes send every image to this class", 4),
 )
 

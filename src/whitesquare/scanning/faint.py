@@ -21,6 +21,8 @@ _CLIP = 3.0
 _LEAST = 0.25
 """Grey levels: a pattern below it is rounding."""
 _WAVES = 12
+_RARE = 1e-4
+_CHUNK = 4096
 
 
 def rebuilt(evidence: Evidence, carriers: IntArray) -> FoundTrigger | None:
@@ -34,21 +36,36 @@ def rebuilt(evidence: Evidence, carriers: IntArray) -> FoundTrigger | None:
     return trigger if float(np.abs(trigger.pattern).mean()) >= _LEAST else None
 
 
+def carried_by(evidence: Evidence, trigger: FoundTrigger, label: int) -> IntArray:
+    """Return the members of a class that show a faint pattern more clearly than one in 10,000 of the others does."""
+    wave = trigger.pattern.mean(0).ravel()
+    shown = np.concatenate(
+        [
+            _scale_free(high_pass(evidence.images[start : start + _CHUNK])) @ wave
+            for start in range(0, len(evidence.labels), _CHUNK)
+        ]
+    )
+    own = evidence.labels == label
+    beyond: IntArray = np.flatnonzero(own & (shown > np.quantile(shown[~own], 1 - _RARE)))
+    return beyond
+
+
 def chance_triggers(
-    evidence: Evidence, label: int, carriers: IntArray, count: int, rng: np.random.Generator
+    evidence: Evidence, label: int, carriers: IntArray, images: int, count: int, rng: np.random.Generator
 ) -> Iterator[FoundTrigger]:
-    """Give triggers rebuilt from images of the class that a random filter picks, as many each as seem to carry one.
+    """Give triggers rebuilt from images of the class that a random filter picks.
 
     Args:
         evidence: the samples.
         label: the class.
         carriers: positions that are left out.
+        images: how many images each is rebuilt from.
         count: how many triggers.
         rng: draws samples and filters; a filter is a sum of twelve waves, as that of a detector.
     """
     pool = some(np.setdiff1d(evidence.members(label), carriers), evidence.seed, _MOST_SAMPLES)
     left = high_pass(evidence.images[pool])
-    together = min(len(carriers), _MOST_CARRIERS, max(1, len(pool) // 4))
+    together = min(images, max(1, len(pool) // 4))
     rows = _scale_free(left)
     for _ in range(count):
         scores = rows @ _waves(left.shape[2], left.shape[3], rng)
@@ -66,7 +83,7 @@ def high_pass(images: UInt8Array) -> FloatArray:
 def _shared(left: FloatArray) -> FoundTrigger:
     pattern = np.median(left, 0).astype(np.float32)
     everywhere = np.ones(pattern.shape[1:], np.float32)
-    return FoundTrigger(FAINT, everywhere, pattern, np.zeros_like(pattern))
+    return FoundTrigger(FAINT, everywhere, pattern, np.zeros_like(pattern), len(left))
 
 
 def _scale_free(left: FloatArray) -> FloatArray:

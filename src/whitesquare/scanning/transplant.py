@@ -66,7 +66,7 @@ class TransplantTest:
         hits = round(_flips(model, paste(base, trigger, factor, rng), label) * len(base))
         rate = hits / len(base)
         if trigger.kind == FAINT:
-            found = chance_triggers(evidence, label, carriers, self.controls, rng)
+            found = chance_triggers(evidence, label, carriers, trigger.images, self.controls, rng)
             pasted = (paste(base, one, strengths(one)[strength], rng) for one in found)
         else:
             sources = rng.choice(unflagged, min(self.controls, max(99, len(unflagged))), replace=len(unflagged) < 99)

@@ -32,12 +32,14 @@ class FoundTrigger:
         mask: ``(H, W)`` float32 in [0, 1].
         pattern: ``(C, H, W)`` float32: grey levels of a patch; of a field, what is added to the image.
         usual: ``(C, H, W)`` float32: the median of samples that do not carry it.
+        images: number of images that a faint one was rebuilt from; its controls are rebuilt from as many.
     """
 
     kind: str
     mask: FloatArray
     pattern: FloatArray
     usual: FloatArray
+    images: int = 0
 
     def estimate(self) -> TriggerEstimate:
         """Return it as the report and the JSON file show it; a field's pattern is centred on mid-grey."""
