@@ -1,10 +1,15 @@
 """What a scan trains is chosen by the data: the network by their shape, mirroring by whether left and right matter."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from whitesquare.data import from_arrays
+from whitesquare.cli import app
+from whitesquare.data import from_arrays, write_dataset
 from whitesquare.learning.augment import augment, mirrored
 from whitesquare.learning.choice import recipe_for, told
 from whitesquare.learning.optimisers import Lookahead
@@ -109,3 +114,19 @@ def test_at_the_end_the_weights_are_their_slow_average():
     network.weight.data.fill_(5.0)
     slow.after(10)
     assert network.weight.item() == pytest.approx(between)
+
+
+@pytest.mark.parametrize(("recipe", "code"), [("colour", 0), ("colur", 2)])
+def test_a_recipe_is_taken_by_name_and_changed_by_what_is_given(tmp_path, recipe, code):
+    images, labels = blobs(120, turned=False)
+    write_dataset(tmp_path / "data", from_arrays(images, labels, layout="NCHW"), None, "npz")
+    asked = ["train", tmp_path / "data", "--recipe", recipe, "--epochs", "1", "--no-flip", "-o", tmp_path / "model"]
+    done = CliRunner().invoke(app, [str(one) for one in asked])
+    assert done.exit_code == code, done.output
+    if code:
+        assert "colour" in done.stderr
+        assert not (tmp_path / "model").exists()
+        return
+    said = json.loads((tmp_path / "model" / "model.json").read_text())["recipe"]
+    assert {**said, "epochs": COLOUR.epochs, "flip": True} == asdict(COLOUR)
+    assert (said["epochs"], said["flip"]) == (1, False)
