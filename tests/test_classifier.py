@@ -195,14 +195,14 @@ def test_a_colour_scan_with_a_users_network_finds_the_trigger(theirs, poisoned):
 
 
 def test_a_network_gives_what_its_classifier_gives(theirs, poisoned):
-    settings = ScanSettings(detectors=QUICK)
+    settings = ScanSettings(detectors=QUICK, recipe=Recipe())
     wrapped = classifier(theirs, NAMES, shape=(3, 16, 16), device="cpu")
     one, other = (run_scan(poisoned, settings, model=model).result for model in (theirs, wrapped))
     assert replace(one, seconds={}, runs=()) == replace(other, seconds={}, runs=())
 
 
 def test_a_detector_whose_model_gives_no_gradients_is_not_run_and_says_why():
-    settings = ScanSettings(detectors=(*QUICK, "gram-density", "strip"))
+    settings = ScanSettings(detectors=(*QUICK, "gram-density", "strip"), recipe=Recipe())
     result = run_scan(colours(), settings, model=Means()).result
     assert result.verdict == "nothing found"
     assert result.not_run["trigger-inversion"] == "it follows the gradients of a model: a model that was given has none"
@@ -214,7 +214,7 @@ def test_a_detector_whose_model_gives_no_gradients_is_not_run_and_says_why():
 def test_a_model_of_ours_is_taken_by_path_and_as_it_is(poisoned, tmp_path):
     model = train(poisoned, Recipe(epochs=15), seed=0)
     save_model(model, tmp_path)
-    settings = ScanSettings(detectors=QUICK)
+    settings = ScanSettings(detectors=QUICK, recipe=Recipe())
     given = (model, load_model(tmp_path), tmp_path)
     one, loaded, other = (run_scan(poisoned, settings, model=each).result for each in given)
     assert replace(one, seconds={}, runs=(), model="") == replace(other, seconds={}, runs=(), model="")
@@ -255,7 +255,7 @@ def test_what_is_no_model_is_refused_in_a_sentence(thing):
 
 
 def test_too_few_samples_tell_nothing_of_others():
-    assert run_scan(colours(80), ScanSettings(detectors=QUICK)).result.held_out is None
+    assert run_scan(colours(80), ScanSettings(detectors=QUICK, recipe=Recipe())).result.held_out is None
 
 
 def test_what_a_model_may_know_by_heart_among_many_is_a_warning():
@@ -320,7 +320,7 @@ def test_labels_learned_by_heart_are_no_verdict_in_any_output(tmp_path):
 
 
 def test_a_scan_of_what_can_be_learned_says_so_of_samples_not_seen():
-    found = run_scan(colours(), ScanSettings(detectors=QUICK)).result
+    found = run_scan(colours(), ScanSettings(detectors=QUICK, recipe=Recipe())).result
     assert found.verdict == "nothing found"
     assert found.held_out.low > 0.9
     assert found.held_out.n == 96
@@ -334,13 +334,13 @@ def test_the_evidence_is_read_to_the_end(poisoned, monkeypatch):
         seen.append((evidence.features.filename.exists(), float(evidence.features.sum())))
 
     monkeypatch.setattr(judging, "contact_sheet", sheet)
-    run_scan(poisoned, ScanSettings(detectors=QUICK))
+    run_scan(poisoned, ScanSettings(detectors=QUICK, recipe=Recipe()))
     assert seen
     assert all(there for there, _ in seen)
 
 
 def test_evidence_can_be_gathered_once_and_judged_twice(poisoned, tmp_path):
-    settings = ScanSettings(detectors=QUICK)
+    settings = ScanSettings(detectors=QUICK, recipe=Recipe())
     gathered = gather(poisoned, settings, tmp_path, clock=ScanClock())
     one, other = (judging.judge(gathered, settings, clock=ScanClock()).result for _ in range(2))
     assert one.alarms == other.alarms == run_scan(poisoned, settings).result.alarms
