@@ -70,7 +70,7 @@ def coefficients(images: UInt8Array, view: View) -> Int8Array:
 
 def _spectra(planes: FloatArray) -> FloatArray:
     """Return the real and the imaginary parts of the spectrum of each residual, each once: ``(N, h * w)``."""
-    residual = planes - _smooth(planes)
+    residual = planes - smooth(planes)
     around = uniform_filter(np.abs(residual), size=(0, _AROUND, _AROUND), mode="reflect")
     spectrum = rfft2(np.clip(residual / (around + _LEVEL), -_CLIP, _CLIP), norm="ortho", workers=1)
     both = np.concatenate([spectrum.real, spectrum.imag], 1).reshape(len(planes), -1)
@@ -89,10 +89,11 @@ def _once(height: int, width: int) -> NDArray[np.bool_]:
     return keep.reshape(-1)
 
 
-def _smooth(planes: FloatArray) -> FloatArray:
-    across = correlate1d(planes, _BINOMIAL, axis=2, mode="reflect")
-    smooth: FloatArray = correlate1d(across, _BINOMIAL, axis=1, mode="reflect")
-    return smooth
+def smooth(planes: FloatArray) -> FloatArray:
+    """Return float32 planes ``(..., h, w)`` blurred by the binomial filter over 3 x 3 pixels."""
+    across = correlate1d(planes, _BINOMIAL, axis=-1, mode="reflect")
+    blurred: FloatArray = correlate1d(across, _BINOMIAL, axis=-2, mode="reflect")
+    return blurred
 
 
 def _brightness(images: UInt8Array) -> FloatArray:

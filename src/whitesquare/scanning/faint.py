@@ -8,14 +8,13 @@ something that nobody put there.
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.ndimage import convolve1d
 
+from whitesquare.detectors.spectrum import smooth
 from whitesquare.detectors.types import Evidence
 from whitesquare.scanning.trigger import FoundTrigger, some
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 FAINT = "faint"
-_BLUR = (0.25, 0.5, 0.25)
 _MOST_SAMPLES, _MOST_CARRIERS = 2000, 100
 _CLIP = 3.0
 _LEAST = 0.25
@@ -75,8 +74,7 @@ def chance_triggers(
 def high_pass(images: UInt8Array) -> FloatArray:
     """Return images ``(B, C, H, W)`` less their binomial blur over 3 x 3 pixels, in grey levels."""
     x = images.astype(np.float32)
-    blurred = convolve1d(convolve1d(x, _BLUR, axis=2, mode="reflect"), _BLUR, axis=3, mode="reflect")
-    left: FloatArray = x - blurred
+    left: FloatArray = x - smooth(x)
     return left
 
 
