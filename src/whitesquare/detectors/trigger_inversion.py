@@ -150,9 +150,11 @@ def _dependence(evidence: Evidence, found: Inversion, label: int, members: IntAr
     usual = np.median(some, 0) if len(some) else np.zeros(some.shape[1:], np.float64)
     drops = []
     for start in range(0, len(members), _BATCH):
-        images = evidence.images[members[start : start + _BATCH]]
+        part = members[start : start + _BATCH]
+        images = evidence.images[part]
         filled = np.rint(images * (1 - mask) + usual * mask).astype(np.uint8)
-        drops.append(_margin(model.logits(images), label) - _margin(model.logits(filled), label))
+        before = model.logits(images) if evidence.logits is None else evidence.logits[part]
+        drops.append(_margin(before, label) - _margin(model.logits(filled), label))
     return finite(np.concatenate(drops) / (1 + found.sizes[label]))
 
 

@@ -17,7 +17,8 @@ from whitesquare.learning.recipes import COLOUR, FEW_STEPS, Recipe
 from whitesquare.learning.train import TensorData, autocast_for, borrowed, make_card, to_float, train_tensors
 from whitesquare.types import FloatArray, IntArray, Slope, UInt8Array
 
-_BATCH = 1000
+_BATCH = 200
+"""Images that a network is asked about at once: more do not fit into a processor's caches."""
 
 Run = Callable[[Tensor], tuple[Tensor, Tensor]]
 """From float images in [0, 1], ``(B, C, H, W)``, to features, of any shape, and logits ``(B, K)``."""

@@ -40,8 +40,16 @@ class _Candidate:
     hint: Hint
     rule_id: str
     trigger: FoundTrigger
+
+
+@dataclass(frozen=True)
+class _Carried:
+    """A candidate with those that carry it, and what it does to a model, once that was tested."""
+
+    rule_id: str
+    trigger: FoundTrigger
     carriers: IntArray
-    test: Transplant | None
+    test: Transplant | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class _Noticed:
     label: int
     loud: list[tuple[Criterion, float]]
     candidates: list[_Candidate]
-    moving: int | None
+    moving: _Carried | None
 
 
 def raise_alarms(
@@ -75,15 +83,13 @@ def raise_alarms(
     noticed = [_tested(evidence, models, test, each) for each in noticed]
     raised = []
     for each in noticed:
-        passing = [
-            one
-            for one in each.candidates
-            if one.test
-            and _passes(one, one.test, tested)
-            and _replicated(evidence, one, each.label, models[1:], test, tested)
-        ]
-        if passing or any(criterion.alone for criterion, _ in each.loud):
-            raised.append(_decide(evidence, suspicions, each, passing, tested))
+        proven = bool(
+            each.moving
+            and _passes(each.moving, each.moving.test, tested)
+            and _replicated(evidence, each.moving, each.label, models[1:], test, tested)
+        )
+        if proven or each.loud:
+            raised.append(_decide(evidence, suspicions, each, tested, proven=proven))
     return tuple(sorted(raised, key=lambda one: (one.alarm.tier != "confirmed", one.alarm.p_value)))
 
 
@@ -98,17 +104,15 @@ def _notice(
     loud = loud_criteria(evidence, suspicions, label)
     # What no model can be asked about is worth the trouble only where the class stands out by itself.
     candidates = _candidates(evidence, suspicions, models, label) if models or loud else []
-    return _Noticed(label, loud, candidates, _most_moving(evidence, models, candidates, test, label))
+    moving = _moving(evidence, models, candidates, test, label)
+    return _Noticed(label, loud, candidates, _first_carried(evidence, moving, label))
 
 
 def _tested(evidence: Evidence, models: Sequence[Classifier], test: TransplantTest, noticed: _Noticed) -> _Noticed:
     if noticed.moving is None:
         return noticed
-    candidates = list(noticed.candidates)
-    best = candidates[noticed.moving]
-    found = test.run(evidence, models[0], best.trigger, noticed.label, best.carriers)
-    candidates[noticed.moving] = replace(best, test=found)
-    return replace(noticed, candidates=candidates)
+    found = test.run(evidence, models[0], noticed.moving.trigger, noticed.label, noticed.moving.carriers)
+    return replace(noticed, moving=replace(noticed.moving, test=found))
 
 
 def _candidates(
@@ -128,29 +132,36 @@ def _candidates(
             trigger = rebuilt(evidence, filled.carriers) if faint else reconstruct(evidence, filled)
             if trigger is not None:
                 trigger = pruned(evidence, models[0], trigger, label) if models else trigger
-                carriers = carried_by(evidence, trigger, label) if faint else matches(evidence, trigger, filled)
-                if faint and len(carriers) < _LEAST_CARRIERS:
-                    continue
-                found.append(_Candidate(filled, criterion.rule_id, trigger, carriers, None))
+                found.append(_Candidate(filled, criterion.rule_id, trigger))
     return found
 
 
-def _most_moving(
+def _first_carried(evidence: Evidence, candidates: list[_Candidate], label: int) -> _Carried | None:
+    """Return the first candidate that enough members of the class carry: who carries a faint one costs a whole pass."""
+    for one in candidates:
+        faint = one.trigger.kind == FAINT
+        carriers = carried_by(evidence, one.trigger, label) if faint else matches(evidence, one.trigger, one.hint)
+        if len(carriers) >= _LEAST_CARRIERS or not faint:
+            return _Carried(one.rule_id, one.trigger, carriers)
+    return None
+
+
+def _moving(
     evidence: Evidence,
     models: Sequence[Classifier],
     candidates: list[_Candidate],
     test: TransplantTest,
     label: int,
-) -> int | None:
-    """Return which candidate turns most images, on other images than those of the test; ``None`` if none turns any.
+) -> list[_Candidate]:
+    """Return the candidates that turn enough images, on others than those of the test, the one that turns most first.
 
     One candidate of a class is tested, so that the p-value need not pay for the others.
     """
     if not models:
-        return None
+        return []
     moved = [max(test.flip_rates(evidence, models[0], one.trigger, label).values(), default=0.0) for one in candidates]
-    far = [rate / least_gain(one.trigger) for rate, one in zip(moved, candidates, strict=True)]
-    return int(np.argmax(far)) if max(far, default=0.0) >= _SCREEN else None
+    far = np.array([rate / least_gain(one.trigger) for rate, one in zip(moved, candidates, strict=True)])
+    return [candidates[place] for place in np.argsort(-far, kind="stable") if far[place] >= _SCREEN]
 
 
 def least_gain(trigger: FoundTrigger) -> float:
@@ -162,28 +173,25 @@ def _decide(
     evidence: Evidence,
     suspicions: dict[str, Suspicion],
     noticed: _Noticed,
-    passing: list[_Candidate],
     tested: int,
+    *,
+    proven: bool,
 ) -> Raised:
     """Put together what is known of a class that stands out."""
-    label, loud = noticed.label, noticed.loud
-    # Without proof, carriers are believed only where the data themselves stand out, not where a model was asked.
-    seen = {c.rule_id for c, _ in loud} - {"TI01"}
-    best = _best(passing) or _clearest([one for one in noticed.candidates if one.rule_id in seen])
+    label, loud, moving = noticed.label, noticed.loud, noticed.moving
+    best = moving if proven else _clearest(evidence, noticed)
     causes = benign_causes(evidence, best.trigger if best else None, label, best.carriers if best else _nobody())
-    proven = bool(passing) and not causes
-    reasons = [_proof(best.test)] if best and best.test and passing else []
-    reasons += [f"{c.rule_id}: {c.says} (statistic {value:.3g})" for c, value in loud]
-    if best and best.test and not passing:
-        reasons.append(_no_proof(best.test))
-    p_value, method = _p_value(evidence, suspicions, best, label, loud, tested, proven=bool(passing))
+    reasons = [f"{c.rule_id}: {c.says} (statistic {value:.3g})" for c, value in loud]
+    if best and best.test:
+        reasons = [_proof(best.test), *reasons] if proven else [*reasons, _no_proof(best.test)]
+    p_value, method = _p_value(evidence, suspicions, best, label, loud, tested, proven=proven)
     carriers = best.carriers if best else _carriers_by_rank(evidence, suspicions, noticed)
     carriers = carriers[~evidence.trusted[carriers]]
     rule = best.rule_id if best else loud[0][0].rule_id
     alarm = Alarm(
         label=label,
         class_name=evidence.classes[label],
-        tier="confirmed" if proven else "suspicious",
+        tier="confirmed" if proven and not causes else "suspicious",
         rule_id=rule,
         reasons=tuple(reasons),
         p_value=p_value,
@@ -196,38 +204,39 @@ def _decide(
     return Raised(alarm, carriers, best.trigger if best else None)
 
 
-def _best(candidates: list[_Candidate]) -> _Candidate | None:
-    """Prefer what moved the model most; among equals a patch, which says most, and the order of the criteria."""
-    return max(
-        candidates,
-        key=lambda one: (one.test.flip_rate.value if one.test else 0, one.trigger.kind == "patch"),
-        default=None,
-    )
+def _clearest(evidence: Evidence, noticed: _Noticed) -> _Carried | None:
+    """Return, where nothing is proven, what says best who carries it: a patch.
+
+    Carriers are believed only where the data themselves stand out, not where a model was asked.
+    """
+    seen = {criterion.rule_id for criterion, _ in noticed.loud} - {"TI01"}
+    believed = [one for one in noticed.candidates if one.rule_id in seen]
+    ordered = sorted(believed, key=lambda one: (one.trigger.kind != "patch", one.trigger.kind == FAINT))
+    found = _first_carried(evidence, ordered, noticed.label)
+    same = found and noticed.moving and found.trigger is noticed.moving.trigger
+    return noticed.moving if same else found
 
 
-def _clearest(candidates: list[_Candidate]) -> _Candidate | None:
-    """Prefer, where nothing is proven, what says best who carries it: a patch."""
-    return max(candidates, key=lambda one: (one.trigger.kind == "patch", one.trigger.kind != FAINT), default=None)
-
-
-def _passes(one: _Candidate, test: Transplant, tested: int) -> bool:
+def _passes(one: _Carried, test: Transplant | None, tested: int) -> bool:
+    if test is None:
+        return False
     gain = test.flip_rate.value - max(test.untouched_rate, test.control_mean)
     far = test.p_value <= ALPHA and test.flip_rate.value - test.control_worst >= _FAR
     return (far or test.p_value * tested <= ALPHA) and gain >= least_gain(one.trigger)
 
 
 def _replicated(
-    evidence: Evidence, one: _Candidate, label: int, witnesses: Sequence[Classifier], test: TransplantTest, tested: int
+    evidence: Evidence, one: _Carried, label: int, witnesses: Sequence[Classifier], test: TransplantTest, tested: int
 ) -> bool:
     """Tell whether models trained with other seeds agree."""
     results = [test.run(evidence, model, one.trigger, label, one.carriers) for model in witnesses]
-    return all(result is not None and _passes(one, result, tested) for result in results)
+    return all(_passes(one, result, tested) for result in results)
 
 
 def _p_value(
     evidence: Evidence,
     suspicions: dict[str, Suspicion],
-    best: _Candidate | None,
+    best: _Carried | None,
     label: int,
     loud: list[tuple[Criterion, float]],
     tested: int,

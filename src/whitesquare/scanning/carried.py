@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy import stats
 
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.detectors.types import BoolArray, Detector, Evidence
 from whitesquare.scanning.alarms import Raised
 from whitesquare.scanning.reference import Reference
+from whitesquare.scanning.roaming import nearest
 from whitesquare.scanning.trigger import RARE, FoundTrigger, distance, patch_limit, some
 from whitesquare.types import FloatArray, UInt8Array
 
@@ -99,27 +99,9 @@ def _likeness(trigger: FoundTrigger) -> Callable[[UInt8Array], FloatArray]:
     if trigger.kind == "patch":
         return lambda images: -distance(images, trigger)
     if trigger.kind == "roaming":
-        return lambda images: _nearest(images, trigger)
+        return lambda images: -nearest(images, trigger.mask, trigger.pattern)
     flat = trigger.pattern.ravel() / max(float(np.linalg.norm(trigger.pattern)), 1e-6)
     return lambda images: np.concatenate([part.reshape(len(part), -1) @ flat for part in _chunks(images)])
-
-
-def _nearest(images: UInt8Array, trigger: FoundTrigger) -> FloatArray:
-    """Return minus the mean difference from the patch at the place where it fits best."""
-    rows, columns = np.nonzero(trigger.mask)
-    top, left = rows.min(), columns.min()
-    shape = (int(rows.max() - top) + 1, int(columns.max() - left) + 1)
-    wanted = trigger.pattern[:, rows, columns]
-    found = []
-    for part in _chunks(images):
-        windows = sliding_window_view(part, shape, axis=(2, 3))
-        best = np.full(part.shape[0], np.inf, np.float32)
-        for down in range(windows.shape[2]):
-            pixels = windows[:, :, down][:, :, :, rows - top, columns - left]
-            apart = np.abs(pixels - wanted[:, None, :]).mean((1, 3))
-            best = np.minimum(best, apart.min(1))
-        found.append(-best)
-    return np.concatenate(found)
 
 
 def _chunks(images: UInt8Array) -> list[FloatArray]:

@@ -39,8 +39,6 @@ def _of(
     able: list[int] = []
     if suspicion is None:
         why = reasons.get(criterion.rule_id) or "its detector did not run"
-    elif not criterion.alone and not asked:
-        why = "it only counts where a model confirms it, and there is none to be asked"
     elif len(there) < criterion.classes:
         why = f"it compares {criterion.classes} classes or more, and these are {len(there)}"
     else:

@@ -38,7 +38,6 @@ class Criterion:
         says: what it means, for the report.
         classes: with fewer classes it says nothing: two classes always differ in something.
         samples: nor for a smaller class, whose directions of variance are chance.
-        alone: whether it is an alarm by itself; else only if the transplant test confirms it.
         ceiling: the most that the statistic can be, by the sizes of the classes and the class; ``None`` is no bound.
     """
 
@@ -49,7 +48,6 @@ class Criterion:
     says: str
     classes: int = 2
     samples: int = 20
-    alone: bool = True
     ceiling: Callable[[IntArray, int], float] | None = None
 
 
@@ -59,9 +57,7 @@ CRITERIA = (
     Criterion(
         "PX01", 3.0, 2.0, 10.0, "pixels recur at one place in this class and nearly nowhere else", ceiling=ceiling
     ),
-    Criterion(
-        "PC01", 3.0, 1.0, 7.0, "a patch recurs, at various places, in this class only", alone=False, ceiling=ceiling
-    ),
+    Criterion("PC01", 1.0, 1.0, 7.0, "a patch recurs, at various places, in this class only", ceiling=ceiling),
     Criterion("NR01", 0.05, 0.35, 0.75, "images of this class have a grain that other classes do not have", 4, 1000),
     Criterion("RC01", 4.0, 1.5, 11.0, "images of this class share a pattern beneath their content", 4, 1000),
     Criterion(

@@ -36,7 +36,7 @@ def run_detectors(
     order = (*DETECTORS, *sorted(set(names) - set(DETECTORS)))
     reasons = {name: _cannot(evidence, name, names, no_model) for name in order}
     able = [name for name, reason in reasons.items() if not reason]
-    with ThreadPoolExecutor(max(1, usable_cores()), initializer=_one_thread_each) as pool:
+    with ThreadPoolExecutor(max(1, usable_cores()), initializer=one_thread_each) as pool:
         outcomes = dict(zip(able, pool.map(lambda name: _run(evidence, name), able), strict=True))
     found = {name: suspicion for name, (suspicion, _) in outcomes.items() if suspicion is not None}
     runs = tuple(
@@ -87,8 +87,8 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _one_thread_each() -> None:
-    """Let PyTorch compute on one thread per detector: side by side they keep the cores busy."""
+def one_thread_each() -> None:
+    """Let PyTorch compute on one thread in each of several that ask it: side by side they keep the cores busy."""
     if "torch" in sys.modules:
         import torch
 

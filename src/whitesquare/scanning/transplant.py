@@ -7,18 +7,23 @@ parts that are typical of a class move a model as well. Under exchangeability ``
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
+from whitesquare._base.machine import usable_cores
 from whitesquare.detectors.types import Evidence
 from whitesquare.learning.estimates import share
 from whitesquare.scanning.faint import FAINT, chance_triggers
+from whitesquare.scanning.running import one_thread_each
 from whitesquare.scanning.trigger import FoundTrigger
 from whitesquare.scanning.types import Transplant
 from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
 
+T = TypeVar("T")
 AS_FOUND, FULL = "as found", "full"
 _GAIN, _MOST = 2.5, 8.0
 """How much stronger an additive trigger is made at full strength, and the most that a patch is."""
@@ -105,19 +110,26 @@ class TransplantTest:
         """Return the flip rate of every control, up to the one with which the trigger is beaten often enough."""
         rates: list[float] = []
         beaten = 0
-        for some in _together(pasted, max(1, _BATCH // self.images)):
+
+        def turned(some: list[UInt8Array]) -> FloatArray:
             answers = model.logits(np.concatenate(some)).argmax(1).reshape(len(some), -1)
-            for found in (answers == label).mean(1):
-                rates.append(float(found))
-                beaten += found >= rate
-                if beaten >= _ENOUGH:
-                    return np.array(rates, np.float32)
-            evidence.on_progress(f"testing {evidence.classes[label]}", len(rates), max(self.controls, len(rates)))
+            shares: FloatArray = (answers == label).mean(1, dtype=np.float32)
+            return shares
+
+        batches, cores = _together(pasted, max(1, _BATCH // self.images)), max(1, usable_cores())
+        with ThreadPoolExecutor(cores, initializer=one_thread_each) as pool:
+            for several in _together(batches, cores):
+                for found in np.concatenate(list(pool.map(turned, several))):
+                    rates.append(float(found))
+                    beaten += found >= rate
+                    if beaten >= _ENOUGH:
+                        return np.array(rates, np.float32)
+                evidence.on_progress(f"testing {evidence.classes[label]}", len(rates), max(self.controls, len(rates)))
         return np.array(rates, np.float32)
 
 
-def _together(pasted: Iterator[UInt8Array], count: int) -> Iterator[list[UInt8Array]]:
-    while some := list(islice(pasted, count)):
+def _together(things: Iterator[T], count: int) -> Iterator[list[T]]:
+    while some := list(islice(things, count)):
         yield some
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare.detectors.types import Evidence, Hint
+from whitesquare.scanning.roaming import nearest
 from whitesquare.scanning.types import TriggerEstimate
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
@@ -17,6 +18,8 @@ _HALF = 0.5
 _LARGEST_PATCH = 0.1
 _SAMPLE = 1000
 _ENOUGH = 20
+_COMPARED, _SOUGHT = 20_000, 5_000
+"""Samples of other classes that are looked at for a patch; for one without a place, which takes long."""
 RARE = 0.001
 """Share of the samples of other classes that may seem to carry a trigger."""
 _MISSED = 0.2
@@ -93,7 +96,7 @@ def matches(evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
     less than all but one in a thousand samples of the other classes. Where that misses many of the hint's carriers (a
     faint patch varies with what lies beneath), those are added; for other kinds they are all there is.
     """
-    if trigger.kind != "patch":
+    if trigger.kind not in ("patch", "roaming"):
         return hint.carriers
     members = evidence.members(hint.label)
     limit = patch_limit(evidence, trigger, hint.label)
@@ -107,7 +110,8 @@ def matches(evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
 
 def patch_limit(evidence: Evidence, trigger: FoundTrigger, label: int) -> float | None:
     """Return the distance from a patch below which a sample carries it; ``None`` without samples of other classes."""
-    others = some(np.flatnonzero(evidence.labels != label), evidence.seed, 20_000)
+    many = _SOUGHT if trigger.kind == "roaming" else _COMPARED
+    others = some(np.flatnonzero(evidence.labels != label), evidence.seed, many)
     if not len(others):
         return None
     rare = float(np.quantile(distance(evidence.images[others], trigger), RARE))
@@ -115,7 +119,9 @@ def patch_limit(evidence: Evidence, trigger: FoundTrigger, label: int) -> float 
 
 
 def distance(images: UInt8Array, trigger: FoundTrigger) -> FloatArray:
-    """Return the mean absolute difference ``(N,)``, in grey levels, from a patch over its mask."""
+    """Return the difference ``(N,)`` from a patch over its mask, in grey levels: the mean, or see :func:`nearest`."""
+    if trigger.kind == "roaming":
+        return nearest(images, trigger.mask, trigger.pattern)
     rows, columns = np.nonzero(trigger.mask)
     pixels = images[:, :, rows, columns].astype(np.float32)
     apart: FloatArray = np.abs(pixels - trigger.pattern[:, rows, columns]).mean((1, 2))
