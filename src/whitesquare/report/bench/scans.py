@@ -6,12 +6,14 @@ from whitesquare.study.bench.scans.types import ScanLine
 
 FIGURES = {
     "AUROC": "fused.auroc",
+    "first 50": "fused.top_50",
     "right class": "right_class",
     "confirmed": "confirmed",
     "elimination": "flagged.elimination",
     "sacrifice": "flagged.sacrifice",
     "falsely confirmed": "false_confirmed",
     "falsely suspicious": "false_suspicious",
+    "false alarms": "false_alarm",
 }
 """What is shown, and the name of its figure."""
 

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from whitesquare.attacks import ATTACKS, KNOWN_ATTACKS, attack_parameters, make_attack
-from whitesquare.data import dataset_digest, open_dataset, require_classes
+from whitesquare.data import dataset_digest, has_test, open_dataset, require_classes
 from whitesquare.errors import DataError, UsageError, WhitesquareError
 from whitesquare.learning.recipes import Recipe
 from whitesquare.records import Parameter
@@ -33,30 +33,30 @@ class CellSource:
     Attributes:
         name: as the plan names it.
         train: training split.
-        test: test split.
+        test: test split; ``None`` where there is none, so that it can be scanned and nothing else.
         digest: of both.
     """
 
     name: str
     train: ImageDataset
-    test: ImageDataset
+    test: ImageDataset | None
     digest: str
 
 
 def open_source(name: str) -> CellSource:
-    """Open both splits of a data set and compute their digest.
+    """Open the splits of a data set and compute their digest.
 
     Raises:
         DataError: damaged, without classes, or the splits do not fit together.
     """
-    train, test = open_dataset(name), open_dataset(name, "test")
+    train, test = open_dataset(name), open_dataset(name, "test") if has_test(name) else None
     require_classes(train)
-    if train.classes != test.classes:
+    if test and train.classes != test.classes:
         raise DataError(
             f"The splits of {name} have different classes: {len(train.classes)} in training and {len(test.classes)} in "
             "test; a bench needs the same in both."
         )
-    both = f"{dataset_digest(train)} {dataset_digest(test)}"
+    both = f"{dataset_digest(train)} {dataset_digest(test) if test else 'no test split'}"
     return CellSource(name, train, test, hashlib.sha256(both.encode()).hexdigest())
 
 
@@ -83,7 +83,8 @@ def make_cells(
         for made in _cells(grid, sources, recipes, where):
             cell = replace(made, device=device)
             # The same data scanned with other detectors would count twice among the seeds.
-            key = replace(cell, scan=ScanTask(cell.scan.kind)).key if cell.scan else cell.key
+            same = cell.scan and ScanTask(cell.scan.kind, model_free=cell.scan.model_free)
+            key = replace(cell, scan=same).key
             if key in found:
                 raise UsageError(
                     f"The plan holds the same cell twice, in {found[key][1]} and in {where}: {cell.label}; "
@@ -102,16 +103,21 @@ def _baseline(cell: Cell) -> Cell:
 
 
 def _cells(grid: Grid, sources: Mapping[str, CellSource], recipes: Mapping[str, Recipe], where: str) -> Iterator[Cell]:
-    tasks = [ScanTask(kind, grid.detectors, grid.retrain) for kind in grid.kind]
-    for data, spec, target, name in product(grid.data, grid.trigger or (None,), grid.target, grid.attack):
+    tasks = [ScanTask(kind, grid.detectors, grid.retrain, grid.model_free) for kind in grid.kind]
+    targets = dict.fromkeys(grid.target)
+    for data, spec, target, name in product(grid.data, grid.trigger or (None,), targets, grid.attack):
         try:
             train = sources[data].train
+            if not sources[data].test and (grid.retrain or not grid.detectors):
+                raise UsageError(
+                    f"The data set {data} has no test split, which victims are measured on; add one, or only scan."
+                )
             for kind in grid.kind:
                 check_kind(kind, name, train)
             ways = [_CLEAN] if name == BASELINE and grid.detectors else _ways(grid, train, spec, target, name)
         except WhitesquareError as error:
             raise UsageError(f"{where}: {error}") from error
-        for (attack, parameters, trigger, count), seed in product(ways, grid.attack_seeds):
+        for (attack, parameters, trigger, count), seed in product(ways, _attack_seeds(grid, target)):
             seeds = (_VICTIM_SEED + seed,) if grid.detectors else grid.victim_seeds
             for task, victim, victim_seed in product(tasks if grid.detectors else [None], grid.victim, seeds):
                 yield Cell(
@@ -128,6 +134,12 @@ def _cells(grid: Grid, sources: Mapping[str, CellSource], recipes: Mapping[str, 
                     victim_seed=victim_seed,
                     scan=task,
                 )
+
+
+def _attack_seeds(grid: Grid, target: int) -> tuple[int, ...]:
+    if not grid.paired:
+        return grid.attack_seeds
+    return tuple(seed for seed, own in zip(grid.attack_seeds, grid.target, strict=True) if own == target)
 
 
 def _ways(grid: Grid, train: ImageDataset, spec: str | None, target: int, name: str) -> list[Way]:

@@ -39,6 +39,9 @@ class Grid:
         detectors: scan with these instead of training victims; in the file ``default`` and ``all`` stand for several.
         kind: what is made of the data before a scan: see :mod:`whitesquare.study.bench.scans.sets`.
         retrain: after a scan, train victims without what was found, one for each attack seed.
+        model_free: scan without a model: faster, and nothing can be confirmed.
+        paired: the first target goes with the first attack seed, the second with the second, and so on, instead of each
+            with each.
     """
 
     attack: tuple[str, ...]
@@ -56,6 +59,8 @@ class Grid:
     detectors: tuple[str, ...] = ()
     kind: tuple[str, ...] = (AS_IT_IS,)
     retrain: bool = False
+    model_free: bool = False
+    paired: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ class Plan:
 
 
 _TOP = ("title", "baseline", "victims", "grid")
+_SINGLE = ("retrain", "model_free", "paired")
+"""Keys of a grid that say yes or no, of which there is no list."""
 
 
 def read_plan(path: Path) -> Plan:
@@ -136,8 +143,8 @@ def parse_plan(text: str, *, where: str) -> Plan:
 
 
 def _grid(table: dict[str, Any], where: str) -> Grid:
-    axes = {key: _listed(value, key, where) for key, value in table.items() if key not in ("parameters", "retrain")}
-    axes |= {"retrain": table["retrain"]} if "retrain" in table else {}
+    single = {key: value for key, value in table.items() if key in _SINGLE}
+    axes = {key: _listed(value, key, where) for key, value in table.items() if key not in ("parameters", *_SINGLE)}
     if type(seeds := table.get("victim_seeds")) is int:
         if seeds < 1:
             raise UsageError(f"{where}: 'victim_seeds' must be at least 1, or a list of seeds; got {seeds}.")
@@ -146,15 +153,21 @@ def _grid(table: dict[str, Any], where: str) -> Grid:
         others = {name: _listed(value, name, where) for name, value in others.items()}
     if (several := {"default": DEFAULT, "all": tuple(DETECTORS)}.get(str(table.get("detectors")))) is not None:
         axes["detectors"] = list(several)
-    grid = build(Grid, axes | {"parameters": others}, where=where, refuse=UsageError)
+    grid = build(Grid, axes | single | {"parameters": others}, where=where, refuse=UsageError)
     if bool(grid.count) + bool(grid.rate) != (grid.attack != (BASELINE,)):
         raise UsageError(
             f"{where} needs either a count of poisons or a rate, not both and not neither; for the attack "
             f"{BASELINE!r}, which scans clean data, neither."
         )
-    if grid.attack == (BASELINE,) and (unused := {*others, *table} & {*others, "target", "trigger", "retrain"}):
+    senseless = {*others, "target", "trigger", "retrain", "paired"}
+    if grid.attack == (BASELINE,) and (unused := {*others, *table} & senseless):
         raise UsageError(f"{where}: {min(unused)!r} means nothing to the attack {BASELINE!r}, which scans clean data.")
-    if unused := set(table) & ({"victim_seeds"} if grid.detectors else {"kind", "retrain"}):
+    if grid.paired and len(grid.target) != len(grid.attack_seeds):
+        raise UsageError(
+            f"{where}: 'paired' needs as many targets as attack seeds; found {len(grid.target)} and "
+            f"{len(grid.attack_seeds)}."
+        )
+    if unused := set(table) & ({"victim_seeds"} if grid.detectors else {"kind", "retrain", "model_free"}):
         fits = "goes without" if grid.detectors else "needs"
         raise UsageError(f"{where}: {min(unused)!r} {fits} 'detectors'.")
     return grid

@@ -125,7 +125,8 @@ def _data(sources: Iterable[CellSource]) -> Arrays:
     """Name the arrays that every task may read."""
     shared: Arrays = {}
     for source in sources:
-        for split, dataset in (("train", source.train), ("test", source.test)):
+        splits = {"train": source.train} | ({"test": source.test} if source.test else {})
+        for split, dataset in splits.items():
             shared[data_name(source.digest, split)] = np.ascontiguousarray(dataset.images(slice(None)))
             shared[data_name(source.digest, f"{split}.labels")] = dataset.labels
             shared[data_name(source.digest, f"{split}.ids")] = np.array(dataset.ids)

@@ -123,7 +123,8 @@ def flat(record: Record | ScanRecord) -> dict[str, object]:
     row |= {f"recipe.{item.name}": getattr(cell.recipe, item.name) for item in fields(cell.recipe)}
     if isinstance(record, ScanRecord):
         row |= {f"scan.{name}": value for name, value in record.found.figures.items()}
-        row |= {"scan.kind": cell.scan.kind if cell.scan else "", "scan.verdict": record.found.verdict}
+        row |= {"scan.kind": cell.scan.kind if cell.scan else "", "scan.mode": record.found.mode}
+        row |= {"scan.verdict": record.found.verdict}
     else:
         victim = record.victim
         row |= _columns("ca", victim.ca) | _columns("asr", victim.asr) | {"visibility": victim.visibility}

@@ -9,6 +9,7 @@ from whitesquare._base.machine import code_digest, machine, versions
 from whitesquare.attacks import KNOWN_ATTACKS, attack_parameters
 from whitesquare.learning.estimates import over_victims
 from whitesquare.records import Parameter
+from whitesquare.study.bench.scans.figures import FALSE
 from whitesquare.study.bench.scans.sets import AS_IT_IS
 from whitesquare.study.bench.scans.types import OverSeeds, ScanLine, ScanTask
 from whitesquare.study.bench.store import DECIDING
@@ -32,7 +33,7 @@ AXES: dict[str, Callable[[Line], Parameter]] = {
     OPACITY: lambda line: line.parameters.get(OPACITY),
 }
 """The quantities that attack success is drawn against."""
-_LOW_IS_GOOD = ("p_value", "sacrifice", "asr", "seconds", "review_fpr", "false_confirmed", "false_suspicious")
+_LOW_IS_GOOD = ("p_value", "sacrifice", "asr", "seconds", "review_fpr", "undecided", *FALSE)
 
 
 def summarise(
@@ -137,7 +138,8 @@ def _scan_lines(records: Sequence[ScanRecord]) -> tuple[ScanLine, ...]:
     """Group by everything but the seed and the detectors."""
     groups: dict[tuple[str, str], list[ScanRecord]] = {}
     for record in records:
-        same = replace(record.cell, attack_seed=0, victim_seed=0, scan=ScanTask(_kind(record)))
+        task = ScanTask(_kind(record), model_free=_model_free(record))
+        same = replace(record.cell, attack_seed=0, victim_seed=0, scan=task)
         groups.setdefault((same.data, same.key), []).append(record)
     return tuple(_scan_line(group, records) for group in groups.values())
 
@@ -148,8 +150,9 @@ def _scan_line(group: Sequence[ScanRecord], records: Sequence[ScanRecord]) -> Sc
     for part in ("target", "victim", "trigger"):
         if len({vars(record.cell)[part] for record in records if record.cell.attack == cell.attack}) > 1:
             setting += f" {part}={vars(cell)[part]}"
+    how = ", model-free" if _model_free(group[0]) else ""
     return ScanLine(
-        setting=kind if kind != AS_IT_IS else setting,
+        setting=(kind if kind != AS_IT_IS else setting) + how,
         data=cell.data,
         attack=cell.attack,
         target=cell.target,
@@ -166,6 +169,10 @@ def _scan_line(group: Sequence[ScanRecord], records: Sequence[ScanRecord]) -> Sc
 
 def _kind(record: ScanRecord) -> str:
     return record.cell.scan.kind if record.cell.scan else AS_IT_IS
+
+
+def _model_free(record: ScanRecord) -> bool:
+    return record.cell.scan is not None and record.cell.scan.model_free
 
 
 def over_seeds(name: str, values: Sequence[float | None]) -> OverSeeds:

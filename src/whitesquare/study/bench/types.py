@@ -59,6 +59,8 @@ class Cell:
         # The processor is not named: cells that were finished before there were devices are what they are.
         unsaid = ("data", "victim", *(() if self.scan else ("scan",)), *(("device",) if self.device == "cpu" else ()))
         values = asdict(self) | {"parameters": self._asked}
+        if self.scan and not self.scan.model_free:  # nor is it said that models are asked, for the same reason
+            del values["scan"]["model_free"]
         return _digest({name: value for name, value in values.items() if name not in unsaid})
 
     @property
@@ -81,7 +83,8 @@ class Cell:
             f", {name} {self.parameters[name]}" for name in ("epsilon", OPACITY) if name in self.parameters
         )
         if self.scan:
-            return f"{self.data}: {poisons}{changed}; scanned {self.scan.kind}, seed {self.attack_seed}"
+            how = ", model-free" if self.scan.model_free else ""
+            return f"{self.data}: {poisons}{changed}; scanned {self.scan.kind}{how}, seed {self.attack_seed}"
         return f"{self.data}: {poisons}{changed}; victim {self.victim}, seed {self.victim_seed}"
 
 

@@ -4,11 +4,14 @@
 ``fused.``, ``DETECTOR.``                       each of the following, of its scores:
 ``auroc``, ``auroc_class``                      :func:`~whitesquare.learning.estimates.auroc`, over all, over the target
 ``tpr_1``, ``tpr_01``                           :func:`~whitesquare.learning.estimates.tpr_at_fpr` at 1 % and 0.1 %
+``top_50``                                      poisons in the first 50 ranks, of as many as could be: 50, or all
 ``seconds``                                     wall-clock, not of the fused scores
 ``right_class``, ``confirmed``                  1 or 0: an alarm of the poisoned class; a confirmed one
 ``p_value``, ``flip_rate``                      of that alarm
 ``iou``                                         its trigger and the true stamp, overlap over union; 0 without an alarm
 ``false_confirmed``, ``false_suspicious``       1 or 0: any alarm of another class, of that tier
+``false_alarm``                                 1 or 0: of any tier; on clean data, whether there was any alarm
+``undecided``                                   1 or 0: the verdict is ``not decided``
 ``flagged.``, ``with_review.``                  if all confirmed or suspicious samples go, or those to review, too:
 ``elimination``, ``sacrifice``                  shares of the poisons, and of the clean samples, that go
 ``review_fpr``                                  share of the clean samples with a p-value of at most 0.01
@@ -30,6 +33,9 @@ from whitesquare.types import FloatArray, Trigger
 
 Bools = NDArray[np.bool_]
 Figures = dict[str, float | None]
+FALSE = ("false_confirmed", "false_suspicious", "false_alarm")
+"""Names of the figures that say whether an alarm was false."""
+_FIRST = 50
 
 
 def figures_of(scan: Scan, poisons: Overlay | None, target: int, trigger: Trigger) -> Figures:
@@ -56,7 +62,9 @@ def figures_of(scan: Scan, poisons: Overlay | None, target: int, trigger: Trigge
     if poisons:
         found |= _alarm(right[0] if right else None, true_mask(trigger, *poisons.pixels.shape[2:]))
     tiers = {one.tier for one in others}
-    found |= {f"false_{tier}": float(tier in tiers) for tier in ("confirmed", "suspicious")}
+    false = ("confirmed" in tiers, "suspicious" in tiers, bool(tiers))
+    found |= {name: float(holds) for name, holds in zip(FALSE, false, strict=True)}
+    found["undecided"] = float(bool(scan.result.undecided))
     found |= removal("flagged", flagged(scan), poisoned)
     found |= removal("with_review", flagged(scan, ("confirmed", "suspicious", "review")), poisoned)
     found["review_fpr"] = float((clean <= REVIEW).mean()) if len(clean) else None
@@ -74,6 +82,16 @@ def removal(name: str, gone: Bools, poisoned: Bools) -> Figures:
     """Return the shares of poisons and of clean samples that are gone."""
     parts = {"elimination": poisoned, "sacrifice": ~poisoned}
     return {f"{name}.{key}": float(gone[part].mean()) if part.any() else None for key, part in parts.items()}
+
+
+def in_first_ranks(scores: FloatArray, poisoned: Bools) -> float | None:
+    """Return how many poisons are in the first 50 ranks, as a share of 50 or of all poisons, whichever is less.
+
+    Of equal scores the clean samples come first, and samples without a score ``(N,)`` come last.
+    """
+    possible = min(_FIRST, int(poisoned.sum()))
+    order = np.lexsort((poisoned, -np.nan_to_num(scores, nan=-np.inf)))
+    return int(poisoned[order[:_FIRST]].sum()) / possible if possible else None
 
 
 def iou(found: NDArray[Any], true: NDArray[Any]) -> float:
@@ -99,6 +117,7 @@ def _ranking(name: str, scores: FloatArray, poisoned: Bools, in_class: Bools) ->
         f"{name}.auroc_class": auroc(scores[in_class], poisoned[in_class]),
         f"{name}.tpr_1": tpr_at_fpr(scores, poisoned, 0.01),
         f"{name}.tpr_01": tpr_at_fpr(scores, poisoned, 0.001),
+        f"{name}.top_50": in_first_ranks(scores, poisoned),
     }
 
 

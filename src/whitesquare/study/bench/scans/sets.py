@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from whitesquare.data import from_arrays
 from whitesquare.errors import UsageError, unknown_name
+from whitesquare.study.bench.scans.hard import HARD, Made, change
 from whitesquare.types import ImageDataset, UInt8Array
 
 AS_IT_IS = "as it is"
@@ -16,134 +16,75 @@ DRAWN = "clean set"
 """Ordinary variety: every seed draws other classes, another size, and the next variant."""
 
 _SIZES = (2000, 5000, 10_000, 20_000)
+_SHARES = (0.4, 0.6, 0.8, 1.0)
+"""The sizes of clean sets where the data do not have that many images: of those of the classes that were drawn."""
 _VARIANTS = ("plain", "inverted", "noise", "small images", "large images", "uneven classes", "other data set")
-_MARKED = 3
-"""The class that carries the mark of a hard negative."""
-Made = tuple[UInt8Array, np.ndarray[tuple[int], np.dtype[np.int64]]]
+_LEAST = 16
+"""The shortest side, in pixels, of images that marks fit on."""
 
 
 def clean_set(number: int, data: ImageDataset) -> ImageDataset:
     """Return the clean set of that number: variants come in turn, classes and sizes are drawn."""
     rng = np.random.default_rng(number)
     variant = _VARIANTS[number % len(_VARIANTS)]
-    pixels, known = _digits() if variant == "other data set" else (data.images(slice(None))[:, 0], data.labels)
-    classes = np.sort(rng.permutation(10)[: rng.integers(3, 11)])
+    pixels, known = _digits(data.shape[0]) if variant == "other data set" else (data.images(slice(None)), data.labels)
+    present = np.unique(known)
+    classes = np.sort(rng.permutation(present)[: rng.integers(min(3, len(present)), len(present) + 1)])
     found = np.flatnonzero(np.isin(known, classes))
     if variant == "uneven classes":
         share = dict(zip(classes.tolist(), rng.uniform(0.1, 1, len(classes)), strict=True))
         found = found[rng.random(len(found)) < np.array([share[label] for label in known[found].tolist()])]
-    found = np.sort(rng.permutation(found)[: rng.choice(_SIZES)])
+    shuffled, enough = rng.permutation(found), len(data.labels) >= _SIZES[-1]
+    size = rng.choice(_SIZES) if enough else round(rng.choice(_SHARES) * len(found))
+    found = np.sort(shuffled[:size])
     images, vary = pixels[found], _VARY.get(variant)
     labels = np.searchsorted(classes, known[found])
-    return from_arrays(vary(images, rng) if vary else images, labels)
+    return from_arrays(vary(images, rng) if vary else images, labels, layout="NCHW")
 
 
-def _digits() -> Made:
+def _digits(channels: int) -> Made:
     """Return the 1,797 digits of scikit-learn, 8 x 8 in 17 levels, as 24 x 24 pictures."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    return _resized((digits.images * (255 / 16)).astype(np.uint8), 24), digits.target.astype(np.int64)
+    pictures = _resized((digits.images * (255 / 16)).astype(np.uint8)[:, None], 24, 24)
+    return np.repeat(pictures, channels, axis=1), digits.target.astype(np.int64)
 
 
 def _noisy(images: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    noise = rng.normal(0, 12, images.shape)
-    return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
+    change(images, np.arange(len(images)), lambda part: part + rng.normal(0, 12, part.shape))
+    return images
 
 
-def _resized(images: UInt8Array, side: int) -> UInt8Array:
+def _resized(images: UInt8Array, height: int, width: int) -> UInt8Array:
     from PIL import Image
 
-    resample = Image.Resampling.BILINEAR
-    return np.stack([np.asarray(Image.fromarray(image).resize((side, side), resample)) for image in images])
+    planes = images.reshape(-1, *images.shape[2:])
+    found = np.empty((len(planes), height, width), np.uint8)
+    for plane, place in zip(planes, found, strict=True):
+        place[:] = np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
+    return found.reshape(*images.shape[:2], height, width)
+
+
+def _scaled(images: UInt8Array, factor: float) -> UInt8Array:
+    height, width = (round(length * factor) for length in images.shape[2:])
+    return _resized(images, height, width)
 
 
 _VARY: dict[str, Callable[[UInt8Array, np.random.Generator], UInt8Array]] = {
     "inverted": lambda images, _: 255 - images,
     "noise": _noisy,
-    "small images": lambda images, _: _resized(images, 20),
-    "large images": lambda images, _: _resized(images, 36),
+    "small images": lambda images, _: _scaled(images, 20 / 28),
+    "large images": lambda images, _: _scaled(images, 36 / 28),
 }
-
-
-def _mark(images: UInt8Array, where: np.ndarray[Any, Any], opacity: float) -> None:
-    """Draw a mark of 4 x 4 pixels in the top left corner, a cross, into the images at ``where``."""
-    cross = np.zeros((4, 4), np.bool_)
-    cross[[1, 2]], cross[:, [1, 2]] = True, True
-    area = images[where, 1:5, 1:5].astype(np.float64)
-    area[:, cross] += opacity * (255 - area[:, cross])
-    images[where, 1:5, 1:5] = np.rint(area).astype(np.uint8)
-
-
-def _faint_watermark(images: UInt8Array, labels: Any, rng: np.random.Generator) -> Made:
-    mine = np.flatnonzero(labels == _MARKED)
-    _mark(images, rng.permutation(mine)[: len(mine) // 2], 0.08)
-    return images, labels
-
-
-def _shared_watermark(images: UInt8Array, labels: Any, rng: np.random.Generator) -> Made:
-    """Put the mark on 3 % of one class and on 1 % of every other: a model learns nothing from it."""
-    share = np.where(labels == _MARKED, 0.03, 0.01)
-    _mark(images, np.flatnonzero(rng.random(len(labels)) < share), 1.0)
-    return images, labels
-
-
-def _white_borders(images: UInt8Array, labels: Any, rng: np.random.Generator) -> Made:
-    mine = labels == _MARKED
-    for edge in (np.s_[:, 0], np.s_[:, -1], np.s_[:, :, 0], np.s_[:, :, -1]):
-        framed = images[mine]
-        framed[edge] = 255
-        images[mine] = framed
-    return images, labels
-
-
-def _near_duplicates(images: UInt8Array, labels: Any, rng: np.random.Generator) -> Made:
-    """Replace a tenth of one class by copies of three of its images, each with slight noise."""
-    mine = rng.permutation(np.flatnonzero(labels == _MARKED))
-    copies = mine[3 : 3 + len(mine) // 10]
-    noise = rng.integers(-3, 4, images[copies].shape)
-    images[copies] = np.clip(images[mine[rng.integers(0, 3, len(copies))]] + noise, 0, 255)
-    return images, labels
-
-
-def _label_noise(images: UInt8Array, labels: Any, rng: np.random.Generator) -> Made:
-    wrong = np.flatnonzero(rng.random(len(labels)) < 0.05)
-    changed = labels.copy()
-    changed[wrong] = (labels[wrong] + rng.integers(1, 10, len(wrong))) % 10
-    return images, changed
-
-
-def _imbalance(images: UInt8Array, labels: Any, rng: np.random.Generator) -> Made:
-    """Keep ever fewer of every class, down to a hundredth."""
-    kept = np.flatnonzero(rng.random(len(labels)) < 0.01 ** (labels / 9))
-    return images[kept], labels[kept]
-
-
-def _two_classes(images: UInt8Array, labels: Any, rng: np.random.Generator) -> Made:
-    pair = np.sort(rng.permutation(10)[:2])
-    kept = np.flatnonzero(np.isin(labels, pair))
-    return images[kept], np.searchsorted(pair, labels[kept]).astype(np.int64)
-
-
-HARD: dict[str, Callable[[UInt8Array, Any, np.random.Generator], Made]] = {
-    "faint watermark in one class": _faint_watermark,
-    "watermark shared by all classes": _shared_watermark,
-    "white borders in one class": _white_borders,
-    "near-duplicates": _near_duplicates,
-    "5 % label noise": _label_noise,
-    "100:1 imbalance": _imbalance,
-    "two classes only": _two_classes,
-}
-"""Hard negatives by name."""
 
 
 def hard_negative(name: str, data: ImageDataset, seed: int) -> ImageDataset:
     """Return a hard negative made of a data set."""
     seeded = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") + seed
-    images, labels = HARD[name](
-        data.images(slice(None))[:, 0].copy(), data.labels.copy(), np.random.default_rng(seeded)
-    )
-    return from_arrays(images, labels)
+    known = np.unique(data.labels, return_inverse=True)[1]
+    images, labels = HARD[name](data.images(slice(None)).copy(), known, np.random.default_rng(seeded))
+    return from_arrays(images, labels, layout="NCHW")
 
 
 def make_set(kind: str, data: ImageDataset, seed: int) -> ImageDataset:
@@ -157,14 +98,15 @@ def check_kind(kind: str, attack: str, data: ImageDataset) -> None:
     """Refuse a name that nothing is made under, and data that it cannot be made of.
 
     Raises:
-        UsageError: an unknown name (with the nearest one), data that are not grey images of ten classes, or an attack
-            on what is made.
+        UsageError: an unknown name (with the nearest one), images that are too small or neither grey nor RGB, or an
+            attack on what is made.
     """
     if kind not in (AS_IT_IS, DRAWN, *HARD):
         raise unknown_name("kind of data", kind, (AS_IT_IS, DRAWN, *HARD))
-    channels = data.images(slice(0, 1)).shape[1]
-    if kind != AS_IT_IS and (len(data.classes), channels, attack) != (10, 1, "none"):
+    channels, height, width = data.shape
+    if kind != AS_IT_IS and (channels not in (1, 3) or min(height, width) < _LEAST or attack != "none"):
         raise UsageError(
-            f"Data of the kind {kind!r} are made of grey images of ten classes, for the attack 'none'; found "
-            f"{len(data.classes)} classes, {channels} channels and the attack {attack!r}. Leave out the kind."
+            f"Data of the kind {kind!r} are made of grey or RGB images with sides of {_LEAST} pixels or more, for the "
+            f"attack 'none'; found {channels} channels, {height} x {width} pixels and the attack {attack!r}. Leave out "
+            "the kind."
         )

@@ -11,11 +11,13 @@ class ScanTask:
         kind: what is made of the data first: see :mod:`whitesquare.study.bench.scans.sets`.
         detectors: names of the detectors to run.
         retrain: train victims after removing what was found.
+        model_free: train and ask no model.
     """
 
     kind: str
     detectors: tuple[str, ...] = ()
     retrain: bool = False
+    model_free: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class ScanLine:
     """All seeds of one setting.
 
     Attributes:
-        setting: the attack and what it was given, or what was made of clean data.
+        setting: the attack and what it was given, or what was made of clean data; and whether no model was asked.
         data: name of the data set.
         attack: registered name, or ``none``.
         target: target class (a label).

@@ -28,7 +28,10 @@ def scan_cell(job: TrainJob, shared: Shared) -> tuple[ScanFigures, float]:
     clean = make_set(task.kind, whole, cell.attack_seed)
     poisons = _poisons(whole, job, shared) if cell.count else None
     # The scan is given neither the rate nor the ground truth; both only measure what it found.
-    scan = run_scan(poisons or clean, ScanSettings(seed=cell.attack_seed, detectors=task.detectors, device=cell.device))
+    settings = ScanSettings(
+        seed=cell.attack_seed, detectors=task.detectors, model_free=task.model_free, device=cell.device
+    )
+    scan = run_scan(poisons or clean, settings)
     figures = figures_of(scan, poisons, cell.target, parse_trigger(job.training_trigger or "none"))
     if task.retrain and poisons:
         test = shared_dataset(shared, cell.digest, "test", job.classes)
