@@ -21,13 +21,14 @@ from whitesquare.detectors.trigger_inversion import Inversion, smallness
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.learning.classifier import classifier
 from whitesquare.scanning.alarms import raise_alarms
+from whitesquare.scanning.benign import benign_causes
 from whitesquare.scanning.calibration import calibrate
 from whitesquare.scanning.fusion import Scored, fuse
 from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.transplant import TransplantTest
-from whitesquare.scanning.trigger import benign_causes, matches, reconstruct
+from whitesquare.scanning.trigger import matches, reconstruct
 
 SIDE, CLASSES = 16, 5
 WITHOUT_MODEL = ScanSettings(model_free=True)
@@ -216,8 +217,12 @@ def test_harmless_causes_are_named_and_keep_an_alarm_from_being_confirmed():
     whole = benign_causes(evidence(everywhere, labels), None, 2, members)
     assert any("every image" in cause for cause in whole)
     copies = images.copy()
-    copies[members[:100]] = copies[members[0]]
+    copies[members[:100]] = copies[members[np.arange(100) % 3]]
     assert any("duplicates" in cause for cause in benign_causes(evidence(copies, labels), None, 2, members[:100]))
+    scores = np.where(labels == 2, 9.0, 1.0).astype(np.float32)
+    assert any(
+        "nearly every" in cause for cause in benign_causes(evidence(images, labels), None, 2, members[:50], scores)
+    )
     found, truth = planted()
     trigger = reconstruct(found, Hint(2, 9.0, np.flatnonzero(truth)))
     frame = np.ones((SIDE, SIDE), np.float32)

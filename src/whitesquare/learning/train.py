@@ -27,7 +27,7 @@ from whitesquare.learning.whitened import Whitened
 from whitesquare.records import Progress, silent
 from whitesquare.types import ImageDataset, IntArray, UInt8Array
 
-_TICK = 50
+_TICK = 10
 _MOVES = 2**32
 _SAMPLE = 2000
 _REFERENCE = Recipe()

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
+from whitesquare.scanning.benign import benign_causes
 from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, class_p, loud_criteria
 from whitesquare.scanning.faint import FAINT, carried_by, rebuilt
 from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.transplant import TransplantTest
-from whitesquare.scanning.trigger import FoundTrigger, benign_causes, carriers_of_mask, matches, reconstruct
+from whitesquare.scanning.trigger import FoundTrigger, carriers_of_mask, matches, reconstruct
 from whitesquare.scanning.types import Alarm, Transplant
 from whitesquare.types import Classifier, IntArray
 
@@ -180,14 +181,16 @@ def _decide(
     """Put together what is known of a class that stands out."""
     label, loud, moving = noticed.label, noticed.loud, noticed.moving
     best = moving if proven else _clearest(evidence, noticed)
-    causes = benign_causes(evidence, best.trigger if best else None, label, best.carriers if best else _nobody())
+    rule = best.rule_id if best else loud[0][0].rule_id
+    carriers = best.carriers if best else _carriers_by_rank(evidence, suspicions, noticed)
+    causes = benign_causes(evidence, best.trigger if best else None, label, carriers, suspicions[rule].scores)
+    if best and evidence.model is not None and moving is None:
+        causes = (*causes, "no model follows it: a mark of one source, or poison that did not take")
     reasons = [f"{c.rule_id}: {c.says} (statistic {value:.3g})" for c, value in loud]
     if best and best.test:
         reasons = [_proof(best.test), *reasons] if proven else [*reasons, _no_proof(best.test)]
     p_value, method = _p_value(evidence, suspicions, best, label, loud, tested, proven=proven)
-    carriers = best.carriers if best else _carriers_by_rank(evidence, suspicions, noticed)
     carriers = carriers[~evidence.trusted[carriers]]
-    rule = best.rule_id if best else loud[0][0].rule_id
     alarm = Alarm(
         label=label,
         class_name=evidence.classes[label],

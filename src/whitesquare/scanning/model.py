@@ -45,10 +45,15 @@ def train_scan_models(
         losses[seen[at], at] = values.cpu().numpy()
         seen[at] += 1
 
-    def one(number: int) -> Model:
-        card = make_card(data, recipe, classes, seed=seed + number, source="scan")
-        return train_tensors(data, recipe, card, on_losses=record if number == 0 else None)
+    steps = [0] * models
 
-    workers = torch.get_num_threads()
-    trained = run_all(one, range(models), workers=workers, step="training scan models", on_progress=on_progress)
+    def one(number: int) -> Model:
+        def told(_: str, done: int, total: int) -> None:
+            steps[number] = done
+            on_progress("training scan models", sum(steps), models * total)
+
+        card = make_card(data, recipe, classes, seed=seed + number, source="scan")
+        return train_tensors(data, recipe, card, on_losses=record if number == 0 else None, on_progress=told)
+
+    trained = run_all(one, range(models), workers=torch.get_num_threads())
     return [own_classifier(model, recipe=asked) for model in trained], losses

@@ -23,7 +23,6 @@ _COMPARED, _SOUGHT = 20_000, 5_000
 RARE = 0.001
 """Share of the samples of other classes that may seem to carry a trigger."""
 _MISSED = 0.2
-_BORDER = 2
 
 
 @dataclass(frozen=True)
@@ -146,19 +145,6 @@ def carriers_of_mask(evidence: Evidence, hint: Hint) -> Hint:
     return Hint(hint.label, hint.strength, best, hint.mask)
 
 
-def benign_causes(evidence: Evidence, trigger: FoundTrigger | None, label: int, carriers: IntArray) -> tuple[str, ...]:
-    """Return what else the mark could be, most likely first; empty if nothing speaks for a harmless cause."""
-    causes = []
-    members = evidence.members(label)
-    if len(carriers) >= 0.95 * len(members):
-        causes.append("every image of the class carries it: a mark of the source (scanner, watermark, crop)")
-    if trigger is not None and trigger.kind == "patch" and _is_frame(trigger.mask):
-        causes.append("it runs along the edge of the image: a border")
-    if len(carriers) >= 3 and _are_duplicates(evidence, carriers, members):
-        causes.append("the images that carry it are copies of one another: duplicates")
-    return tuple(causes)
-
-
 def some(positions: IntArray, seed: int, limit: int = _SAMPLE) -> IntArray:
     """Draw at most ``limit`` positions, ascending."""
     if len(positions) <= limit:
@@ -216,23 +202,3 @@ def _roaming(images: UInt8Array, places: IntArray) -> FoundTrigger | None:
     pattern = np.zeros((images.shape[1], height, width), np.float32)
     pattern[:, row : row + side, column : column + side] = typical
     return FoundTrigger("roaming", mask, pattern, 0 * pattern)
-
-
-def _is_frame(mask: FloatArray) -> bool:
-    """Tell whether the mask lies along the edges of the image and covers most of three sides or more."""
-    inner = mask[_BORDER:-_BORDER, _BORDER:-_BORDER] if min(mask.shape) > 2 * _BORDER else mask[:0]
-    sides = (mask[:_BORDER].any(0), mask[-_BORDER:].any(0), mask[:, :_BORDER].any(1), mask[:, -_BORDER:].any(1))
-    return bool(inner.sum() <= 0.1 * mask.sum() and sum(side.mean() > 0.5 for side in sides) >= 3)
-
-
-def _are_duplicates(evidence: Evidence, carriers: IntArray, members: IntArray) -> bool:
-    """Tell whether carriers are far more alike, over the whole image, than other samples of the class."""
-    rest = np.setdiff1d(members, carriers)
-    if len(rest) < 3:
-        return False
-    return bool(_spread(evidence, carriers) < 0.25 * _spread(evidence, rest))
-
-
-def _spread(evidence: Evidence, positions: IntArray) -> float:
-    images = evidence.images[some(positions, evidence.seed, 200)].astype(np.float32)
-    return float(np.abs(images - np.median(images, 0)).mean())
