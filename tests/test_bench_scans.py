@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from whitesquare._base.cache import Cache
 from whitesquare._base.schema import decode
 from whitesquare.attacks import make_attack, poison
-from whitesquare.data import from_arrays, write_dataset
+from whitesquare.data import dataset_digest, from_arrays, write_dataset
 from whitesquare.errors import UsageError
 from whitesquare.executor import make_executor
 from whitesquare.learning.estimates import auroc, tpr_at_fpr, upper_bound
@@ -27,7 +27,7 @@ from whitesquare.study.bench.cells import make_cells, open_source
 from whitesquare.study.bench.plan import parse_plan, read_plan
 from whitesquare.study.bench.run import count_cells, run_bench
 from whitesquare.study.bench.scans import sets
-from whitesquare.study.bench.scans.figures import iou, removal, true_mask
+from whitesquare.study.bench.scans.figures import in_first_ranks, iou, removal, true_mask
 from whitesquare.study.bench.scans.types import OverSeeds, ScanFigures, ScanTask
 from whitesquare.study.bench.store import RESULTS, TABLE
 from whitesquare.study.bench.summary import over_seeds, summarise
@@ -157,23 +157,91 @@ def mnist_like(size=2000):
     return from_arrays(rng.integers(0, 200, (size, 28, 28)).astype(np.uint8), np.arange(size) % 10)
 
 
+def pictures(classes, shape, size=120):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 200, (size, *shape)).astype(np.uint8)
+    return from_arrays(pixels, np.arange(size) % classes, layout="NCHW")
+
+
+DATA = {
+    "ten of grey": mnist_like(),
+    "three of colour": pictures(3, (3, 33, 40)),
+    "two of grey, large": pictures(2, (1, 120, 100)),
+}
+
+
+@pytest.mark.parametrize("data", DATA.values(), ids=DATA)
 @pytest.mark.parametrize("name", sorted(sets.HARD))
-def test_hard_negatives_are_data_sets_and_the_same_every_time(name):
-    data = mnist_like()
+def test_hard_negatives_are_data_sets_and_the_same_every_time(name, data):
     before = data.images(slice(None)).copy()
     first, again = (sets.hard_negative(name, data, 0) for _ in range(2))
     assert np.array_equal(first.images(slice(None)), again.images(slice(None)))
     assert np.array_equal(first.labels, again.labels)
     assert np.array_equal(data.images(slice(None)), before)
     assert len(np.unique(first.labels)) >= 2
+    if len(first.labels) == len(data.labels) and name != "two classes only":
+        assert np.any(first.images(slice(None)) != before) != np.any(first.labels != data.labels)
 
 
+@pytest.mark.parametrize("data", DATA.values(), ids=DATA)
 @pytest.mark.parametrize("number", range(14))
-def test_clean_sets_vary_and_repeat(number):
-    data = mnist_like()
+def test_clean_sets_vary_and_repeat(number, data):
     first, again = (sets.clean_set(number, data) for _ in range(2))
     assert np.array_equal(first.images(slice(None)), again.images(slice(None)))
     assert len(np.unique(first.labels)) >= 2
+    assert first.shape[0] == data.shape[0]
+
+
+def test_clean_sets_of_few_images_differ_in_size_and_larger_images_stay_larger():
+    found = [sets.clean_set(number, DATA["two of grey, large"]) for number in (0, 3, 4, 7, 14, 21)]
+    assert len({len(one.labels) for one in found}) > 1
+    assert [one.shape for one in found[:3]] == [(1, 120, 100), (1, 86, 71), (1, 154, 129)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "seed", "digest"),
+    [
+        ("clean set", 2000, "414e5c01148a2e0cb7ababf3a8e5bcff3a0ce86bc6cae0d3e477af9a07d72c6a"),
+        ("clean set", 2001, "d016e97ab733f540e9a7d85d6c1f81254536772aa43475f7be88579576a98ce6"),
+        ("clean set", 2003, "ea1eb4ac16cef58638a55c7f08b46ffee2ea52f0e5c96e9277416f1b980fbed9"),
+        ("clean set", 2006, "7b09f95d37312ead8b8bcfdcfcccb2668bb13748316ff23a7312073d88be55c0"),
+        ("near-duplicates", 2, "89cbdc953d6979200cf182dd96e7587815bdf84738d53066c1564532257c3d8a"),
+        ("white borders in one class", 2, "216e6a3f53528569c05f51ac9fa027e4a02ec6f7cc2d85f4f8a6bb0bfd839dad"),
+    ],
+)
+def test_the_sets_of_the_committed_results_stay_what_they_are(kind, seed, digest, mnist):
+    assert dataset_digest(sets.make_set(kind, mnist["mnist"].train, seed)) == digest
+
+
+def changed(name, data):
+    """Return by how much each image was changed, and its class."""
+    found = sets.hard_negative(name, data, 0)
+    difference = found.images(slice(None)).astype(np.int64) - data.images(slice(None))
+    assert np.array_equal(found.labels, data.labels)
+    return difference, data.labels
+
+
+@pytest.mark.parametrize("data", DATA.values(), ids=DATA)
+@pytest.mark.parametrize(
+    "name",
+    ["other JPEG quality in one class", "other camera in one class", "net over one class", "stripes over one class"],
+)
+def test_what_is_typical_of_a_class_is_on_every_image_of_it_and_on_no_other(name, data):
+    difference, labels = changed(name, data)
+    (own,) = np.unique(labels[difference.any((1, 2, 3))])
+    assert difference[labels == own].any((1, 2, 3)).all()
+    assert not np.array_equal(*difference[labels == own][:2])  # no two alike
+
+
+def test_a_word_is_at_varying_places_and_more_often_on_one_class():
+    difference, labels = changed("text in one class", pictures(3, (3, 32, 32), 3000))
+    written = difference.any((1, 2, 3))
+    shares = sorted(written[labels == label].mean() for label in range(3))
+    assert shares[0] > 0.01
+    assert 0.2 < shares[2] < 0.4
+    assert shares[1] < 0.1
+    places = {tuple(np.argwhere(one.any(0)).min(0)) for one in difference[written]}
+    assert len(places) > 50
 
 
 def record(seed, figures, kind=sets.AS_IT_IS, attack="stamp", false=()):
@@ -214,6 +282,36 @@ def test_the_worst_is_on_the_side_that_is_bad(name, worst):
     assert over_seeds(name, [None]) == OverSeeds(None, None, 0)
 
 
+def test_scans_without_a_model_are_a_line_of_their_own():
+    asked = record(0, {"right_class": 1.0})
+    free = replace(asked, cell=replace(asked.cell, scan=replace(asked.cell.scan, model_free=True)))
+    assert [line.setting for line in summed(asked, free)] == ["stamp n=600", "stamp n=600, model-free"]
+    assert "model-free" in free.cell.label
+    assert "model-free" not in asked.cell.label
+    assert free.cell.key != asked.cell.key
+    # Folders of results from before there were such scans are taken up.
+    older = replace(asked.cell, scan=ScanTask(sets.AS_IT_IS, ("pixel-contrast",)))
+    assert older.key == "4429410fa663317de12dc7f8b1724c5e26db5b958a566f8f7dd48f020fe45b4b"
+
+
+@pytest.mark.parametrize(
+    ("scores", "poisoned", "expected"),
+    [
+        ([3, 2, 1], "x..", 1.0),
+        ([1, 1, 1], "x.x", 1.0),
+        ([1.0, *[2] * 49, 0.0], [True, *[False] * 49, True], 0.5),
+        ([1.0, *[1] * 50], [True, *[False] * 50], 0.0),  # of equals the clean ones come first
+        ([NAN, *[1] * 49, 0.0], [True, *[False] * 49, True], 0.5),
+        ([*range(100)], [*[False] * 40, *[True] * 60], 1.0),
+        ([*range(100)], [*[True] * 60, *[False] * 40], 0.2),
+        ([1, 2], "..", None),
+    ],
+)
+def test_poisons_in_the_first_ranks(scores, poisoned, expected):
+    poisoned = bools(poisoned) if isinstance(poisoned, str) else np.array(poisoned)
+    assert in_first_ranks(np.array(scores, np.float32), poisoned) == expected
+
+
 SCAN = '[[grid]]\nattack = "stamp"\nrate = 0.01\ndetectors = "default"\n'
 CLEAN = '[[grid]]\nattack = "none"\ndetectors = "default"\n'
 BAD = [
@@ -230,6 +328,12 @@ BAD = [
     (CLEAN + 'kind = "clean sat"', "Did you mean 'clean set'"),
     (SCAN + SCAN.replace("default", "all"), "same cell twice, in grid 1 and in grid 2"),
     (CLEAN + "attack_seeds = [1, 1]", "same cell twice"),
+    (SCAN + 'model_free = "yes"', "expected true or false"),
+    (SCAN + "model_free = [true, false]", "expected true or false"),
+    (SCAN.replace('detectors = "default"', "model_free = true"), "'model_free' needs 'detectors'"),
+    (SCAN + "model_free = true\n" + SCAN.replace("default", "all") + "model_free = true", "same cell twice"),
+    (SCAN + "paired = true\ntarget = [1, 2]", "as many targets as attack seeds; found 2 and 1"),
+    (CLEAN + "paired = true", "'paired' means nothing to the attack 'none'"),
 ]
 PRECISION = dict.fromkeys(("auto", "float32", "bfloat16"), "float32")
 
@@ -256,10 +360,53 @@ def test_clean_data_are_scanned_beside_poisoned_ones(mnist):
     assert {cell.scan.detectors for cell in cells} == {DEFAULT}
 
 
-def test_clean_sets_are_made_of_ten_grey_classes_only(tiny, mnist):
+def test_clean_sets_are_not_made_of_tiny_images(tiny, mnist):
     source = replace(mnist["mnist"], train=tiny)
-    with pytest.raises(UsageError, match="of grey images of ten classes, for the attack 'none'; found 3 classes"):
+    with pytest.raises(UsageError, match="16 pixels or more, for the attack 'none'; found 1 channels, 12 x 12 pixels"):
         make_cells(parse_plan(CLEAN + 'kind = "near-duplicates"', where="plan"), {"mnist": source}, PRECISION)
+
+
+def test_the_same_data_may_be_scanned_with_and_without_a_model(mnist):
+    cells = make_cells(parse_plan(CLEAN + CLEAN + "model_free = true", where="plan"), mnist, PRECISION)
+    assert [cell.scan.model_free for cell in cells] == [False, True]
+
+
+def test_targets_and_seeds_in_pairs(mnist):
+    text = SCAN + "paired = true\ntarget = [3, 5, 3]\nattack_seeds = [7, 8, 9]\n"
+    cells = make_cells(parse_plan(text, where="plan"), mnist, PRECISION)
+    assert [(cell.target, cell.attack_seed) for cell in cells] == [(3, 7), (3, 9), (5, 8)]
+
+
+@pytest.mark.parametrize(("extra", "refused"), [("", False), ("retrain = true\n", True)])
+def test_data_without_a_test_split_are_scanned_and_no_more(extra, refused, small_train, tmp_path):
+    part = from_arrays(small_train.images(slice(0, 300)), small_train.labels[:300], classes=small_train.classes)
+    write_dataset(tmp_path / "data", part, None, "npz")
+    text = f"[[grid]]\ndata = {str(tmp_path / 'data')!r}\nattack = 'stamp'\ncount = 20\nmodel_free = true\n"
+    plan = parse_plan(text + "detectors = ['pixel-contrast']\n" + extra, where="plan")
+    if refused:
+        with pytest.raises(UsageError, match="has no test split, which victims are measured on"):
+            count_cells(plan, tmp_path / "out")
+        return
+    result = run_bench(plan, text, tmp_path / "out", make_executor("local", workers=1), cache=Cache(None))
+    (line,) = result.scans
+    assert (line.setting, line.seeds, result.failures) == ("stamp n=20, model-free", (0,), ())
+    assert line.figures["false_alarm"].n == line.figures["fused.top_50"].n == 1
+    assert line.figures["confirmed"].mean == line.figures["undecided"].mean == 0
+    assert duckdb.sql(f"select \"scan.mode\" from '{tmp_path / 'out' / TABLE}'").fetchall() == [("model-free",)]
+
+
+@pytest.mark.parametrize(("name", "cells", "free"), [("clean", 300, 240), ("eyes", 55, 55)])
+def test_the_plans_of_natural_images(name, cells, free, mnist):
+    plan = read_plan(ROOT / "benchmarks" / f"{name}.toml")
+    sources = {name: mnist["mnist"] for grid in plan.grids for name in grid.data}
+    sources = {name: replace(source, name=name, digest=name) for name, source in sources.items()}
+    found = make_cells(plan, sources, PRECISION)
+    assert (len(found), sum(cell.scan.model_free for cell in found)) == (cells, free)
+    per_data = [sum(cell.data == name for cell in found) for name in sources]
+    assert per_data == [cells // len(sources)] * len(sources)
+    if name == "clean":
+        assert {cell.scan.kind for cell in found} == {sets.AS_IT_IS, sets.DRAWN, *sets.HARD}
+        assert {cell.attack for cell in found} == {"none"}
 
 
 def test_the_committed_plan_is_that_of_the_committed_results(mnist):
