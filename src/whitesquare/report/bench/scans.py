@@ -13,7 +13,6 @@ FIGURES = {
     "sacrifice": "flagged.sacrifice",
     "falsely confirmed": "false_confirmed",
     "falsely suspicious": "false_suspicious",
-    "false alarms": "false_alarm",
 }
 """What is shown, and the name of its figure."""
 
