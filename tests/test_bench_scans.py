@@ -489,3 +489,9 @@ def test_a_scan_that_fails_is_told_and_the_rest_goes_on(mnist, folder, tmp_path,
     assert [line.setting for line in result.scans] == ["two classes only"]
     assert [failure.reason for failure in result.failures] == ["RuntimeError: no luck"]
     assert "near-duplicates" in result.failures[0].cell.label
+
+
+def test_cells_older_than_sharpness_keep_their_keys():
+    cell = Cell("mnist", "d", "stamp", {}, "t", 0, 1, 0, "default", Recipe(), 0)
+    assert cell.key == "433ef09be38f4b4f6668f00412cb2e8946f2195ae99302fedad1d4cedd7c9232"
+    assert replace(cell, recipe=Recipe(sharpness=0.1)).key != cell.key

@@ -58,6 +58,7 @@ def test_small_grey_images_get_the_simple_network_and_others_the_one_for_colour(
         assert recipe_for(shape, None).model == COLOUR.model
         assert not recipe_for(shape, None).flip
     assert told(recipe_for((3, 32, 32), None)) == "whitened, 3 epochs, images shifted by up to 2 pixels"
+    assert told(Recipe(sharpness=0.05)) == "cnn, 2 epochs, sharpness-aware (0.05)"
 
 
 def test_a_scan_says_what_it_trained():

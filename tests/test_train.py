@@ -11,6 +11,7 @@ from whitesquare.errors import DataError, TrainingError, UsageError
 from whitesquare.executor import run_all
 from whitesquare.learning.measure import measure, predict, prepare
 from whitesquare.learning.models import MODELS, load_model, save_model
+from whitesquare.learning.optimisers import uphill
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, MODEL_SUMMARIES, Recipe
 from whitesquare.learning.train import autocast_for, effective_precision, has_fast_bfloat16, train
 from whitesquare.records import CARD, WEIGHTS
@@ -93,6 +94,53 @@ def test_every_optimiser_and_schedule_learns(tiny, optimiser, schedule):
     assert (predict(model, tiny.images(slice(None))).argmax(1) == tiny.labels).mean() > 0.9
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"model": "cnn-bn", "accumulate": 2, "shift": 1}, {"optimiser": "lookahead", "learning_rate": 0.05}],
+)
+def test_sharpness_aware_training_learns_repeats_itself_and_is_another(tiny, change):
+    plain = replace(Recipe(epochs=30, batch_size=10, learning_rate=0.005), **change)
+    sharp = replace(plain, sharpness=0.05)
+    first, again, other = (train(tiny, recipe, seed=0) for recipe in (sharp, sharp, plain))
+    assert torch.equal(weights(first), weights(again))
+    assert not torch.equal(weights(first), weights(other))
+    assert (predict(first, tiny.images(slice(None))).argmax(1) == tiny.labels).mean() > 0.9
+
+
+def test_a_radius_of_nearly_nothing_changes_nearly_nothing(tiny):
+    recipe = replace(QUICK, batch_size=100, optimiser="sgd", learning_rate=0.01, precision="float32")
+    near, off, far = (weights(train(tiny, replace(recipe, sharpness=radius), seed=0)) for radius in (1e-6, 0.0, 0.5))
+    assert 0 < (near - off).norm() < 1e-3 * (far - off).norm()
+
+
+def test_uphill_is_that_far_away_and_the_way_back_is_exact():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU())
+    images = torch.rand(4, 1, 6, 6)
+    network(images).square().sum().backward()
+    start = [weight.detach().clone() for weight in network.parameters()]
+    slopes = [weight.grad.clone() for weight in network.parameters()]
+    known = network[1].running_mean.clone()
+    length = torch.cat([slope.flatten() for slope in slopes]).norm()
+    with uphill(network, 0.3):
+        for weight, before, slope in zip(network.parameters(), start, slopes, strict=True):
+            assert weight.grad is None
+            assert torch.allclose(weight, before + 0.3 * slope / length)
+        network(images)
+        assert torch.equal(network[1].running_mean, known)
+    assert all(map(torch.equal, network.parameters(), start))
+    network(images)
+    assert not torch.equal(network[1].running_mean, known)
+
+
+def test_without_a_gradient_there_is_no_way_uphill():
+    network = torch.nn.Linear(2, 1)
+    network(torch.zeros(1, 2)).sum().mul(0).backward()
+    before = network.weight.detach().clone()
+    with uphill(network, 0.3):
+        assert torch.equal(network.weight, before)
+
+
 def test_a_loss_that_is_not_a_number_ends_the_training(tiny):
     with pytest.raises(TrainingError, match=r"diverged: the loss is \w+ at step \d+ of \d+; lower the learning rate"):
         train(tiny, Recipe(epochs=60, optimiser="sgd", learning_rate=1e30, schedule="constant"), seed=0)
@@ -110,6 +158,8 @@ def test_a_loss_that_is_not_a_number_ends_the_training(tiny):
         ({"learning_rate": 0.0}, "'learning_rate' of Recipe must be above 0"),
         ({"learning_rate": float("nan")}, "'learning_rate' of Recipe must be above 0"),
         ({"weight_decay": -1.0}, "'weight_decay' of Recipe must be at least 0"),
+        ({"sharpness": -0.1}, "'sharpness' of Recipe must be at least 0"),
+        ({"sharpness": float("nan")}, "'sharpness' of Recipe must be at least 0"),
     ],
 )
 def test_a_wrong_recipe_is_refused(change, message):

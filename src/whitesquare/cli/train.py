@@ -29,6 +29,9 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
     schedule: Annotated[str | None, typer.Option(help="one-cycle, triangular or constant.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
+    sharpness: Annotated[
+        float | None, typer.Option(help="Radius of sharpness-aware minimisation, e.g. 0.05; twice the time.")
+    ] = None,
     flip: Annotated[bool | None, typer.Option(help="Augmentation: mirror left and right; not for digits.")] = None,
     shift: Annotated[int | None, typer.Option(help="Augmentation: shift by up to that many pixels.")] = None,
     rotate: Annotated[float | None, typer.Option(help="Augmentation: turn by up to that many degrees.")] = None,
@@ -63,6 +66,7 @@ def train(
             "learning_rate": learning_rate,
             "schedule": schedule,
             "weight_decay": weight_decay,
+            "sharpness": sharpness,
             "flip": flip,
             "shift": shift,
             "rotate": rotate,

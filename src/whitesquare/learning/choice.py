@@ -30,4 +30,5 @@ def told(recipe: Recipe) -> str:
         *([f"shifted by up to {recipe.shift} pixels"] if recipe.shift else []),
     ]
     epochs = f"{recipe.epochs} epoch{'s' * (recipe.epochs != 1)}"
-    return f"{recipe.model}, {epochs}" + (f", images {' and '.join(changes)}" if changes else "")
+    sharp = f", sharpness-aware ({recipe.sharpness:g})" if recipe.sharpness else ""
+    return f"{recipe.model}, {epochs}{sharp}" + (f", images {' and '.join(changes)}" if changes else "")

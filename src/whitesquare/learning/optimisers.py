@@ -1,5 +1,8 @@
 """How weights are moved: the optimisers and schedules that a recipe names."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, OneCycleLR
@@ -10,6 +13,8 @@ _BIAS_RATE = 64.0
 _START, _PEAK, _END = 0.2, 0.23, 0.07
 """Of the triangular schedule: the rate at the start and at the end, as parts of the highest, and when that is."""
 _EVERY, _DECAY = 5, 0.95
+_LEAST = 1e-12
+"""Added to the length of a gradient: where there is none, no weight is moved."""
 
 
 def make_optimiser(network: nn.Module, recipe: Recipe, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
@@ -73,3 +78,32 @@ class Lookahead:
             for now, slow in zip(self._now, self._slow, strict=True):
                 slow.lerp_(now, 1 - pull)
                 now.copy_(slow)
+
+
+@contextmanager
+def uphill(network: nn.Module, radius: float) -> Iterator[None]:
+    """Hold the weights where the loss is larger: ``radius`` away along their gradient, which is taken from them.
+
+    The gradient that is computed there is that of sharpness-aware minimisation (Foret et al., ICLR 2021,
+    arXiv:2010.01412); the optimiser takes it from where the weights were, for there they are put back, to the bit.
+    Statistics of normalisations are not learned in the meantime: they belong to the weights that are kept.
+    """
+    weights = [weight for weight in network.parameters() if weight.grad is not None]
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    before, momenta = [weight.detach().clone() for weight in weights], [layer.momentum for layer in norms]
+    with torch.no_grad():
+        slopes = [weight.grad for weight in weights if weight.grad is not None]
+        length = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(slope) for slope in slopes]))
+        for weight, slope in zip(weights, slopes, strict=True):
+            weight.add_(slope * (radius / (length + _LEAST)))
+            weight.grad = None
+    for layer in norms:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(norms, momenta, strict=True):
+            layer.momentum = momentum
+        with torch.no_grad():
+            for weight, value in zip(weights, before, strict=True):
+                weight.copy_(value)

@@ -46,6 +46,8 @@ class Recipe:
         schedule: ``one-cycle`` (Smith and Topin 2019), ``triangular`` or ``constant``.
         weight_decay: L2 penalty, at least 0.
         label_smoothing: share of the wanted answer that is spread over all classes, in [0, 1).
+        sharpness: radius of sharpness-aware minimisation (see :func:`whitesquare.learning.optimisers.uphill`), at least
+            0, which is off; every pass is made twice. Published values are 0.05 to 0.2.
         flip: augmentation: every image mirrored left to right in every second epoch. Not for digits or text.
         shift: augmentation: every image moved by up to that many pixels, anew each epoch; 0 is off.
         rotate: augmentation: every image turned by up to that many degrees, in [0, 180]; 0 is off.
@@ -63,6 +65,7 @@ class Recipe:
     schedule: str = "one-cycle"
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    sharpness: float = 0.0
     flip: bool = False
     shift: int = 0
     rotate: float = 0.0
@@ -95,8 +98,9 @@ class Recipe:
             raise UsageError(
                 f"The parameter 'label_smoothing' of Recipe must be in [0, 1); got {self.label_smoothing}."
             )
-        if not self.weight_decay >= 0:
-            raise UsageError(f"The parameter 'weight_decay' of Recipe must be at least 0; got {self.weight_decay}.")
+        for name, weight in (("weight_decay", self.weight_decay), ("sharpness", self.sharpness)):
+            if not weight >= 0:
+                raise UsageError(f"The parameter {name!r} of Recipe must be at least 0; got {weight}.")
 
     @property
     def moves(self) -> bool:

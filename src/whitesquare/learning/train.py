@@ -21,7 +21,7 @@ from whitesquare.errors import TrainingError, UsageError
 from whitesquare.learning.augment import augment, mirrored
 from whitesquare.learning.device import resolve
 from whitesquare.learning.models import Architecture, Model, ModelCard, build, check_architecture
-from whitesquare.learning.optimisers import Lookahead, make_optimiser
+from whitesquare.learning.optimisers import Lookahead, make_optimiser, uphill
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, Recipe
 from whitesquare.learning.whitened import Whitened
 from whitesquare.records import Progress, silent
@@ -239,17 +239,21 @@ def _fit(
         for first in range(0, passes, recipe.accumulate):
             together = batches[first : first + recipe.accumulate]
             optimiser.zero_grad(set_to_none=True)
+            passed = []
             for index in together:
                 images, labels = data.batch(index)
                 mirror = mirrored(sides.to(device), index, epoch) if sides is not None else None
                 images = augment(images, moves, shift=recipe.shift, rotate=recipe.rotate, mirror=mirror)
-                with autocast_for(recipe.precision, device.type):
-                    logits = network(images)
-                loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+                share = len(index) / sum(map(len, together))
+                said, loss = _pull(network, recipe, images, labels, share)
+                if recipe.sharpness:
+                    passed.append((images, labels, share))
                 if on_losses is not None:
-                    said = logits.detach().float()
                     on_losses(index, F.cross_entropy(said, labels, reduction="none"), said.argmax(1) == labels)
-                (loss * (len(index) / sum(map(len, together)))).backward()  # type: ignore[no-untyped-call]
+            if passed:
+                with uphill(network, recipe.sharpness):
+                    for one in passed:
+                        _pull(network, recipe, *one)
             optimiser.step()
             scheduler.step()
             step += 1
@@ -258,6 +262,15 @@ def _fit(
             if step % _TICK == 0 or step == total:
                 _check_finite(loss, recipe, step, total)
                 on_progress("training", step, total)
+
+
+def _pull(network: nn.Module, recipe: Recipe, images: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Add a share of a pass to the gradients of the weights; return its logits, float32, and its loss."""
+    with autocast_for(recipe.precision, images.device.type):
+        logits = network(images)
+    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    (loss * share).backward()  # type: ignore[no-untyped-call]
+    return logits.detach().float(), loss.detach()
 
 
 def _check_finite(loss: Tensor, recipe: Recipe, step: int, total: int) -> None:

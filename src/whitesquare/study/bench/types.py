@@ -58,7 +58,7 @@ class Cell:
         """Digest of everything the result depends on, besides the code: the name of the cell's file."""
         # The processor is not named: cells that were finished before there were devices are what they are.
         unsaid = ("data", "victim", *(() if self.scan else ("scan",)), *(("device",) if self.device == "cpu" else ()))
-        values = asdict(self) | {"parameters": self._asked}
+        values = asdict(self) | {"parameters": self._asked, "recipe": self._trained}
         if self.scan and not self.scan.model_free:  # nor is it said that models are asked, for the same reason
             del values["scan"]["model_free"]
         return _digest({name: value for name, value in values.items() if name not in unsaid})
@@ -74,6 +74,11 @@ class Cell:
     def _asked(self) -> dict[str, Parameter]:
         """The parameters; samples drawn by chance go unsaid, so that cells older than selections are what they are."""
         return {name: value for name, value in self.parameters.items() if (name, value) != ("select", RANDOM)}
+
+    @property
+    def _trained(self) -> dict[str, Parameter]:
+        """The recipe; one that minds no sharpness goes without, so that cells older than it are what they are."""
+        return {name: value for name, value in asdict(self.recipe).items() if (name, value) != ("sharpness", 0.0)}
 
     @property
     def label(self) -> str:
