@@ -18,6 +18,7 @@ from whitesquare.attacks.label_flip import LabelFlip
 from whitesquare.data import from_arrays
 from whitesquare.detectors import two_clusters as clustering
 from whitesquare.detectors.activation_clustering import ActivationClustering
+from whitesquare.detectors.activation_gradients import ActivationGradients
 from whitesquare.detectors.cognitive_distillation import CognitiveDistillation, distil_masks
 from whitesquare.detectors.common import one_thread, principal_axes
 from whitesquare.detectors.component_analysis import ComponentAnalysis
@@ -27,6 +28,7 @@ from whitesquare.detectors.gram_features import gram_features
 from whitesquare.detectors.label_issues import ConfidentLearning
 from whitesquare.detectors.loss_isolation import LossIsolation
 from whitesquare.detectors.matched_filter import MatchedFilter
+from whitesquare.detectors.parameter_scaling import ParameterScaling
 from whitesquare.detectors.registry import DETECTORS, find_rule
 from whitesquare.detectors.robust_covariance import robust_filter
 from whitesquare.detectors.spectral_signatures import SpectralSignatures, projections
@@ -41,9 +43,13 @@ from whitesquare.learning.train import train
 from whitesquare.testing import check_detector
 
 LATENT = [SpectralSignatures(), ActivationClustering(), Spectre()]
-QUICK = {"cognitive-distillation": CognitiveDistillation(limit=30, steps=10), "strip": Strip(overlays=4)}
+QUICK = {
+    "cognitive-distillation": CognitiveDistillation(limit=30, steps=10),
+    "strip": Strip(overlays=4),
+    "ibd-psc": ParameterScaling(omega=3.0),
+}
 SCORED = {name: QUICK.get(name, detector) for name, detector in DETECTORS.items()}
-"""Every registered detector, the expensive ones with less work."""
+"""Every registered detector, the expensive ones with less work, and one so that it confuses a small network."""
 
 
 def names(count):
@@ -76,6 +82,15 @@ def real(small_train):
     return evidence, poisoned
 
 
+@pytest.fixture(scope="session")
+def normalised(real):
+    """The same with a residual network, which has batch normalisations."""
+    evidence, poisoned = real
+    dataset = from_arrays(evidence.images, evidence.labels, layout="NCHW", classes=evidence.classes)
+    model = own_classifier(train(dataset, Recipe(model="resnet", epochs=6), seed=0))
+    return replace(evidence, model=model), poisoned
+
+
 def planted(rate, *, size=600, dims=24, gap=6.0, seed=0, trusted=0):
     """Three Gaussian classes; a share of class 0 lies ``gap`` standard deviations aside, along the last axis."""
     rng = np.random.default_rng(seed)
@@ -101,8 +116,8 @@ def auroc(suspicion, poisoned, where=slice(None)):
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_every_detector_keeps_its_contract(name, real):
-    check_detector(SCORED[name], real[0])
+def test_every_detector_keeps_its_contract(name, real, normalised):
+    check_detector(SCORED[name], normalised[0] if name == "ibd-psc" else real[0])
 
 
 @pytest.mark.parametrize("detector", [ActivationClustering(analysis=analysis) for analysis in ANALYSES], ids=ANALYSES)
@@ -166,10 +181,12 @@ def test_a_detector_without_what_it_needs_says_so():
 class Tiny(nn.Module):
     """A network for images of any size."""
 
-    def __init__(self, channels, classes, convolution=True):
+    def __init__(self, channels, classes, convolution=True, normalised=False):
         super().__init__()
         torch.manual_seed(0)
         self.first = nn.Conv2d(channels, 4, 1) if convolution else nn.Identity()
+        if normalised:
+            self.first = nn.Sequential(self.first, nn.BatchNorm2d(4))
         self.last = nn.Linear(4 if convolution else channels, classes)
 
     def forward(self, x):
@@ -239,6 +256,9 @@ def test_degenerate_evidence_never_crashes(name, case):
         else:
             larger = replace(evidence, images=np.tile(evidence.images, (1, 1, 2, 2)))
             check_detector(MatchedFilter(least=8), larger)
+    elif name == "ibd-psc" and evidence.trusted.any():
+        model = model_for(evidence.images, evidence.classes, normalised=True)
+        check_detector(ParameterScaling(xi=0.01), replace(evidence, model=model))
     elif DETECTORS[name].needs <= evidence.has:
         check_detector(DETECTORS[name], evidence)
 
@@ -480,6 +500,12 @@ def test_a_network_without_convolution_has_no_gram_features():
         lambda: LossIsolation(early=0.0),
         lambda: DeepNeighbours(k=10, pool=10),
         lambda: ConfidentLearning(folds=1),
+        lambda: ActivationGradients(reference=0),
+        lambda: ActivationGradients(tau=1.0),
+        lambda: ActivationGradients(window=1),
+        lambda: ParameterScaling(omega=1.0),
+        lambda: ParameterScaling(xi=1.0),
+        lambda: ParameterScaling(models=0),
     ],
 )
 def test_parameters_out_of_range_are_refused(make):

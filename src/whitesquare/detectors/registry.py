@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from whitesquare._base.promises import refuse_unless
 from whitesquare.detectors.activation_clustering import ActivationClustering
+from whitesquare.detectors.activation_gradients import ActivationGradients
 from whitesquare.detectors.cognitive_distillation import CognitiveDistillation
 from whitesquare.detectors.component_analysis import ComponentAnalysis
 from whitesquare.detectors.contract import require_detector
@@ -16,6 +17,7 @@ from whitesquare.detectors.loss_isolation import LossIsolation
 from whitesquare.detectors.loss_trajectories import LossTrajectories
 from whitesquare.detectors.matched_filter import MatchedFilter
 from whitesquare.detectors.noise_residual import NoiseResidual
+from whitesquare.detectors.parameter_scaling import ParameterScaling
 from whitesquare.detectors.patch_contrast import PatchContrast
 from whitesquare.detectors.pixel_contrast import PixelContrast
 from whitesquare.detectors.residual_components import ResidualComponents
@@ -47,6 +49,8 @@ _ALL: tuple[Detector, ...] = (
     GradientCoherence(),
     LatentComponents(),
     MatchedFilter(),
+    ActivationGradients(),
+    ParameterScaling(),
 )
 
 DETECTORS: dict[str, Detector] = {detector.name: detector for detector in _ALL}

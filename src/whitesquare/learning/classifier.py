@@ -1,9 +1,10 @@
 """Classifiers that are PyTorch networks: ours, and whatever ``nn.Module`` a user brings."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import get_ident
 
 import numpy as np
@@ -88,7 +89,7 @@ class TorchClassifier:
 
     def maps(self, images: UInt8Array) -> FloatArray | None:
         """Return what the last convolution gives, ``(B, channels, places)``; ``None`` where there is none."""
-        layers = [module for module in self.network.modules() if isinstance(module, nn.Conv2d)]
+        layers = self._layers(nn.Conv2d)
         if not layers:
             return None
         caught: list[Tensor] = []
@@ -96,6 +97,52 @@ class TorchClassifier:
             self.network(self._floats(images))
         found: FloatArray = caught.pop().flatten(2).cpu().numpy()
         return found
+
+    def channel_slopes(self, images: UInt8Array, labels: IntArray) -> tuple[FloatArray, ...]:
+        """Return, for every convolution, the derivative of each image's own logit by its output: ``(B, channels)``.
+
+        Args:
+            images: ``(B, C, H, W)``; at least one.
+            labels: ``(B,)``, which logit is meant.
+
+        Returns:
+            In the order in which the network names its convolutions, the mean over places, float32; empty for a network
+            without one. Layers that the answer does not depend on are left out.
+        """
+        layers, found = self._layers(nn.Conv2d), list[dict[int, Tensor]]()
+        for start in range(0, len(images), _BATCH):
+            slopes: dict[int, Tensor] = {}
+            inputs = self._floats(images[start : start + _BATCH]).requires_grad_()
+            with ExitStack() as hooks, autocast_for(self.precision, torch.device(self.device).type):
+                for number, layer in enumerate(layers):
+                    hooks.enter_context(catching(layer, partial(_keep_slope, slopes, number)))
+                logits = self.network(inputs).float()
+            own = torch.from_numpy(labels[start : start + _BATCH].copy()).to(self.device)
+            torch.autograd.grad(logits.gather(1, own[:, None]).sum(), inputs)
+            found.append(slopes)
+        return tuple(torch.cat([one[number] for one in found]).cpu().numpy() for number in sorted(found[0]))
+
+    @property
+    def normalisations(self) -> int:
+        """Number of batch normalisations in the network."""
+        return len(self._layers(nn.BatchNorm2d))
+
+    def amplified(self, images: UInt8Array, layers: int, factor: float) -> FloatArray:
+        """Return the logits ``(B, K)`` of the network whose last batch normalisations have larger weights.
+
+        Args:
+            images: ``(B, C, H, W)``.
+            layers: how many of them, in the order in which the network names them.
+            factor: what their scales and shifts are multiplied by, which multiplies their outputs.
+        """
+        last = self._layers(nn.BatchNorm2d)[self.normalisations - layers :]
+        with ExitStack() as hooks:
+            for layer in last:
+                hooks.enter_context(catching(layer, lambda output: factor * output))
+            return self.logits(images)
+
+    def _layers(self, kind: type[nn.Module]) -> list[nn.Module]:
+        return [module for module in self.network.modules() if isinstance(module, kind)]
 
     def _floats(self, images: UInt8Array) -> Tensor:
         return to_float(torch.from_numpy(np.array(images)).to(self.device))
@@ -180,22 +227,31 @@ def classifier(
 
 
 @contextmanager
-def catching(layer: nn.Module, catch: Callable[[Tensor], None], *, inputs: bool = False) -> Iterator[None]:
+def catching(layer: nn.Module, catch: Callable[[Tensor], Tensor | None], *, inputs: bool = False) -> Iterator[None]:
     """Hand what a layer gives, or is given, to ``catch``, for calls of the network by this thread only.
+
+    What ``catch`` returns takes the place of it; ``None`` leaves it as it is.
 
     Detectors run side by side on one network: without that, each would catch the others' batches as well.
     """
     own = get_ident()
 
-    def hook(_: nn.Module, given: tuple[Tensor, ...], *output: Tensor) -> None:
-        if get_ident() == own:
-            catch(given[0] if inputs else output[0])
+    def hook(_: nn.Module, given: tuple[Tensor, ...], *output: Tensor) -> Tensor | None:
+        return catch(given[0] if inputs else output[0]) if get_ident() == own else None
 
     handle = layer.register_forward_pre_hook(hook) if inputs else layer.register_forward_hook(hook)
     try:
         yield
     finally:
         handle.remove()
+
+
+def _keep_slope(slopes: dict[int, Tensor], number: int, output: Tensor) -> None:
+    def keep(slope: Tensor) -> None:
+        slopes[number] = slope.float().mean((2, 3))
+
+    if output.requires_grad:
+        output.register_hook(keep)  # type: ignore[no-untyped-call]
 
 
 def _hooked(network: nn.Module, layer: nn.Module, *, inputs: bool) -> Run:

@@ -36,13 +36,15 @@ class Comparison:
         calibration: p-values of the data ``(N,)``; ``None`` if the reference gives none.
         warnings: what it carries, or why it is no yardstick.
         unused: one sentence: why it gives no p-values; empty if it does.
-        crashed: by name, the runs of detectors that crashed on data and reference together.
+        runs: by name, the runs of detectors that crashed on data and reference together, or run on nothing else.
+        found: by name, what detectors that need trusted samples say of the data; it is told, and decides nothing.
     """
 
     calibration: Calibration | None = None
     warnings: tuple[str, ...] = ()
     unused: str = ""
-    crashed: dict[str, DetectorRun] = field(default_factory=dict)
+    runs: dict[str, DetectorRun] = field(default_factory=dict)
+    found: dict[str, Suspicion] = field(default_factory=dict)
 
 
 def compare(
@@ -72,7 +74,8 @@ def compare(
         return Comparison(unused=f"{_UNUSED}: asking a model about it failed: {error}")
     suspicions, runs = run_detectors(both.evidence, settings.detectors, both.why)
     crashed = {run.name: replace(run, reason=f"beside the reference {run.reason}") for run in runs if run.crashed}
-    fused, _ = fuse(both.evidence, scored(suspicions))
+    asking = {name for name in settings.detectors if "reference" in KNOWN_DETECTORS[name].needs}
+    fused, _ = fuse(both.evidence, scored({name: one for name, one in suspicions.items() if name not in asking}))
     alarmed = np.isin(joint.labels, [one.alarm.label for one in raised])
     if unlike := _unlike(both.evidence, suspicions, raised, fused):
         return Comparison(None, unlike, f"{_UNUSED}: it is not like clean samples of this data set.", crashed)
@@ -81,7 +84,11 @@ def compare(
     if found.kind == CONFORMAL and alone.mode == GIVEN:
         note += " Whether the given model was trained on them with the rest is not known; if not, they are approximate."
     size = len(alone.evidence.labels)
-    return Comparison(replace(found, note=note, p_values=found.p_values[:size]), crashed=crashed)
+    return Comparison(
+        replace(found, note=note, p_values=found.p_values[:size]),
+        runs={run.name: run for run in runs if run.name in asking} | crashed,
+        found={name: replace(one, scores=one.scores[:size]) for name, one in suspicions.items() if name in asking},
+    )
 
 
 def _unlike(

@@ -52,7 +52,8 @@ def judge(
         clock.lap("reference")
     found = rank(evidence, suspicions, raised, beside.calibration)
     clock.lap("fusion")
-    runs = tuple(beside.crashed.get(run.name, run) for run in runs)
+    runs = tuple(beside.runs.get(run.name, run) for run in runs)
+    suspicions |= beside.found
     flagged = flags(evidence, gathered.ids, found, raised)
     result = ScanResult(
         source=source,
