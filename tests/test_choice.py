@@ -121,7 +121,8 @@ def test_at_the_end_the_weights_are_their_slow_average():
 def test_a_recipe_is_taken_by_name_and_changed_by_what_is_given(tmp_path, recipe, code):
     images, labels = blobs(120, turned=False)
     write_dataset(tmp_path / "data", from_arrays(images, labels, layout="NCHW"), None, "npz")
-    asked = ["train", tmp_path / "data", "--recipe", recipe, "--epochs", "1", "--no-flip", "-o", tmp_path / "model"]
+    asked = ["train", tmp_path / "data", "--recipe", recipe, "--epochs", "1", "--no-flip", "--sharpness", "0.05"]
+    asked += ["-o", tmp_path / "model"]
     done = CliRunner().invoke(app, [str(one) for one in asked])
     assert done.exit_code == code, done.output
     if code:
@@ -129,5 +130,5 @@ def test_a_recipe_is_taken_by_name_and_changed_by_what_is_given(tmp_path, recipe
         assert not (tmp_path / "model").exists()
         return
     said = json.loads((tmp_path / "model" / "model.json").read_text())["recipe"]
-    assert {**said, "epochs": COLOUR.epochs, "flip": True} == asdict(COLOUR)
-    assert (said["epochs"], said["flip"]) == (1, False)
+    assert {**said, "epochs": COLOUR.epochs, "flip": True, "sharpness": 0.0} == asdict(COLOUR)
+    assert (said["epochs"], said["flip"], said["sharpness"]) == (1, False, 0.05)
