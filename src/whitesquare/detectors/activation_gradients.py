@@ -24,10 +24,12 @@ Cost: one pass with gradients, and n * channels per round and class; the gradien
 (4 n * channels bytes).
 Failure modes: it needs trusted samples of every class, and a poison among them is a clean one to it; the z over two or
 three classes means little; the bound of 0.3 is that of deep networks: in the small ones for MNIST every class is beyond
-it (5 % relabelled digits with a square, one run: AUROC 0.95, 95 % of the poison flagged and 16 % of the clean samples);
-whatever splits a class in two (a sub-class, another camera) disperses it as well; of a few poisons, many clean samples
-are flagged with them before the rounds are calm. In the authors' tables strong sinusoids (4 % false alarms) and simple
-patches (90 % found) are its weakest. A network without convolutions.
+it (5 % of 6,000 digits relabelled with a square, one run: AUROC 0.95, 98 % of the poison and 17 % of the clean samples
+flagged). On as many of CIFAR-10 and the small residual network, which had learned the square on 9 % of the poison
+only, the right class alone was a target (AUROC 0.91; 38 and 0.4 % flagged; one run). Whatever splits a class in two (a
+sub-class, another camera) disperses it as well; of a few poisons, many clean samples are flagged with them before the
+rounds are calm. In the authors' tables strong sinusoids (4 % false alarms) and simple patches (90 % found) are its
+weakest. A network without convolutions.
 """
 
 from dataclasses import dataclass
