@@ -11,6 +11,7 @@
 ``iou``                                         its trigger and the true stamp, overlap over union; 0 without an alarm
 ``false_confirmed``, ``false_suspicious``       1 or 0: any alarm of another class, of that tier
 ``false_alarm``                                 1 or 0: of any tier; on clean data, whether there was any alarm
+``false_unnamed``                               1 or 0: and no harmless cause was named beside it
 ``undecided``                                   1 or 0: the verdict is ``not decided``
 ``flagged.``, ``with_review.``                  if all confirmed or suspicious samples go, or those to review, too:
 ``elimination``, ``sacrifice``                  shares of the poisons, and of the clean samples, that go
@@ -33,7 +34,7 @@ from whitesquare.types import FloatArray, Trigger
 
 Bools = NDArray[np.bool_]
 Figures = dict[str, float | None]
-FALSE = ("false_confirmed", "false_suspicious", "false_alarm")
+FALSE = ("false_confirmed", "false_suspicious", "false_alarm", "false_unnamed")
 """Names of the figures that say whether an alarm was false."""
 _FIRST = 50
 
@@ -62,7 +63,7 @@ def figures_of(scan: Scan, poisons: Overlay | None, target: int, trigger: Trigge
     if poisons:
         found |= _alarm(right[0] if right else None, true_mask(trigger, *poisons.pixels.shape[2:]))
     tiers = {one.tier for one in others}
-    false = ("confirmed" in tiers, "suspicious" in tiers, bool(tiers))
+    false = ("confirmed" in tiers, "suspicious" in tiers, bool(tiers), any(not one.benign for one in others))
     found |= {name: float(holds) for name, holds in zip(FALSE, false, strict=True)}
     found["undecided"] = float(bool(scan.result.undecided))
     found |= removal("flagged", flagged(scan), poisoned)
