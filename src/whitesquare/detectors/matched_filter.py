@@ -10,8 +10,8 @@ class with a texture of its own moves as a whole and has no gap; a poisoned clas
 whose gap is deepest in both halves scores the other half: deviations above the class's own bulk, plus the gap's
 strength for those beyond it. Class statistic: the mean strength over both halves, times ``min(1, variety)``: how
 much the contents (8 x 8 thumbnails) of those apart vary, against those of the rest; or, if that is less, how far each
-is from the nearest other, against half of what is usual among the rest, squared. Poisons carry one pattern on contents of every kind; near-copies and natural groups have their contents in
-common, too.
+is from the nearest other, against half of what is usual among the rest, squared. Poisons carry one pattern on contents
+of every kind; near-copies and natural groups have their contents in common, too.
 
 Cost: no model. About five seconds a view for 50,000 images of 32 x 32 on one core (grey: one view; colour: three;
 larger than 48 pixels: twice as many), and 0.3 GB. One (J, J) product per half of a class, J about 1,000.
