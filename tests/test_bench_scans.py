@@ -395,7 +395,7 @@ def test_data_without_a_test_split_are_scanned_and_no_more(extra, refused, small
     assert duckdb.sql(f"select \"scan.mode\" from '{tmp_path / 'out' / TABLE}'").fetchall() == [("model-free",)]
 
 
-@pytest.mark.parametrize(("name", "cells", "free"), [("clean", 300, 240), ("eyes", 55, 55)])
+@pytest.mark.parametrize(("name", "cells", "free"), [("clean", 300, 240), ("eyes", 60, 60)])
 def test_the_plans_of_natural_images(name, cells, free, mnist):
     plan = read_plan(ROOT / "benchmarks" / f"{name}.toml")
     sources = {name: mnist["mnist"] for grid in plan.grids for name in grid.data}

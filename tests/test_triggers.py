@@ -189,6 +189,14 @@ def test_random_patches_reach_every_place_about_equally_and_move_with_the_seed()
     assert (moved != places).any(1).mean() > 0.95
 
 
+def test_a_random_patch_may_be_checkered():
+    image = np.full((1, 3, 12, 10), 128, np.uint8)
+    row, column = RandomPatch(size=4).position(image[0])
+    board = Checkerboard(size=4, corner="tl", margin=0, x=column, y=row)
+    assert np.array_equal(RandomPatch(size=4, cell=1)(image), board(image))
+    assert set(np.unique(RandomPatch(size=4, cell=2, value=200)(image))) == {55, 128, 200}
+
+
 @given(images, warps)
 def test_a_warp_stays_between_the_darkest_and_the_brightest_pixel(batch, warp):
     low, high = batch.min((2, 3), keepdims=True), batch.max((2, 3), keepdims=True)
@@ -225,6 +233,7 @@ def test_defaults_need_not_be_written():
         ("patch:value=300", "must be in 0..255"),
         ("checkerboard:size=3,cell=3", "less than the size 3"),
         ("random-patch:seed=-1", "must be at least 0"),
+        ("random-patch:size=3,cell=3", "0, or less than the size 3"),
         ("checkered:amplitude=0", "must be in"),
         ("checkered:amplitude=nan", "must be in"),
         ("checkered:cell=0", "must be at least 1"),

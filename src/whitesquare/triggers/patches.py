@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whitesquare.errors import UsageError
 from whitesquare.triggers.pixels import mix, require
@@ -117,14 +118,20 @@ class Checkerboard(_Square):
 
     def __call__(self, images: UInt8Array) -> UInt8Array:
         """Stamp the board on a copy; raise :class:`UsageError` if it does not lie inside the image."""
-        cells = np.arange(self.size) // self.cell
-        board = np.float32(255) * (1 - (cells[:, None] + cells) % 2).astype(np.float32)
+        board = np.float32(255) * ~_odd_cells(self.size, self.cell)
         return self._stamp(images, board, self.opacity)
+
+
+def _odd_cells(size: int, cell: int) -> NDArray[np.bool_]:
+    """Return which pixels ``(size, size)`` of a board of cells are in every other cell; the first, top left, is not."""
+    cells = np.arange(size) // cell
+    found: NDArray[np.bool_] = (cells[:, None] + cells) % 2 == 1
+    return found
 
 
 @dataclass(frozen=True)
 class RandomPatch:
-    """A square of one grey level somewhere else in every image, as in Saha et al. 2020 (arXiv:1910.00033).
+    """A square somewhere else in every image, as in Saha et al. 2020 (arXiv:1910.00033).
 
     The place follows from a hash (BLAKE2b) of the image's own pixels and the seed, so that the trigger is a pure
     function: the same image is always stamped at the same place, whatever batch it is in.
@@ -134,12 +141,14 @@ class RandomPatch:
         seed: another seed gives other places, at least 0.
         value: grey level, 0..255, written to every channel.
         opacity: 1 replaces the pixels, less blends them with the image, in (0, 1].
+        cell: side in pixels of cells of this grey level and of 255 less it, in turn; 0 makes the square solid.
     """
 
     size: int = 2
     seed: int = 0
     value: int = 255
     opacity: float = 1.0
+    cell: int = 0
 
     def __post_init__(self) -> None:
         """Refuse parameters that no image could satisfy."""
@@ -147,6 +156,7 @@ class RandomPatch:
         require(0 <= self.seed < 2**63, self, "seed", "at least 0 and below 2**63")
         require(0 <= self.value <= 255, self, "value", "in 0..255")
         require(0 < self.opacity <= 1, self, "opacity", "in (0, 1]")
+        require(0 <= self.cell < self.size, self, "cell", f"0, or less than the size {self.size}")
 
     def __call__(self, images: UInt8Array) -> UInt8Array:
         """Stamp the square on a copy; raise :class:`UsageError` if it is larger than the images."""
@@ -156,11 +166,13 @@ class RandomPatch:
                 f"The trigger {self!r} does not fit: its side is {self.size} pixels and the images are "
                 f"{height} x {width}; use a smaller size."
             )
+        odd = _odd_cells(self.size, self.cell or self.size)
+        board = np.where(odd, 255 - self.value, self.value).astype(np.float32)
         stamped = images.copy()
         for image, copy in zip(images, stamped, strict=True):
             row, column = self.position(image)
             area = (..., slice(row, row + self.size), slice(column, column + self.size))
-            copy[area] = mix(image[area], np.float32(self.value), self.opacity)
+            copy[area] = mix(image[area], board, self.opacity)
         return stamped
 
     def position(self, image: UInt8Array) -> tuple[int, int]:
