@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from whitesquare.types import UInt8Array
 
 CodeArray = NDArray[np.uint16]
+_ALIKE = 8
+"""Grey levels within which a pixel is like the middle one of its window."""
 _PRIMES = (1, 40503, 30011, 52379, 16661, 45137, 24593, 60869, 12289)
 
 
@@ -18,7 +20,8 @@ class Scale:
 
     Attributes:
         size: side of the window in pixels.
-        bits: grey levels kept per pixel and channel, as a power of two, 1 to 8.
+        bits: grey levels kept per pixel and channel, as a power of two, 1 to 8; 0 keeps, of each pixel, whether it has
+            the colour of the middle one: the outline of a spot, whatever its colour.
     """
 
     size: int
@@ -28,7 +31,7 @@ class Scale:
 def code_bits(images: UInt8Array, scale: Scale, classes: int, most: int) -> int:
     """Return how many bits a code takes: at most ``most``, and few enough that a count per class and code is small."""
     table = int(np.clip(np.log2(1_000_000 / max(classes, 1)), 8, most))
-    return min(int(scale.size * scale.size * images.shape[1] * scale.bits), table)
+    return min(int(scale.size * scale.size * (images.shape[1] * scale.bits or 1)), table)
 
 
 def window_codes(images: UInt8Array, scale: Scale, bits: int) -> Iterator[tuple[int, int, CodeArray]]:
@@ -42,15 +45,25 @@ def window_codes(images: UInt8Array, scale: Scale, bits: int) -> Iterator[tuple[
         bits: see :func:`code_bits`; at most 16.
     """
     height, width = images.shape[2:]
-    cells = scale.size * scale.size * images.shape[1]
-    exact = cells * scale.bits <= bits
-    shift, mask = np.uint8(8 - scale.bits), np.uint16((1 << bits) - 1)
+    outline = scale.bits == 0
+    exact = scale.size * scale.size * (images.shape[1] * scale.bits or 1) <= bits
+    shift, mask = np.uint8(0 if outline else 8 - scale.bits), np.uint16((1 << bits) - 1)
     for top in range(height - scale.size + 1):
         band = images[:, :, top : top + scale.size] >> shift
         rows = np.ascontiguousarray(band.transpose(2, 3, 1, 0)).astype(np.uint16)  # (size, W, C, N)
         for left in range(width - scale.size + 1):
-            window = rows[:, left : left + scale.size].reshape(cells, len(images))
-            yield top, left, _packed(window, scale.bits) if exact else _hashed(window) & mask
+            window = rows[:, left : left + scale.size]
+            cells: CodeArray = _outline(window) if outline else window.reshape(-1, len(images))
+            yield top, left, _packed(cells, scale.bits or 1) if exact else _hashed(cells) & mask
+
+
+def _outline(window: CodeArray) -> CodeArray:
+    """Return which pixels of windows ``(size, size, C, N)`` have the colour of the middle one ``(size * size, N)``."""
+    place = (len(window) - 1) // 2
+    levels = window.astype(np.int16)
+    same = (np.abs(levels - levels[place, place]) <= _ALIKE).all(2)
+    cells: CodeArray = same.reshape(-1, window.shape[3]).astype(np.uint16)
+    return cells
 
 
 def _packed(window: CodeArray, bits: int) -> CodeArray:

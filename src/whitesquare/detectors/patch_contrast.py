@@ -26,8 +26,9 @@ from whitesquare.detectors.pixel_contrast import class_peaks
 from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class, unscored
 from whitesquare.types import FloatArray, IntArray
 
-SCALES = (Scale(4, 1), Scale(5, 2))
-"""A patch and its surroundings: 4 x 4 windows in black and white, 5 x 5 windows in 4 greys."""
+SCALES = (Scale(4, 1), Scale(5, 2), Scale(6, 0))
+"""A patch and its surroundings: 4 x 4 windows in black and white, 5 x 5 windows in 4 greys, outlines in 6 x 6 windows,
+for a patch of one colour is nothing rare in photographs but for its corners."""
 _CHUNK = 1000
 
 

@@ -83,12 +83,9 @@ def _by_pixels(evidence: Evidence, one: Raised, reference: Reference) -> _Trace 
     others = some(np.flatnonzero(evidence.labels != label), evidence.seed, _CONTROLS)
     if not len(others):
         return None
-    if trigger.kind == "patch":
-        limit = patch_limit(evidence, trigger, label)
-        assert limit is not None  # noqa: S101 - there are others
-        bound = -limit
-    else:
-        bound = float(np.quantile(likeness(evidence.images[others]), 1 - RARE))
+    limit = patch_limit(evidence, trigger, label) if trigger.kind == "patch" else None
+    rare = float(np.quantile(likeness(evidence.images[others]), 1 - RARE))
+    bound = rare if limit is None else -limit
     rest = some(np.setdiff1d(evidence.members(label), one.carriers), evidence.seed, _CONTROLS)
     chance = float((likeness(evidence.images[rest]) > bound).mean()) if len(rest) else 0.0
     return _Trace(likeness(reference.images) > bound, chance)

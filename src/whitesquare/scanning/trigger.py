@@ -23,6 +23,9 @@ _COMPARED, _SOUGHT = 20_000, 5_000
 RARE = 0.001
 """Share of the samples of other classes that may seem to carry a trigger."""
 _MISSED = 0.2
+_LEAST_LIMIT = 1.0
+_WINDOW, _FEWEST_PIXELS = 6, 4
+"""Side of what is cut out around a place where a patch was seen, and the pixels that must agree there."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +111,19 @@ def matches(evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
 
 
 def patch_limit(evidence: Evidence, trigger: FoundTrigger, label: int) -> float | None:
-    """Return the distance from a patch below which a sample carries it; ``None`` without samples of other classes."""
+    """Return the distance from a patch below which a sample carries it.
+
+    ``None`` without samples of other classes, or if a patch without a place is nothing rare in them: a white one may be
+    a part of any white wall.
+    """
     many = _SOUGHT if trigger.kind == "roaming" else _COMPARED
     others = some(np.flatnonzero(evidence.labels != label), evidence.seed, many)
     if not len(others):
         return None
     rare = float(np.quantile(distance(evidence.images[others], trigger), RARE))
-    return max(min(rare, 2.0 * _TOLERANCE), 1.0)
+    if trigger.kind == "roaming" and rare < _LEAST_LIMIT:
+        return None
+    return max(min(rare, 2.0 * _TOLERANCE), _LEAST_LIMIT)
 
 
 def distance(images: UInt8Array, trigger: FoundTrigger) -> FloatArray:
@@ -182,7 +191,7 @@ def _field(evidence: Evidence, hint: Hint, images: UInt8Array, usual: FloatArray
 def _roaming(images: UInt8Array, places: IntArray) -> FoundTrigger | None:
     """Align the carriers on their places and keep the pixels on which they agree."""
     height, width = images.shape[2:]
-    side = min(5, height, width)
+    side = min(_WINDOW, height, width)
     crops = np.stack(
         [
             image[:, r : r + side, c : c + side]
@@ -193,7 +202,7 @@ def _roaming(images: UInt8Array, places: IntArray) -> FoundTrigger | None:
     )
     typical = np.median(crops, 0).astype(np.float32)
     agree = _agreement(crops, typical)
-    if (agree >= _AGREE).mean() < 0.5:
+    if (agree >= _AGREE).sum() < _FEWEST_PIXELS:
         return None
     mask = np.zeros((height, width), np.float32)
     row, column = (int(v) for v in places[0])
