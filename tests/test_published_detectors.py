@@ -254,7 +254,7 @@ def test_what_a_model_does_not_show_is_named(normalised):
         )
     with pytest.raises(CannotScoreError, match="no batch normalisation"):
         ParameterScaling().score(evidence)
-    with pytest.raises(CannotScoreError, match=r"Whichever of its 7 batch normalisations .* still reads \d+% of"):
+    with pytest.raises(CannotScoreError, match=r"Whichever of its 7 batch normalisations .* still reads \d+ % of"):
         ParameterScaling(omega=1.0001).score(normalised[0])
     silent = planted(0.1)[0]
     with pytest.raises(CannotScoreError, match="no batch normalisation"):

@@ -105,6 +105,6 @@ class ParameterScaling:
                 return depth
         raise CannotScoreError(
             f"Whichever of its {model.normalisations} batch normalisations are turned up, the network still reads "
-            f"{1 - max(errors):.0%} of the trusted samples as their label, expected less than {1 - self.xi:.0%}: there "
-            "is no confusion that a trigger could survive."
+            f"{100 * (1 - max(errors)):.0f} % of the trusted samples as their label, expected less than "
+            f"{100 * (1 - self.xi):.0f} %: there is no confusion that a trigger could survive."
         )

@@ -8,7 +8,7 @@ from whitesquare.learning.recipes import Recipe
 from whitesquare.scanning.transplant import TransplantTest
 
 SLOW = ("spectre", "gram-density", "strip", "cognitive-distillation", "deep-knn", "agpd", "ibd-psc")
-"""Detectors that a default scan leaves out: they take longer than all others together."""
+"""Detectors that a default scan leaves out: they take longer than all others together, or need trusted samples too."""
 DEFAULT = tuple(name for name in DETECTORS if name not in SLOW)
 
 
