@@ -9,6 +9,7 @@ from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.scanning.benign import benign_causes
 from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, class_p, loud_criteria
 from whitesquare.scanning.faint import FAINT, carried_by, rebuilt
+from whitesquare.scanning.members import all_carriers
 from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.trigger import FoundTrigger, carriers_of_mask, matches, reconstruct
@@ -182,7 +183,7 @@ def _decide(
     label, loud, moving = noticed.label, noticed.loud, noticed.moving
     best = moving if proven else _clearest(evidence, noticed)
     rule = best.rule_id if best else loud[0][0].rule_id
-    carriers = best.carriers if best else _carriers_by_rank(evidence, suspicions, noticed)
+    carriers = _all_carriers(evidence, label, best) if best else _carriers_by_rank(evidence, suspicions, noticed)
     causes = benign_causes(evidence, best.trigger if best else None, label, carriers, suspicions[rule].scores)
     if best and evidence.model is not None and moving is None:
         causes = (*causes, "no model follows it: a mark of one source, or poison that did not take")
@@ -205,6 +206,11 @@ def _decide(
         benign=causes,
     )
     return Raised(alarm, carriers, best.trigger if best else None)
+
+
+def _all_carriers(evidence: Evidence, label: int, best: _Carried) -> IntArray:
+    """Return who carries what was found; where that has no fixed pixels, pixels do not tell more than is known."""
+    return best.carriers if best.trigger.kind in (FAINT, "roaming") else all_carriers(evidence, label, best.carriers)
 
 
 def _clearest(evidence: Evidence, noticed: _Noticed) -> _Carried | None:

@@ -13,7 +13,7 @@ from whitesquare.types import FloatArray, IntArray
 
 _REFERENCE = 20_000
 _TAIL = 0.02
-_CAP = 4.0
+_CAP = 8.0
 """Decades that evidence approaches beyond what the reference can resolve; without a limit one detector would decide."""
 _COMPARABLE = frozenset({"pixel", "residual", "response"})
 """Families whose raw scores mean the same in every class; those of the others are standardised per class first."""

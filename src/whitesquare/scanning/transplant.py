@@ -2,7 +2,8 @@
 
 What separates a backdoor from a watermark that the model ignores is what it does. The trigger is pasted on images of
 other classes; so are controls, cut at the same place from samples of the same class that do not carry it, because
-parts that are typical of a class move a model as well. Under exchangeability ``p = (1 + #{controls >= trigger}) / (1
+parts that are typical of a class move a model as well; of patterns over the whole image, what natural groups of the
+class share. Under exchangeability ``p = (1 + #{controls >= trigger}) / (1
 + K)`` is exact (Phipson and Smyth 2010, arXiv:1603.05766).
 """
 
@@ -18,6 +19,7 @@ from whitesquare._base.machine import usable_cores
 from whitesquare.detectors.types import Evidence
 from whitesquare.learning.estimates import share
 from whitesquare.scanning.faint import FAINT, chance_triggers
+from whitesquare.scanning.groups import group_triggers
 from whitesquare.scanning.running import one_thread_each
 from whitesquare.scanning.trigger import FoundTrigger
 from whitesquare.scanning.types import Transplant
@@ -73,6 +75,9 @@ class TransplantTest:
         if trigger.kind == FAINT:
             found = chance_triggers(evidence, label, carriers, trigger.images, self.controls, rng)
             pasted = (paste(base, one, strengths(one)[strength], rng) for one in found)
+        elif trigger.kind == "field":
+            groups = group_triggers(evidence, label, carriers, trigger, self.controls, rng)
+            pasted = (paste(base, one, factor, rng) for one in groups)
         else:
             sources = rng.choice(unflagged, min(self.controls, max(99, len(unflagged))), replace=len(unflagged) < 99)
             pasted = (paste(base, control(evidence.images[source], trigger), factor, rng) for source in sources)
@@ -163,12 +168,8 @@ def paste(images: UInt8Array, trigger: FoundTrigger, factor: float, rng: np.rand
 
 
 def control(image: UInt8Array, trigger: FoundTrigger) -> FoundTrigger:
-    """Cut, in the same way, what an image that does not carry the trigger shows in its place."""
-    if trigger.kind != "field":
-        return replace(trigger, pattern=image.astype(np.float32))
-    delta = image.astype(np.float32) - trigger.usual
-    size = float(np.linalg.norm(delta))
-    return replace(trigger, pattern=delta * (float(np.linalg.norm(trigger.pattern)) / max(size, 1.0)))
+    """Cut, in the same way, what an image that does not carry the patch shows in its place."""
+    return replace(trigger, pattern=image.astype(np.float32))
 
 
 def _scattered(

@@ -22,7 +22,6 @@ _COMPARED, _SOUGHT = 20_000, 5_000
 """Samples of other classes that are looked at for a patch; for one without a place, which takes long."""
 RARE = 0.001
 """Share of the samples of other classes that may seem to carry a trigger."""
-_MISSED = 0.2
 _LEAST_LIMIT = 1.0
 _WINDOW, _FEWEST_PIXELS = 6, 4
 """Side of what is cut out around a place where a patch was seen, and the pixels that must agree there."""
@@ -92,11 +91,10 @@ def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
 
 
 def matches(evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
-    """Return the members of the class that carry the trigger.
+    """Return members of the class that carry the trigger: the hint's carriers and, of a patch, all that show it.
 
     A patch is looked for whatever the content: a member carries it if it differs from the pattern, over the mask, by
-    less than all but one in a thousand samples of the other classes. Where that misses many of the hint's carriers (a
-    faint patch varies with what lies beneath), those are added; for other kinds they are all there is.
+    less than all but one in a thousand samples of the other classes.
     """
     if trigger.kind not in ("patch", "roaming"):
         return hint.carriers
@@ -104,10 +102,8 @@ def matches(evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
     limit = patch_limit(evidence, trigger, hint.label)
     if limit is None:
         return hint.carriers
-    carries = distance(evidence.images[members], trigger) < limit
-    found = members[carries]
-    missed = np.setdiff1d(hint.carriers, found)
-    return np.union1d(found, hint.carriers) if len(missed) > _MISSED * len(hint.carriers) else found
+    found = members[distance(evidence.images[members], trigger) < limit]
+    return found if trigger.kind == "roaming" else np.union1d(found, hint.carriers)
 
 
 def patch_limit(evidence: Evidence, trigger: FoundTrigger, label: int) -> float | None:
