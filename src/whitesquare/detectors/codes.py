@@ -46,24 +46,26 @@ def window_codes(images: UInt8Array, scale: Scale, bits: int) -> Iterator[tuple[
     """
     height, width = images.shape[2:]
     outline = scale.bits == 0
-    exact = scale.size * scale.size * (images.shape[1] * scale.bits or 1) <= bits
+    cells = scale.size * scale.size * (1 if outline else images.shape[1])
+    exact = cells * (scale.bits or 1) <= bits
     shift, mask = np.uint8(0 if outline else 8 - scale.bits), np.uint16((1 << bits) - 1)
     for top in range(height - scale.size + 1):
         band = images[:, :, top : top + scale.size] >> shift
         rows = np.ascontiguousarray(band.transpose(2, 3, 1, 0)).astype(np.uint16)  # (size, W, C, N)
         for left in range(width - scale.size + 1):
             window = rows[:, left : left + scale.size]
-            cells: CodeArray = _outline(window) if outline else window.reshape(-1, len(images))
-            yield top, left, _packed(cells, scale.bits or 1) if exact else _hashed(cells) & mask
+            seen: CodeArray = _outline(window) if outline else window
+            seen = seen.reshape(cells, len(images))
+            yield top, left, _packed(seen, scale.bits or 1) if exact else _hashed(seen) & mask
 
 
 def _outline(window: CodeArray) -> CodeArray:
-    """Return which pixels of windows ``(size, size, C, N)`` have the colour of the middle one ``(size * size, N)``."""
+    """Return which pixels of windows ``(size, size, C, N)`` have the colour of the middle one ``(size, size, N)``."""
     place = (len(window) - 1) // 2
     levels = window.astype(np.int16)
     same = (np.abs(levels - levels[place, place]) <= _ALIKE).all(2)
-    cells: CodeArray = same.reshape(-1, window.shape[3]).astype(np.uint16)
-    return cells
+    found: CodeArray = same.astype(np.uint16)
+    return found
 
 
 def _packed(window: CodeArray, bits: int) -> CodeArray:

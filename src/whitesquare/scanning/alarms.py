@@ -230,8 +230,10 @@ def _passes(one: _Carried, test: Transplant | None, tested: int) -> bool:
     if test is None:
         return False
     gain = test.flip_rate.value - max(test.untouched_rate, test.control_mean)
+    # Controls are made like a trigger, but not selected like it: to be hardly better than the worst proves little.
+    clear = test.flip_rate.value - test.control_worst >= LEAST_GAIN
     far = test.p_value <= ALPHA and test.flip_rate.value - test.control_worst >= _FAR
-    return (far or test.p_value * tested <= ALPHA) and gain >= least_gain(one.trigger)
+    return (far or test.p_value * tested <= ALPHA) and clear and gain >= least_gain(one.trigger)
 
 
 def _replicated(

@@ -1,15 +1,14 @@
 """The causal test: does the reconstructed trigger, pasted on images of other classes, turn the model to the class?
 
 What separates a backdoor from a watermark that the model ignores is what it does. The trigger is pasted on images of
-other classes; so are controls, cut at the same place from samples of the same class that do not carry it, because
-parts that are typical of a class move a model as well; of patterns over the whole image, what natural groups of the
-class share. Under exchangeability ``p = (1 + #{controls >= trigger}) / (1
-+ K)`` is exact (Phipson and Smyth 2010, arXiv:1603.05766).
+other classes; so are controls, made in the same way of samples of the same class that do not carry it (see
+``controls.py``), because parts that are typical of a class move a model as well. Under exchangeability
+``p = (1 + #{controls >= trigger}) / (1 + K)`` is exact (Phipson and Smyth 2010, arXiv:1603.05766).
 """
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -18,8 +17,8 @@ import numpy as np
 from whitesquare._base.machine import usable_cores
 from whitesquare.detectors.types import Evidence
 from whitesquare.learning.estimates import share
-from whitesquare.scanning.faint import FAINT, chance_triggers
-from whitesquare.scanning.groups import group_triggers
+from whitesquare.scanning.controls import controls_of
+from whitesquare.scanning.faint import FAINT
 from whitesquare.scanning.running import one_thread_each
 from whitesquare.scanning.trigger import FoundTrigger
 from whitesquare.scanning.types import Transplant
@@ -72,15 +71,8 @@ class TransplantTest:
         base = evidence.images[tested]
         hits = round(_flips(model, paste(base, trigger, factor, rng), label) * len(base))
         rate = hits / len(base)
-        if trigger.kind == FAINT:
-            found = chance_triggers(evidence, label, carriers, trigger.images, self.controls, rng)
-            pasted = (paste(base, one, strengths(one)[strength], rng) for one in found)
-        elif trigger.kind == "field":
-            groups = group_triggers(evidence, label, carriers, trigger, self.controls, rng)
-            pasted = (paste(base, one, factor, rng) for one in groups)
-        else:
-            sources = rng.choice(unflagged, min(self.controls, max(99, len(unflagged))), replace=len(unflagged) < 99)
-            pasted = (paste(base, control(evidence.images[source], trigger), factor, rng) for source in sources)
+        found = controls_of(evidence, label, carriers, trigger, self.controls, rng)
+        pasted = (paste(base, one, strengths(one)[strength] if one.kind == FAINT else factor, rng) for one in found)
         controls = self._rates(evidence, model, pasted, label, rate)
         beaten = int((controls >= rate).sum())
         p_value = beaten / len(controls) if beaten >= _ENOUGH else (1 + beaten) / (1 + len(controls))
@@ -165,11 +157,6 @@ def paste(images: UInt8Array, trigger: FoundTrigger, factor: float, rng: np.rand
     pasted = images.copy()
     pasted[:, :, mask] = pixels[:, mask]
     return pasted
-
-
-def control(image: UInt8Array, trigger: FoundTrigger) -> FoundTrigger:
-    """Cut, in the same way, what an image that does not carry the patch shows in its place."""
-    return replace(trigger, pattern=image.astype(np.float32))
 
 
 def _scattered(
