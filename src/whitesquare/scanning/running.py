@@ -36,14 +36,16 @@ def run_detectors(
     order = (*DETECTORS, *sorted(set(names) - set(DETECTORS)))
     reasons = {name: _cannot(evidence, name, names, no_model) for name in order}
     able = [name for name, reason in reasons.items() if not reason]
+    # What follows gradients takes longest: begun last, it would run alone.
+    begun = sorted(able, key=lambda name: "gradients" not in KNOWN_DETECTORS[name].needs)
     with ThreadPoolExecutor(max(1, usable_cores()), initializer=one_thread_each) as pool:
-        outcomes = dict(zip(able, pool.map(lambda name: _run(evidence, name), able), strict=True))
-    found = {name: suspicion for name, (suspicion, _) in outcomes.items() if suspicion is not None}
+        outcomes = dict(zip(begun, pool.map(lambda name: _run(evidence, name), begun), strict=True))
+    found = {name: outcomes[name][0] for name in able}
     runs = tuple(
         outcomes[name][1] if name in outcomes else DetectorRun(name, one.rule_id, one.family, 0.0, reasons[name])
         for name, one in ((name, KNOWN_DETECTORS[name]) for name in order)
     )
-    return found, runs
+    return {name: suspicion for name, suspicion in found.items() if suspicion is not None}, runs
 
 
 def _cannot(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) -> str:
