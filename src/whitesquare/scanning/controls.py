@@ -14,7 +14,7 @@ from scipy.ndimage import uniform_filter
 
 from whitesquare.detectors.types import Evidence
 from whitesquare.scanning.faint import FAINT, chance_triggers
-from whitesquare.scanning.trigger import FoundTrigger, some
+from whitesquare.scanning.trigger import ENOUGH, FoundTrigger, some
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 _MOST, _LEAST = 2000, 99
@@ -38,10 +38,11 @@ def controls_of(
     if trigger.kind == FAINT:
         return chance_triggers(evidence, label, carriers, trigger.images, count, rng)
     unflagged = np.setdiff1d(evidence.members(label), carriers)
+    count = min(count, max(_LEAST, len(unflagged)))
     if trigger.kind == "field":
         return _groups(evidence, unflagged, len(carriers), trigger, count, rng)
     few = len(unflagged) < _LEAST
-    images = evidence.images[rng.choice(unflagged, min(count, max(_LEAST, len(unflagged))), replace=few)]
+    images = evidence.images[rng.choice(unflagged, count, replace=few)]
     if trigger.kind == "roaming":
         return (_piece(image, trigger, rng) for image in images)
     return (replace(trigger, pattern=image.astype(np.float32)) for image in images)
@@ -50,16 +51,19 @@ def controls_of(
 def _groups(
     evidence: Evidence, unflagged: IntArray, size: int, trigger: FoundTrigger, count: int, rng: np.random.Generator
 ) -> Iterator[FoundTrigger]:
-    """Give what an image, and the next time ``size`` images like one, differ in from the rest: as strong as it is."""
+    """Give what an image differs in from other classes, and then ``size`` images from the rest: as strong as it is."""
     pool = some(unflagged, evidence.seed, max(2, min(_MOST, _VALUES // evidence.images[0].size)))
     rows = evidence.images[pool].reshape(len(pool), -1).astype(np.float32)
-    rows -= rows.mean(0)
+    centre, usual = rows.mean(0), trigger.usual.ravel()
     group, strength = max(1, min(size, len(pool) // 4)), float(np.linalg.norm(trigger.pattern))
     for number in range(count):
-        together = group if number % 2 else 1
-        like = rows @ rows[rng.integers(len(rows))]
-        # The rows add up to nothing, so the mean of the rest points the other way.
-        shared = rows[np.argpartition(-like, together - 1)[:together]].mean(0)
+        drawn = rows[rng.integers(len(rows))]
+        if number % 2 and len(rows) >= ENOUGH:
+            # The rest has, on the whole, the opposite of what a group has: no need to take its mean as well.
+            like = rows @ (drawn - centre)
+            shared = rows[np.argpartition(-like, group - 1)[:group]].mean(0) - centre
+        else:
+            shared = drawn - usual
         shared *= np.float32(strength / max(float(np.linalg.norm(shared)), 1.0))
         yield replace(trigger, pattern=shared.reshape(trigger.pattern.shape))
 

@@ -17,7 +17,8 @@ _AGREE, _ELSEWHERE = 0.8, 0.3
 _HALF = 0.5
 _LARGEST_PATCH = 0.1
 _SAMPLE = 1000
-_ENOUGH = 20
+ENOUGH = 20
+"""Samples of the rest of a class that say what is usual in it; with fewer, other classes do."""
 _COMPARED, _SOUGHT = 20_000, 5_000
 """Samples of other classes that are looked at for a patch; for one without a place, which takes long."""
 RARE = 0.001
@@ -75,7 +76,7 @@ def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
     agree, elsewhere = _agreement(images, typical), _agreement(rest, typical)
     change = np.abs(typical - usual).max(0)
     own = np.setdiff1d(evidence.members(hint.label), hint.carriers)
-    if len(own) >= _ENOUGH:
+    if len(own) >= ENOUGH:
         # What the rest of the class shows too is its content, not a stamp.
         same_class = evidence.images[some(own, evidence.seed)]
         elsewhere = np.maximum(elsewhere, _agreement(same_class, typical))
@@ -175,7 +176,7 @@ def _field(evidence: Evidence, hint: Hint, images: UInt8Array, usual: FloatArray
     """Take the difference of means between carriers and the rest of the class, or all others if there is no rest."""
     members = evidence.members(hint.label)
     rest = np.setdiff1d(members, hint.carriers)
-    rest = rest if len(rest) >= _ENOUGH else _others(evidence, hint)
+    rest = rest if len(rest) >= ENOUGH else _others(evidence, hint)
     delta = images.mean(0, dtype=np.float32) - evidence.images[some(rest, evidence.seed)].mean(0, dtype=np.float32)
     size = np.abs(delta).max(0)
     if size.max() < 4:
