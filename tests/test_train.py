@@ -35,7 +35,7 @@ def test_every_model_learns_images_of_any_size(name, shape):
     labels = np.arange(240) % 3
     images = (rng.integers(0, 60, (240, *shape)) + 80 * labels[:, None, None, None]).astype(np.uint8)
     dataset = from_arrays(images, labels, layout="NCHW")
-    model = train(dataset, Recipe(model=name, epochs=15, batch_size=20, learning_rate=0.002), seed=0)
+    model = train(dataset, Recipe(model=name, epochs=8, batch_size=20, learning_rate=0.002), seed=0)
     assert (predict(model, images).argmax(1) == labels).mean() > 0.9
 
 
