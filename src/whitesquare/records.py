@@ -13,6 +13,14 @@ Progress = Callable[[str, int, int], None]
 """``on_progress(step, done, total)``: called by every piece of work that can exceed a second."""
 
 
+OnNote = Callable[[str], None]
+"""Told a sentence that people should read: what was done to the images before anything else was."""
+
+
+def unheard(note: str) -> None:
+    """Tell nobody a note."""
+
+
 def silent(step: str, done: int, total: int) -> None:
     """Ignore progress: the default wherever a :data:`Progress` is asked for."""
 

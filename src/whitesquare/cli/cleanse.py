@@ -9,7 +9,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import DataSource, Format, OutputFolder
+from whitesquare.cli.options import DataSource, Fit, Format, OutputFolder, Size
 from whitesquare.cli.progress import progress
 
 if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
@@ -32,6 +32,8 @@ def cleanse(
         Tier | None, typer.Option(help="Weakest tier to remove; default: confirmed, or with --top every one.")
     ] = None,
     top: Annotated[int | None, typer.Option(help="Remove that many at most, the most suspicious first.")] = None,
+    size: Size = None,
+    fit: Fit = None,
     format: Annotated[Format | None, typer.Option(help="How it is written; default: as the source is.")] = None,
 ) -> None:
     """Write a data set without the samples that a scan flagged, and a list of what was removed and why."""
@@ -46,6 +48,8 @@ def cleanse(
                 tier=tier.value if tier else None,
                 top=top,
                 fmt=format.value if format else None,
+                size=size,
+                fit=fit,
                 on_progress=on_progress,
             )
         _tell(done, data, output)

@@ -6,7 +6,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import FINDINGS, UNDECIDED, exit_codes
-from whitesquare.cli.options import Device, OutputFolder, Seed, TriggerSpec
+from whitesquare.cli.options import Device, Fit, OutputFolder, Seed, Size, TriggerSpec
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 
@@ -19,6 +19,8 @@ def drill(
     target: Annotated[int, typer.Option(help="Target class: a label, 0 and up.")] = 0,
     seeds: Annotated[int, typer.Option(help="Runs of each attack at each rate; ten tell nine in ten.")] = 1,
     trigger: TriggerSpec = None,
+    size: Size = None,
+    fit: Fit = None,
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
@@ -30,7 +32,7 @@ def drill(
         require_extra("torch", "train", "`whitesquare drill`")
         from whitesquare._base.cache import default_cache
         from whitesquare._base.folders import check_output
-        from whitesquare.data import has_test, open_dataset
+        from whitesquare.data import has_test, notes, open_dataset
         from whitesquare.report.common import formats
         from whitesquare.report.drill import text as drill_text
         from whitesquare.report.drill.page import PAGE, write_drill
@@ -39,10 +41,13 @@ def drill(
         check_output(output)
         names = tuple(part.strip() for part in attacks.split(",") if part.strip())
         settings = job.DrillSettings(names, _rates(rates), target, seeds, seed, trigger, device=device)
-        train, test = open_dataset(data), open_dataset(data, "test") if has_test(data) else None
+        train = open_dataset(data, size=size, fit=fit)
+        test = open_dataset(data, "test", size=size, fit=fit) if has_test(data) else None
         with progress() as on_progress:
             result = job.drill(train, settings, test=test, source=data, cache=default_cache(), on_progress=on_progress)
             write_drill(result, output)
+        for note in notes(train):
+            terminal.complain(note)
         terminal.show(drill_text.shown(result))
         for failure in result.failures:
             terminal.complain(formats.plain(f"Failed: {drill_text.failure(failure)}"))

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
-from whitesquare.cli.options import Device, Outputs
+from whitesquare.cli.options import Device, Fit, Outputs, Size
 from whitesquare.errors import require_extra
 from whitesquare.report.common.shown import Shown
 
@@ -25,6 +26,8 @@ def measure(
     data: Annotated[str | None, typer.Option(help="Data set with the test images; default: the model's own.")] = None,
     device: Device = "cpu",
     output: Outputs = None,
+    size: Size = None,
+    fit: Fit = None,
     attested: Bundle = None,
     trust: Trust = None,
     threshold: Threshold = 1,
@@ -42,7 +45,21 @@ def measure(
 
         outputs = read_outputs(output, "table", "json")
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
-        found = job(model, data, trigger or (), target=target, device=device, attested=allowed, signer=signer)
+        told: list[str] = []
+        found = job(
+            model,
+            data,
+            trigger or (),
+            target=target,
+            device=device,
+            size=size,
+            fit=fit,
+            attested=allowed,
+            signer=signer,
+            on_note=told.append,
+        )
+        for note in told:
+            terminal.complain(note)
         emit(outputs, lambda: _shown(found), {"json": lambda: _json([one.result for one in found])})
 
 

@@ -30,6 +30,13 @@ OutputFolder = Annotated[Path, typer.Option("-o", "--output", help="Folder to wr
 Outputs = Annotated[
     list[str] | None, typer.Option("-o", "--output", help="table, json, or KIND=FILE (json=, html=); repeatable.")
 ]
+Size = Annotated[
+    int | None,
+    typer.Option(help="Sides that image files are brought to, in pixels; default: their own, or one that is told."),
+]
+Fit = Annotated[
+    str | None, typer.Option(help="How images of another form are brought to it: stretch, crop or pad. [stretch]")
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ..., or auto: CUDA if there is any.")]
 TriggerSpec = Annotated[

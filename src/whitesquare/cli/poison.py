@@ -6,7 +6,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import DataSource, Device, Format, OutputFolder, Seed, TriggerSpec
+from whitesquare.cli.options import DataSource, Device, Fit, Format, OutputFolder, Seed, Size, TriggerSpec
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError
 
@@ -29,6 +29,8 @@ def poison(
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="parameter=value of the attack; repeatable.")
     ] = None,
+    size: Size = None,
+    fit: Fit = None,
     format: Annotated[
         Format | None, typer.Option(help="How it is written; default: idx for grey images, npz in colour.")
     ] = None,
@@ -44,6 +46,7 @@ def poison(
             settings["epsilon"] = epsilon
         if select is not None:
             settings["select"] = select
+        told: list[str] = []
         with progress() as on_progress:
             manifest = make_run(
                 source,
@@ -57,8 +60,13 @@ def poison(
                 seed=seed,
                 device=device,
                 fmt=format.value if format else None,
+                size=size,
+                fit=fit,
+                on_note=told.append,
                 on_progress=on_progress,
             )
+        for note in told:
+            terminal.complain(note)
         terminal.say(
             f"{manifest.count} of the training images are poisoned ({100 * manifest.poison_rate:.1f} % of the set, "
             f"{100 * manifest.target_rate:.1f} % of the class they came from); {manifest.labels_changed} labels "

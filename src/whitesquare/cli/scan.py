@@ -19,7 +19,7 @@ from whitesquare.cli.exits import (
     exit_codes,
     read_outputs,
 )
-from whitesquare.cli.options import DataSource, Device, OnError, Seed
+from whitesquare.cli.options import DataSource, Device, Fit, OnError, Seed, Size
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 
@@ -61,6 +61,8 @@ def scan(
         str, typer.Option(help="Rules that must have been able to speak of every class, or all; else exit code 3.")
     ] = "",
     on_error: Annotated[OnError, typer.Option(help="What to do about image files that cannot be read.")] = OnError.FAIL,
+    size: Size = None,
+    fit: Fit = None,
     attested: Bundle = None,
     reference_attested: ReferenceBundle = None,
     trust: Trust = None,
@@ -93,6 +95,8 @@ def scan(
                 reference=reference,
                 truth=known,
                 skip_unreadable=on_error == OnError.SKIP,
+                size=size,
+                fit=fit,
                 attested=allowed,
                 reference_attested=vouched,
                 signer=signer,

@@ -8,7 +8,7 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import Device, OutputFolder, Seed
+from whitesquare.cli.options import Device, Fit, OutputFolder, Seed, Size
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra, unknown_name
 from whitesquare.learning.recipes import VICTIMS
@@ -37,6 +37,8 @@ def train(
     rotate: Annotated[float | None, typer.Option(help="Augmentation: turn by up to that many degrees.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     device: Device = "cpu",
+    size: Size = None,
+    fit: Fit = None,
     attested: Bundle = None,
     trust: Trust = None,
     threshold: Threshold = 1,
@@ -75,6 +77,7 @@ def train(
         given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
         how = replace(VICTIMS[recipe].recipe, **given)
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
+        told: list[str] = []
         with progress() as on_progress:
             job(
                 data,
@@ -82,8 +85,13 @@ def train(
                 seed=seed,
                 folder=output,
                 device=device,
+                size=size,
+                fit=fit,
                 attested=allowed,
                 signer=signer,
+                on_note=told.append,
                 on_progress=on_progress,
             )
+        for note in told:
+            terminal.complain(note)
         terminal.say(f"Trained {how.model}, seed {seed}. Next: whitesquare measure {output}")

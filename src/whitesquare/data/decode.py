@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, features
 
 from whitesquare.data.layouts import MAX_IMAGE_BYTES
-from whitesquare.data.shown import as_shown, check_shown
+from whitesquare.data.shown import as_shown, check_shown, turns_sides
+from whitesquare.data.traits import look
 from whitesquare.data.whole import check_whole_png
 from whitesquare.errors import DataError
 from whitesquare.types import Shape, UInt8Array
@@ -27,6 +29,8 @@ MAX_PIXELS = 64_000_000
 OnHeader = Callable[[Shape], None]
 """Told what the header says before a pixel is decoded; it may raise. Height and width may still change places."""
 
+_HEAD = 2**12
+"""Bytes of a file that are looked at first."""
 _GREY, _COLOUR = ("1", "L", "LA"), ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM")
 """Pillow may try these only: a file that says ``.png`` must not reach the PostScript reader."""
@@ -131,18 +135,30 @@ def read_image(path: Path) -> bytes:
 
 
 def header_shape(path: Path) -> Shape:
-    """Return ``(C, H, W)`` as the header of an image file says, for little time and memory.
+    """Return ``(C, H, W)`` of an image file as it is shown, by what its headers say: for little time and memory.
 
     Raises:
         DataError: see :func:`decode_image`.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            return _header(picture, path)
+        with path.open("rb") as file, Image.open(file, formats=_FORMATS) as picture:
+            channels, height, width = _header(picture, path)
+            return (channels, width, height) if height != width and _lies(file) else (channels, height, width)
     except _BOMBS as error:
         raise DataError(f"{path} is too large: {error} Expected at most {MAX_PIXELS} pixels.") from error
     except _BROKEN as error:
         raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it.") from error
+
+
+def _lies(file: BinaryIO) -> bool:
+    """Tell whether a viewer turns an image by a right angle."""
+
+    def read(offset: int, count: int) -> bytes:
+        file.seek(offset)
+        return file.read(count)
+
+    traits = look(read(0, _HEAD), read)
+    return traits is not None and turns_sides(traits)
 
 
 def decoder() -> str:

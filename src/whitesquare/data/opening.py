@@ -1,11 +1,13 @@
 """Opening a data set by name or path, whatever kind it is."""
 
+from functools import partial
 from inspect import getattr_static
 from pathlib import Path
 
 import numpy as np
 
 from whitesquare.data.cifar_files import find_cifar, refuse_pickles
+from whitesquare.data.fits import Sizing
 from whitesquare.data.layouts import (
     CIFAR,
     CIFAR100,
@@ -19,6 +21,7 @@ from whitesquare.data.layouts import (
     place_of,
 )
 from whitesquare.data.names import check_split
+from whitesquare.data.sized import sized
 from whitesquare.data.sources.arrays import from_arrays
 from whitesquare.data.sources.cifar import load_cifar_folder
 from whitesquare.data.sources.folder import load_image_folder
@@ -29,9 +32,17 @@ from whitesquare.data.sources.others import open_other, other_source
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset, IntArray, UInt8Array
 
+Source = str | Path | ImageDataset | tuple[UInt8Array, IntArray]
+"""What is opened as a data set; see :func:`open_dataset`."""
 
-def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray], split: str = "train") -> ImageDataset:
+
+def open_dataset(
+    source: Source, split: str = "train", *, size: int | None = None, fit: str | None = None
+) -> ImageDataset:
     """Open a data set by name or path.
+
+    Image files may have any size. Those of one size are read as they are; others are brought to one, which is chosen by
+    their headers, and :func:`whitesquare.data.notes` says so; see :mod:`whitesquare.data.sized`.
 
     Args:
         source: ``"mnist"`` for the embedded one (``"./mnist"`` for a folder of that name); an ``.npz`` file
@@ -42,12 +53,23 @@ def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray]
             :mod:`whitesquare.plugins`. Images and labels as arrays, see :func:`whitesquare.data.from_arrays`; or an
             object that has what an :class:`~whitesquare.types.ImageDataset` has: these are the split that is asked for.
         split: ``"train"`` or ``"test"``.
+        size: both sides that image files are brought to, in pixels.
+        fit: how: one of :data:`whitesquare.data.fits.FITS`.
 
     Raises:
-        UsageError: if there is no such path, or it is not a kind that can be read.
+        UsageError: if there is no such path, it is not a kind that can be read, or a size is asked for that cannot be.
         DataError: if the data set is damaged, ambiguous, or has no such split.
     """
     check_split(split)
+    sizing = Sizing(size, fit)
+    opened = _open(source, split)
+    if not isinstance(source, str | Path) and not sizing.is_asked:
+        return opened
+    decides = isinstance(source, str | Path) and split != "train"
+    return sized(opened, sizing, partial(_open, source, "train") if decides else None)
+
+
+def _open(source: Source, split: str) -> ImageDataset:
     if isinstance(source, tuple) and len(source) == 2:
         return from_arrays(*source, split=split)
     if not isinstance(source, str | Path):

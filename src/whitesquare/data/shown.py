@@ -53,6 +53,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_FIRST_ON_SIDE = 5
 _PLAIN = Traits()
 _UNUSABLE = (ImageCms.PyCMSError, OSError, ImportError, TypeError, ValueError)
 """What Pillow raises for a profile, or without the library that reads them."""
@@ -145,6 +146,11 @@ def as_shown(picture: Image.Image, profile: bytes | None, traits: Traits, path: 
     if turn is not None and not is_turned:
         picture = picture.transpose(turn)
     return Shown(picture, turn is not None, converted)
+
+
+def turns_sides(traits: Traits) -> bool:
+    """Tell whether the orientation of a file makes its width its height."""
+    return next(iter(traits.orientations), 1) >= _FIRST_ON_SIDE
 
 
 def _check_alone(traits: Traits, path: Path) -> None:

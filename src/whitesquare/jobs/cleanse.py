@@ -24,6 +24,7 @@ from whitesquare.data import (
 )
 from whitesquare.data.layouts import FOLDER, NPZ, place_of
 from whitesquare.data.names import named
+from whitesquare.data.sized import is_resized
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.records import TIERS, Progress, silent
 from whitesquare.scanning.files import read_scan, to_json
@@ -60,6 +61,8 @@ def cleanse(
     tier: str | None = None,
     top: int | None = None,
     fmt: str | None = None,
+    size: int | None = None,
+    fit: str | None = None,
     on_progress: Progress = silent,
 ) -> Cleansing:
     """Write a data set without the samples that a scan flagged, whole or not at all.
@@ -74,10 +77,13 @@ def cleanse(
         tier: remove this tier and stronger ones; ``None`` is ``confirmed``, or every tier where ``top`` is given.
         top: remove that many at most, in the order of the scan: strongest tier first, then by fused score.
         fmt: one of :data:`whitesquare.data.FORMATS`; ``None`` is the form of the source, and npz for an object.
+        size: both sides that image files were brought to for the scan; what is copied are the files as they are.
+        fit: how; likewise.
         on_progress: told how far each step is.
 
     Raises:
-        UsageError: the output folder cannot be used, or ``top`` is below 1.
+        UsageError: the output folder cannot be used, ``top`` is below 1, or what would be written are images of
+            another size than those of the files.
         DataError: the scan is damaged or speaks of another data set, or a class would lose its last sample.
         NothingToDoError: no sample qualifies.
     """
@@ -86,15 +92,22 @@ def cleanse(
     if top is not None and top < 1:
         raise UsageError(f"The number of samples to remove must be 1 or more; got {top}.")
     findings = read_scan(scan)
-    dataset, skipped = _scanned(source, findings, scan, on_progress)
+    opened = open_dataset(source, size=size, fit=fit)
+    dataset, skipped = _scanned(opened, named(source), findings, scan, on_progress)
     removed = _chosen(findings, tier, top)
     positions = _positions(dataset, removed, scan)
     kept = Part(dataset, np.setdiff1d(np.arange(len(dataset.labels)), positions))
     by_class = _by_class(dataset, positions)
     own = format_of(source) if isinstance(source, str | Path) else NPZ
     form = fmt or own
-    test = open_dataset(source, "test") if isinstance(source, str | Path) and has_test(source) else None
+    with_test = isinstance(source, str | Path) and has_test(source)
+    test = open_dataset(source, "test", size=size, fit=fit) if with_test else None
     place = Path(str(source)) if form == own == FOLDER else None  # class folders that stay class folders
+    if place is None and (is_resized(opened) or (test is not None and is_resized(test))):
+        raise UsageError(
+            f"The images of {named(source)} have several sizes and were read at one, and a cleansed copy holds the "
+            "files as they are; give the path of class folders and leave --format out."
+        )
     record = {
         "format": FORMAT,
         "source": named(source),
@@ -130,19 +143,19 @@ def _check_apart(source: str | Path | ImageDataset, folder: Path) -> None:
 
 
 def _scanned(
-    source: str | Path | ImageDataset, findings: ScanFindings, scan: Path, on_progress: Progress
+    opened: ImageDataset, name: str, findings: ScanFindings, scan: Path, on_progress: Progress
 ) -> tuple[ImageDataset, dict[str, str]]:
-    """Open the data set as the scan saw it.
+    """Read the data set as the scan saw it.
 
     Raises:
         DataError: it is not the one the scan saw.
     """
-    opened = open_dataset(source)
-    dataset, skipped = readable_part(opened, named(source), on_progress) if findings.skipped else (held(opened), {})
+    dataset, skipped = readable_part(opened, name, on_progress) if findings.skipped else (held(opened), {})
     if (digest := dataset_digest(dataset, on_progress)) != findings.digest:
         raise DataError(
             f"{scan} speaks of the data set {findings.source!r} with the digest {findings.digest[:12]} and "
-            f"{named(source)} has {digest[:12]}: it is another one, or was changed since; scan it again."
+            f"{name} has {digest[:12]}: it is another one, was changed since, or was scanned with another --size or "
+            "--fit; give the same, or scan it again."
         )
     return dataset, skipped
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import whitesquare
 from whitesquare._base.files import write_text
 from whitesquare._base.schema import encode
-from whitesquare.data import held, open_dataset
+from whitesquare.data import held, notes, open_dataset
 from whitesquare.data.names import named
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.runs import find_run, read_manifest
@@ -30,7 +30,7 @@ from whitesquare.provenance.evidence import (
     UntargetedFigure,
 )
 from whitesquare.provenance.predicates import measure_predicate
-from whitesquare.records import CARD, VICTIM, WEIGHTS, Estimate
+from whitesquare.records import CARD, VICTIM, WEIGHTS, Estimate, OnNote, unheard
 from whitesquare.signing.keys import Signer
 from whitesquare.signing.statements import TEST_RESULT_TYPE, Subject, write_statement
 from whitesquare.signing.times import to_text, utc_now
@@ -45,8 +45,11 @@ def measure(
     *,
     target: int | None = None,
     device: str = "cpu",
+    size: int | None = None,
+    fit: str | None = None,
     attested: Attested | None = None,
     signer: Signer | None = None,
+    on_note: OnNote = unheard,
 ) -> tuple[Tried, ...]:
     """Measure what a model does on test images, without and with each trigger, for every class as the target.
 
@@ -60,8 +63,11 @@ def measure(
         triggers: what to stamp on them, or specs such as ``patch:size=2,corner=br,margin=1``.
         target: class (a label) that the results are of; ``None`` for the worst under each trigger, or the run's.
         device: where to compute; see :func:`whitesquare.learning.device.resolve`.
+        size: both sides that image files are brought to; see :func:`whitesquare.data.open_dataset`.
+        fit: how; likewise.
         attested: measure on nothing but the test split of this.
         signer: signs what the model does; the statement is kept in its folder, too.
+        on_note: told what was done to the images so that they could be read as one data set.
 
     Returns:
         What the model does under each trigger.
@@ -83,7 +89,13 @@ def measure(
     chosen = _parsed(folder, triggers)
     if signer is not None and folder is None:
         raise UsageError("What is signed of a model is kept beside it; give the folder of the model.")
-    test, consumed = _test_images(_source(data, run, own), own, attested, signer)
+    source = _source(data, run, own)
+    if attested is not None and isinstance(source, str | Path):
+        expect_sizes(source, attested.signed)
+    opened = open_dataset(source, "test", size=size, fit=fit)
+    test, consumed = _test_images(opened, named(source), own, attested, signer)
+    for note in notes(test):
+        on_note(note)
     if target is not None and not 0 <= target < len(test.classes):
         raise UsageError(f"The target class must be in 0..{len(test.classes) - 1}; got {target}.")
     if own is not None:
@@ -134,19 +146,16 @@ def _sign(folder: Path, model: Model, figures: str, evidence: MeasureEvidence, s
 
 
 def _test_images(
-    source: str | Path | ImageDataset, model: Model | None, attested: Attested | None, signer: Signer | None
+    test: ImageDataset, name: str, model: Model | None, attested: Attested | None, signer: Signer | None
 ) -> tuple[ImageDataset, Consumed | None]:
     """Read the test images, and what of them was read where that is to be held against an attestation or signed."""
     reading = None
-    if attested is not None and isinstance(source, str | Path):
-        expect_sizes(source, attested.signed)
-    test = open_dataset(source, "test")
     if attested is not None or signer is not None:
         reading = Reading(test, "test", attested.signed if attested else None)
         test = reading.dataset
     test = held(test)
     if model is not None:
-        _check_classes(model, test, named(source))
+        _check_classes(model, test, name)
     return test, reading.consumed() if reading else None
 
 

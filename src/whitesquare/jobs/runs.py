@@ -11,12 +11,12 @@ from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.schema import decode, encode
 from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
-from whitesquare.data import ENTRIES, has_test, held, open_dataset, write_dataset
+from whitesquare.data import ENTRIES, has_test, held, notes, open_dataset, write_dataset
 from whitesquare.data.gallery import SHOWN, example_position, write_gallery
 from whitesquare.data.layouts import IDX, NPZ, full_name
 from whitesquare.data.writing import check_format
 from whitesquare.errors import DataError
-from whitesquare.records import Parameter, PoisonManifest, Progress, silent
+from whitesquare.records import OnNote, Parameter, PoisonManifest, Progress, silent, unheard
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import Gallery, ImageDataset
 
@@ -63,7 +63,10 @@ def make_run(
     seed: int,
     device: str = "cpu",
     fmt: str | None = None,
+    size: int | None = None,
+    fit: str | None = None,
     cache: Cache | None = None,
+    on_note: OnNote = unheard,
     on_progress: Progress = silent,
 ) -> PoisonManifest:
     """Poison a data set and write a run folder, whole or not at all.
@@ -80,7 +83,10 @@ def make_run(
         seed: of the choice of samples and the crafting.
         device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
         fmt: one of :data:`whitesquare.data.FORMATS`; ``None`` is IDX for grey images and npz for those in colour.
+        size: both sides that image files are brought to; see :func:`whitesquare.data.open_dataset`.
+        fit: how; likewise.
         cache: where crafted content is kept; default: the user's cache.
+        on_note: told what was done to the images so that they could be read as one data set.
         on_progress: told how far each step is.
 
     Returns:
@@ -89,8 +95,10 @@ def make_run(
     check_output(folder)
     given = {} if trigger is None else {"trigger": parse_trigger(trigger)}
     chosen = make_attack(attack, settings | given)
-    clean = held(open_dataset(source))
-    test = held(open_dataset(source, "test")) if has_test(source) else None
+    clean = held(open_dataset(source, size=size, fit=fit))
+    test = held(open_dataset(source, "test", size=size, fit=fit)) if has_test(source) else None
+    for note in notes(clean):
+        on_note(note)
     fmt = fmt or (IDX if clean.shape[0] == 1 else NPZ)
     check_format(folder, clean, fmt)  # before the crafting, which may take hours
     made = poison(

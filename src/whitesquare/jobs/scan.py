@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from whitesquare.data import held, open_dataset, readable_part
 from whitesquare.data.names import named
+from whitesquare.data.sized import beside
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError
 from whitesquare.provenance.attested import Attested
@@ -85,6 +86,8 @@ def scan(
     reference: str | Path | ImageDataset | None = None,
     truth: PoisonManifest | None = None,
     skip_unreadable: bool = False,
+    size: int | None = None,
+    fit: str | None = None,
     attested: Attested | None = None,
     reference_attested: Attested | None = None,
     signer: Signer | None = None,
@@ -100,6 +103,8 @@ def scan(
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skip_unreadable: leave files out that cannot be read, and name them, instead of stopping.
+        size: both sides that image files are brought to; see :func:`whitesquare.data.open_dataset`.
+        fit: how; likewise.
         attested: stop at the first sample that is not this one.
         reference_attested: the same for the reference.
         signer: signs what was found; needs ``attested``.
@@ -116,14 +121,16 @@ def scan(
         raise UsageError("The statement of a scan says which attested data was scanned; give the attestation as well.")
     if attested is not None and reference is not None and reference_attested is None:
         raise UsageError("The data are attested and the reference is not; give its attestation, or leave it out.")
-    read = _read(data, attested, skip_unreadable, on_progress)
+    opened = _opened(data, attested, size, fit)
+    read = _read(opened, named(data), attested, skip_unreadable, on_progress)
     skipped, trusted, record = dict(read.skipped), None, None
     if reference is not None:
-        beside = _read(reference, reference_attested, skip_unreadable, on_progress)
-        trusted = beside.dataset
-        skipped |= {f"reference/{name}": reason for name, reason in beside.skipped.items()}
-        if reference_attested is not None and beside.reading is not None:
-            record = reference_record(beside.reading.consumed(trusted.ids), reference_attested.signed)
+        clean = beside(_opened(reference, reference_attested, size, fit), opened)
+        other = _read(clean, named(reference), reference_attested, skip_unreadable, on_progress)
+        trusted = other.dataset
+        skipped |= {f"reference/{name}": reason for name, reason in other.skipped.items()}
+        if reference_attested is not None and other.reading is not None:
+            record = reference_record(other.reading.consumed(trusted.ids), reference_attested.signed)
     work = None
     if attested is not None and read.reading is not None:
         consumed = read.reading.consumed(read.dataset.ids)
@@ -153,16 +160,21 @@ def chosen_detectors(asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for item in asked for name in groups.get(item, (item,))))
 
 
-def _read(
-    source: str | Path | ImageDataset, attested: Attested | None, skip_unreadable: bool, on_progress: Progress
-) -> _Read:
-    """Read the training split with its images decoded, hashed on the way if attested."""
+def _opened(
+    source: str | Path | ImageDataset, attested: Attested | None, size: int | None, fit: str | None
+) -> ImageDataset:
     if attested is not None and isinstance(source, str | Path):
         expect_sizes(str(source), attested.signed)
-    dataset = open_dataset(source)
+    return open_dataset(source, size=size, fit=fit)
+
+
+def _read(
+    dataset: ImageDataset, name: str, attested: Attested | None, skip_unreadable: bool, on_progress: Progress
+) -> _Read:
+    """Read the training split with its images decoded, hashed on the way if attested."""
     reading = Reading(dataset, "train", attested.signed) if attested is not None else None
     dataset = reading.dataset if reading is not None else dataset
     if skip_unreadable:
-        part, skipped = readable_part(dataset, named(source), on_progress)
+        part, skipped = readable_part(dataset, name, on_progress)
         return _Read(part, reading, skipped)
     return _Read(held(dataset), reading, {})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.machine import code_digest, versions
-from whitesquare.data import held, open_dataset
+from whitesquare.data import held, notes, open_dataset
 from whitesquare.data.layouts import full_name
 from whitesquare.errors import UsageError
 from whitesquare.learning.models import Model, save_model
@@ -18,7 +18,7 @@ from whitesquare.provenance.evidence import EVIDENCE, PROVENANCE, TrainEvidence
 from whitesquare.provenance.opened import decoder_of
 from whitesquare.provenance.predicates import train_predicate
 from whitesquare.provenance.types import MANIFEST
-from whitesquare.records import CARD, VICTIM, WEIGHTS, Progress, silent
+from whitesquare.records import CARD, VICTIM, WEIGHTS, OnNote, Progress, silent, unheard
 from whitesquare.signing.keys import Signer
 from whitesquare.signing.statements import PROVENANCE_TYPE, Subject, write_statement
 from whitesquare.signing.times import to_text, utc_now
@@ -34,8 +34,11 @@ def train(
     seed: int,
     folder: Path | None = None,
     device: str = "cpu",
+    size: int | None = None,
+    fit: str | None = None,
     attested: Attested | None = None,
     signer: Signer | None = None,
+    on_note: OnNote = unheard,
     on_progress: Progress = silent,
 ) -> Model:
     """Train a model on a data set; the same data, recipe, seed, machine and number of threads give the same weights.
@@ -47,8 +50,11 @@ def train(
         folder: where the model and what is known of it are written, whole or not at all; see
             :func:`whitesquare._base.folders.check_output`. ``None`` writes nothing.
         device: where to train; see :func:`whitesquare.learning.device.resolve`.
+        size: both sides that image files are brought to; see :func:`whitesquare.data.open_dataset`.
+        fit: how; likewise.
         attested: train on nothing but this, and put its manifest and signatures beside the model.
         signer: signs how the model came to be; needs ``attested`` and ``folder``.
+        on_note: told what was done to the images so that they could be read as one data set.
         on_progress: told the number of finished steps.
 
     Raises:
@@ -67,7 +73,7 @@ def train(
     started = to_text(utc_now())
     if attested is not None and isinstance(data, str | Path):
         expect_sizes(data, attested.signed)
-    opened = dataset = open_dataset(data)
+    opened = dataset = open_dataset(data, size=size, fit=fit)
     consumed = None
     if attested is not None:
         reading = Reading(opened, "train", attested.signed)
@@ -76,6 +82,8 @@ def train(
     known = full_name(data) if isinstance(data, str | Path) else dataset.kind
     decoder = decoder_of(opened, consumed.kind) if consumed else ""
     model = train_model(dataset, recipe, seed=seed, source=known, device=device, on_progress=on_progress)
+    for note in notes(opened):
+        on_note(note)
     if folder is not None:
         _write(model, folder, attested, consumed, decoder, started, signer)
     return model

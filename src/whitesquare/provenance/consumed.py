@@ -60,6 +60,7 @@ class Reading:
                 other samples or labels in it; or (a container, which is hashed at once) other pixels.
         """
         from whitesquare.data import held
+        from whitesquare.data.sized import unsized
         from whitesquare.data.watched import watched
         from whitesquare.types import Encoded
 
@@ -79,7 +80,7 @@ class Reading:
         self.dataset: ImageDataset = watched(dataset, self._take)
         """What is read, to be used instead of the data set that was given."""
         if signed is not None:
-            check_files(given, signed)
+            check_files(unsized(given), signed)
 
     def digest_of(self, position: int) -> str:
         """Return the SHA-256, hexadecimal, of a sample that was read.

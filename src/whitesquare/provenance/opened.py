@@ -35,11 +35,12 @@ def splits_of(source: Union["ImageDataset", Mapping[str, "ImageDataset"]]) -> Ma
         UsageError: there is none, a split is unknown, or an object is no data set.
     """
     from whitesquare.data import open_dataset
+    from whitesquare.data.sized import unsized
 
     given = source if isinstance(source, Mapping) else {"train": source}
     if not given:
         raise UsageError("There is no data set to list; give the training split.")
-    return {split: open_dataset(dataset, split) for split, dataset in sorted(given.items(), reverse=True)}
+    return {split: unsized(open_dataset(dataset, split)) for split, dataset in sorted(given.items(), reverse=True)}
 
 
 def content_kind(dataset: "ImageDataset") -> str:

@@ -91,9 +91,10 @@ class AttestedTraining:
                 read at once) other pixels, or is another file.
         """
         from whitesquare.data import open_dataset
+        from whitesquare.data.sized import unsized
 
         expect_sizes(self._source, self.attested.signed)
-        opened = open_dataset(self._source, split)
+        opened = unsized(open_dataset(self._source, split))
         check_files(opened, self.attested.signed)
         kind = content_kind(opened)
         samples = expected(opened, split, kind, self.attested.signed)

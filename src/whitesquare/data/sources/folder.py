@@ -67,7 +67,7 @@ class ImageFolder:
         return decoder()
 
     def header(self, i: int) -> Shape:
-        """Return the shape that the header of a file says; height and width may still change places.
+        """Return the shape of an image as it is shown, by what the headers of its file say.
 
         Raises:
             DataError: see :func:`whitesquare.data.decode.decode_image`.
