@@ -184,21 +184,24 @@ def _made(path):
 
 
 def test_files_that_cannot_be_read_stop_the_scan_or_are_listed(tmp_path, photos):
-    assert "00-large.png is 12x20 RGB but" in refused(tmp_path, photos, "--model-free")
+    assert "deep.png has the mode 'I;16'" in refused(tmp_path, photos, "--model-free")
     found = scanned(tmp_path, photos, "--model-free", "--on-error", "skip")
     skipped, root = found["skipped"], f"{photos}/"
     broken = [f"2/{name}" for name in ("broken.png", "cut.png", "empty.jpg")]
     assert all("cannot be decoded as an image" in skipped.pop(name) for name in broken)
     assert {name: why.removeprefix(root) for name, why in skipped.items()} == {
-        "0/00-grey.png": "it is 12x12 grey, and most files are 12x12 RGB",
-        "0/00-large.png": "it is 12x20 RGB, and most files are 12x12 RGB",
         "1/deep.png": "1/deep.png has the mode 'I;16', expected 8-bit grey or RGB; convert it.",
         "1/see-through.png": "1/see-through.png has transparent pixels, expected none; flatten it onto a background.",
     }
-    assert found["size"] == 62
+    assert found["size"] == 64
+    assert [told for told in found["warnings"] if "brought to" in told or "grey" in told] == [
+        "1 of 64 images were brought to 12x12 pixels (that of most of them; choose another with --size): the smallest is "
+        "12x12, the largest 12x20. They were stretched as a whole (--fit stretch), by Pillow's bilinear filter.",
+        "1 of 64 images are grey and were read as colour, as the others are.",
+    ]
     shown = run("scan", photos, "--model-free", "--on-error", "skip").stdout
-    assert "7 files could not be read and are not part of this scan" in shown
-    assert "- 0/00-large.png: it is 12x20 RGB" in shown
+    assert "5 files could not be read and are not part of this scan" in shown
+    assert "- 1/see-through.png: " in shown
 
 
 def test_a_folder_in_which_nothing_can_be_read_is_nothing_to_scan(tmp_path):
@@ -220,11 +223,11 @@ def test_each_file_is_decoded_once_and_content_stays_the_files_own(photos, monke
         folder, "decode_bytes", lambda content, path, check: calls.append(path) or decode(content, path, check)
     )
     dataset, skipped = readable_part(open_dataset(photos))
-    # Five of the seven are no images, or have another size or mode, by their headers: they are not decoded.
-    assert (len(calls), len(set(calls)), len(dataset.ids), len(skipped)) == (64, 64, 62, 7)
+    # Three of the five are no images by their headers: they are not decoded.
+    assert (len(calls), len(set(calls)), len(dataset.ids), len(skipped)) == (66, 66, 64, 5)
     dataset.images(slice(None))
     dataset.images(np.array([3, 1]))
-    assert len(calls) == 64
+    assert len(calls) == 66
     assert dataset.content(0) == (photos / dataset.ids[0]).read_bytes()
 
 

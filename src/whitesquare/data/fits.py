@@ -83,10 +83,8 @@ class Frame:
                 f"{name} is in colour and the training images are grey; expected grey as well, so convert one of them."
             )
         if pixels.shape[1:] != (height, width):
-            picture = Image.fromarray(
-                np.ascontiguousarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
-            )
-            fitted = np.asarray(_fitted(picture, width, height, self.fit))
+            ordered = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+            fitted = np.asarray(_fitted(Image.fromarray(np.ascontiguousarray(ordered)), width, height, self.fit))
             pixels = fitted[np.newaxis] if fitted.ndim == 2 else fitted.transpose(2, 0, 1)
         return pixels if len(pixels) == channels else np.repeat(pixels, channels, axis=0)
 
@@ -94,12 +92,13 @@ class Frame:
 def _fitted(picture: Image.Image, width: int, height: int, fit: str) -> Image.Image:
     if fit == PAD:
         scale = min(width / picture.width, height / picture.height)
-        inner = tuple(max(1, min(most, round(side * scale))) for side, most in zip(picture.size, (width, height)))
+        across, down = (max(1, round(side * scale)) for side in picture.size)
         found = Image.new(picture.mode, (width, height))
-        found.paste(picture.resize(inner, _FILTER), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+        found.paste(picture.resize((across, down), _FILTER), ((width - across) // 2, (height - down) // 2))
         return found
-    across, down = float(picture.width), float(picture.height)
+    kept_across, kept_down = float(picture.width), float(picture.height)
     if fit == CROP:
-        across, down = min(across, down * width / height), min(down, across * height / width)
-    left, top = (picture.width - across) / 2, (picture.height - down) / 2
-    return picture.resize((width, height), _FILTER, box=(left, top, left + across, top + down))
+        kept_across = min(picture.width, picture.height * width / height)
+        kept_down = min(picture.height, picture.width * height / width)
+    left, top = (picture.width - kept_across) / 2, (picture.height - kept_down) / 2
+    return picture.resize((width, height), _FILTER, box=(left, top, left + kept_across, top + kept_down))

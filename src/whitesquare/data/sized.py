@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from whitesquare.data.batches import decoded, in_batches, unlike
+from whitesquare.data.batches import alike, decoded, in_batches, unlike
 from whitesquare.data.fits import FILTER, FITS, PAD, STRETCH, Frame, Sizing
 from whitesquare.data.presented import Presented
 from whitesquare.errors import DataError, UsageError, WhitesquareError
@@ -80,8 +80,8 @@ class Sized(Presented):
         if self.frame is None:
             return self.base.decode(i, content, like)
         image = self.frame.bring(self.base.decode(i, content), self.ids[i])
-        if like is not None and image.shape != like:
-            raise unlike(self.ids[i], image.shape, self.ids[0], like)
+        if like is not None and alike(self.frame.shape) != alike(like):
+            raise unlike(self.ids[i], self.frame.shape, self.ids[0], like)
         return image
 
     def images(self, index: Index) -> UInt8Array:
