@@ -195,8 +195,8 @@ def test_files_that_cannot_be_read_stop_the_scan_or_are_listed(tmp_path, photos)
     }
     assert found["size"] == 64
     assert [told for told in found["warnings"] if "brought to" in told or "grey" in told] == [
-        "1 of 64 images were brought to 12x12 pixels (that of most of them; choose another with --size): the smallest is "
-        "12x12, the largest 12x20. They were stretched as a whole (--fit stretch), by Pillow's bilinear filter.",
+        "1 of 64 images were brought to 12x12 pixels (that of most of them; choose another with --size): the smallest "
+        "is 12x12, the largest 12x20. They were stretched as a whole (--fit stretch), by Pillow's bilinear filter.",
         "1 of 64 images are grey and were read as colour, as the others are.",
     ]
     shown = run("scan", photos, "--model-free", "--on-error", "skip").stdout

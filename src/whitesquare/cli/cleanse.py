@@ -9,7 +9,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import DataSource, Fit, Format, OutputFolder, Size
+from whitesquare.cli.options import DataSource, Fit, Format, OutputFolder, Size, same_size
 from whitesquare.cli.progress import progress
 
 if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
@@ -52,10 +52,10 @@ def cleanse(
                 fit=fit,
                 on_progress=on_progress,
             )
-        _tell(done, data, output)
+        _tell(done, data, output, same_size(size, fit))
 
 
-def _tell(done: "Cleansing", data: str, output: Path) -> None:
+def _tell(done: "Cleansing", data: str, output: Path, options: str) -> None:
     """Say what was removed, and which commands prove the effect."""
     from whitesquare.data import has_test
     from whitesquare.data.layouts import place_of
@@ -68,12 +68,12 @@ def _tell(done: "Cleansing", data: str, output: Path) -> None:
     if done.skipped:
         terminal.say(f"{len(done.skipped)} files that could not be read are not in the copy either.")
     copy, victim = shlex.quote(str(output)), shlex.quote(f"{output}-victim")
-    lines = [f"whitesquare train {copy} --seed 7 -o {victim}"]
+    lines = [f"whitesquare train {copy} --seed 7 -o {victim}{options}"]
     manifest = None if (place := place_of(data)) is None else read_manifest(place)
     if manifest is not None and has_test(data):
         # The victim does not lie in the poisoned run, so that run's trigger has to be named.
         asked = f"--trigger {shlex.quote(manifest.trigger)} --target {manifest.target}"
-        lines.append(f"whitesquare measure {victim} {asked}")
+        lines.append(f"whitesquare measure {victim} {asked}{options}")
     else:
-        lines.insert(0, f"whitesquare scan {copy}")
+        lines.insert(0, f"whitesquare scan {copy}{options}")
     terminal.say_lines("\nNext:\n" + "".join(f"  {line}\n" for line in lines))

@@ -58,3 +58,9 @@ Roles = Annotated[
         "--signatures", help="Roles that must sign, and how many keys: data=1,review=1. Default: one of them."
     ),
 ]
+
+
+def same_size(size: int | None, fit: str | None) -> str:
+    """Return the options that ask for the same size of images again, to follow a command."""
+    given = {"size": size, "fit": fit}
+    return "".join(f" --{name} {value}" for name, value in given.items() if value is not None)

@@ -19,7 +19,7 @@ from whitesquare.cli.exits import (
     exit_codes,
     read_outputs,
 )
-from whitesquare.cli.options import DataSource, Device, Fit, OnError, Seed, Size
+from whitesquare.cli.options import DataSource, Device, Fit, OnError, Seed, Size, same_size
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 
@@ -102,7 +102,7 @@ def scan(
                 signer=signer,
                 on_progress=on_progress,
             )
-        _emit(done, outputs)
+        _emit(done, outputs, same_size(size, fit))
         code = exit_code(done.scan.result, fail_on)
         if code == PASS and (short := lacking(done.scan.result.coverage, required)):
             terminal.complain(
@@ -165,7 +165,7 @@ def _check_reference(reference: str | None, attested: Path | None, bundle: Path 
         )
 
 
-def _emit(done: "Scanned", outputs: list[tuple[str, Path | None]]) -> None:
+def _emit(done: "Scanned", outputs: list[tuple[str, Path | None]], options: str) -> None:
     from whitesquare.report.scan.junit import scan_junit
     from whitesquare.report.scan.page import render_scan
     from whitesquare.report.scan.text import shown
@@ -181,4 +181,4 @@ def _emit(done: "Scanned", outputs: list[tuple[str, Path | None]]) -> None:
         "attestation": lambda: done.statement(with_report=written is not None),
     }
     last = sorted(outputs, key=lambda output: output[0] == "attestation")  # it speaks of a file that must be there
-    emit(last, lambda: shown(result, written), writers, {"parquet": lambda path: write_scores(path, scores)})
+    emit(last, lambda: shown(result, written, options), writers, {"parquet": lambda path: write_scores(path, scores)})

@@ -8,7 +8,7 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import Device, Fit, OutputFolder, Seed, Size
+from whitesquare.cli.options import Device, Fit, OutputFolder, Seed, Size, same_size
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra, unknown_name
 from whitesquare.learning.recipes import VICTIMS
@@ -94,4 +94,4 @@ def train(
             )
         for note in told:
             terminal.complain(note)
-        terminal.say(f"Trained {how.model}, seed {seed}. Next: whitesquare measure {output}")
+        terminal.say(f"Trained {how.model}, seed {seed}. Next: whitesquare measure {output}{same_size(size, fit)}")

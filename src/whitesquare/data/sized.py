@@ -98,9 +98,11 @@ class Sized(Presented):
 
     def notes(self, positions: IntArray) -> tuple[str, ...]:
         """Say what was done to images, and what a resize may hide."""
+        said = super().notes(positions)
+        if self.frame is None:
+            return said
         found = Counter(self.headers[i] for i in positions.tolist() if i in self.headers)
-        told = () if self.frame is None or not found else _notes(found, self.frame)
-        return (*super().notes(positions), *told)
+        return (*said, *_notes(found, self.frame))
 
     def _first(self) -> "Sized | None":
         """Return the images that decide for these; ``None`` if they decide for themselves."""

@@ -14,6 +14,7 @@ from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
 from whitesquare.data import ENTRIES, has_test, held, notes, open_dataset, write_dataset
 from whitesquare.data.gallery import SHOWN, example_position, write_gallery
 from whitesquare.data.layouts import IDX, NPZ, full_name
+from whitesquare.data.sized import is_resized
 from whitesquare.data.writing import check_format
 from whitesquare.errors import DataError
 from whitesquare.records import OnNote, Parameter, PoisonManifest, Progress, silent, unheard
@@ -95,10 +96,13 @@ def make_run(
     check_output(folder)
     given = {} if trigger is None else {"trigger": parse_trigger(trigger)}
     chosen = make_attack(attack, settings | given)
-    clean = held(open_dataset(source, size=size, fit=fit))
+    opened = open_dataset(source, size=size, fit=fit)
+    clean = held(opened)
     test = held(open_dataset(source, "test", size=size, fit=fit)) if has_test(source) else None
     for note in notes(clean):
         on_note(note)
+    if is_resized(opened):
+        on_note(f"What is written are images of {clean.shape[2]}x{clean.shape[1]} pixels, not those of the files.")
     fmt = fmt or (IDX if clean.shape[0] == 1 else NPZ)
     check_format(folder, clean, fmt)  # before the crafting, which may take hours
     made = poison(

@@ -145,11 +145,11 @@ def caution(result: ScanResult) -> str:
     )
 
 
-def next_command(result: ScanResult, scan_file: str = SCAN_FILE) -> str:
+def next_command(result: ScanResult, scan_file: str = SCAN_FILE, options: str = "") -> str:
     """Return the command that takes the flagged samples out; a source that a terminal cannot show is left open."""
     source, file = (shlex.quote(name) if f.visible(name) == name else "SOURCE" for name in (result.source, scan_file))
     tier = "" if "confirmed" in result.alarm_tiers else " --tier suspicious"
-    return f"whitesquare cleanse {source} --scan {file}{tier} -o cleaned/"
+    return f"whitesquare cleanse {source} --scan {file}{tier}{options} -o cleaned/"
 
 
 def strength(alarm: Alarm) -> str:
@@ -160,12 +160,13 @@ def strength(alarm: Alarm) -> str:
     return "at full strength, as an attacker who trained with a dim trigger would use it"
 
 
-def shown(result: ScanResult, scan_file: str | None = None) -> list[Shown]:
+def shown(result: ScanResult, scan_file: str | None = None, options: str = "") -> list[Shown]:
     """Show what a scan found: the verdict, the classes that stand out, what did not run, and what to do next.
 
     Args:
         result: what was found.
         scan_file: where ``scan.json`` is written, which the next command reads; ``None`` if it is not.
+        options: how the data were opened, to follow that command.
     """
     parts: list[Shown] = [f"{headline(result)}. {lead(result)}"]
     parts += [f"- {f.short(reason, 400)}" for reason in result.reasons]
@@ -184,7 +185,7 @@ def shown(result: ScanResult, scan_file: str | None = None) -> list[Shown]:
     parts.append("\n" + " ".join(part for part in said if part))
     if result.alarms:
         first = "" if scan_file else f" (after the same scan with -o json={SCAN_FILE})"
-        parts.append(ShownLines(f"\nNext{first}:\n  {next_command(result, scan_file or SCAN_FILE)}\n"))
+        parts.append(ShownLines(f"\nNext{first}:\n  {next_command(result, scan_file or SCAN_FILE, options)}\n"))
     return parts
 
 
