@@ -146,7 +146,7 @@ def test_truncated_anywhere(tmp_path):
 
 
 @settings(max_examples=150, deadline=None)
-@given(data=st.data(), kind=st.sampled_from(["png", "jpg", "bmp", "webp", "ppm"]))
+@given(data=st.data(), kind=st.sampled_from(["png", "jpg", "bmp", "webp", "ppm", "gif"]))
 def test_damaged_file_decodes_or_is_refused(data, kind, tmp_path_factory):
     root = tmp_path_factory.mktemp("fuzz")
     path = root / "a" / f"x.{kind}"

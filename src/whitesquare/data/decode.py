@@ -32,7 +32,7 @@ OnHeader = Callable[[Shape], None]
 _HEAD = 2**12
 """Bytes of a file that are looked at first."""
 _GREY, _COLOUR = ("1", "L", "LA"), ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM")
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
 """Pillow may try these only: a file that says ``.png`` must not reach the PostScript reader."""
 
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)

@@ -29,7 +29,7 @@ from whitesquare._base.streams import (
 from whitesquare.errors import DataError, UsageError
 
 SPLITS = ("train", "test")
-SUFFIXES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "pgm"})
+SUFFIXES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "pgm", "gif"})
 """What an image file's name ends with, in lower case."""
 
 MAX_IMAGE_BYTES = 2**28

@@ -6,6 +6,7 @@ without Pillow, so that what is attested and what is decoded are told the same; 
 
 from whitesquare.data.traits.exif import exif_orientations, xmp_orientations
 from whitesquare.data.traits.found import MAX_PARTS, NAMES, Read, Traits
+from whitesquare.data.traits.gif import look_at_gif
 from whitesquare.data.traits.others import look_at_bmp, look_at_jpeg, look_at_tiff, look_at_webp
 from whitesquare.data.traits.png import MAX_PROFILE, look_at_png
 
@@ -41,6 +42,8 @@ def look(head: memoryview | bytes, read: Read) -> Traits | None:
         kind = look_at_tiff
     elif start[:2] == b"BM":
         kind = look_at_bmp
+    elif start[:3] == b"GIF":
+        kind = look_at_gif
     else:
         return None
     found = Traits()
