@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, features
@@ -141,23 +140,24 @@ def header_shape(path: Path) -> Shape:
         DataError: see :func:`decode_image`.
     """
     try:
-        with path.open("rb") as file, Image.open(file, formats=_FORMATS) as picture:
+        with Image.open(path, formats=_FORMATS) as picture:
             channels, height, width = _header(picture, path)
-            return (channels, width, height) if height != width and _lies(file) else (channels, height, width)
+            return (channels, width, height) if height != width and _lies(path) else (channels, height, width)
     except _BOMBS as error:
         raise DataError(f"{path} is too large: {error} Expected at most {MAX_PIXELS} pixels.") from error
     except _BROKEN as error:
         raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it.") from error
 
 
-def _lies(file: BinaryIO) -> bool:
+def _lies(path: Path) -> bool:
     """Tell whether a viewer turns an image by a right angle."""
+    with path.open("rb") as file:
 
-    def read(offset: int, count: int) -> bytes:
-        file.seek(offset)
-        return file.read(count)
+        def read(offset: int, count: int) -> bytes:
+            file.seek(offset)
+            return file.read(count)
 
-    traits = look(read(0, _HEAD), read)
+        traits = look(read(0, _HEAD), read)
     return traits is not None and turns_sides(traits)
 
 
