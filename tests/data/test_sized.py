@@ -278,7 +278,7 @@ def test_cleanse_copies_the_files_of_a_scan_at_any_size_and_nothing_else(tmp_pat
     text = done.json()
     assert " of 120 images were brought to 24x24 pixels (as was asked)" in done.scan.result.warnings[0]
     scan.write_text(flagging(text, done.dataset))
-    with pytest.raises(DataError, match="another --size or --fit"):
+    with pytest.raises(DataError, match="scanned with another --size"):
         ws.cleanse(tmp_path / "d", scan, tmp_path / "out", size=25, fit=CROP, tier="review")
     with pytest.raises(UsageError, match="leave --format out"):
         ws.cleanse(tmp_path / "d", scan, tmp_path / "out", size=24, fit=CROP, tier="review", fmt="npz")

@@ -154,8 +154,8 @@ def _scanned(
     if (digest := dataset_digest(dataset, on_progress)) != findings.digest:
         raise DataError(
             f"{scan} speaks of the data set {findings.source!r} with the digest {findings.digest[:12]} and "
-            f"{name} has {digest[:12]}: it is another one, was changed since, or was scanned with another --size or "
-            "--fit; give the same, or scan it again."
+            f"{name} has {digest[:12]}: it is another one, or was changed since, or was scanned with another --size "
+            "or --fit; give the same, or scan it again."
         )
     return dataset, skipped
 
