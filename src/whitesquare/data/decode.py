@@ -130,14 +130,18 @@ def read_image(path: Path) -> bytes:
     return content
 
 
-def header_shape(path: Path) -> Shape:
+def header_shape(path: Path, content: bytes | None = None) -> Shape:
     """Return ``(C, H, W)`` as the header of an image file says, for little time and memory.
+
+    Args:
+        path: the file.
+        content: of it, where it does not lie there by itself.
 
     Raises:
         DataError: see :func:`decode_image`.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
+        with Image.open(path if content is None else BytesIO(content), formats=_FORMATS) as picture:
             return _header(picture, path)
     except _BOMBS as error:
         raise DataError(f"{path} is too large: {error} Expected at most {MAX_PIXELS} pixels.") from error

@@ -32,6 +32,9 @@ SPLITS = ("train", "test")
 SUFFIXES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "pgm"})
 """What an image file's name ends with, in lower case."""
 
+TABLES, TABLE_PREFIXES = (".csv", ".jsonl", ".parquet"), ("csv:", "parquet:")
+"""Suffixes of the files that can be read as tables of samples, and what may stand before the name of one."""
+
 MAX_IMAGE_BYTES = 2**28
 """Largest image file that is read: what 64 million pixels of four bytes take uncompressed, and a header."""
 
@@ -176,7 +179,19 @@ def only_kind(folder: Path, kinds: Sequence[str]) -> str:
 
 def place_of(source: str | Path) -> Path | None:
     """Return where a data set lies that is named so; ``None`` for the embedded one, which lies with nobody."""
+    if (table := table_file(source)) is not None:
+        return table.parent if "*" in table.name else table
     return None if source == EMBEDDED else Path(source)
+
+
+def table_file(source: str | Path) -> Path | None:
+    """Return the file, or the pattern of files, of a data set that is given as a table: ``csv:FILE?..`` or a path."""
+    text = str(source)
+    for prefix in TABLE_PREFIXES:
+        if text.startswith(prefix):
+            return Path(text.removeprefix(prefix).partition("?")[0])
+    path = Path(text)
+    return path if path.suffix.lower() in TABLES and not path.is_dir() else None
 
 
 def full_name(source: str | Path) -> str:

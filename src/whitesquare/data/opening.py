@@ -23,9 +23,12 @@ from whitesquare.data.sources.arrays import from_arrays
 from whitesquare.data.sources.cifar import load_cifar_folder
 from whitesquare.data.sources.folder import load_image_folder
 from whitesquare.data.sources.idx import load_idx_folder
+from whitesquare.data.sources.lists import load_list
 from whitesquare.data.sources.mnist import load_mnist
 from whitesquare.data.sources.npz import load_npz
 from whitesquare.data.sources.others import open_other, other_source
+from whitesquare.data.sources.parquet import load_parquet
+from whitesquare.data.tables import Table, tables_of
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset, IntArray, UInt8Array
 
@@ -37,7 +40,8 @@ def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray]
         source: ``"mnist"`` for the embedded one (``"./mnist"`` for a folder of that name); an ``.npz`` file
             (training split only); or a folder with MNIST-named IDX files, with ``train.npz`` and
             ``test.npz``, with the binary files of CIFAR-10 or CIFAR-100, or with class folders, directly or in
-            ``train`` and ``test``. Other files in the folder do not matter.
+            ``train`` and ``test``. Other files in the folder do not matter. A table of files and labels, or of images
+            and labels: see :func:`whitesquare.data.tables.tables_of`.
             What none of these is may be known to a source that another package brings, see
             :mod:`whitesquare.plugins`. Images and labels as arrays, see :func:`whitesquare.data.from_arrays`; or an
             object that has what an :class:`~whitesquare.types.ImageDataset` has: these are the split that is asked for.
@@ -55,6 +59,8 @@ def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray]
     path = place_of(source)
     if path is None:
         return load_mnist(split)
+    if (tables := tables_of(source)) is not None:
+        return _open_table(source, tables, split)
     ours = _is_ours(path)
     other, faults = (None, "") if ours else other_source(str(source))
     if other is not None:
@@ -85,6 +91,8 @@ def has_test(source: str | Path) -> bool:
     folder = place_of(source)
     if folder is None:
         return True
+    if (tables := tables_of(source)) is not None:
+        return "test" in tables
     if _is_ours(folder):
         if cifar := [kind for kind in dataset_kinds(folder) if kind in CIFAR]:
             return any(find_cifar(folder, kind, "test") for kind in cifar)
@@ -147,6 +155,16 @@ def _checked(dataset: ImageDataset) -> ImageDataset:
     if len(set(ids)) < len(ids):
         raise DataError(f"The data set ({dataset.kind}) gives one id to two samples; expected unique ids.")
     return dataset
+
+
+def _open_table(source: str | Path, tables: dict[str, Table], split: str) -> ImageDataset:
+    if split not in tables:
+        raise DataError(
+            f"{source} has no {split} split: found a table of samples with labels for {', '.join(tables)} alone; add "
+            "one, or use a data set that has it."
+        )
+    same = {name: table for name, table in tables.items() if table.embedded == tables[split].embedded}
+    return (load_parquet if tables[split].embedded else load_list)(same, split)
 
 
 def _open_folder(folder: Path, split: str) -> ImageDataset:

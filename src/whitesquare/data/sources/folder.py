@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 from uuid import uuid4
 
 import numpy as np
@@ -45,6 +44,8 @@ class ImageFolder:
         ids: paths of the files below ``root``, with forward slashes.
         labels: ``(N,)`` int64, read-only.
         seen: what was learned of the images that were decoded so far.
+        kind: what it is, in a word.
+        told: what else is to be said of it, such as where its labels come from.
     """
 
     root: Path
@@ -52,7 +53,8 @@ class ImageFolder:
     ids: tuple[str, ...]
     labels: IntArray
     seen: Seen = field(default_factory=Seen, repr=False)
-    kind: ClassVar[str] = "folder"
+    kind: str = "folder"
+    told: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -125,7 +127,7 @@ class ImageFolder:
         return read_image(self.root / self.ids[range(len(self.ids))[i]])
 
     def notes(self, positions: IntArray) -> tuple[str, ...]:
-        """Say what was done to images, as far as they were decoded, so that they are what a viewer shows."""
+        """Say where labels come from, and what was done to images that were decoded to be what a viewer shows."""
         kept = set(positions.tolist())
         counts = (
             (len(kept & self.seen.turned), "carry an orientation and were read as a viewer shows them"),
@@ -134,7 +136,7 @@ class ImageFolder:
                 "carry a colour profile other than sRGB and were converted as a viewer does",
             ),
         )
-        return tuple(f"{count:,} of {len(kept):,} images {what}." for count, what in counts if count)
+        return (*self.told, *(f"{count:,} of {len(kept):,} images {what}." for count, what in counts if count))
 
 
 def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
