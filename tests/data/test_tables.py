@@ -5,8 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from whitesquare.data import has_test, notes, open_dataset
-from whitesquare.errors import DataError, UsageError, WhitesquareError
+from whitesquare.data import notes, open_dataset
 
 from .tables import CLASSES, as_struct, pictures, write_csv, write_jsonl, write_parquet
 

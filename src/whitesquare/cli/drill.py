@@ -12,7 +12,12 @@ from whitesquare.errors import UsageError, require_extra
 
 
 def drill(
-    data: Annotated[str, typer.Argument(help="'mnist', a folder (IDX, npz, CIFAR, images) or an .npz file.")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="'mnist', a folder (IDX, npz, CIFAR, images, lists, Parquet), or an .npz, CSV or Parquet file."
+        ),
+    ],
     output: OutputFolder,
     attacks: Annotated[str, typer.Option(help="Names of attacks, by commas; see `whitesquare list`.")],
     rates: Annotated[str, typer.Option(help="Shares of the whole training set to poison, by commas.")],

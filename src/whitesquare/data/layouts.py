@@ -7,6 +7,7 @@ here once, so that what is attested is what is trained on.
 import hashlib
 import math
 import os
+import re
 import struct
 import unicodedata
 import zlib
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote, unquote_plus
 
 from whitesquare._base.streams import (
     AGAIN,
@@ -197,7 +199,15 @@ def table_file(source: str | Path) -> Path | None:
 def full_name(source: str | Path) -> str:
     """Name a data set so that the name still leads to it from another folder."""
     place = place_of(source)
-    return str(source) if place is None or not place.exists() else str(place.resolve())
+    if place is None or not place.exists():
+        return str(source)
+    if (table := table_file(source)) is None:
+        return str(place.resolve())
+    prefix = next((prefix for prefix in TABLE_PREFIXES if str(source).startswith(prefix)), "")
+    query = str(source).partition("?")[1:] if prefix else ("", "")
+    root = re.compile(r"(?<=\?|&)root=([^&]*)")
+    known = root.sub(lambda found: f"root={quote(str(Path(unquote_plus(found[1])).resolve()))}", "".join(query))
+    return f"{prefix}{place.resolve() if table == place else place.resolve() / table.name}{known}"
 
 
 def mnist_file(split: str, part: str, folder: Path = MNIST) -> Path:

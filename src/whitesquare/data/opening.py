@@ -75,8 +75,8 @@ def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray]
         )
     if path.suffix.lower() != ".npz":
         raise UsageError(
-            f"{path} is not a data set: expected an .npz file, or a folder with IDX files, CIFAR's binary files or "
-            f"class folders; give its folder if it is a part of one.{faults}"
+            f"{path} is not a data set: expected an .npz, CSV, JSON lines or Parquet file, or a folder with IDX files, "
+            f"CIFAR's binary files, a list, Parquet files or class folders; give its folder if it is a part of one.{faults}"
         )
     if split != "train":
         raise UsageError(

@@ -83,8 +83,13 @@ def tables_of(source: str | Path) -> dict[str, Table] | None:
         files = sorted(place.parent.glob(place.name)) if "*" in place.name else [place]
         if not files or not files[0].is_file():
             raise UsageError(f"There is no file {place}; check the path.")
+        if "*" in place.name:
+            _check_whole(files)
         root = place.parent if "root" not in given else Path(given["root"])
-        return {"train": _table(files, root, (root,), given)}
+        table = _table(files, root, (root,), given)
+        if table.embedded and "root" in given:
+            raise UsageError(f"{place} holds its images itself, so that 'root' means nothing; leave it out.")
+        return {"train": table}
     folder = Path(source)
     if not folder.is_dir():
         return None
@@ -160,6 +165,8 @@ def _shards(folder: Path) -> dict[str, Table] | None:
             break
     else:
         by_split = {split: sorted((folder / split).glob("*.parquet")) for split in SPLITS}
+    for files in by_split.values():
+        _check_whole(files)
     found = {split: _table(files, folder, (folder,), {}) for split, files in by_split.items() if files}
     others = sorted(folder.glob("*.parquet"))
     if not found and others and not any(_has_class_folders(place) for place in (folder, folder / "train")):
@@ -194,9 +201,9 @@ def _column(columns: dict[str, str], given: str | None, known: Sequence[str], wh
     found = [name for name in columns if name.lower() in known]
     if len(found) == 1:
         return found[0]
-    why = f"{' and '.join(map(repr, found))} may each be" if found else f"none is called {', '.join(known)} as is"
+    why = f"{' and '.join(map(repr, found))} may be it" if found else f"none is called {', '.join(known)}"
     raise DataError(
-        f"{path}: which column is the {what} is not known, for {why} it (columns: {there}); give it as "
+        f"{path}: which column is the {what} is not clear, {why} (columns: {there}); give it as "
         f"csv:{path}?image=COLUMN&label=COLUMN, where a label is one column of names or whole numbers."
     )
 
@@ -209,6 +216,10 @@ def _check_shards(files: Sequence[Path], columns: dict[str, str]) -> None:
                 f"{path} has other columns than {files[0].name}: they differ in {odd[0][0]!r}, {odd[0][1]}; expected "
                 "the same in all shards, so give those that belong together as a pattern."
             )
+
+
+def _check_whole(files: Sequence[Path]) -> None:
+    """Refuse some of the shards that say by their names how many they are."""
     counts = {int(part[2]) for path in files if (part := _PART.search(path.name))}
     if len(counts) == 1 and (count := counts.pop()) != len(files):
         raise DataError(
