@@ -44,6 +44,7 @@ IDX_PREFIX = {"train": "train", "test": "t10k"}
 IDX_PARTS = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
 
 EMBEDDED, IDX, NPZ, CIFAR10, CIFAR100, FOLDER = "mnist", "idx", "npz", "cifar10", "cifar100", "png-folder"
+TABLE = "table"
 """The kinds of data sets that can be read here, by what they are called in commands and files."""
 
 

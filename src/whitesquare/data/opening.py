@@ -13,6 +13,7 @@ from whitesquare.data.layouts import (
     FOLDER,
     IDX,
     NPZ,
+    TABLE,
     dataset_kinds,
     is_image,
     only_kind,
@@ -76,7 +77,8 @@ def open_dataset(source: str | Path | ImageDataset | tuple[UInt8Array, IntArray]
     if path.suffix.lower() != ".npz":
         raise UsageError(
             f"{path} is not a data set: expected an .npz, CSV, JSON lines or Parquet file, or a folder with IDX files, "
-            f"CIFAR's binary files, a list, Parquet files or class folders; give its folder if it is a part of one.{faults}"
+            "CIFAR's binary files, a list, Parquet files or class folders; give its folder if it is a part of "
+            f"one.{faults}"
         )
     if split != "train":
         raise UsageError(
@@ -104,11 +106,14 @@ def has_test(source: str | Path) -> bool:
 def format_of(source: str | Path) -> str:
     """Return the one of :data:`FORMATS` in which a data set can be written again without losing anything.
 
-    That of CIFAR-100 is none of them: an image has one label here, and its records have two.
+    That of CIFAR-100 is none of them: an image has one label here, and its records have two. Nor is that of a table of
+    samples, which is :data:`TABLE`: only what was read from one can be written as one.
     """
     path = place_of(source)
     if path is None:
         return IDX
+    if tables_of(source) is not None:
+        return TABLE
     kind = only_kind(path, dataset_kinds(path)) if path.is_dir() and _is_ours(path) else NPZ
     return NPZ if kind == CIFAR100 else kind
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from whitesquare.data.layouts import (
     CIFAR,
@@ -21,12 +21,14 @@ from whitesquare.data.layouts import (
     is_image,
     table_file,
 )
-from whitesquare.data.rows import columns_of, embeds
+from whitesquare.data.rows import columns_of, count_rows, embeds, write_rows
 from whitesquare.errors import DataError, UsageError, unknown_name
 
 FILES = ("file", "file_name", "image", "path", "filename", "id")
 LABELS = ("label", "class", "target", "category")
 """Columns that are found by their names, in any case: of the file, and of its class."""
+SCHEMA = "huggingface"
+"""Key of a Parquet file's metadata under which Hugging Face says what the columns are."""
 KEYS = ("image", "label", "root")
 """What may follow the ``?`` of ``csv:FILE?image=..&label=..&root=..``."""
 
@@ -63,6 +65,10 @@ class Table:
         where = str(first) if len(self.files) == 1 else f"{len(self.files)} files like {first}"
         return f"the column {self.label!r} of {where}"
 
+    def name_of(self, path: Path) -> str:
+        """Return the name of one of the files below ``base``; what lies elsewhere comes to lie there."""
+        return path.relative_to(self.base).as_posix() if path.is_relative_to(self.base) else path.name
+
 
 def tables_of(source: str | Path) -> dict[str, Table] | None:
     """Return by split the tables that a data set consists of; ``None`` if it is of another kind.
@@ -96,6 +102,30 @@ def tables_of(source: str | Path) -> dict[str, Table] | None:
     if set(dataset_kinds(folder)) & {IDX, NPZ, *CIFAR}:
         return None
     return _metadata(folder) or _lists(folder) or _shards(folder)
+
+
+def moved(source: str | Path, folder: Path) -> str:
+    """Return what opens a copy of a data set that was written into a folder: the folder, or the table in it."""
+    if (table := table_file(source)) is None:
+        return str(folder)
+    prefix = next((prefix for prefix in TABLE_PREFIXES if str(source).startswith(prefix)), "")
+    kept = [(key, value) for key, value in _given(str(source).partition("?")[2], "") if key != "root"] if prefix else []
+    return f"{prefix}{folder / table.name}{'?' if kept else ''}{urlencode(kept)}"
+
+
+def rewrite_tables(table: Table, folder: Path, keep: bytes) -> None:
+    """Write the rows of a table that are kept, each of its files under its own name.
+
+    Args:
+        table: of one split.
+        folder: where.
+        keep: a byte for each row of all its files, which is 1 if it is kept.
+    """
+    first = 0
+    for path in table.files:
+        count = len(keep) if len(table.files) == 1 else count_rows(path)
+        write_rows(path, folder / table.name_of(path), keep[first : first + count], [SCHEMA])
+        first += count
 
 
 def _given(query: str, source: str) -> list[tuple[str, str]]:

@@ -22,13 +22,14 @@ from whitesquare.data import (
     readable_part,
     write_dataset,
 )
-from whitesquare.data.layouts import FOLDER, NPZ, place_of
+from whitesquare.data.layouts import NPZ, place_of
 from whitesquare.data.names import named
+from whitesquare.data.tables import moved
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.records import TIERS, Progress, silent
 from whitesquare.scanning.files import read_scan, to_json
 from whitesquare.scanning.found import Finding, ScanFindings
-from whitesquare.types import ImageDataset, IntArray
+from whitesquare.types import ImageDataset, IntArray, Rewritable
 
 REMOVED = "removed.json"
 FORMAT = "whitesquare removed 1"
@@ -44,12 +45,14 @@ class Cleansing:
         removed: what was taken out, strongest first.
         by_class: class name to number of samples removed and number before, for classes that lost any.
         skipped: files the scan could not read, which the copy does not hold either, with the reason.
+        copy: what opens the copy: the folder, or a table in it.
     """
 
     before: int
     removed: tuple[Finding, ...]
     by_class: dict[str, tuple[int, int]]
     skipped: dict[str, str]
+    copy: str
 
 
 def cleanse(
@@ -64,8 +67,9 @@ def cleanse(
 ) -> Cleansing:
     """Write a data set without the samples that a scan flagged, whole or not at all.
 
-    Class folders stay class folders: the files that are kept are copied byte by byte, under their own names. The test
-    split, if there is one, is written as it is.
+    Class folders stay class folders: the files that are kept are copied byte by byte, under their own names. A list
+    keeps its other rows as they are, and Parquet files their schema, shards and metadata. The test split, if there is
+    one, is written as it is.
 
     Args:
         source: the data set that was scanned, or its name or path.
@@ -86,15 +90,15 @@ def cleanse(
     if top is not None and top < 1:
         raise UsageError(f"The number of samples to remove must be 1 or more; got {top}.")
     findings = read_scan(scan)
-    dataset, skipped = _scanned(source, findings, scan, on_progress)
+    opened, dataset, skipped = _scanned(source, findings, scan, on_progress)
     removed = _chosen(findings, tier, top)
     positions = _positions(dataset, removed, scan)
     kept = Part(dataset, np.setdiff1d(np.arange(len(dataset.labels)), positions))
     by_class = _by_class(dataset, positions)
-    own = format_of(source) if isinstance(source, str | Path) else NPZ
-    form = fmt or own
+    own = format_of(source) if isinstance(source, str | Path) else None
+    form = fmt or own or NPZ
     test = open_dataset(source, "test") if isinstance(source, str | Path) and has_test(source) else None
-    place = Path(str(source)) if form == own == FOLDER else None  # class folders that stay class folders
+    again = _again(opened, kept, test) if form == own else []
     record = {
         "format": FORMAT,
         "source": named(source),
@@ -108,13 +112,16 @@ def cleanse(
         "skipped": skipped,
         "removed": [_entry(one, dataset.classes) for one in removed],
     }
-    with output_folder(folder, "cleansed", [*_entries(place, form, dataset.classes), REMOVED]) as part:
-        if place is not None:
-            _copy_files(part, [kept] if test is None else [kept, test], on_progress)
+    entries = {name for one, _ in again for name in one.entries} or ENTRIES[form]
+    with output_folder(folder, "cleansed", [*entries, REMOVED]) as part:
+        if again:
+            for one, some in again:
+                one.rewrite(part, some, on_progress)
         else:
             write_dataset(part, kept, test, form, on_progress)
         write_text(part / REMOVED, to_json(record))
-    return Cleansing(len(dataset.labels), removed, by_class, skipped)
+    copy = moved(source, folder) if again and isinstance(source, str | Path) else str(folder)
+    return Cleansing(len(dataset.labels), removed, by_class, skipped, copy)
 
 
 def _check_apart(source: str | Path | ImageDataset, folder: Path) -> None:
@@ -131,8 +138,8 @@ def _check_apart(source: str | Path | ImageDataset, folder: Path) -> None:
 
 def _scanned(
     source: str | Path | ImageDataset, findings: ScanFindings, scan: Path, on_progress: Progress
-) -> tuple[ImageDataset, dict[str, str]]:
-    """Open the data set as the scan saw it.
+) -> tuple[ImageDataset, ImageDataset, dict[str, str]]:
+    """Open the data set, also as the scan saw it, and return by id what it could not read.
 
     Raises:
         DataError: it is not the one the scan saw.
@@ -144,7 +151,7 @@ def _scanned(
             f"{scan} speaks of the data set {findings.source!r} with the digest {findings.digest[:12]} and "
             f"{named(source)} has {digest[:12]}: it is another one, or was changed since; scan it again."
         )
-    return dataset, skipped
+    return opened, dataset, skipped
 
 
 def _chosen(findings: ScanFindings, tier: str | None, top: int | None) -> tuple[Finding, ...]:
@@ -196,6 +203,14 @@ def _by_class(dataset: ImageDataset, positions: IntArray) -> dict[str, tuple[int
     return {name: (int(gone[i]), int(before[i])) for i, name in enumerate(dataset.classes) if gone[i]}
 
 
+def _again(opened: ImageDataset, kept: ImageDataset, test: ImageDataset | None) -> list[tuple[Rewritable, IntArray]]:
+    """Return what writes itself in the form in which it was read, with the positions to write; else nothing."""
+    place = {name: i for i, name in enumerate(opened.ids)}
+    splits = [(opened, np.array([place[name] for name in kept.ids], np.int64))]
+    splits += [] if test is None else [(test, np.arange(len(test.labels)))]
+    return [(one, positions) for one, positions in splits if isinstance(one, Rewritable)]
+
+
 def _entry(one: Finding, classes: Sequence[str]) -> dict[str, Any]:
     return {
         "id": one.id,
@@ -205,23 +220,3 @@ def _entry(one: Finding, classes: Sequence[str]) -> dict[str, Any]:
         "rule_id": one.rule_id,
         "fused": one.fused,
     }
-
-
-def _entries(place: Path | None, form: str, classes: Sequence[str]) -> Sequence[str]:
-    """Return the entries the copy comes to hold: class folders may lie in it directly."""
-    flat = place is not None and not any((place / split).is_dir() for split in ENTRIES[form])
-    return classes if flat else ENTRIES[form]
-
-
-def _copy_files(folder: Path, splits: Sequence[ImageDataset], on_progress: Progress) -> None:
-    """Write the files of class folders under their own names; a class without a file stays an empty folder."""
-    for dataset in splits:
-        for i, name in enumerate(dataset.ids):
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(dataset.content(i))
-            if i % 1000 == 999 or i + 1 == len(dataset.ids):
-                on_progress("copying", i + 1, len(dataset.ids))
-        for place in {Path(name).parents[1] for name in dataset.ids}:
-            for name in dataset.classes:
-                (folder / place / name).mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from whitesquare.data.batches import BATCH, alike, as_shape, decoded, in_batches, unlike
+from whitesquare.data.copying import copy_files
 from whitesquare.data.decode import decode_bytes, decoder, header_shape, read_image
 from whitesquare.data.layouts import SPLITS, SUFFIXES, class_order, is_image, is_plain
 from whitesquare.data.names import check_name, check_split
@@ -137,6 +138,18 @@ class ImageFolder:
             ),
         )
         return (*self.told, *(f"{count:,} of {len(kept):,} images {what}." for count, what in counts if count))
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Names that :meth:`rewrite` makes: class folders may lie in the folder directly."""
+        return SPLITS if any((self.root / split).is_dir() for split in SPLITS) else self.classes
+
+    def rewrite(self, folder: Path, positions: IntArray, on_progress: Progress = silent) -> None:
+        """Copy files under their own names; a class without a file stays an empty folder."""
+        copy_files(self, folder, positions, on_progress)
+        for place in {Path(self.ids[i]).parents[1] for i in positions.tolist()}:
+            for name in self.classes:
+                (folder / place / name).mkdir(exist_ok=True)
 
 
 def load_image_folder(path: Path, split: str = "train") -> ImageFolder:

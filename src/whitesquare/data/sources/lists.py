@@ -2,22 +2,57 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from whitesquare.data.copying import as_bytes, copy_files
 from whitesquare.data.layouts import SUFFIXES, class_order, is_image
 from whitesquare.data.names import check_name
-from whitesquare.data.rows import Labels, rows_of
+from whitesquare.data.rows import LabelColumn, rows_of
 from whitesquare.data.sources.folder import ImageFolder
-from whitesquare.data.tables import Table
-from whitesquare.errors import DataError
+from whitesquare.data.tables import Table, rewrite_tables
+from whitesquare.errors import DataError, UsageError
+from whitesquare.records import Progress, silent
 from whitesquare.types import IntArray
 
 _FEW = 3
 
 
-def load_list(tables: dict[str, Table], split: str) -> ImageFolder:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ListedFiles(ImageFolder):
+    """An :class:`~whitesquare.types.EncodedDataset` of image files that a table lists; see :func:`load_list`.
+
+    Attributes:
+        table: which.
+    """
+
+    table: Table
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Names that :meth:`rewrite` makes."""
+        names = (*map(self.table.name_of, self.table.files), *self.ids)
+        return tuple({name.partition("/")[0] for name in names})
+
+    def rewrite(self, folder: Path, positions: IntArray, on_progress: Progress = silent) -> None:
+        """Copy files under their own names, and the rows that name them.
+
+        Raises:
+            UsageError: a row names a file by its absolute path, which a copy could not.
+        """
+        for path in self.table.files:
+            if any(str(name).startswith("/") for name, _ in rows_of(path, self.table.image, self.table.label)):
+                raise UsageError(
+                    f"{path} names files by absolute paths, which lead to no copy of them; write another form "
+                    "with --format, such as npz."
+                )
+        copy_files(self, folder, positions, on_progress)
+        rewrite_tables(self.table, folder, as_bytes(positions, len(self.ids)))
+
+
+def load_list(tables: dict[str, Table], split: str) -> ListedFiles:
     """Read the table of a split and look whether its files are there; nothing is decoded yet.
 
     Args:
@@ -37,7 +72,7 @@ def load_list(tables: dict[str, Table], split: str) -> ImageFolder:
     _check_files(ids, table.base, where)
     added = f", which leaves out the {added} of their names" if added else ""
     told = f"Labels come from {table.said}, for the files named in the column {table.image!r} below {root}{added}."
-    return ImageFolder(table.base, classes, ids, labels, kind="list", told=(told,))
+    return ListedFiles(root=table.base, classes=classes, ids=ids, labels=labels, kind="list", told=(told,), table=table)
 
 
 def read_labels(
@@ -64,7 +99,7 @@ def read_labels(
         parts = []
         for path in table.files:
             given = named.get(path, ())
-            labels = Labels(path, given)
+            labels = LabelColumn(path, given)
             _take(path, table, labels, names if one == split else None)
             own = labels.class_names()
             every.update(dict.fromkeys((*given, *own)))
@@ -84,7 +119,7 @@ def read_labels(
     return known, classes
 
 
-def _take(path: Path, table: Table, labels: Labels, names: list[str] | None) -> None:
+def _take(path: Path, table: Table, labels: LabelColumn, names: list[str] | None) -> None:
     wanted = None if names is None else table.image
     for row, (name, label) in enumerate(rows_of(path, wanted, table.label), 1):
         labels.take(label)

@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 
+from whitesquare.data.copying import as_bytes
 from whitesquare.data.decode import header_shape
 from whitesquare.data.layouts import MAX_IMAGE_BYTES
 from whitesquare.data.names import check_names
 from whitesquare.data.rows import exactly, parquet, quoted
 from whitesquare.data.sources.folder import ImageFolder
 from whitesquare.data.sources.lists import read_labels
-from whitesquare.data.tables import Table
+from whitesquare.data.tables import SCHEMA, Table, rewrite_tables
 from whitesquare.errors import DataError
-from whitesquare.types import Shape
+from whitesquare.records import Progress, silent
+from whitesquare.types import IntArray, Shape
 
 _WINDOW = 2**26
 """Bytes of images, about, that are read at a time where a row group has more."""
-_KEY = "huggingface"
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,14 @@ class ParquetImages(ImageFolder):
     """An :class:`~whitesquare.types.EncodedDataset` of images in Parquet files; build it with :func:`load_parquet`.
 
     Attributes:
+        table: whose rows they are.
         column: SQL of the column that holds the bytes.
         windows: in order.
         ends: position after the last image of each.
         held: what was read last.
     """
 
+    table: Table
     column: str
     windows: tuple[Window, ...]
     ends: tuple[int, ...]
@@ -92,6 +95,16 @@ class ParquetImages(ImageFolder):
             DataError: see :func:`whitesquare.data.decode.decode_image`.
         """
         return header_shape(self.root / self.ids[i], self.content(i))
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Names that :meth:`rewrite` makes."""
+        return tuple({self.table.name_of(path).partition("/")[0] for path in self.table.files})
+
+    def rewrite(self, folder: Path, positions: IntArray, on_progress: Progress = silent) -> None:
+        """Write the same files without the other rows."""
+        rewrite_tables(self.table, folder, as_bytes(positions, len(self.ids)))
+        on_progress("copying", len(positions), len(positions))
 
     def _read(self, window: Window) -> list[bytes | None]:
         if (held := self.held.rows) is not None and held[0] == window:
@@ -134,9 +147,7 @@ def load_parquet(tables: dict[str, Table], split: str) -> ParquetImages:
     counts: dict[Path, int] = {}
     for window in windows:
         counts[window.shard] = counts.get(window.shard, 0) + window.count
-    ids = tuple(
-        f"{path.relative_to(table.base).as_posix()}#{row}" for path in table.files for row in range(counts.get(path, 0))
-    )
+    ids = tuple(f"{table.name_of(path)}#{row}" for path in table.files for row in range(counts.get(path, 0)))
     if len(ids) != len(labels):
         raise DataError(f"{table.files[0]} has {len(labels)} labels for {len(ids)} images; write it again.")
     whence = " and class names from its schema" if first else ""
@@ -148,6 +159,7 @@ def load_parquet(tables: dict[str, Table], split: str) -> ParquetImages:
         labels=labels,
         kind="parquet",
         told=(told,),
+        table=table,
         column=_bytes_of(table),
         windows=tuple(windows),
         ends=tuple(accumulate(window.count for window in windows)),
@@ -190,7 +202,7 @@ def _class_names(path: Path, label: str) -> tuple[str, ...]:
     """Return the names of a ClassLabel, if the schema's metadata give any."""
     with parquet(path) as db:
         asked = "SELECT value FROM parquet_kv_metadata(?) WHERE decode(key) = ?"
-        found = db.execute(asked, [exactly(path), _KEY]).fetchall()
+        found = db.execute(asked, [exactly(path), SCHEMA]).fetchall()
     try:
         feature = json.loads(found[0][0])["info"]["features"].get(label, {}) if found else {}
         names = tuple(feature.get("names", ()))
@@ -198,7 +210,7 @@ def _class_names(path: Path, label: str) -> tuple[str, ...]:
             raise ValueError("a class name is no text")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{path} has metadata {_KEY!r} that are none of Hugging Face's ({error!r:.80}); write it again."
+            f"{path} has metadata {SCHEMA!r} that are none of Hugging Face's ({error!r:.80}); write it again."
         ) from error
     check_names(names, "class name", str(path))
     return names
