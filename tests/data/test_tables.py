@@ -8,7 +8,7 @@ import pytest
 
 from whitesquare.data import has_test, notes, open_dataset
 from whitesquare.data.rows import columns_of, parquet
-from whitesquare.data.tables import moved
+from whitesquare.data.specs import moved
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import Rewritable
 

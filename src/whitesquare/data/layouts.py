@@ -7,7 +7,6 @@ here once, so that what is attested is what is trained on.
 import hashlib
 import math
 import os
-import re
 import struct
 import unicodedata
 import zlib
@@ -15,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote, unquote_plus
 
 from whitesquare._base.streams import (
     AGAIN,
@@ -28,14 +26,12 @@ from whitesquare._base.streams import (
     most_images,
     most_unpacked,
 )
+from whitesquare.data.specs import full_table, table_file
 from whitesquare.errors import DataError, UsageError
 
 SPLITS = ("train", "test")
 SUFFIXES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "pgm"})
 """What an image file's name ends with, in lower case."""
-
-TABLES, TABLE_PREFIXES = (".csv", ".jsonl", ".parquet"), ("csv:", "parquet:")
-"""Suffixes of the files that can be read as tables of samples, and what may stand before the name of one."""
 
 MAX_IMAGE_BYTES = 2**28
 """Largest image file that is read: what 64 million pixels of four bytes take uncompressed, and a header."""
@@ -187,28 +183,12 @@ def place_of(source: str | Path) -> Path | None:
     return None if source == EMBEDDED else Path(source)
 
 
-def table_file(source: str | Path) -> Path | None:
-    """Return the file, or the pattern of files, of a data set that is given as a table: ``csv:FILE?..`` or a path."""
-    text = str(source)
-    for prefix in TABLE_PREFIXES:
-        if text.startswith(prefix):
-            return Path(text.removeprefix(prefix).partition("?")[0])
-    path = Path(text)
-    return path if path.suffix.lower() in TABLES and not path.is_dir() else None
-
-
 def full_name(source: str | Path) -> str:
     """Name a data set so that the name still leads to it from another folder."""
     place = place_of(source)
     if place is None or not place.exists():
         return str(source)
-    if (table := table_file(source)) is None:
-        return str(place.resolve())
-    prefix = next((prefix for prefix in TABLE_PREFIXES if str(source).startswith(prefix)), "")
-    query = str(source).partition("?")[1:] if prefix else ("", "")
-    root = re.compile(r"(?<=\?|&)root=([^&]*)")
-    known = root.sub(lambda found: f"root={quote(str(Path(unquote_plus(found[1])).resolve()))}", "".join(query))
-    return f"{prefix}{place.resolve() if table == place else place.resolve() / table.name}{known}"
+    return str(place.resolve()) if table_file(source) is None else full_table(source)
 
 
 def mnist_file(split: str, part: str, folder: Path = MNIST) -> Path:

@@ -8,29 +8,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode
 
-from whitesquare.data.layouts import (
-    CIFAR,
-    IDX,
-    NPZ,
-    SPLITS,
-    TABLE_PREFIXES,
-    TABLES,
-    dataset_kinds,
-    is_image,
-    table_file,
-)
+from whitesquare.data.layouts import CIFAR, IDX, NPZ, SPLITS, dataset_kinds, is_image
 from whitesquare.data.rows import columns_of, count_rows, embeds, write_rows
-from whitesquare.errors import DataError, UsageError, unknown_name
+from whitesquare.data.specs import TABLES, given, table_file
+from whitesquare.errors import DataError, UsageError
 
 FILES = ("file", "file_name", "image", "path", "filename", "id")
 LABELS = ("label", "class", "target", "category")
 """Columns that are found by their names, in any case: of the file, and of its class."""
 SCHEMA = "huggingface"
 """Key of a Parquet file's metadata under which Hugging Face says what the columns are."""
-KEYS = ("image", "label", "root")
-"""What may follow the ``?`` of ``csv:FILE?image=..&label=..&root=..``."""
 
 _PLACES = ("", "train", "train_images", "images")
 """Where beside ``train.csv`` its files may lie; for ``test.csv`` accordingly."""
@@ -84,16 +72,15 @@ def tables_of(source: str | Path) -> dict[str, Table] | None:
     """
     place = table_file(source)
     if place is not None:
-        _, _, query = str(source).partition("?") if str(source).startswith(TABLE_PREFIXES) else ("", "", "")
-        given = dict(_given(query, str(source)))
+        known = given(source)
         files = sorted(place.parent.glob(place.name)) if "*" in place.name else [place]
         if not files or not files[0].is_file():
             raise UsageError(f"There is no file {place}; check the path.")
         if "*" in place.name:
             _check_whole(files)
-        root = place.parent if "root" not in given else Path(given["root"])
-        table = _table(files, root, (root,), given)
-        if table.embedded and "root" in given:
+        root = Path(known["root"]) if "root" in known else place.parent
+        table = _table(files, root, (root,), known)
+        if table.embedded and "root" in known:
             raise UsageError(f"{place} holds its images itself, so that 'root' means nothing; leave it out.")
         return {"train": table}
     folder = Path(source)
@@ -102,15 +89,6 @@ def tables_of(source: str | Path) -> dict[str, Table] | None:
     if set(dataset_kinds(folder)) & {IDX, NPZ, *CIFAR}:
         return None
     return _metadata(folder) or _lists(folder) or _shards(folder)
-
-
-def moved(source: str | Path, folder: Path) -> str:
-    """Return what opens a copy of a data set that was written into a folder: the folder, or the table in it."""
-    if (table := table_file(source)) is None:
-        return str(folder)
-    prefix = next((prefix for prefix in TABLE_PREFIXES if str(source).startswith(prefix)), "")
-    kept = [(key, value) for key, value in _given(str(source).partition("?")[2], "") if key != "root"] if prefix else []
-    return f"{prefix}{folder / table.name}{'?' if kept else ''}{urlencode(kept)}"
 
 
 def rewrite_tables(table: Table, folder: Path, keep: bytes) -> None:
@@ -126,19 +104,6 @@ def rewrite_tables(table: Table, folder: Path, keep: bytes) -> None:
         count = len(keep) if len(table.files) == 1 else count_rows(path)
         write_rows(path, folder / table.name_of(path), keep[first : first + count], [SCHEMA])
         first += count
-
-
-def _given(query: str, source: str) -> list[tuple[str, str]]:
-    try:
-        found = parse_qsl(query, strict_parsing=True, keep_blank_values=True) if query else []
-    except ValueError as error:
-        raise UsageError(f"{source}: {error}; expected csv:FILE?image=COLUMN&label=COLUMN&root=FOLDER.") from error
-    for key, value in found:
-        if key not in KEYS:
-            raise unknown_name("key", key, KEYS)
-        if not value or sum(other == key for other, _ in found) > 1:
-            raise UsageError(f"{source}: the key {key!r} is empty or given twice; give it once.")
-    return found
 
 
 def _metadata(folder: Path) -> dict[str, Table] | None:
@@ -208,16 +173,16 @@ def _has_class_folders(folder: Path) -> bool:
     return any(is_image(file.name) for file in folder.glob("*/*"))
 
 
-def _table(files: Sequence[Path], base: Path, roots: tuple[Path, ...], given: dict[str, str]) -> Table:
+def _table(files: Sequence[Path], base: Path, roots: tuple[Path, ...], known: dict[str, str]) -> Table:
     first, columns = files[0], columns_of(files[0])
     _check_shards(files, columns)
     inside = [name for name, kind in columns.items() if embeds(kind)]
-    if "image" in given or len(inside) != 1:
-        image = _column(columns, given.get("image"), FILES, "image", first)
+    if "image" in known or len(inside) != 1:
+        image = _column(columns, known.get("image"), FILES, "image", first)
     else:
         image = inside[0]
     label = _column(
-        {name: kind for name, kind in columns.items() if name != image}, given.get("label"), LABELS, "label", first
+        {name: kind for name, kind in columns.items() if name != image}, known.get("label"), LABELS, "label", first
     )
     return Table(tuple(files), image, label, base, roots, embeds(columns[image]))
 

@@ -24,7 +24,7 @@ from whitesquare.data import (
 )
 from whitesquare.data.layouts import NPZ, place_of
 from whitesquare.data.names import named
-from whitesquare.data.tables import moved
+from whitesquare.data.specs import moved
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.records import TIERS, Progress, silent
 from whitesquare.scanning.files import read_scan, to_json

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import whitesquare
 from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_claim, check_output, output_folder
-from whitesquare.data.layouts import full_name, is_plain, place_of, table_file
+from whitesquare.data.layouts import full_name, is_plain, place_of
+from whitesquare.data.specs import table_file
 from whitesquare.errors import UsageError, VerificationError
 from whitesquare.provenance.dataset import Claim, read_claim
 from whitesquare.provenance.listing import Listing, make_manifest
