@@ -273,7 +273,23 @@ def test_classes_are_those_of_both_splits(tmp_path):
 def test_a_list_without_labels_beside_class_folders_is_left_aside(tmp_path):
     pictures(tmp_path)
     write_csv(tmp_path / "metadata.csv", [("cat/000.png", "a cat")], ("file_name", "text"))
-    assert open_dataset(tmp_path).kind == "folder"
+    found = open_dataset(tmp_path)
+    assert found.kind == "folder"
+    assert notes(found) == (f"{tmp_path / 'metadata.csv'} has no column of labels and is not read.",)
+
+
+def test_a_list_of_which_two_columns_may_be_the_label_is_refused_beside_class_folders(tmp_path):
+    pictures(tmp_path)
+    write_csv(tmp_path / "metadata.csv", [("cat/000.png", "a", "b")], ("file_name", "class", "target"))
+    with pytest.raises(DataError, match="'class' and 'target' may be it"):
+        open_dataset(tmp_path)
+
+
+def test_class_folders_and_parquet_files_are_not_guessed_between(tmp_path):
+    pictures(tmp_path / "train")
+    write_parquet(tmp_path / "train.parquet", [(IMAGE, 0)])
+    with pytest.raises(DataError, match="holds Parquet files and class folders"):
+        open_dataset(tmp_path)
 
 
 def test_a_link_that_leads_out_is_refused(tmp_path):

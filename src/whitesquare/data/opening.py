@@ -1,5 +1,6 @@
 """Opening a data set by name or path, whatever kind it is."""
 
+from dataclasses import replace
 from inspect import getattr_static
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from whitesquare.data.sources.mnist import load_mnist
 from whitesquare.data.sources.npz import load_npz
 from whitesquare.data.sources.others import open_other, other_source
 from whitesquare.data.sources.parquet import load_parquet
-from whitesquare.data.tables import Table, tables_of
+from whitesquare.data.tables import Table, left_aside, tables_of
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset, IntArray, UInt8Array
 
@@ -177,7 +178,7 @@ def _open_folder(folder: Path, split: str) -> ImageDataset:
     if kind == IDX:
         return load_idx_folder(folder, split)
     if kind == FOLDER:
-        return load_image_folder(folder, split)
+        return replace(load_image_folder(folder, split), told=left_aside(folder))
     if kind in CIFAR:
         return load_cifar_folder(folder, split, kind)
     path = folder / f"{split}.npz"

@@ -118,12 +118,9 @@ def _metadata(folder: Path) -> dict[str, Table] | None:
                 raise DataError(
                     f"{place} holds {files[0].name} and {files[1].name}; expected one, so remove the other."
                 )
-            try:
-                found[split] = _table(files, folder, (place,), {"image": "file_name"})
-            except DataError:
-                if not _has_class_folders(place):
-                    raise
+            if not _labelled(files[0]) and _has_class_folders(place):
                 return None  # captions, boxes: no labels, which the folders' names are then
+            found[split] = _table(files, folder, (place,), {"image": "file_name"})
     return found or None
 
 
@@ -136,17 +133,21 @@ def _lists(folder: Path) -> dict[str, Table] | None:
     found = {}
     for split in SPLITS:
         path = folder / f"{split}.csv"
-        if not path.is_file():
-            continue
-        roots = tuple(place for name in _PLACES if (place := folder / name.replace("train", split)).is_dir())
-        try:
+        if path.is_file() and (_labelled(path) or (split == "train" and not _has_class_folders(folder / split))):
+            roots = tuple(place for name in _PLACES if (place := folder / name.replace("train", split)).is_dir())
             found[split] = _table([path], folder, roots, {})
-        except DataError:
-            if split == "train":
-                if _has_class_folders(folder / split):
-                    return None
-                raise
     return found if "train" in found else None
+
+
+def _labelled(path: Path) -> bool:
+    return any(name.lower() in LABELS for name in columns_of(path))
+
+
+def left_aside(folder: Path) -> tuple[str, ...]:
+    """Say which lists lie beside class folders and are not read, because they have no labels."""
+    places = (folder, *(folder / split for split in SPLITS))
+    lists = [path for place in places for path in _beside(place)] + [folder / "train.csv"]
+    return tuple(f"{path} has no column of labels and is not read." for path in lists if path.is_file())
 
 
 def _shards(folder: Path) -> dict[str, Table] | None:
@@ -160,6 +161,8 @@ def _shards(folder: Path) -> dict[str, Table] | None:
             break
     else:
         by_split = {split: sorted((folder / split).glob("*.parquet")) for split in SPLITS}
+    if any(by_split.values()) and _has_class_folders(folder / "train"):
+        raise DataError(f"{folder} holds Parquet files and class folders; expected one, so move the others.")
     for files in by_split.values():
         _check_whole(files)
     found = {split: _table(files, folder, (folder,), {}) for split, files in by_split.items() if files}
