@@ -147,7 +147,8 @@ def load_parquet(tables: dict[str, Table], split: str) -> ParquetImages:
     counts: dict[Path, int] = {}
     for window in windows:
         counts[window.shard] = counts.get(window.shard, 0) + window.count
-    ids = tuple(f"{table.name_of(path)}#{row}" for path in table.files for row in range(counts.get(path, 0)))
+    counted = [(table.name_of(path), counts.get(path, 0)) for path in table.files]
+    ids = tuple(f"{name}#{row}" for name, count in counted for row in range(count))
     if len(ids) != len(labels):
         raise DataError(f"{table.files[0]} has {len(labels)} labels for {len(ids)} images; write it again.")
     whence = " and class names from its schema" if first else ""
