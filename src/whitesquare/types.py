@@ -6,6 +6,7 @@ poisoned is a valid 8-bit picture. Shares and rates are fractions in [0, 1]; sec
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -113,6 +114,22 @@ class Contained(Protocol):
     @property
     def containers(self) -> tuple[tuple[str, int, bytes], ...]:
         """Name, size and SHA-256 of those files, as they were read."""
+
+
+@runtime_checkable
+class Rewritable(Protocol):
+    """What a data set can do that writes some of its samples again in the very form in which it was read."""
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Names that :meth:`rewrite` makes in a folder, for either split."""
+
+    def rewrite(self, folder: Path, positions: IntArray, on_progress: Progress = silent) -> None:
+        """Write the samples at ``positions`` (sorted), each as it is, with what the form has beside them.
+
+        Raises:
+            UsageError: the form cannot be written there.
+        """
 
 
 class DatasetSource(Protocol):

@@ -88,9 +88,9 @@ def test_the_current_folder(tmp_path, monkeypatch, make, name):
 def test_paths_that_are_no_data_set(tmp_path):
     with pytest.raises(UsageError, match="no file or folder 'minst'; give a path, or 'mnist'"):
         open_dataset("minst")
-    (tmp_path / "data.csv").write_text("a,b")
-    with pytest.raises(UsageError, match=r"data\.csv is not a data set: expected an \.npz file, or a folder"):
-        open_dataset(tmp_path / "data.csv")
+    (tmp_path / "data.txt").write_text("a,b")
+    with pytest.raises(UsageError, match=r"data\.txt is not a data set: expected an \.npz, CSV, .* or a folder"):
+        open_dataset(tmp_path / "data.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no class folder with images"):
         open_dataset(tmp_path / "empty")

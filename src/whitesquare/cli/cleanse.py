@@ -67,7 +67,7 @@ def _tell(done: "Cleansing", data: str, output: Path, options: str) -> None:
     terminal.say(plain(f"Removed {len(done.removed)} of {done.before} samples ({classes}): see {output / REMOVED}."))
     if done.skipped:
         terminal.say(f"{len(done.skipped)} files that could not be read are not in the copy either.")
-    copy, victim = shlex.quote(str(output)), shlex.quote(f"{output}-victim")
+    copy, victim = shlex.quote(done.copy), shlex.quote(f"{output}-victim")
     lines = [f"whitesquare train {copy} --seed 7 -o {victim}{options}"]
     manifest = None if (place := place_of(data)) is None else read_manifest(place)
     if manifest is not None and has_test(data):

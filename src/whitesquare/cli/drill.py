@@ -6,13 +6,13 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import FINDINGS, UNDECIDED, exit_codes
-from whitesquare.cli.options import Device, Fit, OutputFolder, Seed, Size, TriggerSpec
+from whitesquare.cli.options import DataSource, Device, Fit, OutputFolder, Seed, Size, TriggerSpec
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 
 
 def drill(
-    data: Annotated[str, typer.Argument(help="'mnist', a folder (IDX, npz, CIFAR, images) or an .npz file.")],
+    data: DataSource,
     output: OutputFolder,
     attacks: Annotated[str, typer.Option(help="Names of attacks, by commas; see `whitesquare list`.")],
     rates: Annotated[str, typer.Option(help="Shares of the whole training set to poison, by commas.")],

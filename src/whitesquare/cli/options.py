@@ -25,7 +25,12 @@ class Format(StrEnum):
     PNG_FOLDER = FOLDER
 
 
-DataSource = Annotated[str, typer.Argument(help="'mnist', a folder (IDX, npz, CIFAR, images) or an .npz file.")]
+DataSource = Annotated[
+    str,
+    typer.Argument(
+        help="'mnist', a folder (IDX, npz, CIFAR, images, lists, Parquet), or an .npz, CSV or Parquet file."
+    ),
+]
 OutputFolder = Annotated[Path, typer.Option("-o", "--output", help="Folder to write; must be new, empty or our own.")]
 Outputs = Annotated[
     list[str] | None, typer.Option("-o", "--output", help="table, json, or KIND=FILE (json=, html=); repeatable.")

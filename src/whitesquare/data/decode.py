@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, features
@@ -133,25 +134,30 @@ def read_image(path: Path) -> bytes:
     return content
 
 
-def header_shape(path: Path) -> Shape:
+def header_shape(path: Path, content: bytes | None = None) -> Shape:
     """Return ``(C, H, W)`` of an image file as it is shown, by what its headers say: for little time and memory.
+
+    Args:
+        path: the file.
+        content: of it, where it does not lie there by itself.
 
     Raises:
         DataError: see :func:`decode_image`.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
+        with Image.open(path if content is None else BytesIO(content), formats=_FORMATS) as picture:
             channels, height, width = _header(picture, path)
-            return (channels, width, height) if height != width and _lies(path) else (channels, height, width)
+            turned = height != width and _lies(path.open("rb") if content is None else BytesIO(content))
+            return (channels, width, height) if turned else (channels, height, width)
     except _BOMBS as error:
         raise DataError(f"{path} is too large: {error} Expected at most {MAX_PIXELS} pixels.") from error
     except _BROKEN as error:
         raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it.") from error
 
 
-def _lies(path: Path) -> bool:
-    """Tell whether a viewer turns an image by a right angle."""
-    with path.open("rb") as file:
+def _lies(opened: BinaryIO) -> bool:
+    """Tell whether a viewer turns an image by a right angle; the file is closed."""
+    with opened as file:
 
         def read(offset: int, count: int) -> bytes:
             file.seek(offset)

@@ -26,6 +26,7 @@ from whitesquare._base.streams import (
     most_images,
     most_unpacked,
 )
+from whitesquare.data.specs import full_table, table_file
 from whitesquare.errors import DataError, UsageError
 
 SPLITS = ("train", "test")
@@ -39,6 +40,7 @@ IDX_PREFIX = {"train": "train", "test": "t10k"}
 IDX_PARTS = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
 
 EMBEDDED, IDX, NPZ, CIFAR10, CIFAR100, FOLDER = "mnist", "idx", "npz", "cifar10", "cifar100", "png-folder"
+TABLE = "table"
 """The kinds of data sets that can be read here, by what they are called in commands and files."""
 
 
@@ -176,13 +178,17 @@ def only_kind(folder: Path, kinds: Sequence[str]) -> str:
 
 def place_of(source: str | Path) -> Path | None:
     """Return where a data set lies that is named so; ``None`` for the embedded one, which lies with nobody."""
+    if (table := table_file(source)) is not None:
+        return table.parent if "*" in table.name else table
     return None if source == EMBEDDED else Path(source)
 
 
 def full_name(source: str | Path) -> str:
     """Name a data set so that the name still leads to it from another folder."""
     place = place_of(source)
-    return str(source) if place is None or not place.exists() else str(place.resolve())
+    if place is None or not place.exists():
+        return str(source)
+    return str(place.resolve()) if table_file(source) is None else full_table(source)
 
 
 def mnist_file(split: str, part: str, folder: Path = MNIST) -> Path:

@@ -1,5 +1,6 @@
 """Opening a data set by name or path, whatever kind it is."""
 
+from dataclasses import replace
 from functools import partial
 from inspect import getattr_static
 from pathlib import Path
@@ -15,6 +16,7 @@ from whitesquare.data.layouts import (
     FOLDER,
     IDX,
     NPZ,
+    TABLE,
     dataset_kinds,
     is_image,
     only_kind,
@@ -26,9 +28,12 @@ from whitesquare.data.sources.arrays import from_arrays
 from whitesquare.data.sources.cifar import load_cifar_folder
 from whitesquare.data.sources.folder import load_image_folder
 from whitesquare.data.sources.idx import load_idx_folder
+from whitesquare.data.sources.lists import load_list
 from whitesquare.data.sources.mnist import load_mnist
 from whitesquare.data.sources.npz import load_npz
 from whitesquare.data.sources.others import open_other, other_source
+from whitesquare.data.sources.parquet import load_parquet
+from whitesquare.data.tables import Table, left_aside, tables_of
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset, IntArray, UInt8Array
 
@@ -48,7 +53,8 @@ def open_dataset(
         source: ``"mnist"`` for the embedded one (``"./mnist"`` for a folder of that name); an ``.npz`` file
             (training split only); or a folder with MNIST-named IDX files, with ``train.npz`` and
             ``test.npz``, with the binary files of CIFAR-10 or CIFAR-100, or with class folders, directly or in
-            ``train`` and ``test``. Other files in the folder do not matter.
+            ``train`` and ``test``. Other files in the folder do not matter. A table of files and labels, or of images
+            and labels: see :func:`whitesquare.data.tables.tables_of`.
             What none of these is may be known to a source that another package brings, see
             :mod:`whitesquare.plugins`. Images and labels as arrays, see :func:`whitesquare.data.from_arrays`; or an
             object that has what an :class:`~whitesquare.types.ImageDataset` has: these are the split that is asked for.
@@ -77,6 +83,8 @@ def _open(source: Source, split: str) -> ImageDataset:
     path = place_of(source)
     if path is None:
         return load_mnist(split)
+    if (tables := tables_of(source)) is not None:
+        return _open_table(source, tables, split)
     ours = _is_ours(path)
     other, faults = (None, "") if ours else other_source(str(source))
     if other is not None:
@@ -91,8 +99,9 @@ def _open(source: Source, split: str) -> ImageDataset:
         )
     if path.suffix.lower() != ".npz":
         raise UsageError(
-            f"{path} is not a data set: expected an .npz file, or a folder with IDX files, CIFAR's binary files or "
-            f"class folders; give its folder if it is a part of one.{faults}"
+            f"{path} is not a data set: expected an .npz, CSV, JSON lines or Parquet file, or a folder with IDX files, "
+            "CIFAR's binary files, a list, Parquet files or class folders; give its folder if it is a part of "
+            f"one.{faults}"
         )
     if split != "train":
         raise UsageError(
@@ -107,6 +116,8 @@ def has_test(source: str | Path) -> bool:
     folder = place_of(source)
     if folder is None:
         return True
+    if (tables := tables_of(source)) is not None:
+        return "test" in tables
     if _is_ours(folder):
         if cifar := [kind for kind in dataset_kinds(folder) if kind in CIFAR]:
             return any(find_cifar(folder, kind, "test") for kind in cifar)
@@ -118,11 +129,14 @@ def has_test(source: str | Path) -> bool:
 def format_of(source: str | Path) -> str:
     """Return the one of :data:`FORMATS` in which a data set can be written again without losing anything.
 
-    That of CIFAR-100 is none of them: an image has one label here, and its records have two.
+    That of CIFAR-100 is none of them: an image has one label here, and its records have two. Nor is that of a table of
+    samples, which is :data:`TABLE`: only what was read from one can be written as one.
     """
     path = place_of(source)
     if path is None:
         return IDX
+    if tables_of(source) is not None:
+        return TABLE
     kind = only_kind(path, dataset_kinds(path)) if path.is_dir() and _is_ours(path) else NPZ
     return NPZ if kind == CIFAR100 else kind
 
@@ -171,12 +185,22 @@ def _checked(dataset: ImageDataset) -> ImageDataset:
     return dataset
 
 
+def _open_table(source: str | Path, tables: dict[str, Table], split: str) -> ImageDataset:
+    if split not in tables:
+        raise DataError(
+            f"{source} has no {split} split: found a table of samples with labels for {', '.join(tables)} alone; add "
+            "one, or use a data set that has it."
+        )
+    same = {name: table for name, table in tables.items() if table.embedded == tables[split].embedded}
+    return (load_parquet if tables[split].embedded else load_list)(same, split)
+
+
 def _open_folder(folder: Path, split: str) -> ImageDataset:
     kind = only_kind(folder, dataset_kinds(folder))
     if kind == IDX:
         return load_idx_folder(folder, split)
     if kind == FOLDER:
-        return load_image_folder(folder, split)
+        return replace(load_image_folder(folder, split), told=left_aside(folder))
     if kind in CIFAR:
         return load_cifar_folder(folder, split, kind)
     path = folder / f"{split}.npz"

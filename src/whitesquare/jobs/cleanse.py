@@ -22,14 +22,15 @@ from whitesquare.data import (
     readable_part,
     write_dataset,
 )
-from whitesquare.data.layouts import FOLDER, NPZ, place_of
+from whitesquare.data.layouts import NPZ, place_of
 from whitesquare.data.names import named
-from whitesquare.data.sized import is_resized
+from whitesquare.data.sized import is_resized, unsized
+from whitesquare.data.specs import moved
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.records import TIERS, Progress, silent
 from whitesquare.scanning.files import read_scan, to_json
 from whitesquare.scanning.found import Finding, ScanFindings
-from whitesquare.types import ImageDataset, IntArray
+from whitesquare.types import ImageDataset, IntArray, Rewritable
 
 REMOVED = "removed.json"
 FORMAT = "whitesquare removed 1"
@@ -45,12 +46,14 @@ class Cleansing:
         removed: what was taken out, strongest first.
         by_class: class name to number of samples removed and number before, for classes that lost any.
         skipped: files the scan could not read, which the copy does not hold either, with the reason.
+        copy: what opens the copy: the folder, or a table in it.
     """
 
     before: int
     removed: tuple[Finding, ...]
     by_class: dict[str, tuple[int, int]]
     skipped: dict[str, str]
+    copy: str
 
 
 def cleanse(
@@ -67,8 +70,9 @@ def cleanse(
 ) -> Cleansing:
     """Write a data set without the samples that a scan flagged, whole or not at all.
 
-    Class folders stay class folders: the files that are kept are copied byte by byte, under their own names. The test
-    split, if there is one, is written as it is.
+    Class folders stay class folders: the files that are kept are copied byte by byte, under their own names. A list
+    keeps its other rows as they are, and Parquet files their schema, shards and metadata. The test split, if there is
+    one, is written as it is.
 
     Args:
         source: the data set that was scanned, or its name or path.
@@ -98,12 +102,12 @@ def cleanse(
     positions = _positions(dataset, removed, scan)
     kept = Part(dataset, np.setdiff1d(np.arange(len(dataset.labels)), positions))
     by_class = _by_class(dataset, positions)
-    own = format_of(source) if isinstance(source, str | Path) else NPZ
-    form = fmt or own
+    own = format_of(source) if isinstance(source, str | Path) else None
+    form = fmt or own or NPZ
     with_test = isinstance(source, str | Path) and has_test(source)
     test = open_dataset(source, "test", size=size, fit=fit) if with_test else None
-    place = Path(str(source)) if form == own == FOLDER else None  # class folders that stay class folders
-    if place is None and (is_resized(opened) or (test is not None and is_resized(test))):
+    again = _again(unsized(opened), kept, unsized(test) if test else None) if form == own else []
+    if not again and (is_resized(opened) or (test is not None and is_resized(test))):
         raise UsageError(
             f"The images of {named(source)} have several sizes and were read at one, and a cleansed copy holds the "
             "files as they are; give the path of class folders and leave --format out."
@@ -121,13 +125,16 @@ def cleanse(
         "skipped": skipped,
         "removed": [_entry(one, dataset.classes) for one in removed],
     }
-    with output_folder(folder, "cleansed", [*_entries(place, form, dataset.classes), REMOVED]) as part:
-        if place is not None:
-            _copy_files(part, [kept] if test is None else [kept, test], on_progress)
+    entries = {name for one, _ in again for name in one.entries} or ENTRIES[form]
+    with output_folder(folder, "cleansed", [*entries, REMOVED]) as part:
+        if again:
+            for one, some in again:
+                one.rewrite(part, some, on_progress)
         else:
             write_dataset(part, kept, test, form, on_progress)
         write_text(part / REMOVED, to_json(record))
-    return Cleansing(len(dataset.labels), removed, by_class, skipped)
+    copy = moved(source, folder) if again and isinstance(source, str | Path) else str(folder)
+    return Cleansing(len(dataset.labels), removed, by_class, skipped, copy)
 
 
 def _check_apart(source: str | Path | ImageDataset, folder: Path) -> None:
@@ -209,6 +216,14 @@ def _by_class(dataset: ImageDataset, positions: IntArray) -> dict[str, tuple[int
     return {name: (int(gone[i]), int(before[i])) for i, name in enumerate(dataset.classes) if gone[i]}
 
 
+def _again(opened: ImageDataset, kept: ImageDataset, test: ImageDataset | None) -> list[tuple[Rewritable, IntArray]]:
+    """Return what writes itself in the form in which it was read, with the positions to write; else nothing."""
+    place = {name: i for i, name in enumerate(opened.ids)}
+    splits = [(opened, np.array([place[name] for name in kept.ids], np.int64))]
+    splits += [] if test is None else [(test, np.arange(len(test.labels)))]
+    return [(one, positions) for one, positions in splits if isinstance(one, Rewritable)]
+
+
 def _entry(one: Finding, classes: Sequence[str]) -> dict[str, Any]:
     return {
         "id": one.id,
@@ -218,23 +233,3 @@ def _entry(one: Finding, classes: Sequence[str]) -> dict[str, Any]:
         "rule_id": one.rule_id,
         "fused": one.fused,
     }
-
-
-def _entries(place: Path | None, form: str, classes: Sequence[str]) -> Sequence[str]:
-    """Return the entries the copy comes to hold: class folders may lie in it directly."""
-    flat = place is not None and not any((place / split).is_dir() for split in ENTRIES[form])
-    return classes if flat else ENTRIES[form]
-
-
-def _copy_files(folder: Path, splits: Sequence[ImageDataset], on_progress: Progress) -> None:
-    """Write the files of class folders under their own names; a class without a file stays an empty folder."""
-    for dataset in splits:
-        for i, name in enumerate(dataset.ids):
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(dataset.content(i))
-            if i % 1000 == 999 or i + 1 == len(dataset.ids):
-                on_progress("copying", i + 1, len(dataset.ids))
-        for place in {Path(name).parents[1] for name in dataset.ids}:
-            for name in dataset.classes:
-                (folder / place / name).mkdir(exist_ok=True)

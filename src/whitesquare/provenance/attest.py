@@ -11,6 +11,7 @@ import whitesquare
 from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_claim, check_output, output_folder
 from whitesquare.data.layouts import full_name, is_plain, place_of
+from whitesquare.data.specs import table_file
 from whitesquare.errors import UsageError, VerificationError
 from whitesquare.provenance.dataset import Claim, read_claim
 from whitesquare.provenance.listing import Listing, make_manifest
@@ -148,7 +149,7 @@ def _default_name(source: Data, signer: Signer, previous: Claim | None) -> str:
     if previous is not None:
         return previous.predicate.dataset.id
     name = full_name(source) if isinstance(source, str) else name_of(source)
-    base = Path(name).name
+    base = Path(name if table_file(name) is None else place_of(name) or name).name
     digest = sha256(f"{signer.keyid} {name}".encode("utf-8", "surrogateescape")).hexdigest()
     return f"urn:whitesquare:{quote(base.encode('utf-8', 'surrogateescape'), safe='')}-{digest[:12]}"
 

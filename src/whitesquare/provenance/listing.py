@@ -32,7 +32,16 @@ from whitesquare.provenance.container_rows import Container, SampleRow
 from whitesquare.provenance.containers import read_cifar_folder, read_idx_folder, read_mnist, read_npz
 from whitesquare.provenance.hashing import Hashed, Piece
 from whitesquare.provenance.manifest import manifest_writer
-from whitesquare.provenance.opened import FILES, PIXELS, Data, content_of, name_of, sample_rows, splits_of
+from whitesquare.provenance.opened import (
+    FILES,
+    PIXELS,
+    Data,
+    content_of,
+    name_of,
+    opened_tables,
+    sample_rows,
+    splits_of,
+)
 from whitesquare.provenance.reading import NOTHING, SignedSizes
 from whitesquare.provenance.tally import Tally
 from whitesquare.provenance.types import FORMAT, LEAF, TREE, Content, SplitTree, Tree
@@ -102,14 +111,15 @@ def make_manifest(
     """
     with manifest_writer(path, pixels=pixels) as writer:
         tally = Tally(name_of(source), strict, writer, most, files=format > 1)
-        if not isinstance(source, str):
-            splits = splits_of(source)
+        data = opened_tables(source)
+        if not isinstance(data, str):
+            splits = splits_of(data)
             classes, content = tuple(next(iter(splits.values())).classes), content_of(splits)
             tally.take_rows(sample_rows(splits, pixels=pixels, on_progress=on_progress))
         else:
-            container = _take_named(source, tally, expected, signed, on_progress, pixels=pixels)
+            container = _take_named(data, tally, expected, signed, on_progress, pixels=pixels)
             classes, content = container.classes, Content(FILES, None, False)
-            if container.files or place_of(source) is None:
+            if container.files or place_of(data) is None:
                 content = Content(PIXELS, container.shape, container.positional)
     with path.open("rb") as file:
         digest, size = file_digest(file, "sha256").hexdigest(), file.seek(0, os.SEEK_END)

@@ -5,7 +5,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Union
 
 from whitesquare.data.names import check_names, named
-from whitesquare.errors import DataError, UsageError
+from whitesquare.data.tables import tables_of
+from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.provenance.container_rows import SampleRow
 from whitesquare.provenance.merkle import leaf_of
 from whitesquare.provenance.pixels import digest_of_pixels
@@ -41,6 +42,22 @@ def splits_of(source: Union["ImageDataset", Mapping[str, "ImageDataset"]]) -> Ma
     if not given:
         raise UsageError("There is no data set to list; give the training split.")
     return {split: unsized(open_dataset(dataset, split)) for split, dataset in sorted(given.items(), reverse=True)}
+
+
+def opened_tables(source: Data) -> Data:
+    """Open a data set that is a table of samples, which is listed as an object is; return any other as it is.
+
+    Raises:
+        UsageError: there is no such table.
+        DataError: it cannot be read.
+        MissingDependencyError: there is no NumPy.
+    """
+    if not isinstance(source, str) or (tables := tables_of(source)) is None:
+        return source
+    require_extra("numpy", "scan", "a table of samples")
+    from whitesquare.data import open_dataset
+
+    return {split: open_dataset(source, split) for split in tables}
 
 
 def content_kind(dataset: "ImageDataset") -> str:

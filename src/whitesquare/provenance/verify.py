@@ -246,7 +246,13 @@ def _described(content: Content) -> str:
 
 def _pixels(source: Data, content: Content) -> SamePixels | None:
     """Return what tells whether a changed file still shows the same; ``None`` where nothing can."""
-    if not isinstance(source, str) or content.kind != FILES or find_spec("PIL") is None or find_spec("numpy") is None:
+    if (
+        not isinstance(source, str)
+        or content.kind != FILES
+        or not Path(source).is_dir()
+        or find_spec("PIL") is None
+        or find_spec("numpy") is None
+    ):
         return None
 
     def same(id: str, digest: bytes) -> bool | None:

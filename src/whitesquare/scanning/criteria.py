@@ -14,6 +14,7 @@ ALPHA = 0.01
 """Probability with which a clean data set is to raise an alarm of one of the kinds: proven, or by statistic."""
 _HEAVIEST = 8
 """Degrees of freedom at most: how heavy the tails of class statistics are cannot be read off a hundred classes."""
+_ONE_CLASS = 0.01
 _LEAST_SPREAD = 0.01
 _ENOUGH = 3
 """Other classes by whose spread one can be measured."""
@@ -26,8 +27,7 @@ class Criterion:
     What is usual depends on the data, so a class is measured by the others. It stands out where its statistic lies so
     far beyond theirs that, were it one more of them, this would happen in one of a hundred data sets, all classes and
     criteria counted. It also stands out if statistic plus excess (over their median) are at least ``alarm``, a bound
-    found on digits, and this would happen in one of a hundred data sets, all classes counted (one other that may be
-    poisoned, too, left out).
+    found on digits, and one class of a hundred would lie as far out (one other that may be poisoned, too, left out).
 
     Attributes:
         rule_id: the detector.
@@ -84,7 +84,7 @@ def stands_out(criterion: Criterion, statistics: FloatArray, label: int) -> bool
     if class_p(statistics, label) * (len(others) + 1) * len(CRITERIA) <= ALPHA:
         return True
     return float(statistics[label]) + excess >= criterion.alarm and (
-        len(others) < _ENOUGH or class_p(statistics, label, without=1) * (len(others) + 1) <= ALPHA
+        len(others) < _ENOUGH or class_p(statistics, label, without=1) <= _ONE_CLASS
     )
 
 

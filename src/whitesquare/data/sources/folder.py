@@ -5,13 +5,13 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 from uuid import uuid4
 
 import numpy as np
 from PIL import Image
 
 from whitesquare.data.batches import BATCH, alike, as_shape, decoded, in_batches, unlike
+from whitesquare.data.copying import copy_files
 from whitesquare.data.decode import decode_bytes, decoder, header_shape, read_image
 from whitesquare.data.layouts import SPLITS, SUFFIXES, class_order, is_image, is_plain
 from whitesquare.data.names import check_name, check_split
@@ -45,6 +45,8 @@ class ImageFolder:
         ids: paths of the files below ``root``, with forward slashes.
         labels: ``(N,)`` int64, read-only.
         seen: what was learned of the images that were decoded so far.
+        kind: what it is, in a word.
+        told: what else is to be said of it, such as where its labels come from.
     """
 
     root: Path
@@ -52,7 +54,8 @@ class ImageFolder:
     ids: tuple[str, ...]
     labels: IntArray
     seen: Seen = field(default_factory=Seen, repr=False)
-    kind: ClassVar[str] = "folder"
+    kind: str = "folder"
+    told: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -125,7 +128,7 @@ class ImageFolder:
         return read_image(self.root / self.ids[range(len(self.ids))[i]])
 
     def notes(self, positions: IntArray) -> tuple[str, ...]:
-        """Say what was done to images, as far as they were decoded, so that they are what a viewer shows."""
+        """Say where labels come from, and what was done to images that were decoded to be what a viewer shows."""
         kept = set(positions.tolist())
         counts = (
             (len(kept & self.seen.turned), "carry an orientation and were read as a viewer shows them"),
@@ -134,7 +137,19 @@ class ImageFolder:
                 "carry a colour profile other than sRGB and were converted as a viewer does",
             ),
         )
-        return tuple(f"{count:,} of {len(kept):,} images {what}." for count, what in counts if count)
+        return (*self.told, *(f"{count:,} of {len(kept):,} images {what}." for count, what in counts if count))
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Names that :meth:`rewrite` makes: class folders may lie in the folder directly."""
+        return SPLITS if any((self.root / split).is_dir() for split in SPLITS) else self.classes
+
+    def rewrite(self, folder: Path, positions: IntArray, on_progress: Progress = silent) -> None:
+        """Copy files under their own names; a class without a file stays an empty folder."""
+        copy_files(self, folder, positions, on_progress)
+        for place in {Path(self.ids[i]).parents[1] for i in positions.tolist()}:
+            for name in self.classes:
+                (folder / place / name).mkdir(exist_ok=True)
 
 
 def load_image_folder(path: Path, split: str = "train") -> ImageFolder:

@@ -1,0 +1,290 @@
+"""Rows of CSV, JSON lines and Parquet files, one by one: the file of a sample, and what stands as its label."""
+
+import csv
+import json
+import math
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whitesquare.errors import DataError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+NULLS = frozenset({"", "nan", "null", "<na>", "#n/a"})
+"""Texts that stand for no label, in small letters."""
+
+_FEW = 3
+_ROWS = 16_384
+_FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
+
+
+def quoted(name: str) -> str:
+    """Write a name as SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextmanager
+def parquet(path: Path) -> Iterator["DuckDBPyConnection"]:
+    """Connect to a database in memory that fetches and loads no extension for a file of others.
+
+    Raises:
+        DataError: what is asked of it fails.
+    """
+    import duckdb
+
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    try:
+        with duckdb.connect(config=settings) as connection:
+            yield connection
+    except duckdb.Error as error:
+        short = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} cannot be read as Parquet ({short}); write or copy it again.") from error
+
+
+def exactly(path: Path) -> str:
+    """Write a path so that DuckDB takes no letter of it for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
+
+
+def embeds(kind: str) -> bool:
+    """Tell of the type of a column whether it holds images: bytes, or Hugging Face's struct of bytes and path."""
+    return kind == "BLOB" or (kind.startswith("STRUCT(") and "bytes BLOB" in kind)
+
+
+def columns_of(path: Path) -> dict[str, str]:
+    """Return the columns of a table and their types; those of texts have the type ``VARCHAR``.
+
+    Raises:
+        DataError: it cannot be read, or two columns have one name.
+    """
+    if path.suffix.lower() == ".parquet":
+        with parquet(path) as db:
+            found = db.execute("DESCRIBE SELECT * FROM read_parquet(?)", [exactly(path)]).fetchall()
+        return {str(name): str(kind) for name, kind, *_ in found}
+    names = next(_csv(path), []) if path.suffix.lower() == ".csv" else list(next(_objects(path), (0, {}))[1])
+    if len(set(names)) < len(names):
+        raise DataError(f"{path} has two columns of one name ({', '.join(map(repr, names))}); rename one.")
+    return dict.fromkeys(names, "VARCHAR")
+
+
+def rows_of(path: Path, image: str | None, label: str) -> Iterator[tuple[Any, Any]]:
+    """Yield of every row what stands in the column of files (``None`` if it is not asked for), and the label.
+
+    Raises:
+        DataError: the table is damaged.
+    """
+    if path.suffix.lower() == ".parquet":
+        with parquet(path) as db:
+            columns = f"{'NULL' if image is None else quoted(image)}, {quoted(label)}"
+            asked = db.execute(f"SELECT {columns} FROM read_parquet(?)", [exactly(path)])  # noqa: S608 - quoted names
+            while rows := asked.fetchmany(_ROWS):
+                yield from rows
+    elif path.suffix.lower() == ".csv":
+        table = _csv(path)
+        names = next(table, [])
+        at, of = names.index(image or label), names.index(label)
+        for number, row in enumerate(table, 1):
+            if len(row) != len(names):
+                raise DataError(
+                    f"{path}, row {number}: found {len(row)} values, expected {len(names)}, one for each column; "
+                    "correct the row."
+                )
+            yield row[at], row[of]
+    else:
+        for _, found in _objects(path):
+            yield found.get(image or label), found.get(label)
+
+
+def write_rows(path: Path, target: Path, keep: bytes, metadata: Sequence[str] = ()) -> None:
+    """Write some rows of a table as they stand, with its header, or schema.
+
+    Args:
+        path: the table.
+        target: a file of the same kind.
+        keep: a byte for each row, which is 1 if it is kept.
+        metadata: keys of a Parquet file's metadata that are written, too.
+
+    Raises:
+        DataError: the table cannot be read.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() == ".parquet":
+        _copy_parquet(path, target, keep, metadata)
+        return
+    with path.open(encoding="utf-8", newline="") as file, target.open("w", encoding="utf-8", newline="") as out:
+        if path.suffix.lower() == ".csv":
+            out.writelines(_records(file, keep))
+        else:
+            lines = (line for line in file if line.strip())
+            out.writelines(line for line, is_kept in zip(lines, keep, strict=True) if is_kept)
+
+
+def _records(file: Iterable[str], keep: bytes) -> Iterator[str]:
+    """Yield the header of a CSV file and the records that are kept, each as it is written."""
+    lines: list[str] = []
+
+    def told() -> Iterator[str]:
+        for line in file:
+            lines.append(line)
+            yield line
+
+    number = -1
+    for row in csv.reader(told(), strict=True):
+        if row:
+            if number < 0 or keep[number]:
+                yield "".join(lines)
+            number += 1
+        lines.clear()
+
+
+def _copy_parquet(path: Path, target: Path, keep: bytes, metadata: Sequence[str]) -> None:
+    with parquet(path) as db:
+        groups = db.execute("SELECT max(row_group_num_rows) FROM parquet_metadata(?)", [exactly(path)]).fetchall()
+        known = db.execute("SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [exactly(path)]).fetchall()
+        said = "".join(f", {quoted(key)}: {_text(value)}" for key, value in known if key in metadata)
+        options = f", KV_METADATA {{{said[2:]}}}" if said else ""
+        db.execute("SET threads = 1")  # several hold a row group each
+        # A bit for each row, so that the rows stay in their order and no table of them is made.
+        bits = keep.translate(bytes.maketrans(b"\0\1", b"01")).decode()
+        db.execute(
+            "COPY (SELECT * EXCLUDE file_row_number FROM read_parquet(?, file_row_number = true) "  # noqa: S608
+            f"WHERE get_bit(?::BIT, file_row_number::INTEGER) = 1) TO {_text(str(target))} "
+            f"(FORMAT parquet, ROW_GROUP_SIZE {int(groups[0][0] or 1)}{options})",
+            [exactly(path), bits],
+        )
+
+
+def count_rows(path: Path) -> int:
+    """Return how many rows a Parquet file has."""
+    with parquet(path) as db:
+        return int(db.execute("SELECT count(*) FROM read_parquet(?)", [exactly(path)]).fetchall()[0][0])
+
+
+def _text(value: str) -> str:
+    """Write a text as SQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _csv(path: Path) -> Iterator[list[str]]:
+    """Yield the rows that are not quite empty, the header first."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from (row for row in csv.reader(file, strict=True) if row)
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV in UTF-8 ({error}); write it again.") from error
+
+
+def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    found = json.loads(line)
+                    if not isinstance(found, dict):
+                        raise DataError(f"{path}, line {number}: expected an object, {{...}}; correct the line.")
+                    yield number, found
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read as lines of JSON ({error}); write it again.") from error
+
+
+class LabelColumn:
+    """The labels of a table as they are read, each different value once.
+
+    Attributes:
+        values: the different values.
+        codes: by row, the position of its value.
+    """
+
+    def __init__(self, path: Path, names: tuple[str, ...] = ()) -> None:
+        """Begin.
+
+        Args:
+            path: the table, for the errors.
+            names: class names that the table itself gives; its labels are then positions in them.
+        """
+        self.codes = array("q")
+        self._path, self._names = path, names
+        self._known: dict[Any, int] = {}
+        self._null: list[int] = []
+        self._nulls = 0
+
+    def take(self, value: Any) -> None:
+        """Note the label of the next row.
+
+        Raises:
+            DataError: it is a list, or whatever else is no label.
+        """
+        try:
+            code = self._known.get(value, -1)
+        except TypeError as error:
+            raise self._no_label(value) from error
+        if code < 0:
+            if isinstance(value, (bytes, bytearray, tuple)) or (isinstance(value, str) and value[:1] in ("[", "{")):
+                raise self._no_label(value)
+            if self._is_null(value):
+                self._nulls += 1
+                self._null += [len(self.codes) + 1] if len(self._null) < _FEW else []
+                self.codes.append(-1)
+                return
+            code = self._known[value] = len(self._known)
+        self.codes.append(code)
+
+    def class_names(self) -> list[str]:
+        """Return the class name of each value, by its code.
+
+        Raises:
+            DataError: a label is missing, or they are numbers that are not whole.
+        """
+        if self._nulls:
+            rows = ", ".join(map(str, self._null)) + (", ..." if self._nulls > _FEW else "")
+            raise DataError(
+                f"{self._path}: {self._nulls} of {len(self.codes)} rows have no label (rows {rows}); expected one in "
+                "each, so label them or take them out."
+            )
+        numeric = all(isinstance(v, float) or (isinstance(v, str) and _is_number(v)) for v in self._known)
+        odd = [v for v in self._known if isinstance(v, float) or (numeric and isinstance(v, str))]
+        if odd := [v for v in odd if not float(v).is_integer()]:
+            raise DataError(
+                f"{self._path}: the label {odd[0]} is no whole number; expected classes, by names or whole numbers, so "
+                "give a column of these."
+            )
+        return [self._name(value, numeric=numeric) for value in self._known]
+
+    def _name(self, value: Any, *, numeric: bool) -> str:
+        if self._names:
+            if not isinstance(value, int) or not 0 <= value < len(self._names):
+                raise DataError(
+                    f"{self._path}: found the label {value!r}, expected a position in the {len(self._names)} class "
+                    "names that the file itself gives; correct either."
+                )
+            return self._names[value]
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, float) or (numeric and _FLOAT.fullmatch(value)):
+            return str(int(float(value)))
+        return str(value)
+
+    def _is_null(self, value: Any) -> bool:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return True
+        if self._names and value == -1:  # Hugging Face's "not labelled"
+            return True
+        return isinstance(value, str) and value.strip().lower() in NULLS
+
+    def _no_label(self, value: Any) -> DataError:
+        return DataError(
+            f"{self._path}, row {len(self.codes) + 1}: the label {value!r:.60} is a list or the like; expected one "
+            "name or whole number for each file, so write the class instead of one-hot or several labels."
+        )
+
+
+def _is_number(text: str) -> bool:
+    return bool(_FLOAT.fullmatch(text)) or text.lstrip("+-").isdecimal()
