@@ -223,6 +223,9 @@ def test_harmless_causes_are_named_and_keep_an_alarm_from_being_confirmed():
     assert any(
         "nearly every" in cause for cause in benign_causes(evidence(images, labels), None, 2, members[:50], scores)
     )
+    scores[members[::2]] = np.random.default_rng(0).normal(1, 0.1, len(members[::2]))
+    scores[labels != 2] = np.random.default_rng(1).normal(1, 0.1, (labels != 2).sum())
+    assert benign_causes(evidence(images, labels), None, 2, members[1::2], scores) == ()
     found, truth = planted()
     trigger = reconstruct(found, Hint(2, 9.0, np.flatnonzero(truth)))
     frame = np.ones((SIDE, SIDE), np.float32)

@@ -184,7 +184,8 @@ def _decide(
     best = moving if proven else _clearest(evidence, noticed)
     rule = best.rule_id if best else loud[0][0].rule_id
     carriers = _all_carriers(evidence, label, best) if best else _carriers_by_rank(evidence, suspicions, noticed)
-    causes = benign_causes(evidence, best.trigger if best else None, label, carriers, suspicions[rule].scores)
+    scores = None if proven else suspicions[rule].scores
+    causes = benign_causes(evidence, best.trigger if best else None, label, carriers, scores)
     if best and evidence.model is not None and moving is None:
         causes = (*causes, "no model follows it: a mark of one source, or poison that did not take")
     reasons = [f"{c.rule_id}: {c.says} (statistic {value:.3g})" for c, value in loud]

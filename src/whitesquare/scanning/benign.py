@@ -3,7 +3,7 @@
 import numpy as np
 
 from whitesquare.detectors.types import Evidence
-from whitesquare.scanning.trigger import RARE, FoundTrigger, some
+from whitesquare.scanning.trigger import FoundTrigger, some
 from whitesquare.types import FloatArray, IntArray
 
 _NEARLY_ALL = 0.95
@@ -43,11 +43,11 @@ def benign_causes(
 
 
 def _shift_of_all(evidence: Evidence, label: int, scores: FloatArray) -> bool:
-    """Tell whether nearly all of a class lie beyond all but one in a thousand of the others."""
+    """Tell whether hardly anybody of a class is usual: poison leaves its other members as they are."""
     own, others = scores[evidence.labels == label], scores[evidence.labels != label]
     if not np.isfinite(others).any():
         return False
-    return bool((own > np.nanquantile(others, 1 - RARE)).mean() >= _NEARLY_ALL)
+    return bool((own > np.nanmedian(others)).mean() >= _NEARLY_ALL)
 
 
 def _is_frame(mask: FloatArray) -> bool:
