@@ -15,7 +15,7 @@ ALPHA = 0.01
 _HEAVIEST = 8
 """Degrees of freedom at most: how heavy the tails of class statistics are cannot be read off a hundred classes."""
 _ONE_CLASS = 0.01
-_LEAST_SPREAD = 0.01
+_LEAST_SPREAD, _ALIKE = 0.01, 0.1
 _ENOUGH = 3
 """Other classes by whose spread one can be measured."""
 
@@ -118,6 +118,8 @@ def class_p(statistics: FloatArray, label: int, without: int = 0) -> float:
     others = others[: len(others) - without]
     if len(others) < _ENOUGH:
         return 1.0
-    spread = max(float(others.std(ddof=1)), _LEAST_SPREAD) * np.sqrt(1 + 1 / len(others))
+    # A few classes may be alike by chance: they are taken to differ by a tenth of what they are, at least.
+    least = max(_LEAST_SPREAD, _ALIKE * abs(float(others.mean())))
+    spread = max(float(others.std(ddof=1)), least) * np.sqrt(1 + 1 / len(others))
     far = (float(statistics[label]) - others.mean()) / spread
     return float(stats.t.sf(far, min(len(others) - 1, _HEAVIEST)))
