@@ -23,6 +23,8 @@ from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import DetectorRun
 from whitesquare.types import FloatArray
 
+_DOUBTED = 0.03
+"""A reference is no yardstick sooner than data are accused: see :func:`whitesquare.scanning.criteria.stands_out`."""
 _TOP, _EXPECTED = 0.01, 0.015
 """Trusted samples among the highest hundredth of the data: somewhat more than a hundredth of them is usual."""
 _UNUSED = "The reference was not used for p-values"
@@ -103,7 +105,7 @@ def _unlike(
     rules = {KNOWN_DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
     said = []
     for label in (int(one) for one in np.unique(both.labels[both.trusted])):
-        loud = [] if label in known else [c for c, _ in loud_criteria(both, rules, label)]
+        loud = [] if label in known else [c for c, _ in loud_criteria(both, rules, label, _DOUBTED)]
         if loud:
             where = f"Class {both.classes[label]} stands out only once the reference is added"
             said.append(f"{where} ({loud[0].rule_id}: {loud[0].says}).")

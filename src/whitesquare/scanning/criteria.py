@@ -66,16 +66,25 @@ CRITERIA = (
 )
 
 
-def loud_criteria(evidence: Evidence, suspicions: dict[str, Suspicion], label: int) -> list[tuple[Criterion, float]]:
-    """Return the criteria by which a class stands out, with its statistics."""
+def loud_criteria(
+    evidence: Evidence, suspicions: dict[str, Suspicion], label: int, one_class: float = _ONE_CLASS
+) -> list[tuple[Criterion, float]]:
+    """Return the criteria by which a class stands out, with its statistics; see :func:`stands_out`."""
     classes, members = len(np.unique(evidence.labels)), len(evidence.members(label))
     able = [c for c in CRITERIA if classes >= c.classes and members >= c.samples and c.rule_id in suspicions]
     values = [(c, suspicions[c.rule_id].class_stats) for c in able]
-    return [(c, float(found[label])) for c, found in values if stands_out(c, found, label)]
+    return [(c, float(found[label])) for c, found in values if stands_out(c, found, label, one_class)]
 
 
-def stands_out(criterion: Criterion, statistics: FloatArray, label: int) -> bool:
-    """Tell whether a class lies beyond the others by a statistic, and by enough to be worth a word."""
+def stands_out(criterion: Criterion, statistics: FloatArray, label: int, one_class: float = _ONE_CLASS) -> bool:
+    """Tell whether a class lies beyond the others by a statistic, and by enough to be worth a word.
+
+    Args:
+        criterion: which.
+        statistics: ``(K,)``, one per class.
+        label: the class.
+        one_class: share of classes that may lie as far out, where the bound found on digits is reached.
+    """
     others = np.delete(statistics, label)
     others = others[np.isfinite(others)]
     excess = float(statistics[label]) - (float(np.median(others)) if len(others) else 0.0)
@@ -84,7 +93,7 @@ def stands_out(criterion: Criterion, statistics: FloatArray, label: int) -> bool
     if class_p(statistics, label) * (len(others) + 1) * len(CRITERIA) <= ALPHA:
         return True
     return float(statistics[label]) + excess >= criterion.alarm and (
-        len(others) < _ENOUGH or class_p(statistics, label, without=1) <= _ONE_CLASS
+        len(others) < _ENOUGH or class_p(statistics, label, without=1) <= one_class
     )
 
 
