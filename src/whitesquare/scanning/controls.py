@@ -87,7 +87,7 @@ def _contrast(image: FloatArray, height: int, width: int) -> FloatArray:
     """Return the variance of brightness in every window of a size, by the place of its first pixel."""
     grey = image.mean(0, dtype=np.float64)
     # Origins that make the window begin, not lie, at the pixel.
-    shift = (-((height - 1) // 2), -((width - 1) // 2))
+    shift = (-(height // 2), -(width // 2))
     mean, square = (uniform_filter(one, (height, width), origin=shift) for one in (grey, grey * grey))
     whole = np.s_[: grey.shape[0] - height + 1, : grey.shape[1] - width + 1]
     found: FloatArray = (square - mean * mean)[whole].astype(np.float32)
