@@ -33,7 +33,7 @@ class FoundTrigger:
     """A trigger as arrays; see :class:`~whitesquare.scanning.types.TriggerEstimate`.
 
     Attributes:
-        kind: ``patch``, ``field`` or ``roaming``.
+        kind: ``patch``, ``field``, ``roaming`` or ``faint``.
         mask: ``(H, W)`` float32 in [0, 1].
         pattern: ``(C, H, W)`` float32: grey levels of a patch; of a field, what is added to the image.
         usual: ``(C, H, W)`` float32: the median of samples that do not carry it.
