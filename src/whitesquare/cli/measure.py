@@ -45,7 +45,6 @@ def measure(
 
         outputs = read_outputs(output, "table", "json")
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
-        told: list[str] = []
         found = job(
             model,
             data,
@@ -56,10 +55,8 @@ def measure(
             fit=fit,
             attested=allowed,
             signer=signer,
-            on_note=told.append,
+            on_note=terminal.complain,
         )
-        for note in told:
-            terminal.complain(note)
         emit(outputs, lambda: _shown(found), {"json": lambda: _json([one.result for one in found])})
 
 
