@@ -188,9 +188,16 @@ def _measure(
     poisons = [facts.get((cell.poison_key, _opacity(cell))) for cell in cells]
     clean = {name: dataset_digest(source.train) for name, source in bench.sources.items()}
     jobs = [
-        TrainJob(cell, _classes(bench, cell), poison.digest_after, poison.trigger, poison.training_trigger)
+        TrainJob(
+            cell,
+            _classes(bench, cell),
+            poison.digest_after,
+            poison.trigger,
+            poison.training_trigger,
+            bench.cache.folder,
+        )
         if poison
-        else TrainJob(cell, _classes(bench, cell), clean[cell.data], cell.trigger, "")
+        else TrainJob(cell, _classes(bench, cell), clean[cell.data], cell.trigger, "", bench.cache.folder)
         for cell, poison in zip(cells, poisons, strict=True)
     ]
     total, before = len(bench.cells), len(records) + len(failures)

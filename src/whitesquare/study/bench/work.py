@@ -21,7 +21,7 @@ from whitesquare.executor import Shared
 from whitesquare.learning.measure import label_consistency, measure, prepare
 from whitesquare.learning.models import Model
 from whitesquare.learning.recipes import Recipe
-from whitesquare.learning.train import TensorData, borrowed, make_card, overlaid, to_tensors, train_tensors
+from whitesquare.learning.train import TensorData, borrowed, overlaid, to_tensors
 from whitesquare.records import Estimate, PoisonManifest, VictimResult
 from whitesquare.study.bench.types import OPACITY, Cell, PoisonFacts
 from whitesquare.study.trained import JUDGE_SEED, trained
@@ -73,6 +73,7 @@ class TrainJob:
         trained_on: digest of the victim's training set.
         trigger: spec of the trigger in use.
         training_trigger: spec of the trigger on the poisons; empty for the baseline.
+        cache: folder where clean victims are kept, which every trigger and target asks; ``None`` keeps nothing.
     """
 
     cell: Cell
@@ -80,6 +81,7 @@ class TrainJob:
     trained_on: str
     trigger: str
     training_trigger: str
+    cache: Path | None
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,10 @@ def train_cell(job: TrainJob, shared: Shared) -> Trained:
             shared[poison_name(cell.poison_key, part)] for part in ("positions", "content", "labels")
         )
         data = overlaid(data, positions, parse_trigger(job.training_trigger)(content), labels)
-    card = make_card(data, cell.recipe, job.classes, seed=cell.victim_seed, digest=job.trained_on, source=cell.data)
-    model = train_tensors(data, cell.recipe, card)
+    kept = Cache(None if cell.count else job.cache)
+    model = trained(
+        data, cell.recipe, job.classes, kept, seed=cell.victim_seed, digest=job.trained_on, source=cell.data
+    )
     test = shared_dataset(shared, cell.digest, "test", job.classes)
     victim = measure(model, prepare(test, parse_trigger(job.trigger), cell.target))
     return Trained(victim, round(time.thread_time() - start, 3))
