@@ -42,7 +42,8 @@ class Whitening(nn.Module):
         rows = patches.transpose(1, 2).reshape(-1, self.size).double()
         spread = rows.std().clamp_min(1e-3)
         rows = (rows - rows.mean(0)) / spread
-        values, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))
+        # On the processor: a GPU's solver is made when it is first called, and two threads must not call it at once.
+        values, vectors = (found.to(rows.device) for found in torch.linalg.eigh((rows.T @ rows / len(rows)).cpu()))
         filters = (vectors / (values.clamp_min(0) + _EPSILON).sqrt()).flip(1).T / spread
         filters = torch.cat([filters, -filters])
         self.bias.copy_(-(filters @ patches.transpose(1, 2).reshape(-1, self.size).double().mean(0)))
