@@ -18,7 +18,7 @@ from whitesquare.detectors.patch_contrast import PatchContrast
 from whitesquare.detectors.pixel_contrast import PixelContrast
 from whitesquare.detectors.residual_components import ResidualComponents
 from whitesquare.detectors.trigger_inversion import Inversion, smallness
-from whitesquare.detectors.types import Evidence, Hint, Suspicion
+from whitesquare.detectors.types import Evidence, Hint, Suspicion, unscored
 from whitesquare.learning.classifier import classifier
 from whitesquare.scanning.alarms import raise_alarms
 from whitesquare.scanning.benign import benign_causes
@@ -177,14 +177,29 @@ def test_a_mark_is_confirmed_if_the_model_obeys_it_and_not_if_it_ignores_it():
     found, truth = planted()
     suspicions = {"PX01": PixelContrast().score(found)}
     obeying, ignoring = obedient(13, 13, 2), obedient(13, 13, 2, ignores=True)
-    (alarm,) = raise_alarms(found, suspicions, [obeying, obeying], TransplantTest())
+    (alarm,), _ = raise_alarms(found, suspicions, [obeying, obeying], TransplantTest())
     assert alarm.alarm.tier == "confirmed"
     assert alarm.alarm.p_value <= 0.01
     assert alarm.alarm.transplant.flip_rate.value > 0.95
     assert np.array_equal(np.flatnonzero(truth), alarm.carriers)
     for models in ([ignoring, ignoring], [obeying, ignoring], []):
-        (alarm,) = raise_alarms(found, suspicions, models, TransplantTest())
+        (alarm,), _ = raise_alarms(found, suspicions, models, TransplantTest())
         assert alarm.alarm.tier == "suspicious", "no proof, or not replicated"
+
+
+def test_what_only_a_model_says_is_an_alarm_once_it_is_proven_and_else_a_word():
+    found, _ = planted()
+    hint = next(hint for hint in PixelContrast().score(found).hints if hint.label == 2)
+    easily_reached = np.array([0.4, 0.6, 6.0, 0.5, 0.5], np.float32)
+    suspicions = {"TI01": replace(unscored(found), class_stats=easily_reached, hints=(hint,))}
+    obeying, ignoring = obedient(13, 13, 2), obedient(13, 13, 2, ignores=True)
+    (alarm,), said = raise_alarms(found, suspicions, [obeying, obeying], TransplantTest())
+    assert alarm.alarm.tier == "confirmed"
+    assert not said
+    raised, said = raise_alarms(found, suspicions, [ignoring, ignoring], TransplantTest())
+    assert not raised
+    assert "Class 2" in said[0]
+    assert "no alarm" in said[0]
 
 
 def test_a_control_that_does_as_much_keeps_the_p_value_high():

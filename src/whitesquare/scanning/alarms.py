@@ -11,6 +11,7 @@ from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion
 from whitesquare.scanning.faint import FAINT, carried_by, rebuilt
 from whitesquare.scanning.members import all_carriers
 from whitesquare.scanning.prune import pruned
+from whitesquare.scanning.told import told_failure, told_proof, told_unproven
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.trigger import FoundTrigger, carriers_of_mask, matches, reconstruct
 from whitesquare.scanning.types import Alarm, Transplant
@@ -63,14 +64,19 @@ class _Noticed:
     candidates: list[_Candidate]
     moving: _Carried | None
 
+    @property
+    def seen(self) -> bool:
+        """Whether the data stand out, and not only what a model says of them."""
+        return not all(criterion.asks_model for criterion, _ in self.loud)
+
 
 def raise_alarms(
     evidence: Evidence,
     suspicions: dict[str, Suspicion],
     models: Sequence[Classifier],
     test: TransplantTest,
-) -> tuple[Raised, ...]:
-    """Return the classes that stand out, the strongest tier first.
+) -> tuple[tuple[Raised, ...], tuple[str, ...]]:
+    """Return the classes that stand out, the strongest tier first, and a word on those that only a model sets apart.
 
     Args:
         evidence: what was scanned.
@@ -83,16 +89,19 @@ def raise_alarms(
     tested = max(1, sum(each.moving is not None for each in noticed))
     test = replace(test, controls=max(test.controls, round(tested / ALPHA)))
     noticed = [_tested(evidence, models, test, each) for each in noticed]
-    raised = []
+    raised, notes = [], []
     for each in noticed:
         proven = bool(
             each.moving
             and _passes(each.moving, each.moving.test, tested)
             and _replicated(evidence, each.moving, each.label, models[1:], test, tested)
         )
-        if proven or each.loud:
+        if proven or each.seen:
             raised.append(_decide(evidence, suspicions, each, tested, proven=proven))
-    return tuple(sorted(raised, key=lambda one: (one.alarm.tier != "confirmed", one.alarm.p_value)))
+        elif each.loud:
+            tried = each.moving.test if each.moving else None
+            notes.append(told_unproven(evidence.classes[each.label], *each.loud[0], tried))
+    return tuple(sorted(raised, key=lambda one: (one.alarm.tier != "confirmed", one.alarm.p_value))), tuple(notes)
 
 
 def _notice(
@@ -190,7 +199,7 @@ def _decide(
         causes = (*causes, "no model follows it: a mark of one source, or poison that did not take")
     reasons = [f"{c.rule_id}: {c.says} (statistic {value:.3g})" for c, value in loud]
     if best and best.test:
-        reasons = [_proof(best.test), *reasons] if proven else [*reasons, _no_proof(best.test)]
+        reasons = [told_proof(best.test), *reasons] if proven else [*reasons, told_failure(best.test)]
     p_value, method = _p_value(evidence, suspicions, best, label, loud, tested, proven=proven)
     carriers = carriers[~evidence.trusted[carriers]]
     alarm = Alarm(
@@ -219,7 +228,7 @@ def _clearest(evidence: Evidence, noticed: _Noticed) -> _Carried | None:
 
     Carriers are believed only where the data themselves stand out, not where a model was asked.
     """
-    seen = {criterion.rule_id for criterion, _ in noticed.loud} - {"TI01"}
+    seen = {criterion.rule_id for criterion, _ in noticed.loud if not criterion.asks_model}
     believed = [one for one in noticed.candidates if one.rule_id in seen]
     ordered = sorted(believed, key=lambda one: (one.trigger.kind != "patch", one.trigger.kind == FAINT))
     found = _first_carried(evidence, ordered, noticed.label)
@@ -261,23 +270,6 @@ def _p_value(
     values = [class_p(suspicions[c.rule_id].class_stats, label) for c, _ in loud]
     counted = len(np.unique(evidence.labels)) * len(CRITERIA)
     return min(1.0, min(values) * counted), "class statistic against the other classes, approximate"
-
-
-def _proof(test: Transplant) -> str:
-    rate = test.flip_rate
-    return (
-        f"Pasted on images of other classes ({test.strength}), the reconstructed trigger turns "
-        f"{100 * rate.value:.1f} % of them [{100 * rate.low:.1f}, {100 * rate.high:.1f}] to this class; "
-        f"{test.controls} controls turn {100 * test.control_mean:.1f} % on average, "
-        f"{100 * test.control_worst:.1f} % at most"
-    )
-
-
-def _no_proof(test: Transplant) -> str:
-    return (
-        f"Not confirmed: pasted on images of other classes it turns {100 * test.flip_rate.value:.1f} % of them, "
-        f"controls up to {100 * test.control_worst:.1f} %"
-    )
 
 
 def _carriers_by_rank(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: _Noticed) -> IntArray:

@@ -105,7 +105,7 @@ def _unlike(
     rules = {KNOWN_DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
     said = []
     for label in (int(one) for one in np.unique(both.labels[both.trusted])):
-        loud = [] if label in known else [c for c, _ in loud_criteria(both, rules, label, _DOUBTED)]
+        loud = [] if label in known else [c for c, _ in loud_criteria(both, rules, label, _DOUBTED) if not c.asks_model]
         if loud:
             where = f"Class {both.classes[label]} stands out only once the reference is added"
             said.append(f"{where} ({loud[0].rule_id}: {loud[0].says}).")

@@ -38,6 +38,8 @@ class Criterion:
         classes: with fewer classes it says nothing: two classes always differ in something.
         samples: nor for a smaller class, whose directions of variance are chance.
         ceiling: the most that the statistic can be, by the sizes of the classes and the class; ``None`` is no bound.
+        asks_model: it is read off a model, not off the data. To some classes any model is turned easily: by itself it
+            raises no alarm unless its trigger is proven.
     """
 
     rule_id: str
@@ -48,6 +50,7 @@ class Criterion:
     classes: int = 2
     samples: int = 20
     ceiling: Callable[[IntArray, int], float] | None = None
+    asks_model: bool = False
 
 
 FAINT_RULE = "MF01"
@@ -62,7 +65,15 @@ CRITERIA = (
     Criterion(
         "MF01", 0.0, 8.0, np.inf, "some images of this class share a faint pattern, and the others do not", 4, 100
     ),
-    Criterion("TI01", 2.0, 3.0, 8.0, "far fewer pixels than for other classes send every image to this class", 4),
+    Criterion(
+        "TI01",
+        2.0,
+        3.0,
+        8.0,
+        "far fewer pixels than for other classes send every image to this class",
+        classes=4,
+        asks_model=True,
+    ),
 )
 
 

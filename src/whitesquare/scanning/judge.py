@@ -45,7 +45,7 @@ def judge(
     clock.lap("detectors")
     rules = {KNOWN_DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
     with one_torch_thread():
-        raised = raise_alarms(evidence, rules, gathered.models, settings.test)
+        raised, notes = raise_alarms(evidence, rules, gathered.models, settings.test)
     clock.lap("alarms")
     beside = _beside(gathered, raised, settings)
     if reference is not None:
@@ -69,7 +69,7 @@ def judge(
         classes=class_rows(evidence, suspicions, flagged),
         runs=runs,
         skipped=dict(skipped or {}),
-        warnings=(*(reference.warnings if reference else ()), *beside.warnings, *gathered.warnings),
+        warnings=(*(reference.warnings if reference else ()), *beside.warnings, *gathered.warnings, *notes),
         seed=settings.seed,
         fused_auroc=auroc(gathered.ids, found.fused, truth),
         seconds=clock.seconds,

@@ -1,0 +1,43 @@
+"""What was found out about a trigger, in sentences for the report."""
+
+from whitesquare.scanning.criteria import Criterion
+from whitesquare.scanning.types import Transplant
+
+
+def told_proof(test: Transplant) -> str:
+    """Say what a trigger does, and what its controls do."""
+    rate = test.flip_rate
+    return (
+        f"Pasted on images of other classes ({test.strength}), the reconstructed trigger turns "
+        f"{100 * rate.value:.1f} % of them [{100 * rate.low:.1f}, {100 * rate.high:.1f}] to this class; "
+        f"{test.controls} controls turn {100 * test.control_mean:.1f} % on average, "
+        f"{100 * test.control_worst:.1f} % at most"
+    )
+
+
+def told_failure(test: Transplant) -> str:
+    """Say that it does not do enough."""
+    return (
+        f"Not confirmed: pasted on images of other classes it turns {100 * test.flip_rate.value:.1f} % of them, "
+        f"controls up to {100 * test.control_worst:.1f} %"
+    )
+
+
+def told_unproven(name: str, criterion: Criterion, value: float, test: Transplant | None) -> str:
+    """Say of a class that a model is turned to it easily, and by nothing that was found in the data.
+
+    Args:
+        name: of the class.
+        criterion: by which it stands out.
+        value: its statistic.
+        test: what the most moving candidate did; ``None`` if it did too little to be tested.
+    """
+    why = (
+        f"turns {100 * test.flip_rate.value:.1f} % of other images, controls up to {100 * test.control_worst:.1f} %"
+        if test
+        else "turns too few other images to be tested"
+    )
+    return (
+        f"Class {name}: {criterion.says} ({criterion.rule_id}, statistic {value:.3g}), but what its samples show there "
+        f"{why}: no alarm, since some classes are like that by nature."
+    )
