@@ -128,4 +128,5 @@ def share(found: dict[str, Any]) -> str:
 def made_on(result: dict[str, Any]) -> str:
     """Say where the numbers come from."""
     machine, versions = result["machine"], result["versions"]
-    return f"{machine['processor']}, {machine['cores']} cores, torch {versions['torch']}."
+    accelerator = f", {machine['accelerator']}" if "accelerator" in machine else ""
+    return f"{machine['processor']}, {machine['cores']} cores{accelerator}, torch {versions['torch']}."

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from detector_tables import detector_tables
+from natural_tables import natural_tables
 from scale_tables import comparing, gating, scanning, signing
 
 DOCS = Path(__file__).parent
@@ -24,6 +25,7 @@ FAMILIES = DOCS.parent / "benchmarks" / "results" / "families.json"
 SECOND = DOCS.parent / "benchmarks" / "results" / "second-dataset.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 DETECTORS = DOCS.parent / "benchmarks" / "results" / "detectors.json"
+NATURAL = DOCS.parent / "benchmarks" / "results" / "natural.json"
 SCALE = {"gate": gating, "provenance": signing, "provenance-diff": comparing, "scan-growth": scanning}
 """By the name of a result and of its table, what writes it."""
 
@@ -203,11 +205,13 @@ def main(arguments: list[str]) -> None:
     tables["second"] = second(json.loads(SECOND.read_text()))
     scans = detector_tables(json.loads(DETECTORS.read_text()))
     tables |= {f"detectors-{name}": content for name, content in scans.items()}
+    natural = natural_tables(json.loads(NATURAL.read_text()))
+    tables |= {f"natural-{name}": content for name, content in natural.items()}
     for name, write in SCALE.items():
         tables[name] = write(json.loads((DETECTORS.parent / f"{name}.json").read_text()))
     for path in (
         README,
-        *(DOCS / f"{name}.md" for name in ("results", "leaderboard", "detectors", "gate", "provenance")),
+        *(DOCS / f"{name}.md" for name in ("results", "leaderboard", "detectors", "natural", "gate", "provenance")),
     ):
         wanted = text = path.read_text()
         for name, content in tables.items():

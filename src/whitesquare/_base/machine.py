@@ -58,13 +58,16 @@ def code_beside(*kinds: type) -> str:
 
 
 def machine(precision: str | None = None) -> dict[str, str]:
-    """Return processor, usable cores, memory, system, and the precision training ran in, if any ran."""
+    """Return processor, usable cores, memory, system, a GPU if one was in reach, and the precision of training, if any."""
     found = {
         "processor": _processor(),
         "cores": str(usable_cores()),
         "memory": f"{_memory_gb():.0f} GB" if _memory_gb() else "unknown",
         "system": f"{platform.system()} {platform.machine()}",
     }
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        found["accelerator"] = torch.cuda.get_device_name()
     return found if precision is None else found | {"precision": precision}
 
 

@@ -1,0 +1,90 @@
+"""The tables of docs/natural.md from benchmarks/results/natural.json."""
+
+from collections.abc import Callable
+from statistics import mean
+from typing import Any
+
+from detector_tables import header, made_on
+
+Line = dict[str, Any]
+_SETTING = ("attack", "count", "select", "trigger")
+
+
+def natural_tables(result: dict[str, Any]) -> dict[str, str]:
+    """Return the two tables by the name of their place in the page."""
+    return {"victims": victims_table(result), "scans": scans_table(result)}
+
+
+def victims_table(result: dict[str, Any]) -> str:
+    """Return one row per attack: success by architecture, over all, and beside victims trained on clean data."""
+    clean = {_twin(line): line["asr"]["mean"] for line in result["lines"] if not line["count"]}
+    groups = _grouped([line for line in result["lines"] if line["count"]], _setting)
+    names = list(dict.fromkeys(line["victim"] for line in result["lines"]))
+    rows = header("attack", "poisons", *names, "all", "least", "lift", "accuracy", "n")
+    for (attack, count, select, _), lines in sorted(groups.items(), key=lambda group: _mean(group[1])):
+        by_name = [_percent([line["asr"]["mean"] for line in lines if line["victim"] == name]) for name in names]
+        lifts = [line["asr"]["mean"] - clean[_twin(line)] for line in lines if _twin(line) in clean]
+        cells = (
+            f"`{attack}`" + (f", {select}" if attack == "stamp" else ""), str(count), *by_name,
+            _percent([line["asr"]["mean"] for line in lines]),
+            _percent([min(line["asr"]["worst"] for line in lines)]), _percent(lifts),
+            _percent([line["ca"]["mean"] for line in lines]), str(sum(line["asr"]["n"] for line in lines)),
+        )  # fmt: skip
+        rows.append(f"| {' | '.join(cells)} |")
+    accuracy = ", ".join(
+        f"{name} {_percent([line['ca']['mean'] for line in result['lines'] if _clean(line, name)])} %" for name in names
+    )
+    return "\n".join(
+        [*rows, "", f"Attack success, mean over three targets, per cent. Clean victims: {accuracy}. {made_on(result)}"]
+    )
+
+
+def scans_table(result: dict[str, Any]) -> str:
+    """Return one row per attack and amount: what the default scan makes of it."""
+    groups = _grouped(result["scans"], lambda line: (line["attack"], line["count"]))
+    rows = header(
+        *("attack", "poisons", "n", "right class", "confirmed", "AUROC", "TPR at 0.1 %", "in the first 50"),
+        *("poisons flagged, %", "clean flagged, %", "other classes"),
+    )
+    for (attack, count), lines in sorted(groups.items()):
+        of = [_percent([value for line in lines if (value := _figure(line, name)) is not None]) for name in _FIGURES]
+        told = [f"{sum(_figure(line, name) or 0 for line in lines):.0f}" if count else "-" for name in _TOLD]
+        false = sum(len(line["false"]) for line in lines)
+        rows.append(f"| {' | '.join((f'`{attack}`', str(count), str(len(lines)), *told, *of, str(false)))} |")
+    return "\n".join(rows)
+
+
+_TOLD = ("right_class", "confirmed")
+_FIGURES = ("fused.auroc", "fused.tpr_01", "fused.top_50", "flagged.elimination", "flagged.sacrifice")
+
+
+def _figure(line: Line, name: str) -> float | None:
+    found = line["figures"].get(name)
+    return found["mean"] if found else None
+
+
+def _grouped(lines: list[Line], key: Callable[[Line], Any]) -> dict[Any, list[Line]]:
+    groups: dict[Any, list[Line]] = {}
+    for line in lines:
+        groups.setdefault(key(line), []).append(line)
+    return groups
+
+
+def _setting(line: Line) -> tuple[Any, ...]:
+    return tuple(({**line["parameters"], **line}).get(name, "") for name in _SETTING)
+
+
+def _twin(line: Line) -> tuple[Any, ...]:
+    return line["trigger"], line["target"], line["victim"]
+
+
+def _clean(line: Line, name: str) -> bool:
+    return line["victim"] == name and not line["count"]
+
+
+def _mean(lines: list[Line]) -> float:
+    return -mean(line["asr"]["mean"] for line in lines)
+
+
+def _percent(values: list[float]) -> str:
+    return f"{100 * mean(values):.1f}" if values else "-"
