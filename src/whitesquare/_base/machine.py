@@ -58,7 +58,7 @@ def code_beside(*kinds: type) -> str:
 
 
 def machine(precision: str | None = None) -> dict[str, str]:
-    """Return processor, usable cores, memory, system, a GPU if one was in reach, and the precision of training, if any."""
+    """Return processor, usable cores, memory, system, a GPU in reach, and the precision of training, if any ran."""
     found = {
         "processor": _processor(),
         "cores": str(usable_cores()),
