@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from whitesquare.detectors.types import Evidence
-from whitesquare.scanning.controls import controls_of
-from whitesquare.scanning.trigger import FoundTrigger
+from whitesquare.scanning.marks.field import FieldKind
+from whitesquare.scanning.marks.patch import PatchKind
+from whitesquare.scanning.marks.roaming import RoamingKind
+from whitesquare.scanning.marks.types import AS_FOUND, FoundTrigger
 
 SIDE, CLASS = 12, 1
+KINDS = {kind.name: kind for kind in (PatchKind(), FieldKind(), RoamingKind())}
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +28,12 @@ def trigger(kind):
     mask, pattern = np.zeros((SIDE, SIDE), np.float32), np.zeros((1, SIDE, SIDE), np.float32)
     mask[2:6, 3:7] = 1
     pattern[0, 2:6, 3:7] = 255 * (np.indices((4, 4)).sum(0) % 2)
-    return FoundTrigger(kind, mask, pattern, np.full_like(pattern, 90))
+    return FoundTrigger(KINDS[kind], mask, pattern, np.full_like(pattern, 90))
 
 
 def made(evidence, kind, carriers, count=500):
     rng = np.random.default_rng(1)
-    return list(controls_of(evidence, CLASS, carriers, trigger(kind), count, rng))
+    return list(KINDS[kind].controls(evidence, CLASS, carriers, trigger(kind), AS_FOUND, count, rng))
 
 
 @pytest.mark.parametrize("kind", ["patch", "roaming", "field"])

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from whitesquare.detectors.types import Evidence
-from whitesquare.scanning.faint import FAINT, carried_by, chance_triggers, rebuilt
-from whitesquare.scanning.transplant import FULL, TransplantTest, paste, strengths
+from whitesquare.detectors.types import Evidence, Hint
+from whitesquare.scanning.marks.faint import FaintKind, rebuilt
+from whitesquare.scanning.marks.types import FULL
+from whitesquare.scanning.transplant import TransplantTest
 
 SIDE, TARGET = 24, 2
 BOARD = (np.add.outer(np.arange(SIDE), np.arange(SIDE)) % 2 * 2 - 1).astype(np.float32)
@@ -47,11 +48,11 @@ def carriers(labels):
 def test_the_pattern_is_rebuilt_and_its_carriers_are_found_again(evidence):
     truth = carriers(evidence.labels)
     trigger = rebuilt(evidence, truth)
-    assert (trigger.kind, trigger.images) == (FAINT, 20)
+    assert (trigger.kind, trigger.images) == (FaintKind(), 20)
     shown = trigger.pattern.mean(0)
     assert np.corrcoef(shown.ravel(), BOARD.ravel())[0, 1] > 0.9
     assert np.abs(shown).mean() == pytest.approx(8, rel=0.25)
-    assert np.array_equal(carried_by(evidence, trigger, TARGET), truth)
+    assert np.array_equal(trigger.kind.carriers(evidence, trigger, Hint(TARGET, 1.0, truth[:2])), truth)
 
 
 def test_images_that_share_nothing_give_no_pattern():
@@ -75,19 +76,32 @@ def test_a_model_that_obeys_it_is_proof_and_one_that_does_not_is_none(evidence):
 def test_controls_are_rebuilt_from_as_many_other_images_and_driven_as_far(evidence):
     truth = carriers(evidence.labels)
     trigger = rebuilt(evidence, truth)
-    made = list(chance_triggers(evidence, TARGET, truth, 20, 30, np.random.default_rng(0)))
+    made = list(trigger.kind.controls(evidence, TARGET, truth, trigger, FULL, 30, np.random.default_rng(0)))
     assert len(made) == 30
     assert {one.images for one in made} == {20}
     assert all(abs(np.corrcoef(one.pattern.mean(0).ravel(), BOARD.ravel())[0, 1]) < 0.6 for one in made)
-    driven = strengths(trigger)[FULL] * np.abs(trigger.pattern).mean()
-    assert driven == pytest.approx(12, rel=0.01)
-    assert strengths(made[0])[FULL] <= 3
+    driven = trigger.kind.strengths(trigger)[FULL]
+    assert np.abs(driven.pattern).mean() == pytest.approx(12, rel=0.01)
+    assert [np.abs(one.pattern).mean() for one in made] == pytest.approx([12] * 30, rel=0.01)
 
 
 def test_it_is_added_and_stays_within_the_range(evidence):
     trigger = rebuilt(evidence, carriers(evidence.labels))
     black = np.zeros((2, 3, SIDE, SIDE), np.uint8)
-    pasted = paste(black, trigger, 3.0, np.random.default_rng(0))
+    pasted = trigger.kind.paste(black, trigger.kind.strengths(trigger)[FULL], np.random.default_rng(0))
     assert pasted.dtype == np.uint8
-    assert pasted[0, 0][BOARD < 0].max() == 0
+    assert pasted[0, 0][BOARD < 0].mean() < 0.5
     assert pasted[0, 0][BOARD > 0].min() > 0
+
+
+@pytest.mark.parametrize("frequency", [5, 6, 11])
+def test_a_wave_is_rebuilt_as_high_as_it_was_though_residuals_show_a_part_of_it(frequency):
+    rng = np.random.default_rng(5)
+    wave = 20 * np.sin(2 * np.pi * frequency * (np.arange(32) + 0.5) / 32)[None, None, None, :]
+    content = np.cumsum(rng.normal(0, 9, (400, 3, 32, 32)), axis=3) + rng.uniform(90, 160, (400, 1, 1, 1))
+    labels = np.arange(400) % 4
+    content[labels == TARGET] += wave
+    evidence = Evidence(np.clip(content, 0, 255).astype(np.uint8), labels, tuple("abcd"), np.zeros(400, bool))
+    shown = rebuilt(evidence, np.flatnonzero(labels == TARGET)).pattern.mean(0)
+    height = 2 * (shown * wave[0, 0] / 20).mean()
+    assert 0.7 * 20 < height < 1.1 * 20

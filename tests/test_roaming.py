@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from whitesquare.data import from_arrays
-from whitesquare.scanning.roaming import nearest
+from whitesquare.scanning.marks.roaming import nearest
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 

@@ -24,11 +24,11 @@ from whitesquare.scanning.alarms import raise_alarms
 from whitesquare.scanning.benign import benign_causes
 from whitesquare.scanning.calibration import calibrate
 from whitesquare.scanning.fusion import Scored, fuse
+from whitesquare.scanning.marks.reconstruct import reconstruct
 from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.transplant import TransplantTest
-from whitesquare.scanning.trigger import matches, reconstruct
 
 SIDE, CLASSES = 16, 5
 WITHOUT_MODEL = ScanSettings(model_free=True)
@@ -165,10 +165,10 @@ def test_a_patch_is_reconstructed_exactly_and_its_carriers_are_found(size, top, 
     trigger = reconstruct(found, hint)
     wanted = np.zeros((SIDE, SIDE), bool)
     wanted[top : top + size, left : left + size] = True
-    assert trigger.kind == "patch"
+    assert trigger.kind.name == "patch"
     assert np.array_equal(trigger.mask > 0, wanted)
     assert np.abs(trigger.pattern[:, wanted] - value).max() <= 1
-    flagged = np.isin(np.arange(len(truth)), matches(found, trigger, hint))
+    flagged = np.isin(np.arange(len(truth)), trigger.kind.carriers(found, trigger, hint))
     assert flagged[truth].mean() > 0.99
     assert flagged[~truth].mean() < 0.01
 

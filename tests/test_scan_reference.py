@@ -14,10 +14,12 @@ from whitesquare.errors import DataError, TrainingError
 from whitesquare.scanning import beside
 from whitesquare.scanning.alarms import Raised
 from whitesquare.scanning.carried import beyond_chance, carried
+from whitesquare.scanning.marks.field import FieldKind
+from whitesquare.scanning.marks.roaming import RoamingKind
+from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.reference import Reference
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.scanning.trigger import FoundTrigger
 
 from .report.scan_sample import alarm
 
@@ -215,10 +217,10 @@ def raised(kind, carriers):
     if kind == "roaming":
         mask = np.zeros((SIDE, SIDE), np.float32)
         mask[0:5, 2] = mask[2, 0:5] = 1
-        trigger = FoundTrigger("roaming", mask, 255 * mask[None], zero)
+        trigger = FoundTrigger(RoamingKind(), mask, 255 * mask[None], zero)
     if kind == "field":
         pattern = np.broadcast_to(40 * np.sin(np.arange(SIDE) * 2 * np.pi / 4), (1, SIDE, SIDE)).astype(np.float32)
-        trigger = FoundTrigger("field", np.ones((SIDE, SIDE), np.float32), pattern, zero)
+        trigger = FoundTrigger(FieldKind(), np.ones((SIDE, SIDE), np.float32), pattern, zero)
     rule = {"roaming": "PC01", "field": "RC01", "grain": "NR01"}[kind]
     return Raised(replace(alarm(1, "1", "suspicious"), rule_id=rule), carriers, trigger)
 

@@ -8,24 +8,23 @@ import numpy as np
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.scanning.benign import benign_causes
 from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, class_p, loud_criteria
-from whitesquare.scanning.faint import FAINT, carried_by, rebuilt
+from whitesquare.scanning.marks.faint import rebuilt
+from whitesquare.scanning.marks.reconstruct import carriers_of_mask, reconstruct
+from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
 from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.told import told_failure, told_proof, told_unproven
 from whitesquare.scanning.transplant import TransplantTest
-from whitesquare.scanning.trigger import FoundTrigger, carriers_of_mask, matches, reconstruct
 from whitesquare.scanning.types import Alarm, Transplant
 from whitesquare.types import Classifier, IntArray
 
-LEAST_GAIN = 0.10
-"""Share of images of other classes a trigger must turn beyond what controls turn, or what turns by itself."""
-LEAST_FAINT_GAIN = 0.25
-"""The same for a faint pattern over the whole image: near-copies within a class share one as well."""
+_CLEAR = 0.10
+"""Share of images of other classes that a trigger must turn beyond the worst control."""
 _FAR = 0.5
 """So far beyond the worst control a trigger is proven by its own p-value: small classes have too few controls to pay
 for the candidates of all others."""
 _SCREEN = 0.7
-"""Of that share, what a candidate must turn of other images, to be worth the test."""
+"""Of what its kind must turn at least, what a candidate must turn of other images, to be worth the test."""
 _LEAST_CARRIERS = 10
 
 
@@ -116,7 +115,7 @@ def _notice(
     # What no model can be asked about is worth the trouble only where the class stands out by itself.
     candidates = _candidates(evidence, suspicions, models, label) if models or loud else []
     moving = _moving(evidence, models, candidates, test, label)
-    return _Noticed(label, loud, candidates, _first_carried(evidence, moving, label))
+    return _Noticed(label, loud, candidates, _first_carried(evidence, moving))
 
 
 def _tested(evidence: Evidence, models: Sequence[Classifier], test: TransplantTest, noticed: _Noticed) -> _Noticed:
@@ -147,12 +146,11 @@ def _candidates(
     return found
 
 
-def _first_carried(evidence: Evidence, candidates: list[_Candidate], label: int) -> _Carried | None:
-    """Return the first candidate that enough members of the class carry: who carries a faint one costs a whole pass."""
+def _first_carried(evidence: Evidence, candidates: list[_Candidate]) -> _Carried | None:
+    """Return the first candidate that enough members of the class carry: who carries one costs a whole pass."""
     for one in candidates:
-        faint = one.trigger.kind == FAINT
-        carriers = carried_by(evidence, one.trigger, label) if faint else matches(evidence, one.trigger, one.hint)
-        if len(carriers) >= _LEAST_CARRIERS or not faint:
+        carriers = one.trigger.kind.carriers(evidence, one.trigger, one.hint)
+        if len(carriers) >= _LEAST_CARRIERS:
             return _Carried(one.rule_id, one.trigger, carriers)
     return None
 
@@ -171,13 +169,8 @@ def _moving(
     if not models:
         return []
     moved = [max(test.flip_rates(evidence, models[0], one.trigger, label).values(), default=0.0) for one in candidates]
-    far = np.array([rate / least_gain(one.trigger) for rate, one in zip(moved, candidates, strict=True)])
+    far = np.array([rate / one.trigger.kind.least_gain for rate, one in zip(moved, candidates, strict=True)])
     return [candidates[place] for place in np.argsort(-far, kind="stable") if far[place] >= _SCREEN]
-
-
-def least_gain(trigger: FoundTrigger) -> float:
-    """Return the share of images that a trigger must turn beyond its controls, and beyond what turns by itself."""
-    return LEAST_FAINT_GAIN if trigger.kind == FAINT else LEAST_GAIN
 
 
 def _decide(
@@ -219,8 +212,8 @@ def _decide(
 
 
 def _all_carriers(evidence: Evidence, label: int, best: _Carried) -> IntArray:
-    """Return who carries what was found; where that has no fixed pixels, pixels do not tell more than is known."""
-    return best.carriers if best.trigger.kind in (FAINT, "roaming") else all_carriers(evidence, label, best.carriers)
+    """Return who carries what was found; where carriers share no pixels, pixels do not tell more than is known."""
+    return all_carriers(evidence, label, best.carriers) if best.trigger.kind.by_pixels else best.carriers
 
 
 def _clearest(evidence: Evidence, noticed: _Noticed) -> _Carried | None:
@@ -230,8 +223,8 @@ def _clearest(evidence: Evidence, noticed: _Noticed) -> _Carried | None:
     """
     seen = {criterion.rule_id for criterion, _ in noticed.loud if not criterion.asks_model}
     believed = [one for one in noticed.candidates if one.rule_id in seen]
-    ordered = sorted(believed, key=lambda one: (one.trigger.kind != "patch", one.trigger.kind == FAINT))
-    found = _first_carried(evidence, ordered, noticed.label)
+    ordered = sorted(believed, key=lambda one: one.trigger.kind.vague)
+    found = _first_carried(evidence, ordered)
     same = found and noticed.moving and found.trigger is noticed.moving.trigger
     return noticed.moving if same else found
 
@@ -241,9 +234,9 @@ def _passes(one: _Carried, test: Transplant | None, tested: int) -> bool:
         return False
     gain = test.flip_rate.value - max(test.untouched_rate, test.control_mean)
     # Controls are made like a trigger, but not selected like it: to be hardly better than the worst proves little.
-    clear = test.flip_rate.value - test.control_worst >= LEAST_GAIN
+    clear = test.flip_rate.value - test.control_worst >= _CLEAR
     far = test.p_value <= ALPHA and test.flip_rate.value - test.control_worst >= _FAR
-    return (far or test.p_value * tested <= ALPHA) and clear and gain >= least_gain(one.trigger)
+    return (far or test.p_value * tested <= ALPHA) and clear and gain >= one.trigger.kind.least_gain
 
 
 def _replicated(

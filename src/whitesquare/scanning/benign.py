@@ -3,7 +3,7 @@
 import numpy as np
 
 from whitesquare.detectors.types import Evidence
-from whitesquare.scanning.trigger import FoundTrigger, some
+from whitesquare.scanning.marks.types import FoundTrigger, some
 from whitesquare.types import FloatArray, IntArray
 
 _NEARLY_ALL = 0.95
@@ -35,7 +35,7 @@ def benign_causes(
         causes.append("every image of the class carries it: a mark of the source (scanner, watermark, crop)")
     elif scores is not None and _shift_of_all(evidence, label, scores):
         causes.append("nearly every image of the class has it in some form: a texture of the source, or of the class")
-    if trigger is not None and trigger.kind == "patch" and _is_frame(trigger.mask):
+    if trigger is not None and trigger.kind.placed and _is_frame(trigger.mask):
         causes.append("it runs along the edge of the image: a border")
     if _are_duplicates(evidence, carriers, members):
         causes.append("the images that carry it are copies of one another: duplicates")

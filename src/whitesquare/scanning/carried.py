@@ -5,7 +5,7 @@ its pixels, anything else by the scores of the detector that raised the alarm. W
 is what a clean sample shows by chance.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,16 +14,15 @@ from scipy import stats
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.detectors.types import BoolArray, Detector, Evidence
 from whitesquare.scanning.alarms import Raised
+from whitesquare.scanning.marks.field import FieldKind
+from whitesquare.scanning.marks.types import RARE, some
 from whitesquare.scanning.reference import Reference
-from whitesquare.scanning.roaming import nearest
-from whitesquare.scanning.trigger import RARE, FoundTrigger, distance, patch_limit, some
 from whitesquare.types import FloatArray, UInt8Array
 
 ALPHA = 0.001
 """A share of the reference is beyond chance below this p-value, and beside the point below :data:`LEAST`."""
 LEAST = 0.005
 _CONTROLS = 5_000
-_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def _sentences(evidence: Evidence, one: Raised, reference: Reference) -> list[st
     found = []
     if trace is not None and beyond_chance(int(trace.carries[own].sum()), int(own.sum()), trace.chance):
         found.append(_said(one, trace.carries[own], f"of class {name}"))
-    elif one.trigger is None or one.trigger.kind == "field":
+    elif one.trigger is None or isinstance(one.trigger.kind, FieldKind):
         carries, chance = _by_scores(evidence, one, reference.images[own])
         if beyond_chance(int(carries.sum()), len(carries), chance):
             found.append(_said(one, carries, f"of class {name}"))
@@ -79,32 +78,16 @@ def _by_pixels(evidence: Evidence, one: Raised, reference: Reference) -> _Trace 
     """Compare every trusted sample with the trigger, as closely as samples of other classes come once in a thousand."""
     assert one.trigger is not None  # noqa: S101 - narrows the type: only such alarms come here
     label, trigger = one.alarm.label, one.trigger
-    likeness = _likeness(trigger)
+    likeness = trigger.kind.likeness(trigger)
     others = some(np.flatnonzero(evidence.labels != label), evidence.seed, _CONTROLS)
     if not len(others):
         return None
-    limit = patch_limit(evidence, trigger, label) if trigger.kind == "patch" else None
-    rare = float(np.quantile(likeness(evidence.images[others]), 1 - RARE))
-    bound = rare if limit is None else -limit
+    bound = trigger.kind.bound(evidence, trigger, label)
+    if bound is None:
+        bound = float(np.quantile(likeness(evidence.images[others]), 1 - RARE))
     rest = some(np.setdiff1d(evidence.members(label), one.carriers), evidence.seed, _CONTROLS)
     chance = float((likeness(evidence.images[rest]) > bound).mean()) if len(rest) else 0.0
     return _Trace(likeness(reference.images) > bound, chance)
-
-
-def _likeness(trigger: FoundTrigger) -> Callable[[UInt8Array], FloatArray]:
-    """Return what tells how much a sample looks as if it carried the trigger; higher is more."""
-    if trigger.kind == "patch":
-        return lambda images: -distance(images, trigger)
-    if trigger.kind == "roaming":
-        return lambda images: -nearest(images, trigger.mask, trigger.pattern)
-    flat = trigger.pattern.ravel() / max(float(np.linalg.norm(trigger.pattern)), 1e-6)
-    return lambda images: np.concatenate([part.reshape(len(part), -1) @ flat for part in _chunks(images)])
-
-
-def _chunks(images: UInt8Array) -> list[FloatArray]:
-    """Return the images as floats, a part at a time; one empty part where there is none."""
-    starts = range(0, max(len(images), 1), _CHUNK)
-    return [images[start : start + _CHUNK].astype(np.float32) for start in starts]
 
 
 def _by_scores(evidence: Evidence, one: Raised, images: UInt8Array) -> tuple[BoolArray, float]:

@@ -17,7 +17,7 @@ classes does, if those are more. Both hold as far as clean members look like oth
 import numpy as np
 
 from whitesquare.detectors.types import BoolArray, Evidence
-from whitesquare.scanning.trigger import RARE, some
+from whitesquare.scanning.marks.types import RARE, some
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 _COUNTED, _TAKEN = 0.01, 0.05

@@ -6,8 +6,7 @@ import numpy as np
 from scipy.ndimage import label as connected
 
 from whitesquare.detectors.types import Evidence
-from whitesquare.scanning.transplant import paste, strengths
-from whitesquare.scanning.trigger import FoundTrigger
+from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.types import Classifier, FloatArray, UInt8Array
 
 _IMAGES = 100
@@ -23,24 +22,24 @@ def pruned(evidence: Evidence, model: Classifier, trigger: FoundTrigger, label: 
     of a larger square may do little each. The effect is the mean rise of the class's margin on images of other classes.
     """
     parts, count = connected(trigger.mask > 0, _NEIGHBOURS)
-    if trigger.kind != "patch" or not 1 < count <= _MOST:
+    if not trigger.kind.placed or not 1 < count <= _MOST:
         return trigger
     others = np.random.default_rng(evidence.seed).permutation(np.flatnonzero(evidence.labels != label))
     images = evidence.images[others[:_IMAGES]]
     base = _margin(model, images, label)
-    factor = max(strengths(trigger).values(), key=lambda one: _effect(model, images, trigger, one, label))
-    whole = _effect(model, images, trigger, factor, label) - base
+    best = max(trigger.kind.strengths(trigger).values(), key=lambda one: _effect(model, images, one, label))
+    whole = _effect(model, images, best, label) - base
     keep = np.zeros_like(trigger.mask)
     for part in range(1, count + 1):
-        without = replace(trigger, mask=trigger.mask * (parts != part))
-        loss = whole - (_effect(model, images, without, factor, label) - base)
+        without = replace(best, mask=trigger.mask * (parts != part))
+        loss = whole - (_effect(model, images, without, label) - base)
         if loss >= _SHARE * abs(whole):
             keep += trigger.mask * (parts == part)
     return replace(trigger, mask=keep.astype(np.float32)) if keep.any() else trigger
 
 
-def _effect(model: Classifier, images: UInt8Array, trigger: FoundTrigger, factor: float, label: int) -> float:
-    return _margin(model, paste(images, trigger, factor, np.random.default_rng(0)), label)
+def _effect(model: Classifier, images: UInt8Array, trigger: FoundTrigger, label: int) -> float:
+    return _margin(model, trigger.kind.paste(images, trigger, np.random.default_rng(0)), label)
 
 
 def _margin(model: Classifier, images: UInt8Array, label: int) -> float:

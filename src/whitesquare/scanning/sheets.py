@@ -51,7 +51,7 @@ def _nearest(evidence: Evidence, carriers: IntArray, normal: IntArray) -> IntArr
 def _heat(raised: Raised, suspects: UInt8Array, alike: UInt8Array) -> FloatArray:
     """Return where the evidence lies: the trigger's mask, or the difference from the match where there is none."""
     trigger = raised.trigger
-    if trigger is not None and trigger.kind == "patch":
+    if trigger is not None and trigger.kind.placed:
         return np.repeat(trigger.mask[None], len(suspects), axis=0)
     apart = np.abs(suspects.astype(np.float32) - alike).max(1)
     largest = apart.max((1, 2), keepdims=True)

@@ -155,7 +155,7 @@ def next_command(result: ScanResult, scan_file: str = SCAN_FILE, options: str = 
 def strength(alarm: Alarm) -> str:
     """Say how strongly the trigger was pasted in the causal test."""
     test = alarm.transplant
-    if test is None or test.strength != "full":
+    if test is None or test.strength == "as found":
         return "as it was found"
     return "at full strength, as an attacker who trained with a dim trigger would use it"
 

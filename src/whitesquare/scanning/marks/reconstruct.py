@@ -1,60 +1,22 @@
-"""Reconstruct a trigger from the samples that seem to carry it, and find every sample that does."""
-
-from dataclasses import dataclass
+"""Reconstruct a trigger from the samples that seem to carry it."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare.detectors.types import Evidence, Hint
-from whitesquare.scanning.roaming import nearest
-from whitesquare.scanning.types import TriggerEstimate
+from whitesquare.scanning.marks.field import ENOUGH, FieldKind
+from whitesquare.scanning.marks.patch import TOLERANCE, PatchKind
+from whitesquare.scanning.marks.roaming import RoamingKind
+from whitesquare.scanning.marks.types import FoundTrigger, some
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
-_TOLERANCE = 24
-"""Grey levels within which two pixels are called the same: a dim trigger on perturbed content varies by that much."""
 _AGREE, _ELSEWHERE = 0.8, 0.3
 """An opaque pixel agrees in that share of the carriers at least, and in that share of other samples at most."""
 _HALF = 0.5
 _LARGEST_PATCH = 0.1
-_SAMPLE = 1000
-ENOUGH = 20
-"""Samples of the rest of a class that say what is usual in it; with fewer, other classes do."""
-_COMPARED, _SOUGHT = 20_000, 5_000
-"""Samples of other classes that are looked at for a patch; for one without a place, which takes long."""
-RARE = 0.001
-"""Share of the samples of other classes that may seem to carry a trigger."""
-_LEAST_LIMIT = 1.0
+_OTHERS = 2000
 _WINDOW, _FEWEST_PIXELS = 6, 4
 """Side of what is cut out around a place where a patch was seen, and the pixels that must agree there."""
-
-
-@dataclass(frozen=True)
-class FoundTrigger:
-    """A trigger as arrays; see :class:`~whitesquare.scanning.types.TriggerEstimate`.
-
-    Attributes:
-        kind: ``patch``, ``field``, ``roaming`` or ``faint``.
-        mask: ``(H, W)`` float32 in [0, 1].
-        pattern: ``(C, H, W)`` float32: grey levels of a patch; of a field, what is added to the image.
-        usual: ``(C, H, W)`` float32: the median of samples that do not carry it.
-        images: number of images that a faint one was rebuilt from; its controls are rebuilt from as many.
-    """
-
-    kind: str
-    mask: FloatArray
-    pattern: FloatArray
-    usual: FloatArray
-    images: int = 0
-
-    def estimate(self) -> TriggerEstimate:
-        """Return it as the report and the JSON file show it; a field's pattern is centred on mid-grey."""
-        shown = self.pattern if self.kind != "field" else 127.5 + self.pattern
-        shown = np.clip(np.rint(shown), 0, 255) * (self.mask > 0)
-        rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
-        box = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
-        mask = tuple(tuple(round(float(v), 4) for v in row) for row in self.mask)
-        pattern = tuple(tuple(tuple(float(v) for v in row) for row in plane) for plane in shown)
-        return TriggerEstimate(self.kind, mask, pattern, box)
 
 
 def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
@@ -81,56 +43,14 @@ def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
         same_class = evidence.images[some(own, evidence.seed)]
         elsewhere = np.maximum(elsewhere, _agreement(same_class, typical))
         change = np.minimum(change, np.abs(typical - np.median(same_class, 0)).max(0))
-    opaque = (agree >= _AGREE) & (elsewhere <= _ELSEWHERE) & (change >= _TOLERANCE / 2)
+    opaque = (agree >= _AGREE) & (elsewhere <= _ELSEWHERE) & (change >= TOLERANCE / 2)
     if hint.mask is not None:
         opaque &= hint.mask >= _HALF * hint.mask.max()
     strong = opaque & (change >= _HALF * change[opaque].max(initial=1))
     if 0 < strong.sum() <= max(4, _LARGEST_PATCH * strong.size):
         mask = strong.astype(np.float32)
-        return FoundTrigger("patch", mask, typical.astype(np.float32), usual)
+        return FoundTrigger(PatchKind(), mask, typical.astype(np.float32), usual)
     return _field(evidence, hint, images, usual)
-
-
-def matches(evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
-    """Return members of the class that carry the trigger: the hint's carriers and, of a patch, all that show it.
-
-    A patch is looked for whatever the content: a member carries it if it differs from the pattern, over the mask, by
-    less than all but one in a thousand samples of the other classes.
-    """
-    if trigger.kind not in ("patch", "roaming"):
-        return hint.carriers
-    members = evidence.members(hint.label)
-    limit = patch_limit(evidence, trigger, hint.label)
-    if limit is None:
-        return hint.carriers
-    found = members[distance(evidence.images[members], trigger) < limit]
-    return found if trigger.kind == "roaming" else np.union1d(found, hint.carriers)
-
-
-def patch_limit(evidence: Evidence, trigger: FoundTrigger, label: int) -> float | None:
-    """Return the distance from a patch below which a sample carries it.
-
-    ``None`` without samples of other classes, or if a patch without a place is nothing rare in them: a white one may be
-    a part of any white wall.
-    """
-    many = _SOUGHT if trigger.kind == "roaming" else _COMPARED
-    others = some(np.flatnonzero(evidence.labels != label), evidence.seed, many)
-    if not len(others):
-        return None
-    rare = float(np.quantile(distance(evidence.images[others], trigger), RARE))
-    if trigger.kind == "roaming" and rare < _LEAST_LIMIT:
-        return None
-    return max(min(rare, 2.0 * _TOLERANCE), _LEAST_LIMIT)
-
-
-def distance(images: UInt8Array, trigger: FoundTrigger) -> FloatArray:
-    """Return the difference ``(N,)`` from a patch over its mask, in grey levels: the mean, or see :func:`nearest`."""
-    if trigger.kind == "roaming":
-        return nearest(images, trigger.mask, trigger.pattern)
-    rows, columns = np.nonzero(trigger.mask)
-    pixels = images[:, :, rows, columns].astype(np.float32)
-    apart: FloatArray = np.abs(pixels - trigger.pattern[:, rows, columns]).mean((1, 2))
-    return apart
 
 
 def carriers_of_mask(evidence: Evidence, hint: Hint) -> Hint:
@@ -151,23 +71,16 @@ def carriers_of_mask(evidence: Evidence, hint: Hint) -> Hint:
     return Hint(hint.label, hint.strength, best, hint.mask)
 
 
-def some(positions: IntArray, seed: int, limit: int = _SAMPLE) -> IntArray:
-    """Draw at most ``limit`` positions, ascending."""
-    if len(positions) <= limit:
-        return positions
-    return np.sort(np.random.default_rng(seed).permutation(positions)[:limit])
-
-
 def _others(evidence: Evidence, hint: Hint) -> IntArray:
     """Draw samples of all classes that are not carriers."""
     free = np.ones(len(evidence.labels), np.bool_)
     free[hint.carriers] = False
-    return some(np.flatnonzero(free), evidence.seed + 1, 2 * _SAMPLE)
+    return some(np.flatnonzero(free), evidence.seed + 1, _OTHERS)
 
 
 def _agreement(images: UInt8Array, typical: NDArray[np.floating]) -> FloatArray:
     """Return the share ``(H, W)`` of images whose pixel is the typical one in every channel."""
-    same = (np.abs(images.astype(np.int16) - typical) <= _TOLERANCE).all(1)
+    same = (np.abs(images.astype(np.int16) - typical) <= TOLERANCE).all(1)
     share: FloatArray = same.mean(0, dtype=np.float32)
     return share
 
@@ -182,7 +95,7 @@ def _field(evidence: Evidence, hint: Hint, images: UInt8Array, usual: FloatArray
     if size.max() < 4:
         return None
     mask = np.where(size >= 0.1 * size.max(), size / size.max(), 0).astype(np.float32)
-    return FoundTrigger("field", mask, delta, usual)
+    return FoundTrigger(FieldKind(), mask, delta, usual)
 
 
 def _roaming(images: UInt8Array, places: IntArray) -> FoundTrigger | None:
@@ -207,4 +120,4 @@ def _roaming(images: UInt8Array, places: IntArray) -> FoundTrigger | None:
     mask[row : row + side, column : column + side] = agree >= _AGREE
     pattern = np.zeros((images.shape[1], height, width), np.float32)
     pattern[:, row : row + side, column : column + side] = typical
-    return FoundTrigger("roaming", mask, pattern, 0 * pattern)
+    return FoundTrigger(RoamingKind(), mask, pattern, 0 * pattern)

@@ -1,0 +1,35 @@
+"""What is added to an image, whatever it shows: what the kinds that are no patch have in common."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from whitesquare.scanning.marks.types import FoundTrigger
+from whitesquare.types import FloatArray, UInt8Array
+
+_CHUNK = 500
+_MIDDLE = 127.5
+
+
+def add(images: UInt8Array, trigger: FoundTrigger) -> UInt8Array:
+    """Add the pattern to copies of ``images`` ``(B, C, H, W)``."""
+    added: UInt8Array = np.clip(np.rint(images + trigger.pattern), 0, 255).astype(np.uint8)
+    return added
+
+
+def projection(trigger: FoundTrigger) -> Callable[[UInt8Array], FloatArray]:
+    """Return what projects images ``(N, C, H, W)`` on the pattern, in grey levels ``(N,)``."""
+    flat = trigger.pattern.ravel() / max(float(np.linalg.norm(trigger.pattern)), 1e-6)
+
+    def along(images: UInt8Array) -> FloatArray:
+        starts = range(0, max(len(images), 1), _CHUNK)
+        parts = [images[start : start + _CHUNK].astype(np.float32) for start in starts]
+        return np.concatenate([part.reshape(len(part), -1) @ flat for part in parts])
+
+    return along
+
+
+def centred(pattern: FloatArray) -> FloatArray:
+    """Return the pattern on mid-grey."""
+    on_grey: FloatArray = _MIDDLE + pattern
+    return on_grey

@@ -1,0 +1,160 @@
+"""A faint pattern over the whole image: rebuilt from a few images of a class that agree beneath their content.
+
+What many images share once their content is taken away is what a trigger added to them. The controls are rebuilt in
+the same way from images that a random filter picks out of the same class: they agree with one another as well, only in
+something that nobody put there.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from scipy.fft import dctn, idctn
+
+from whitesquare.detectors.spectrum import smooth
+from whitesquare.detectors.types import Evidence, Hint
+from whitesquare.scanning.marks.added import add, centred, projection
+from whitesquare.scanning.marks.types import AMPLIFIED, AS_FOUND, FULL, FoundTrigger, some
+from whitesquare.types import FloatArray, IntArray, UInt8Array
+
+_LEVELS = {FULL: (12.0, 3.0), AMPLIFIED: (24.0, 6.0)}
+"""Mean grey level that it is driven to, and the most that it is multiplied by: triggers are published that are two and
+three times as strong in use."""
+_MOST_SAMPLES, _MOST_CARRIERS = 2000, 100
+_CLIP = 3.0
+_LEAST = 0.25
+"""Grey levels: a pattern below it is rounding."""
+_NOISE = 1 / 128
+"""What is left of a frequency below which it is more content than pattern, squared: see :func:`_undone`."""
+_WAVES = 12
+_RARE = 1e-4
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class FaintKind:
+    """A pattern beneath the content, added; see :class:`~whitesquare.scanning.marks.types.MarkKind`."""
+
+    name: ClassVar[str] = "faint"
+    placed: ClassVar[bool] = False
+    by_pixels: ClassVar[bool] = False
+    vague: ClassVar[int] = 2
+    # Near-copies within a class share one as well.
+    least_gain: ClassVar[float] = 0.25
+
+    def strengths(self, trigger: FoundTrigger) -> dict[str, FoundTrigger]:
+        """Return it as found, and driven to levels at which such triggers are used."""
+        level = _level(trigger)
+        factors = {name: min(most, max(1.0, to / level)) for name, (to, most) in _LEVELS.items()}
+        return {AS_FOUND: trigger} | {
+            name: replace(trigger, pattern=factor * trigger.pattern) for name, factor in factors.items()
+        }
+
+    def paste(self, images: UInt8Array, trigger: FoundTrigger, rng: np.random.Generator) -> UInt8Array:
+        """Add it."""
+        return add(images, trigger)
+
+    def controls(
+        self,
+        evidence: Evidence,
+        label: int,
+        carriers: IntArray,
+        trigger: FoundTrigger,
+        strength: str,
+        count: int,
+        rng: np.random.Generator,
+    ) -> Iterator[FoundTrigger]:
+        """Give what images share that a random filter picks: a sum of twelve waves, as that of a detector."""
+        pool = some(np.setdiff1d(evidence.members(label), carriers), evidence.seed, _MOST_SAMPLES)
+        left = high_pass(evidence.images[pool])
+        together = min(trigger.images, max(1, len(pool) // 4))
+        rows, level = _scale_free(left), _level(self.strengths(trigger)[strength])
+        for _ in range(count):
+            scores = rows @ _waves(left.shape[2], left.shape[3], rng)
+            shared = _shared(left[np.argpartition(-scores, together - 1)[:together]])
+            yield replace(shared, pattern=level / _level(shared) * shared.pattern)
+
+    def carriers(self, evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
+        """Return the members that show it more clearly than one in 10,000 of the others does."""
+        wave = _high_pass(trigger.pattern).mean(0).ravel()
+        shown = np.concatenate(
+            [
+                _scale_free(high_pass(evidence.images[start : start + _CHUNK])) @ wave
+                for start in range(0, len(evidence.labels), _CHUNK)
+            ]
+        )
+        own = evidence.labels == hint.label
+        beyond: IntArray = np.flatnonzero(own & (shown > np.quantile(shown[~own], 1 - _RARE)))
+        return beyond
+
+    def likeness(self, trigger: FoundTrigger) -> Callable[[UInt8Array], FloatArray]:
+        """Return what projects images on it."""
+        return projection(trigger)
+
+    def bound(self, evidence: Evidence, trigger: FoundTrigger, label: int) -> float | None:
+        """Return nothing: it has no rule."""
+        return None
+
+    def shown(self, pattern: FloatArray) -> FloatArray:
+        """Return the pattern on mid-grey."""
+        return centred(pattern)
+
+
+def rebuilt(evidence: Evidence, carriers: IntArray) -> FoundTrigger | None:
+    """Return what some images share beneath their content; ``None`` if that is next to nothing.
+
+    Args:
+        evidence: the samples.
+        carriers: positions of those that seem to carry it.
+    """
+    trigger = _shared(high_pass(evidence.images[some(carriers, evidence.seed, _MOST_CARRIERS)]))
+    return trigger if float(np.abs(trigger.pattern).mean()) >= _LEAST else None
+
+
+def high_pass(images: UInt8Array) -> FloatArray:
+    """Return images ``(B, C, H, W)`` less their binomial blur over 3 x 3 pixels, in grey levels."""
+    return _high_pass(images.astype(np.float32))
+
+
+def _high_pass(planes: FloatArray) -> FloatArray:
+    left: FloatArray = planes - smooth(planes)
+    return left
+
+
+def _undone(residual: FloatArray) -> FloatArray:
+    """Give back what the high pass took of a pattern ``(C, H, W)``, as far as that is not noise (Wiener's filter).
+
+    The binomial filter, reflected at the borders, is diagonal under the cosine transform.
+    """
+    rows, columns = ((1 + np.cos(np.pi * np.arange(size) / size)) / 2 for size in residual.shape[1:])
+    kept = 1 - np.outer(rows, columns)
+    gain = kept / (kept**2 + _NOISE)
+    pattern: FloatArray = idctn(dctn(residual, axes=(1, 2), norm="ortho") * gain, axes=(1, 2), norm="ortho")
+    return pattern.astype(np.float32)
+
+
+def _level(trigger: FoundTrigger) -> float:
+    """Return the mean of what is added to a pixel, either way, in grey levels."""
+    return max(float(np.abs(trigger.pattern).mean()), 1e-6)
+
+
+def _shared(left: FloatArray) -> FoundTrigger:
+    pattern = _undone(np.median(left, 0).astype(np.float32))
+    everywhere = np.ones(pattern.shape[1:], np.float32)
+    return FoundTrigger(FaintKind(), everywhere, pattern, np.zeros_like(pattern), len(left))
+
+
+def _scale_free(left: FloatArray) -> FloatArray:
+    """Bound what strong edges weigh: one row per image, in units of its own median."""
+    grey = left.mean(1).reshape(len(left), -1)
+    rows: FloatArray = np.clip(grey / (np.median(np.abs(grey), 1, keepdims=True) + 1), -_CLIP, _CLIP)
+    return rows
+
+
+def _waves(height: int, width: int, rng: np.random.Generator) -> FloatArray:
+    spectrum = np.zeros((height, width // 2 + 1), np.complex64)
+    at = rng.integers(1, spectrum.size, _WAVES)
+    spectrum.flat[at] = np.exp(2j * np.pi * rng.random(_WAVES))
+    waves: FloatArray = np.fft.irfft2(spectrum, (height, width)).astype(np.float32).ravel()
+    return waves

@@ -1,0 +1,127 @@
+"""A trigger that was found, and what has to be known of its kind."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from whitesquare.detectors.types import Evidence, Hint
+from whitesquare.scanning.types import TriggerEstimate
+from whitesquare.types import FloatArray, IntArray, UInt8Array
+
+AS_FOUND, FULL, AMPLIFIED = "as found", "full", "amplified"
+"""Names of strengths: see :meth:`MarkKind.strengths`."""
+RARE = 0.001
+"""Share of the samples of other classes that may seem to carry a trigger."""
+_FEWEST = 99
+_SAMPLE = 1000
+
+
+class MarkKind(Protocol):
+    """A kind of trigger; a method takes a trigger of that kind."""
+
+    @property
+    def name(self) -> str:
+        """``patch``, ``field``, ``roaming`` or ``faint``."""
+
+    @property
+    def placed(self) -> bool:
+        """Whether it covers pixels, always the same."""
+
+    @property
+    def by_pixels(self) -> bool:
+        """Whether carriers share grey levels at pixels, by which more of them are told."""
+
+    @property
+    def vague(self) -> int:
+        """How loosely it tells who carries it: 0 is exactly."""
+
+    @property
+    def least_gain(self) -> float:
+        """Share of images of other classes that it must turn beyond its controls, and beyond what turns by itself."""
+
+    def strengths(self, trigger: "FoundTrigger") -> dict[str, "FoundTrigger"]:
+        """Return it as found and stronger, by the name of the strength, the weakest first."""
+
+    def paste(self, images: UInt8Array, trigger: "FoundTrigger", rng: np.random.Generator) -> UInt8Array:
+        """Paste it on copies of ``images`` ``(B, C, H, W)``."""
+
+    def controls(
+        self,
+        evidence: Evidence,
+        label: int,
+        carriers: IntArray,
+        trigger: "FoundTrigger",
+        strength: str,
+        count: int,
+        rng: np.random.Generator,
+    ) -> "Iterator[FoundTrigger]":
+        """Give what chance would have made of the same class, in the way in which it was made, and as strong.
+
+        Args:
+            evidence: the samples.
+            label: the class.
+            carriers: positions that are left out; at least one member must be left.
+            trigger: what they are compared with, as it was found.
+            strength: name of the strength they are pasted at.
+            count: how many at most; see :func:`allowed`.
+            rng: draws them.
+        """
+
+    def carriers(self, evidence: Evidence, trigger: "FoundTrigger", hint: Hint) -> IntArray:
+        """Return the members of the hint's class that carry it."""
+
+    def likeness(self, trigger: "FoundTrigger") -> Callable[[UInt8Array], FloatArray]:
+        """Return what tells how much images look as if they carried it; higher is more."""
+
+    def bound(self, evidence: Evidence, trigger: "FoundTrigger", label: int) -> float | None:
+        """Return the likeness above which a sample carries it, where the kind has a rule of its own for that."""
+
+    def shown(self, pattern: FloatArray) -> FloatArray:
+        """Return its pattern as a picture, in grey levels."""
+
+
+@dataclass(frozen=True)
+class FoundTrigger:
+    """A trigger as arrays; see :class:`~whitesquare.scanning.types.TriggerEstimate`.
+
+    Attributes:
+        kind: what kind it is of.
+        mask: ``(H, W)`` float32 in [0, 1].
+        pattern: ``(C, H, W)`` float32: grey levels of a patch, or what is added to an image.
+        usual: ``(C, H, W)`` float32: the median of samples that do not carry it.
+        images: number of images that a faint one was rebuilt from; its controls are rebuilt from as many.
+    """
+
+    kind: MarkKind
+    mask: FloatArray
+    pattern: FloatArray
+    usual: FloatArray
+    images: int = 0
+
+    def estimate(self) -> TriggerEstimate:
+        """Return it as the report and the JSON file show it."""
+        shown = np.clip(np.rint(self.kind.shown(self.pattern)), 0, 255) * (self.mask > 0)
+        rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
+        box = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+        mask = tuple(tuple(round(float(v), 4) for v in row) for row in self.mask)
+        pattern = tuple(tuple(tuple(float(v) for v in row) for row in plane) for plane in shown)
+        return TriggerEstimate(self.kind.name, mask, pattern, box)
+
+
+def some(positions: IntArray, seed: int, limit: int = _SAMPLE) -> IntArray:
+    """Draw at most ``limit`` positions, ascending."""
+    if len(positions) <= limit:
+        return positions
+    return np.sort(np.random.default_rng(seed).permutation(positions)[:limit])
+
+
+def allowed(count: int, unflagged: IntArray) -> int:
+    """Return how many controls can be made of so many members: as many, or 99, which repeat some."""
+    return min(count, max(_FEWEST, len(unflagged)))
+
+
+def drawn(unflagged: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+    """Draw so many members to make controls of, each once unless they are too few."""
+    return rng.choice(unflagged, count, replace=len(unflagged) < _FEWEST)
