@@ -211,7 +211,8 @@ class LabelColumn:
             names: class names that the table itself gives; its labels are then positions in them.
         """
         self.codes = array("q")
-        self._path, self._names = path, names
+        self.names = names
+        self._path = path
         self._known: dict[Any, int] = {}
         self._null: list[int] = []
         self._nulls = 0
@@ -259,13 +260,13 @@ class LabelColumn:
         return [self._name(value, numeric=numeric) for value in self._known]
 
     def _name(self, value: Any, *, numeric: bool) -> str:
-        if self._names:
-            if not isinstance(value, int) or not 0 <= value < len(self._names):
+        if self.names:
+            if not isinstance(value, int) or not 0 <= value < len(self.names):
                 raise DataError(
-                    f"{self._path}: found the label {value!r}, expected a position in the {len(self._names)} class "
+                    f"{self._path}: found the label {value!r}, expected a position in the {len(self.names)} class "
                     "names that the file itself gives; correct either."
                 )
-            return self._names[value]
+            return self.names[value]
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, float) or (numeric and _FLOAT.fullmatch(value)):
@@ -275,7 +276,7 @@ class LabelColumn:
     def _is_null(self, value: Any) -> bool:
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return True
-        if self._names and value == -1:  # Hugging Face's "not labelled"
+        if self.names and value == -1:  # Hugging Face's "not labelled"
             return True
         return isinstance(value, str) and value.strip().lower() in NULLS
 
