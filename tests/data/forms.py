@@ -141,6 +141,23 @@ def _svhn(at, images, labels):
     return at
 
 
+def _stl10(at, images, labels):
+    at.mkdir()
+    images.transpose(0, 1, 3, 2).tofile(at / "train_X.bin")
+    (labels + 1).astype(np.uint8).tofile(at / "train_y.bin")
+    (at / "class_names.txt").write_text("".join(f"{name}\n" for name in DIGITS))
+    (at / "unlabeled_X.bin").write_bytes(b"")
+    return at
+
+
+def _cifar100(at, images, labels):
+    at.mkdir()
+    records = [bytes((0, label)) + image.tobytes() for image, label in zip(images, labels.tolist(), strict=True)]
+    (at / "train.bin").write_bytes(b"".join(records))
+    (at / "fine_label_names.txt").write_text("".join(f"{name}\n" for name in DIGITS))
+    return at
+
+
 Write = Callable[[Path, np.ndarray, np.ndarray], Path]
 ANY: dict[str, Write] = {
     "folder": _folder,
@@ -164,3 +181,5 @@ COLOUR: dict[str, Write] = {
     "npz": _written("npz"),
 }
 """Forms of pictures in colour of 32 x 32 pixels: those that hold nothing else, and a few to compare."""
+LARGE: dict[str, Write] = {"stl10": _stl10}
+"""Likewise, of 96 x 96 pixels."""

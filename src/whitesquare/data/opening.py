@@ -111,7 +111,7 @@ def _open(source: Source, split: str) -> ImageDataset:
     if path.suffix.lower() != ".npz":
         hint = ", or save an array with its labels by numpy.savez" if path.suffix.lower() == ".npy" else ""
         raise UsageError(
-            f"{path} is not a data set: expected an .npz, .mat, CSV, JSON lines, Parquet or tar file, or a folder "
+            f"{path} is not a data set: expected an .npz, CSV, JSON lines, Parquet, tar or .mat file, or a folder "
             "with IDX files, the binary files of CIFAR or STL-10, a list, Parquet or tar files or class folders; give "
             f"its folder if it is a part of one{hint}.{faults}"
         )
