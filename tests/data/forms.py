@@ -34,6 +34,7 @@ def write_tar(path: Path, members: list[tuple[str, bytes]], form: int = tarfile.
         for name, content in members:
             one = tarfile.TarInfo(name)
             one.size = len(content)
+            one.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
             one.mtime = 1.5 if form == tarfile.PAX_FORMAT else 1
             tar.addfile(one, io.BytesIO(content))
     return path

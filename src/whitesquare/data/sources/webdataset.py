@@ -138,7 +138,7 @@ def load_tar(splits: dict[str, Shards], split: str) -> TarImages:
     """
     if split not in splits:
         raise DataError(
-            f"{next(iter(splits.values())).said} have no {split} split with them; expected files named so, so add "
+            f"{next(iter(splits.values())).said} has no {split} split with it; expected files named so, so add "
             "them, or use the other split."
         )
     columns: dict[str, list[LabelColumn]] = {}
