@@ -93,7 +93,7 @@ def from_arrays(
     check_split(split)
     pixels = as_nchw(np.asarray(images), layout, where)
     known = _as_labels(np.asarray(labels), len(pixels), where)
-    least, top = int(known.min(initial=0)) if len(known) else 0, int(known.max(initial=-1))
+    least, top = int(known.min()) if len(known) else 0, int(known.max(initial=-1))
     names = default_classes(top + 1, where) if classes is None else tuple(classes)
     if least == 1 and top == len(names):
         raise DataError(
@@ -180,7 +180,7 @@ def check_labels(shape: tuple[int, ...], dtype: np.dtype[Any], count: int, where
         DataError: they are not one integer for each image.
     """
     if shape != (count,):
-        how = "one-hot labels become such by labels.argmax(axis=1)" if shape[1:] > (1,) else "use labels.reshape(-1)"
+        how = "labels.argmax(axis=1) makes such of one-hot labels" if shape[1:] > (1,) else "labels.reshape(-1) does"
         raise DataError(
             f"{where}: labels have the shape {shape}, expected ({count},); give one label for each image"
             f"{f' ({how})' if len(shape) == 2 and shape[0] == count else ''}."

@@ -42,7 +42,7 @@ def load_published(splits: dict[str, Published], split: str) -> ArrayDataset:
     labels = {name: read_labels(part) for name, part in splits.items()}
     images = read_images(found)
     where = str(found.files[0])
-    first, classes = _classes(found, max(int(some.max(initial=0)) for some in labels.values()))
+    first, classes = _classes(found, np.concatenate(list(labels.values())))
     own = labels[split].astype(np.int64) - first
     if len(own) and own.min() < 0:
         raise DataError(f"{found.files[-1]} has the label {own.min() + first}; expected {first} or more, so {AGAIN}.")
@@ -62,8 +62,9 @@ def _told(found: Published, first: int) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _classes(found: Published, top: int) -> tuple[int, tuple[str, ...]]:
+def _classes(found: Published, labels: NDArray[Any]) -> tuple[int, tuple[str, ...]]:
     """Return the label of the first class, and the names of all."""
+    top = int(labels.max(initial=0))
     folder, where = found.files[0].parent, str(found.files[0])
     if found.kind == STL10:
         path = folder / "class_names.txt"
@@ -74,7 +75,8 @@ def _classes(found: Published, top: int) -> tuple[int, tuple[str, ...]]:
     path = folder / f"{'-'.join(found.files[0].name.split('-')[:2])}-mapping.txt"
     if found.kind == EMNIST and path.is_file():
         return _mapped(path)
-    return 0, default_classes(top + 1, where)
+    first = int(found.kind == EMNIST and labels.min(initial=1) == 1)
+    return first, default_classes(top + 1, where)[first:]
 
 
 def _mapped(path: Path) -> tuple[int, tuple[str, ...]]:
