@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from whitesquare.data import has_test, notes, open_dataset
-from whitesquare.data.rows import columns_of, parquet
+from whitesquare.data.rows import columns_of, count_rows, parquet, write_rows
 from whitesquare.data.sized import unsized
 from whitesquare.data.specs import moved
 from whitesquare.errors import DataError, UsageError
@@ -316,3 +316,20 @@ def test_a_row_group_of_many_bytes_is_read_in_windows(tmp_path, monkeypatch):
     assert len(opened.windows) > 2
     assert [len(opened.content(i)) for i in (9, 0, 5, 4, 3)] == [409, 400, 405, 404, 403]
     assert len(pickle.dumps(opened)) < 4000
+
+
+def test_a_column_that_may_have_nulls_is_one_in_the_copy(tmp_path):
+    def nullable(path):
+        with parquet(path) as db:
+            return db.execute("SELECT name, repetition_type FROM parquet_schema(?)", [str(path)]).fetchall()
+
+    (tmp_path / "out").mkdir()
+    path = tmp_path / "a.parquet"
+    write_parquet(path, [(IMAGE, 0), (IMAGE, 1)])
+    with parquet(path) as db:
+        db.execute(f"COPY (SELECT image, CASE WHEN random() < 2 THEN label END AS label FROM '{path}') TO '{path}2'")
+    path = path.with_name("a.parquet2").rename(tmp_path / "b.parquet")
+    assert ("label", "OPTIONAL") in nullable(path)
+    write_rows(path, tmp_path / "out" / "b.parquet", b"\1\0")
+    assert nullable(tmp_path / "out" / "b.parquet") == nullable(path)
+    assert count_rows(tmp_path / "out" / "b.parquet") == 1

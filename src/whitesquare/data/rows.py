@@ -152,6 +152,8 @@ def _copy_parquet(path: Path, target: Path, keep: bytes, metadata: Sequence[str]
         said = "".join(f", {quoted(key)}: {_text(value)}" for key, value in known if key in metadata)
         options = f", KV_METADATA {{{said[2:]}}}" if said else ""
         db.execute("SET threads = 1")  # several hold a row group each
+        # Else a column without a null is written as one that can have none, and `datasets` forgets its class names.
+        db.execute("SET disabled_optimizers = 'statistics_propagation'")
         # A bit for each row, so that the rows stay in their order and no table of them is made.
         bits = keep.translate(bytes.maketrans(b"\0\1", b"01")).decode()
         db.execute(
