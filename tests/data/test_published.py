@@ -131,6 +131,28 @@ def test_keras_and_medmnist_name_their_splits(tmp_path):
     assert not has_test(tmp_path / "path.npz")
 
 
+def test_kmnist_keeps_images_and_labels_in_files_of_their_own(tmp_path):
+    images = _images(3, 28, 28)
+    for split in ("train", "test"):
+        np.savez_compressed(tmp_path / f"kmnist-{split}-imgs.npz", images)
+        np.savez_compressed(tmp_path / f"kmnist-{split}-labels.npz", np.array([1, 0, 2], np.uint8))
+    for source in (tmp_path, tmp_path / "kmnist-train-imgs.npz", tmp_path / "kmnist-train-labels.npz"):
+        opened = open_dataset(source)
+        assert opened.labels.tolist() == [1, 0, 2]
+        assert np.array_equal(opened.images(slice(None))[:, 0], images)
+        assert has_test(source)
+    (tmp_path / "kmnist-test-labels.npz").unlink()
+    with pytest.raises(DataError, match=r"kmnist-test-imgs\.npz and not the other"):
+        open_dataset(tmp_path)
+
+
+def test_class_folders_count_for_more_than_files_of_known_names(tmp_path):
+    _stl(tmp_path)
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "a.png").write_bytes(b"")
+    assert open_dataset(tmp_path).kind == "folder"
+
+
 class _Runs:
     def __reduce__(self):
         return (pytest.fail, ("something was unpickled",))

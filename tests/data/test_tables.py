@@ -293,6 +293,32 @@ def test_class_folders_and_parquet_files_are_not_guessed_between(tmp_path):
         open_dataset(tmp_path)
 
 
+@pytest.mark.parametrize("place", ["", "data/"])
+def test_shards_for_validation_are_said_to_be_unread(tmp_path, place):
+    for split in ("train", "validation"):
+        write_parquet(tmp_path / f"{place}{split}-00000-of-00001.parquet", [(IMAGE, 1)])
+    opened = open_dataset(tmp_path)
+    assert len(opened.ids) == 1
+    assert notes(opened)[-1].startswith(
+        f"{place}validation-00000-of-00001.parquet in {tmp_path}: neither the train nor"
+    )
+    assert len(notes(open_dataset(tmp_path / place / "validation-*.parquet"))) == 1
+
+
+def test_folders_for_validation_are_said_to_be_unread(tmp_path):
+    for split in ("train", "val", "test"):
+        pictures(tmp_path / split)
+    assert notes(open_dataset(tmp_path))[0].startswith(f"val in {tmp_path}: neither the train nor the test split")
+    assert notes(open_dataset(tmp_path / "val")) == ()
+
+
+def test_the_word_for_a_split_may_stand_anywhere_in_a_name(tmp_path):
+    for name in ("in-train-0.parquet", "in-test-0.parquet"):
+        write_parquet(tmp_path / name, [(IMAGE, 1)])
+    assert has_test(tmp_path)
+    assert len(open_dataset(tmp_path).ids) == 1
+
+
 def test_a_link_that_leads_out_is_refused(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "out.png").write_bytes(b"")

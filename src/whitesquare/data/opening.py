@@ -108,6 +108,8 @@ def _open(source: Source, split: str) -> ImageDataset:
         raise UsageError(
             f"There is no file or folder {str(source)!r}; give a path, or {EMBEDDED!r} for the embedded one.{faults}"
         )
+    if not path.suffix:
+        refuse_pickles(path.parent)
     if path.suffix.lower() != ".npz":
         hint = ", or save an array with its labels by numpy.savez" if path.suffix.lower() == ".npy" else ""
         raise UsageError(

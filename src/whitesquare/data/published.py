@@ -5,8 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from whitesquare.data.layouts import CIFAR, IDX, NPZ, SPLITS, dataset_kinds, find_idx
-from whitesquare.data.splits import has_class_folders
+from whitesquare.data.layouts import SPLITS, find_idx
+from whitesquare.data.splits import holds_others, names_in
 from whitesquare.data.zips import read_archive
 from whitesquare.errors import DataError
 
@@ -18,6 +18,8 @@ ARRAYS = (
 """How Keras and MedMNIST call images and labels of a split."""
 _VALIDATION = ("x_val", "val_images", "x_valid")
 _EMNIST = re.compile(r"emnist-(\w+)-(train|test)-(?:images|labels)-idx[13]-ubyte(?:\.gz)?")
+_KUZUSHIJI = re.compile(r"(\w+)-(train|test)-(?:imgs|labels)\.npz")
+_KNOWN = re.compile(rf"(?:train|test)_(?:[Xy]\.bin|32x32\.mat)|{_EMNIST.pattern}|{_KUZUSHIJI.pattern}")
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,20 @@ def published(source: str | Path) -> dict[str, Published] | None:
 
     Args:
         source: a folder with ``train_X.bin`` and ``train_y.bin`` (STL-10), with ``train_32x32.mat`` (SVHN; or that
-            file), or with ``emnist-SET-train-images-idx3-ubyte`` (or that file); or an ``.npz`` file with ``x_train``
-            or ``train_images``. Where there are class folders or files of other kinds, these are what is meant.
+            file), or with ``emnist-SET-train-images-idx3-ubyte`` or ``kmnist-train-imgs.npz`` (or that file); or an
+            ``.npz`` file with ``x_train`` or ``train_images``. Where there are class folders or files of other kinds,
+            these are what is meant.
 
     Raises:
         DataError: files of a split are missing, or it is not clear which set is meant.
     """
     path = Path(source)
     if path.is_dir():
-        if set(dataset_kinds(path)) & {IDX, NPZ, *CIFAR} or any(map(has_class_folders, (path, path / "train"))):
+        if not any(map(_KNOWN.fullmatch, names_in(path))) or holds_others(path):
             return None
-        return _stl10(path) or _svhn(path) or _emnist(path, _sets(path))
+        return _stl10(path) or _svhn(path) or _emnist(path, _sets(path)) or _kuzushiji(path)
+    if _KUZUSHIJI.fullmatch(path.name) and path.is_file():
+        return _kuzushiji(path.parent, path.name.split("-")[0])
     if path.suffix.lower() == ".npz":
         return _npz(path)
     if path.suffix.lower() == ".mat" and path.is_file():
@@ -104,6 +109,22 @@ def _emnist(folder: Path, sets: Collection[str]) -> dict[str, Published] | None:
                 raise DataError(f"{folder} has {whole[0].name} and not the other of images and labels; add it.")
             if whole:
                 found[split] = Published(EMNIST, whole)
+    return found or None
+
+
+def _kuzushiji(folder: Path, name: str = "") -> dict[str, Published] | None:
+    """Find images and labels in files of their own, as KMNIST has them beside its IDX files."""
+    sets = {name} if name else {named[1] for one in names_in(folder) if (named := _KUZUSHIJI.fullmatch(one))}
+    if len(sets) > 1:
+        raise DataError(f"{folder} holds {', '.join(sorted(sets))}; expected one, so give a file of it.")
+    found = {}
+    for split in SPLITS:
+        files = [folder / f"{one}-{split}-{part}.npz" for one in sets for part in ("imgs", "labels")]
+        there = [path for path in files if path.is_file()]
+        if len(there) == 1:
+            raise DataError(f"{folder} has {there[0].name} and not the other of imgs and labels; add it.")
+        if there:
+            found[split] = Published(NAMED_NPZ, tuple(there), ("arr_0", "arr_0"))
     return found or None
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from whitesquare.data.layouts import CIFAR, IDX, NPZ, dataset_kinds
+from whitesquare.data.layouts import SPLITS
 from whitesquare.data.specs import PACKED, TAR, given, is_archive, is_pattern, table_file
-from whitesquare.data.splits import files_by_split, has_class_folders
+from whitesquare.data.splits import files_by_split, holds_others, names_in
 from whitesquare.errors import DataError, UsageError
 
 _MOST = 1_000_000
@@ -65,9 +65,8 @@ def shards_of(source: str | Path) -> dict[str, Shards] | None:
         _check_plain(files)
         return {"train": Shards(files, place.parent, known.get("image", "").lower(), known.get("label", ""))}
     folder = Path(source)
-    if not folder.is_dir() or set(dataset_kinds(folder)) & {IDX, NPZ, *CIFAR}:
-        return None
-    if has_class_folders(folder) or has_class_folders(folder / "train"):
+    places = (folder, folder / "data", *(folder / split for split in SPLITS))
+    if not any(is_archive(name) for place in places for name in names_in(place)) or holds_others(folder):
         return None
     for suffix in (TAR, *PACKED):
         found = files_by_split(folder, suffix) or {"train": sorted(folder.glob(f"*{suffix}"))}

@@ -51,7 +51,7 @@ def load_published(splits: dict[str, Published], split: str) -> ArrayDataset:
 
 
 def _told(found: Published, first: int) -> tuple[str, ...]:
-    whence = f"{found.arrays[1]!r} in {found.files[0]}" if found.arrays else str(found.files[-1])
+    whence = f"{found.arrays[1]!r} in {found.files[-1]}" if found.arrays else str(found.files[-1])
     told = [f"Labels come from {whence}{', where 10 stands for the digit 0' if found.kind == SVHN else ''}."]
     if first:
         told = [f"{told[0][:-1]}, numbered from 1."]
@@ -161,16 +161,23 @@ def _emnist_labels(found: Published) -> NDArray[Any]:
 
 
 def _npz_images(found: Published) -> NDArray[Any]:
-    return read_arrays(found.files[0], found.arrays[:1])[found.arrays[0]]
+    return _array(found.files[0], found.arrays[0])
 
 
 def _npz_labels(found: Published) -> NDArray[Any]:
-    path = found.files[0]
-    labels = read_arrays(path, found.arrays[1:])[found.arrays[1]]
+    path = found.files[-1]
+    labels = _array(path, found.arrays[1])
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     check_labels(labels.shape, labels.dtype, len(labels), f"{path}, {found.arrays[1]!r}")
     return labels
+
+
+def _array(path: Path, name: str) -> NDArray[Any]:
+    found = read_arrays(path, (name,)).get(name)
+    if found is None:
+        raise DataError(f"{path} has no array {name!r}; {AGAIN}.")
+    return found
 
 
 _READERS: dict[str, tuple[Callable[[Published], NDArray[Any]], Callable[[Published], NDArray[Any]], str | None]] = {
