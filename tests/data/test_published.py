@@ -223,15 +223,23 @@ BAD = {
         "has labels 0 to 1; expected 1 to 10",
     ),
     "a matrix of something else": (
-        lambda at: savemat(at / "a.mat", {"X": np.eye(3), "y": [[1]]}) or at / "a.mat",
-        r"has 'X' as double \(3, 3\); expected SVHN's",
+        lambda at: savemat(at / "a.mat", {"X": np.eye(3), "y": [[1.0]]}) or at / "a.mat",
+        r"has 'X' as float64 \(3, 3\); expected SVHN's",
+    ),
+    "a matrix that is not there": (
+        lambda at: savemat(at / "a.mat", {"X": np.eye(3)}) or at / "a.mat",
+        "has no matrix 'y'",
+    ),
+    "a matrix of objects": (
+        lambda at: savemat(at / "a.mat", {"y": np.array(["a", [1]], object)}) or at / "a.mat",
+        "is no matrix of real numbers",
     ),
     "no matrix": (lambda at: (at / "a.mat").write_bytes(b"MATLAB 5.0") and at / "a.mat", "cannot be read as a MATLAB"),
     "MATLAB 7.3": (
         lambda at: (
             (at / "a.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400)) and at / "a.mat"
         ),
-        r"is of MATLAB 7\.3, .* -v7",
+        r"is of MATLAB 7\.3 .* -v7",
     ),
     "EMNIST without labels": (
         lambda at: _emnist(at, "mnist", [1]) is None or (at / "emnist-mnist-train-labels-idx1-ubyte.gz").unlink() or at,

@@ -1,6 +1,5 @@
 """STL-10, SVHN, EMNIST, and the npz files of Keras and MedMNIST, each as its publisher means images and labels."""
 
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.streams import AGAIN
+from whitesquare.data.matlab import read_matrix
 from whitesquare.data.names import check_names
 from whitesquare.data.published import EMNIST, NAMED_NPZ, STL10, SVHN, Published
 from whitesquare.data.room import check_room
@@ -115,41 +115,22 @@ def _stl_labels(found: Published) -> NDArray[Any]:
 
 
 def _svhn_images(found: Published) -> NDArray[Any]:
-    return _matrix(found.files[0], "X").transpose(3, 2, 0, 1)
+    path = found.files[0]
+    images = read_matrix(path, "X")
+    if images.ndim != 4 or images.shape[:3] != _SVHN_SHAPE or images.dtype != np.uint8:
+        raise DataError(
+            f"{path} has 'X' as {images.dtype} {images.shape}; expected SVHN's (32, 32, 3, N) of uint8, or save the "
+            "images as .npz with images and labels."
+        )
+    return images.transpose(3, 2, 0, 1)
 
 
 def _svhn_labels(found: Published) -> NDArray[Any]:
     path = found.files[0]
-    labels = _matrix(path, "y").reshape(-1)
+    labels = read_matrix(path, "y").reshape(-1)
     if not {*labels.tolist()} <= set(range(1, 11)):
         raise DataError(f"{path} has labels {labels.min()} to {labels.max()}; expected 1 to 10, 10 for the digit 0.")
     return labels % 10
-
-
-def _matrix(path: Path, name: str) -> NDArray[Any]:
-    """Read a matrix of numbers; MATLAB's files hold no code that could run."""
-    from scipy.io import loadmat, whosmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        known = {one: (shape, kind) for one, shape, kind in whosmat(path)}
-        shape, kind = known.get(name, ((), "missing"))
-        fits = (shape[:3] == _SVHN_SHAPE and len(shape) == 4) if name == "X" else len(shape) == 2 and 1 in shape
-        if not fits or kind not in ("uint8", "double", "int32", "int64", "uint16", "int16"):
-            raise DataError(
-                f"{path} has {name!r} as {kind} {shape}; expected SVHN's 'X' (32, 32, 3, N) of uint8 and 'y' (N, 1), "
-                "or save the images as .npz with images and labels."
-            )
-        if name == "X":
-            check_room(shape[3], (3, 32, 32), str(path))
-        found: NDArray[Any] = loadmat(path, variable_names=[name])[name]
-    except NotImplementedError as error:
-        raise DataError(
-            f"{path} is of MATLAB 7.3, which is HDF5; expected version 5 to 7, so save it with -v7."
-        ) from error
-    except (MatReadError, OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read as a MATLAB file ({error!r:.120}); {AGAIN}.") from error
-    return found
 
 
 def _emnist_images(found: Published) -> NDArray[Any]:
