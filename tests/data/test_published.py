@@ -239,7 +239,7 @@ BAD = {
         lambda at: (
             (at / "a.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400)) and at / "a.mat"
         ),
-        r"is of MATLAB 7\.3 .* -v7",
+        r"is of MATLAB 7\.3, .* -v7",
     ),
     "EMNIST without labels": (
         lambda at: _emnist(at, "mnist", [1]) is None or (at / "emnist-mnist-train-labels-idx1-ubyte.gz").unlink() or at,

@@ -63,7 +63,9 @@ def shards_of(source: str | Path) -> dict[str, Shards] | None:
             raise UsageError(f"{place} holds its images itself, so that 'root' means nothing; leave it out.")
         files = _files(place)
         _check_plain(files)
-        return {"train": Shards(files, place.parent, known.get("image", "").lower(), known.get("label", ""))}
+        member, mark, name = known.get("label", "").partition(":")
+        image, label = known.get("image", "").lower(), member.lower() + mark + name
+        return {"train": Shards(files, place.parent, image, label)}
     folder = Path(source)
     places = (folder, folder / "data", *(folder / split for split in SPLITS))
     if not any(is_archive(name) for place in places for name in names_in(place)) or holds_others(folder):
