@@ -1,4 +1,4 @@
-"""How long tables of a million rows take to open, and how much memory: CSV, JSON lines and Parquet.
+"""How long tables of a million rows take to open, and how much memory: CSV, JSON lines, Parquet and tar.
 
     python benchmarks/opening_tables.py
 
@@ -6,7 +6,9 @@ Nothing is decoded, so that the images are a few bytes that are none. Each form 
 """
 
 import json
+import tarfile
 import time
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,11 +19,11 @@ from whitesquare._base.machine import peak_memory_gb
 from whitesquare.data import open_dataset
 
 FOLDERS = 100
-FORMS = ("list.csv", "list.jsonl", "train-*.parquet")
+FORMS = ("list.csv", "list.jsonl", "train-*.parquet", "members-*.tar", "written-*.tar")
 
 
 def make(folder: Path, rows: int) -> None:
-    """Write the files, two lists of them, and two Parquet shards of as many images."""
+    """Write the files, two lists of them, two Parquet shards of as many images, and tar files of as many members."""
     for number in range(FOLDERS):
         (folder / f"{number:03d}").mkdir()
     with (folder / "list.csv").open("w") as table, (folder / "list.jsonl").open("w") as lines:
@@ -38,6 +40,19 @@ def make(folder: Path, rows: int) -> None:
                 f"COPY (SELECT {image} AS image, i % 10 AS label FROM range({rows // 2}) AS r(i)) "
                 f"TO '{folder}/train-{shard}.parquet' (FORMAT parquet, ROW_GROUP_SIZE 10000)"
             )
+    # A million members are half as many samples: an image and its label.
+    write_tar(folder / "members-0.tar", rows // 2, tarfile.USTAR_FORMAT)
+    write_tar(folder / "written-0.tar", rows // 2, tarfile.PAX_FORMAT)
+
+
+def write_tar(path: Path, samples: int, form: int) -> None:
+    """Write a shard; as webdataset's own writer does it, every member has an extended header with its time."""
+    with tarfile.open(path, "w", format=form) as tar:
+        for i in range(samples):
+            for name, content in ((f"{i:08d}.jpg", b"x" * 300), (f"{i:08d}.cls", b"%d" % (i % 10))):
+                member = tarfile.TarInfo(name)
+                member.size, member.mtime = len(content), 1.5 if form == tarfile.PAX_FORMAT else 1
+                tar.addfile(member, BytesIO(content))
 
 
 def one(path: str) -> dict[str, float | int | str]:

@@ -155,8 +155,9 @@ def test_a_file_of_terabytes_is_not_read(ten):
 def test_python_batches_are_refused_by_name(tmp_path, names, binary):
     for name in names:
         (tmp_path / name).write_bytes(b"\x80\x04.")
-    with pytest.raises(DataError, match=rf"a pickle, which runs whatever it says.*download {binary}"):
-        open_dataset(tmp_path)
+    for source in (tmp_path, tmp_path / names[0]):
+        with pytest.raises(DataError, match=rf"a pickle, which runs whatever it says.*download {binary}"):
+            open_dataset(source)
 
 
 def test_it_is_written_as_published(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from whitesquare.data import has_test, notes, open_dataset
-from whitesquare.data.rows import columns_of, parquet
+from whitesquare.data.rows import columns_of, count_rows, parquet, write_rows
 from whitesquare.data.sized import unsized
 from whitesquare.data.specs import moved
 from whitesquare.errors import DataError, UsageError
@@ -293,6 +293,32 @@ def test_class_folders_and_parquet_files_are_not_guessed_between(tmp_path):
         open_dataset(tmp_path)
 
 
+@pytest.mark.parametrize("place", ["", "data/"])
+def test_shards_for_validation_are_said_to_be_unread(tmp_path, place):
+    for split in ("train", "validation"):
+        write_parquet(tmp_path / f"{place}{split}-00000-of-00001.parquet", [(IMAGE, 1)])
+    opened = open_dataset(tmp_path)
+    assert len(opened.ids) == 1
+    assert notes(opened)[-1].startswith(
+        f"{place}validation-00000-of-00001.parquet in {tmp_path}: neither the train nor"
+    )
+    assert len(notes(open_dataset(tmp_path / place / "validation-*.parquet"))) == 1
+
+
+def test_folders_for_validation_are_said_to_be_unread(tmp_path):
+    for split in ("train", "val", "test"):
+        pictures(tmp_path / split)
+    assert notes(open_dataset(tmp_path))[0].startswith(f"val in {tmp_path}: neither the train nor the test split")
+    assert notes(open_dataset(tmp_path / "val")) == ()
+
+
+def test_the_word_for_a_split_may_stand_anywhere_in_a_name(tmp_path):
+    for name in ("in-train-0.parquet", "in-test-0.parquet"):
+        write_parquet(tmp_path / name, [(IMAGE, 1)])
+    assert has_test(tmp_path)
+    assert len(open_dataset(tmp_path).ids) == 1
+
+
 def test_a_link_that_leads_out_is_refused(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "out.png").write_bytes(b"")
@@ -316,3 +342,21 @@ def test_a_row_group_of_many_bytes_is_read_in_windows(tmp_path, monkeypatch):
     assert len(opened.windows) > 2
     assert [len(opened.content(i)) for i in (9, 0, 5, 4, 3)] == [409, 400, 405, 404, 403]
     assert len(pickle.dumps(opened)) < 4000
+
+
+def test_a_column_that_may_have_nulls_is_one_in_the_copy(tmp_path):
+    def nullable(path):
+        with parquet(path) as db:
+            return db.execute("SELECT name, repetition_type FROM parquet_schema(?)", [str(path)]).fetchall()
+
+    (tmp_path / "out").mkdir()
+    path = tmp_path / "a.parquet"
+    write_parquet(path, [(IMAGE, 0), (IMAGE, 1)])
+    with parquet(path) as db:
+        label = "CASE WHEN random() < 2 THEN label END AS label"
+        db.execute(f"COPY (SELECT image, {label} FROM '{path}') TO '{tmp_path}/b.parquet'")
+    path = tmp_path / "b.parquet"
+    assert ("label", "OPTIONAL") in nullable(path)
+    write_rows(path, tmp_path / "out" / "b.parquet", b"\1\0")
+    assert nullable(tmp_path / "out" / "b.parquet") == nullable(path)
+    assert count_rows(tmp_path / "out" / "b.parquet") == 1

@@ -28,7 +28,7 @@ class Format(StrEnum):
 DataSource = Annotated[
     str,
     typer.Argument(
-        help="'mnist', a folder (IDX, npz, CIFAR, images, lists, Parquet), or an .npz, CSV or Parquet file."
+        help="'mnist', a folder (IDX, npz, CIFAR, images, lists, Parquet, tar), or an .npz, CSV, Parquet or tar file."
     ),
 ]
 OutputFolder = Annotated[Path, typer.Option("-o", "--output", help="Folder to write; must be new, empty or our own.")]

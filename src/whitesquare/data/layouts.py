@@ -26,7 +26,7 @@ from whitesquare._base.streams import (
     most_images,
     most_unpacked,
 )
-from whitesquare.data.specs import full_table, table_file
+from whitesquare.data.specs import full_table, is_pattern, table_file
 from whitesquare.errors import DataError, UsageError
 
 SPLITS = ("train", "test")
@@ -109,7 +109,7 @@ def position_id(split: str, position: int) -> str:
     return f"{split}/{position:05d}"
 
 
-def find_idx(folder: Path, split: str, part: str) -> Path | None:
+def find_idx(folder: Path, split: str, part: str, prefix: str | None = None) -> Path | None:
     """Return the IDX file with the ``images`` or ``labels`` of a split.
 
     Both published spellings are known, ``train-images-idx3-ubyte`` and ``train-images.idx3-ubyte``, each with
@@ -119,7 +119,7 @@ def find_idx(folder: Path, split: str, part: str) -> Path | None:
     Raises:
         DataError: they do not, or cannot be read.
     """
-    found = _idx_files(folder, split, part)
+    found = _idx_files(folder, prefix or IDX_PREFIX[split], part)
     for other in found[1:]:
         if not _is_same(found[0], other):
             raise DataError(
@@ -129,8 +129,8 @@ def find_idx(folder: Path, split: str, part: str) -> Path | None:
     return found[0] if found else None
 
 
-def _idx_files(folder: Path, split: str, part: str) -> list[Path]:
-    stem, kind = f"{IDX_PREFIX[split]}-{part}", IDX_PARTS[part]
+def _idx_files(folder: Path, prefix: str, part: str) -> list[Path]:
+    stem, kind = f"{prefix}-{part}", IDX_PARTS[part]
     names = (f"{stem}{dot}{kind}{suffix}" for suffix in (".gz", "") for dot in ("-", "."))
     return [folder / name for name in names if (folder / name).is_file()]
 
@@ -149,7 +149,7 @@ def _is_same(first: Path, second: Path) -> bool:
 def dataset_kinds(folder: Path) -> list[str]:
     """Formats whose files lie in a folder; class folders count only inside ``train`` and ``test``."""
     found = {
-        IDX: any(_idx_files(folder, split, part) for split in SPLITS for part in IDX_PARTS),
+        IDX: any(_idx_files(folder, prefix, part) for prefix in IDX_PREFIX.values() for part in IDX_PARTS),
         NPZ: any((folder / f"{split}.npz").is_file() for split in SPLITS),
         CIFAR10: _has_cifar(folder, CIFAR10),
         # others may call a file train.bin, too
@@ -179,7 +179,7 @@ def only_kind(folder: Path, kinds: Sequence[str]) -> str:
 def place_of(source: str | Path) -> Path | None:
     """Return where a data set lies that is named so; ``None`` for the embedded one, which lies with nobody."""
     if (table := table_file(source)) is not None:
-        return table.parent if "*" in table.name else table
+        return table.parent if is_pattern(table) else table
     return None if source == EMBEDDED else Path(source)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from whitesquare.data.cifar_files import find_cifar, refuse_pickles
 from whitesquare.data.fits import Sizing
+from whitesquare.data.forms import opened_splits
 from whitesquare.data.layouts import (
     CIFAR,
     CIFAR100,
@@ -23,16 +24,21 @@ from whitesquare.data.layouts import (
     place_of,
 )
 from whitesquare.data.names import check_split
+from whitesquare.data.published import published
+from whitesquare.data.shards import shards_of
 from whitesquare.data.sized import sized
 from whitesquare.data.sources.arrays import from_arrays
 from whitesquare.data.sources.cifar import load_cifar_folder
-from whitesquare.data.sources.folder import load_image_folder
+from whitesquare.data.sources.folder import ImageFolder, load_image_folder
 from whitesquare.data.sources.idx import load_idx_folder
 from whitesquare.data.sources.lists import load_list
 from whitesquare.data.sources.mnist import load_mnist
 from whitesquare.data.sources.npz import load_npz
 from whitesquare.data.sources.others import open_other, other_source
 from whitesquare.data.sources.parquet import load_parquet
+from whitesquare.data.sources.published_arrays import load_published
+from whitesquare.data.sources.webdataset import load_tar
+from whitesquare.data.splits import left_unread
 from whitesquare.data.tables import Table, left_aside, tables_of
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset, IntArray, UInt8Array
@@ -54,7 +60,8 @@ def open_dataset(
             (training split only); or a folder with MNIST-named IDX files, with ``train.npz`` and
             ``test.npz``, with the binary files of CIFAR-10 or CIFAR-100, or with class folders, directly or in
             ``train`` and ``test``. Other files in the folder do not matter. A table of files and labels, or of images
-            and labels: see :func:`whitesquare.data.tables.tables_of`.
+            and labels: see :func:`whitesquare.data.tables.tables_of`. Tar files of WebDataset, see
+            :func:`whitesquare.data.shards.shards_of`; and what :func:`whitesquare.data.published.published` knows.
             What none of these is may be known to a source that another package brings, see
             :mod:`whitesquare.plugins`. Images and labels as arrays, see :func:`whitesquare.data.from_arrays`; or an
             object that has what an :class:`~whitesquare.types.ImageDataset` has: these are the split that is asked for.
@@ -84,7 +91,11 @@ def _open(source: Source, split: str) -> ImageDataset:
     if path is None:
         return load_mnist(split)
     if (tables := tables_of(source)) is not None:
-        return _open_table(source, tables, split)
+        return _noted(_open_table(source, tables, split), source)
+    if (shards := shards_of(source)) is not None:
+        return _noted(load_tar(shards, split), source)
+    if (files := published(source)) is not None:
+        return load_published(files, split)
     ours = _is_ours(path)
     other, faults = (None, "") if ours else other_source(str(source))
     if other is not None:
@@ -97,11 +108,14 @@ def _open(source: Source, split: str) -> ImageDataset:
         raise UsageError(
             f"There is no file or folder {str(source)!r}; give a path, or {EMBEDDED!r} for the embedded one.{faults}"
         )
+    if not path.suffix:
+        refuse_pickles(path.parent)
     if path.suffix.lower() != ".npz":
+        hint = ", or save an array with its labels by numpy.savez" if path.suffix.lower() == ".npy" else ""
         raise UsageError(
-            f"{path} is not a data set: expected an .npz, CSV, JSON lines or Parquet file, or a folder with IDX files, "
-            "CIFAR's binary files, a list, Parquet files or class folders; give its folder if it is a part of "
-            f"one.{faults}"
+            f"{path} is not a data set: expected an .npz, CSV, JSON lines, Parquet, tar or .mat file, or a folder "
+            "with IDX files, the binary files of CIFAR or STL-10, a list, Parquet or tar files or class folders; give "
+            f"its folder if it is a part of one{hint}.{faults}"
         )
     if split != "train":
         raise UsageError(
@@ -116,8 +130,8 @@ def has_test(source: str | Path) -> bool:
     folder = place_of(source)
     if folder is None:
         return True
-    if (tables := tables_of(source)) is not None:
-        return "test" in tables
+    if splits := opened_splits(source):
+        return "test" in splits
     if _is_ours(folder):
         if cifar := [kind for kind in dataset_kinds(folder) if kind in CIFAR]:
             return any(find_cifar(folder, kind, "test") for kind in cifar)
@@ -135,8 +149,10 @@ def format_of(source: str | Path) -> str:
     path = place_of(source)
     if path is None:
         return IDX
-    if tables_of(source) is not None:
+    if tables_of(source) is not None or shards_of(source) is not None:
         return TABLE
+    if published(source) is not None:
+        return NPZ
     kind = only_kind(path, dataset_kinds(path)) if path.is_dir() and _is_ours(path) else NPZ
     return NPZ if kind == CIFAR100 else kind
 
@@ -185,7 +201,12 @@ def _checked(dataset: ImageDataset) -> ImageDataset:
     return dataset
 
 
-def _open_table(source: str | Path, tables: dict[str, Table], split: str) -> ImageDataset:
+def _noted(dataset: ImageFolder, source: str | Path) -> ImageDataset:
+    """Add what lies in a folder and is of neither split."""
+    return replace(dataset, told=(*dataset.told, *left_unread(Path(source))))
+
+
+def _open_table(source: str | Path, tables: dict[str, Table], split: str) -> ImageFolder:
     if split not in tables:
         raise DataError(
             f"{source} has no {split} split: found a table of samples with labels for {', '.join(tables)} alone; add "
@@ -200,7 +221,7 @@ def _open_folder(folder: Path, split: str) -> ImageDataset:
     if kind == IDX:
         return load_idx_folder(folder, split)
     if kind == FOLDER:
-        return replace(load_image_folder(folder, split), told=left_aside(folder))
+        return _noted(replace(load_image_folder(folder, split), told=left_aside(folder)), folder)
     if kind in CIFAR:
         return load_cifar_folder(folder, split, kind)
     path = folder / f"{split}.npz"

@@ -152,6 +152,8 @@ def _copy_parquet(path: Path, target: Path, keep: bytes, metadata: Sequence[str]
         said = "".join(f", {quoted(key)}: {_text(value)}" for key, value in known if key in metadata)
         options = f", KV_METADATA {{{said[2:]}}}" if said else ""
         db.execute("SET threads = 1")  # several hold a row group each
+        # Else a column without a null is written as one that can have none, and `datasets` forgets its class names.
+        db.execute("SET disabled_optimizers = 'statistics_propagation'")
         # A bit for each row, so that the rows stay in their order and no table of them is made.
         bits = keep.translate(bytes.maketrans(b"\0\1", b"01")).decode()
         db.execute(
@@ -211,7 +213,8 @@ class LabelColumn:
             names: class names that the table itself gives; its labels are then positions in them.
         """
         self.codes = array("q")
-        self._path, self._names = path, names
+        self.names = names
+        self._path = path
         self._known: dict[Any, int] = {}
         self._null: list[int] = []
         self._nulls = 0
@@ -259,13 +262,13 @@ class LabelColumn:
         return [self._name(value, numeric=numeric) for value in self._known]
 
     def _name(self, value: Any, *, numeric: bool) -> str:
-        if self._names:
-            if not isinstance(value, int) or not 0 <= value < len(self._names):
+        if self.names:
+            if not isinstance(value, int) or not 0 <= value < len(self.names):
                 raise DataError(
-                    f"{self._path}: found the label {value!r}, expected a position in the {len(self._names)} class "
+                    f"{self._path}: found the label {value!r}, expected a position in the {len(self.names)} class "
                     "names that the file itself gives; correct either."
                 )
-            return self._names[value]
+            return self.names[value]
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, float) or (numeric and _FLOAT.fullmatch(value)):
@@ -275,7 +278,7 @@ class LabelColumn:
     def _is_null(self, value: Any) -> bool:
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return True
-        if self._names and value == -1:  # Hugging Face's "not labelled"
+        if self.names and value == -1:  # Hugging Face's "not labelled"
             return True
         return isinstance(value, str) and value.strip().lower() in NULLS
 

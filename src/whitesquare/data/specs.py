@@ -1,4 +1,4 @@
-"""How a table of samples is named: its path, or ``csv:FILE?image=COLUMN&label=COLUMN&root=FOLDER``."""
+"""How a table of samples is named: its path, or ``csv:FILE?image=COLUMN&label=COLUMN&root=FOLDER``; tar files, too."""
 
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
@@ -7,17 +7,32 @@ from whitesquare.errors import UsageError, unknown_name
 
 TABLES = (".csv", ".jsonl", ".parquet")
 """Suffixes of the files that can be read as tables of samples."""
+TAR = ".tar"
+PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4")
+"""Suffixes of tar files, and of those that are compressed as a whole, so that none of their members can be found."""
 KEYS = ("image", "label", "root")
-"""What may be given: columns of the images, or of their files' names, and of the labels; and where the files lie."""
+"""What may be given: columns (of tar files: members) of the images, or of their files' names, and of the labels; and
+where the files lie."""
 
-_PREFIXES = ("csv:", "parquet:")
+_PREFIXES = ("csv:", "parquet:", "tar:")
 
 
 def table_file(source: str | Path) -> Path | None:
     """Return the file, or the pattern of files, of a data set that is given as a table; ``None`` for any other."""
     prefix, name, _ = _parts(source)
     path = Path(name)
-    return path if prefix or (path.suffix.lower() in TABLES and not path.is_dir()) else None
+    known = is_archive(name) or path.suffix.lower() in TABLES
+    return path if prefix or (known and not path.is_dir()) else None
+
+
+def is_archive(name: str) -> bool:
+    """Tell whether a file is a tar file, compressed or not, by its name."""
+    return name.lower().endswith((TAR, *PACKED))
+
+
+def is_pattern(table: Path) -> bool:
+    """Tell whether several files are meant: by ``*``, or, of tar files, by ``{0000..0099}``."""
+    return "*" in table.name or ("{" in table.name and is_archive(table.name))
 
 
 def given(source: str | Path) -> dict[str, str]:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from whitesquare.data.layouts import CIFAR, IDX, NPZ, SPLITS, dataset_kinds, is_image
+from whitesquare.data.layouts import CIFAR, IDX, NPZ, SPLITS, dataset_kinds
 from whitesquare.data.rows import columns_of, count_rows, embeds, write_rows
-from whitesquare.data.specs import TABLES, given, table_file
+from whitesquare.data.specs import TABLES, given, is_archive, table_file
+from whitesquare.data.splits import files_by_split, has_class_folders
 from whitesquare.errors import DataError, UsageError
 
 FILES = ("file", "file_name", "image", "path", "filename", "id")
@@ -22,7 +23,6 @@ SCHEMA = "huggingface"
 
 _PLACES = ("", "train", "train_images", "images")
 """Where beside ``train.csv`` its files may lie; for ``test.csv`` accordingly."""
-_HUB = re.compile(r"(train|test)(?=[-_.])")
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
 
 
@@ -71,6 +71,8 @@ def tables_of(source: str | Path) -> dict[str, Table] | None:
         DataError: it is not clear which columns count, or shards do not belong together.
     """
     place = table_file(source)
+    if place is not None and is_archive(place.name):
+        return None
     if place is not None:
         known = given(source)
         files = sorted(place.parent.glob(place.name)) if "*" in place.name else [place]
@@ -118,7 +120,7 @@ def _metadata(folder: Path) -> dict[str, Table] | None:
                 raise DataError(
                     f"{place} holds {files[0].name} and {files[1].name}; expected one, so remove the other."
                 )
-            if not _labelled(files[0]) and _has_class_folders(place):
+            if not _labelled(files[0]) and has_class_folders(place):
                 return None  # captions, boxes: no labels, which the folders' names are then
             found[split] = _table(files, folder, (place,), {"image": "file_name"})
     return found or None
@@ -133,7 +135,7 @@ def _lists(folder: Path) -> dict[str, Table] | None:
     found = {}
     for split in SPLITS:
         path = folder / f"{split}.csv"
-        if path.is_file() and (_labelled(path) or (split == "train" and not _has_class_folders(folder / split))):
+        if path.is_file() and (_labelled(path) or (split == "train" and not has_class_folders(folder / split))):
             roots = tuple(place for name in _PLACES if (place := folder / name.replace("train", split)).is_dir())
             found[split] = _table([path], folder, roots, {})
     return found if "train" in found else None
@@ -152,28 +154,16 @@ def left_aside(folder: Path) -> tuple[str, ...]:
 
 def _shards(folder: Path) -> dict[str, Table] | None:
     """Find Parquet files named by split, or in folders named so; else all are the training split."""
-    by_split: dict[str, list[Path]] = {}
-    for place in (folder, folder / "data"):
-        for path in sorted(place.glob("*.parquet")):
-            if named := _HUB.match(path.name):
-                by_split.setdefault(named[0], []).append(path)
-        if by_split:
-            break
-    else:
-        by_split = {split: sorted((folder / split).glob("*.parquet")) for split in SPLITS}
-    if any(by_split.values()) and _has_class_folders(folder / "train"):
+    by_split = files_by_split(folder, ".parquet")
+    if by_split and has_class_folders(folder / "train"):
         raise DataError(f"{folder} holds Parquet files and class folders; expected one, so move the others.")
     for files in by_split.values():
         _check_whole(files)
-    found = {split: _table(files, folder, (folder,), {}) for split, files in by_split.items() if files}
+    found = {split: _table(files, folder, (folder,), {}) for split, files in by_split.items()}
     others = sorted(folder.glob("*.parquet"))
-    if not found and others and not any(_has_class_folders(place) for place in (folder, folder / "train")):
+    if not found and others and not any(has_class_folders(place) for place in (folder, folder / "train")):
         return {"train": _table(others, folder, (folder,), {})}
     return found or None
-
-
-def _has_class_folders(folder: Path) -> bool:
-    return any(is_image(file.name) for file in folder.glob("*/*"))
 
 
 def _table(files: Sequence[Path], base: Path, roots: tuple[Path, ...], known: dict[str, str]) -> Table:

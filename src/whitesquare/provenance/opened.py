@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Union
 
+from whitesquare.data.forms import opened_splits
 from whitesquare.data.names import check_names, named
-from whitesquare.data.tables import tables_of
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.provenance.container_rows import SampleRow
 from whitesquare.provenance.merkle import leaf_of
@@ -45,19 +45,19 @@ def splits_of(source: Union["ImageDataset", Mapping[str, "ImageDataset"]]) -> Ma
 
 
 def opened_tables(source: Data) -> Data:
-    """Open a data set that is a table of samples, which is listed as an object is; return any other as it is.
+    """Open a data set that is signed sample by sample, which is listed as an object is; return any other as it is.
 
     Raises:
-        UsageError: there is no such table.
+        UsageError: there is no such data set.
         DataError: it cannot be read.
         MissingDependencyError: there is no NumPy.
     """
-    if not isinstance(source, str) or (tables := tables_of(source)) is None:
+    if not isinstance(source, str) or not (splits := opened_splits(source)):
         return source
-    require_extra("numpy", "scan", "a table of samples")
+    require_extra("numpy", "scan", "a data set of this kind")
     from whitesquare.data import open_dataset
 
-    return {split: open_dataset(source, split) for split in tables}
+    return {split: open_dataset(source, split) for split in splits}
 
 
 def content_kind(dataset: "ImageDataset") -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from whitesquare.data.tables import tables_of
+from whitesquare.data.forms import opened_splits
 from whitesquare.errors import UsageError, VerificationError, require_extra
 from whitesquare.provenance.changes import nearest_ids
 from whitesquare.provenance.dataset import read_dataset
@@ -110,7 +110,7 @@ def look_up(source: str, proof: Proof) -> str:
         MissingDependencyError: reading it needs an extra.
     """
     item = proof.item
-    if proof.predicate.content.kind != FILES or tables_of(source) is not None:
+    if proof.predicate.content.kind != FILES or opened_splits(source):
         return _look_into(source, item)
     if not Path(source).is_dir():
         raise UsageError(f"There is no folder {source!r}, in which {item.id!r} would be a file; give the data set.")

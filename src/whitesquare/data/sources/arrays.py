@@ -17,6 +17,7 @@ from whitesquare.types import Index, IntArray, Shape, UInt8Array
 CHANNELS = (1, 3, 4)
 LAYOUTS = ("NCHW", "NHWC")
 _MAX_DEFAULT_CLASSES = 65_536
+_FROM_ONE = "{where}: no image has the label 0, so that the class '0' is empty; if labels begin at 1, save labels - 1."
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,7 @@ class ArrayDataset:
         ids: unique sample ids.
         containers: what was read for it, if it was read from files that hold many samples.
         kind: where they came from.
+        told: what is to be said of it, such as where its labels come from.
     """
 
     pixels: UInt8Array
@@ -38,6 +40,7 @@ class ArrayDataset:
     ids: tuple[str, ...]
     containers: tuple[FileDigest, ...] = ()
     kind: str = "arrays"
+    told: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -56,6 +59,10 @@ class ArrayDataset:
         """Return the pixels of image ``i``, channel by channel, row by row."""
         image: UInt8Array = self.pixels[i]
         return image.tobytes()
+
+    def notes(self, positions: IntArray) -> tuple[str, ...]:
+        """Say what is to be said of the data set, whatever the samples."""
+        return self.told
 
 
 def from_arrays(
@@ -86,8 +93,12 @@ def from_arrays(
     check_split(split)
     pixels = as_nchw(np.asarray(images), layout, where)
     known = _as_labels(np.asarray(labels), len(pixels), where)
-    top = int(known.max(initial=-1))
+    least, top = int(known.min()) if len(known) else 0, int(known.max(initial=-1))
     names = default_classes(top + 1, where) if classes is None else tuple(classes)
+    if least == 1 and top == len(names):
+        raise DataError(
+            f"{where}: found labels 1 to {top} for {len(names)} class names; expected labels from 0, so use labels - 1."
+        )
     if top >= len(names):
         raise DataError(
             f"{where}: found the label {top} but {len(names)} class names; "
@@ -101,7 +112,8 @@ def from_arrays(
     check_names(names, "class name", where)
     if ids is not None:  # our own are plain and unique
         check_names(keys, "sample id", where)
-    return ArrayDataset(_read_only(pixels), _read_only(known), names, keys)
+    told = (_FROM_ONE.format(where=where),) if least == 1 and names[0] == "0" else ()
+    return ArrayDataset(_read_only(pixels), _read_only(known), names, keys, told=told)
 
 
 def default_classes(count: int, where: str) -> tuple[str, ...]:
@@ -134,7 +146,8 @@ def as_nchw(images: NDArray[Any], layout: str | None, where: str) -> UInt8Array:
     if images.dtype != np.uint8:
         raise DataError(
             f"{where}: images are {images.dtype}, expected uint8 (0..255); convert values 0..1 with "
-            "(images * 255).round().astype('uint8') and values 0..255 with images.round().astype('uint8')."
+            "(images * 255).round().astype('uint8'), values -1..1 with "
+            "((images + 1) * 127.5).round().astype('uint8') and values 0..255 with images.round().astype('uint8')."
         )
     if images.ndim == 3:
         images, layout = images[:, np.newaxis], "NCHW"
@@ -167,9 +180,18 @@ def check_labels(shape: tuple[int, ...], dtype: np.dtype[Any], count: int, where
         DataError: they are not one integer for each image.
     """
     if shape != (count,):
-        raise DataError(f"{where}: labels have the shape {shape}, expected ({count},); give one label for each image.")
+        how = "labels.argmax(axis=1) makes such of one-hot labels" if shape[1:] > (1,) else "labels.reshape(-1) does"
+        raise DataError(
+            f"{where}: labels have the shape {shape}, expected ({count},); give one label for each image"
+            f"{f' ({how})' if len(shape) == 2 and shape[0] == count else ''}."
+        )
     if count and dtype.kind not in "iu":
-        raise DataError(f"{where}: labels are {dtype}, expected integers; convert them with labels.astype('int64').")
+        how = (
+            "take classes and labels from numpy.unique(labels, return_inverse=True) and give both"
+            if dtype.kind in "US"
+            else "convert them with labels.astype('int64')"
+        )
+        raise DataError(f"{where}: labels are {dtype}, expected integers; {how}.")
 
 
 def _as_labels(labels: NDArray[Any], count: int, where: str) -> IntArray:

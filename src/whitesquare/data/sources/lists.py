@@ -92,29 +92,46 @@ def read_labels(
     Raises:
         DataError: a label is missing or none.
     """
+    columns: dict[str, list[LabelColumn]] = {}
+    for one, table in tables.items():
+        columns[one] = [LabelColumn(path, named.get(path, ())) for path in table.files]
+        for path, labels in zip(table.files, columns[one], strict=True):
+            _take(path, table, labels, names if one == split else None)
+    return join_labels(columns, split, tables[split].files[0])
+
+
+def join_labels(columns: dict[str, list[LabelColumn]], split: str, where: Path) -> tuple[IntArray, tuple[str, ...]]:
+    """Join the labels of a split, and the class names of all; see :func:`read_labels`.
+
+    Args:
+        columns: by split, those of its files.
+        split: of which the labels are returned.
+        where: a file, for the errors.
+
+    Raises:
+        DataError: a label is missing or none, or there is none.
+    """
     found: dict[str, int] = {}
     every: dict[str, None] = {}
     codes = np.empty(0, np.int64)
-    for one, table in tables.items():
+    for one, labels in columns.items():
         parts = []
-        for path in table.files:
-            given = named.get(path, ())
-            labels = LabelColumn(path, given)
-            _take(path, table, labels, names if one == split else None)
-            own = labels.class_names()
-            every.update(dict.fromkeys((*given, *own)))
+        for column in labels:
+            own = column.class_names()
+            every.update(dict.fromkeys((*column.names, *own)))
             if one == split:
                 places = np.array([found.setdefault(name, len(found)) for name in own], np.int64)
-                parts.append(places[np.frombuffer(labels.codes, np.int64)] if len(labels.codes) else codes)
+                parts.append(places[np.frombuffer(column.codes, np.int64)] if len(column.codes) else codes)
         codes = np.concatenate(parts) if parts else codes
-    classes = tuple(every) if any(named.values()) else tuple(sorted(every, key=class_order))
+    are_named = any(column.names for labels in columns.values() for column in labels)
+    classes = tuple(every) if are_named else tuple(sorted(every, key=class_order))
     for name in classes:
-        check_name(name, "class name", str(tables[split].files[0]))
+        check_name(name, "class name", str(where))
     position = {name: i for i, name in enumerate(classes)}
     ordered = np.array([position[name] for name in found], np.int64)
     known = ordered[codes] if len(codes) else codes
     if not len(known):
-        raise DataError(f"{tables[split].files[0]} has no rows; expected one for each image, so add them.")
+        raise DataError(f"{where} has no rows; expected one for each image, so add them.")
     known.setflags(write=False)
     return known, classes
 

@@ -5,7 +5,7 @@ import os
 import sys
 import tokenize
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +26,7 @@ from whitesquare._base.streams import (
 from whitesquare.data.layouts import NPZ
 from whitesquare.data.members import MemberStream, read_members
 from whitesquare.data.npy import Announced, read_head
+from whitesquare.data.room import check_room
 from whitesquare.data.sources.arrays import ArrayDataset, as_nchw, check_labels, from_arrays
 from whitesquare.data.zips import Archive, read_archive, refusal
 from whitesquare.errors import DataError, UsageError
@@ -112,6 +113,31 @@ def read_npz(
         layout=layout,
     )
     return replace(dataset, containers=(hashed.told(path.name),), kind=NPZ)
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Read some arrays of an ``.npz`` file, whatever else it holds; arrays of objects are refused, and never decoded.
+
+    Raises:
+        DataError: it is damaged, too large, or holds no plain arrays of these names.
+    """
+    found: dict[str, NDArray[Any]] = {}
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            limit = min(MAX_BYTES, max(size, most_unpacked(size)))
+            for member in read_archive(file, size, path).members:
+                if (name := member.name.removesuffix(".npy")) in names:
+                    file.seek(member.start)
+                    stream = MemberStream(file, member, path)
+                    one = read_head(stream, member.size, name, limit, most_images(size), path)
+                    check_room(math.prod(one.shape[:1]), one.shape[1:], str(path))
+                    found[name] = _array(one, _content(stream, one.bytes))
+                    stream.finish()
+    except _UNREADABLE as error:
+        reason = str(error) or type(error).__name__
+        raise DataError(f"{path} cannot be read as .npz ({reason}); write or copy it again.") from error
+    return found
 
 
 def write_npz(path: Path, dataset: ImageDataset) -> None:

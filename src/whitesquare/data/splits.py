@@ -1,0 +1,66 @@
+"""Files of one kind by the split that their names, or their folders, speak of; and what is of none; no NumPy."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from whitesquare.data.layouts import FOLDER, SPLITS, dataset_kinds, is_image
+from whitesquare.data.specs import TAR
+
+_OTHERS = ("validation", "valid", "val", "dev")
+_NAMED = re.compile(rf"(?:^|[-_.])({'|'.join((*SPLITS, *_OTHERS))})(?=[-_.])")
+"""The first such word in a file's name says of which split it is."""
+_KINDS = (".parquet", TAR)
+_FEW = 3
+
+
+def files_by_split(folder: Path, suffix: str) -> dict[str, list[Path]]:
+    """Return the files named by split in a folder or in ``data`` below it, or those in folders named so; sorted."""
+    for place in (folder, folder / "data"):
+        found: dict[str, list[Path]] = {}
+        for path in sorted(place.glob(f"*{suffix}")):
+            if (split := _split_of(path.name)) in SPLITS:
+                found.setdefault(split, []).append(path)
+        if found:
+            return found
+    return {split: files for split in SPLITS if (files := sorted((folder / split).glob(f"*{suffix}")))}
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder; of none, none."""
+    return os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208 - of a million files, no million paths
+
+
+def has_class_folders(folder: Path) -> bool:
+    """Tell whether a folder holds folders that hold image files."""
+    return any(is_image(file.name) for file in folder.glob("*/*"))
+
+
+def holds_others(folder: Path) -> bool:
+    """Tell whether a folder holds a data set in a form that counts for more than files known by their names."""
+    kinds = set(dataset_kinds(folder)) - {FOLDER}
+    return bool(kinds) or any(has_class_folders(place) for place in (folder, folder / "train"))
+
+
+def left_unread(folder: Path) -> tuple[str, ...]:
+    """Say which parts of a data set with named splits are read as neither of them, such as those for validation."""
+    names = sorted(_others(folder))
+    is_split = any((folder / split).is_dir() for split in SPLITS)
+    if not names or not (is_split or any(files_by_split(folder, suffix) for suffix in _KINDS)):
+        return ()
+    some = ", ".join(names[:_FEW]) + (", ..." if len(names) > _FEW else "")
+    return (f"{some} in {folder}: neither the train nor the test split, and not read; open them by their own path.",)
+
+
+def _others(folder: Path) -> Iterator[str]:
+    for prefix in ("", "data/"):
+        for name in names_in(folder / prefix):
+            is_part = name.endswith(_KINDS) and _split_of(name) in _OTHERS
+            if is_part or (name in _OTHERS and (folder / prefix / name).is_dir()):
+                yield prefix + name
+
+
+def _split_of(name: str) -> str:
+    named = _NAMED.search(name)
+    return named[1] if named else ""
