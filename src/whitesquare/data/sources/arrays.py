@@ -30,6 +30,7 @@ class ArrayDataset:
         ids: unique sample ids.
         containers: what was read for it, if it was read from files that hold many samples.
         kind: where they came from.
+        told: what is to be said of them, such as where labels come from.
     """
 
     pixels: UInt8Array
@@ -38,6 +39,7 @@ class ArrayDataset:
     ids: tuple[str, ...]
     containers: tuple[FileDigest, ...] = ()
     kind: str = "arrays"
+    told: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -56,6 +58,10 @@ class ArrayDataset:
         """Return the pixels of image ``i``, channel by channel, row by row."""
         image: UInt8Array = self.pixels[i]
         return image.tobytes()
+
+    def notes(self, positions: IntArray) -> tuple[str, ...]:
+        """Say what is to be said of them, whichever are asked about."""
+        return self.told
 
 
 def from_arrays(

@@ -1,0 +1,164 @@
+"""Data sets of Hugging Face's ``datasets``: their files are read as they lie in the table, nothing is decoded before."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from whitesquare.data.names import check_names, kind_of
+from whitesquare.data.sources.objects.asked import Asked
+from whitesquare.data.sources.objects.bare import said_aside
+from whitesquare.data.sources.objects.contents import ContentImages
+from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_of
+from whitesquare.data.sources.objects.labels import Label, label_of, numbered, said_of
+from whitesquare.data.sources.objects.reading import read_stream
+from whitesquare.errors import DataError
+from whitesquare.types import ImageDataset
+
+_PACKAGE = "datasets"
+_BATCH = 1000
+"""Rows of which the paths are read together."""
+
+
+def is_hub(thing: Any) -> bool:
+    """Tell whether a thing is a data set of Hugging Face, with items by position or as a stream."""
+    return is_of(thing, _PACKAGE, "Dataset", "IterableDataset")
+
+
+@dataclass(frozen=True)
+class HubRows:
+    """The images of a data set of Hugging Face, by position.
+
+    Attributes:
+        rows: of one column.
+        column: its name.
+    """
+
+    rows: Any
+    column: str
+
+    def __call__(self, position: int) -> Any:
+        """Return the image of a row, as its file where it has one."""
+        return self.rows[position][self.column]
+
+
+def open_hub(thing: Any, asked: Asked) -> ImageDataset:
+    """Open a data set of Hugging Face.
+
+    Raises:
+        UsageError: it is not clear which column holds images or labels.
+        DataError: a label is missing; or, of a stream, a sample cannot be read.
+    """
+    kind = kind_of(thing)
+    if is_of(thing, _PACKAGE, "IterableDataset"):
+        return _open_stream(thing, asked, kind)
+    image, label, names = _columns(thing, thing.column_names)
+    told = _aside(thing, kind)
+    plain = thing.with_format(None)
+    rows = plain if asked.only is None else plain.select(asked.only.tolist())
+    if not len(rows):
+        raise DataError(f"{kind} has no rows; expected images of two classes or more, so add some.")
+    besides = _labels(asked.beside, label) if asked.beside is not None else []
+    labels, classes = numbered(_labels(rows, label), names, kind, plain=False, also=besides)
+    cells = _undecoded(rows.select_columns([image]), image)
+    ids = _paths(cells, image) or asked.ids(len(plain))
+    said = said_of(labels, classes, f"the column {label!r} of {kind}")
+    check_names(ids, "sample id", kind)
+    return ContentImages(
+        root=Path(kind),
+        classes=classes,
+        ids=ids,
+        labels=labels,
+        kind=kind,
+        told=(*told, said),
+        cell=HubRows(cells, image),
+    )
+
+
+def _open_stream(thing: Any, asked: Asked, kind: str) -> ImageDataset:
+    told = _aside(thing, kind) if getattr(thing, "_formatting", None) is not None else ()
+    plain = thing.with_format(None)
+    first = next(iter(plain.take(1)), None)
+    if first is None:
+        raise DataError(
+            f"{kind} gives no samples; expected images of two classes or more, so look whether it was read."
+        )
+    image, label, names = _columns(thing, list(first))
+    undecoded = _undecoded(plain, image)
+    if undecoded is not plain:
+        found = next(iter(undecoded.take(1)))[image]
+        local = isinstance(found, Mapping) and (found.get("bytes") or Path(str(found.get("path"))).is_file())
+        plain = undecoded if local else plain
+    return read_stream(_Pairs(plain, image, label), asked, kind=kind, names=names, told=told)
+
+
+class _Pairs:
+    """Images and labels of a stream that has other columns as well; each time from its beginning."""
+
+    def __init__(self, rows: Any, image: str, label: str) -> None:
+        self._rows, self._image, self._label = rows, image, label
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return ((row[self._image], row[self._label]) for row in self._rows)
+
+
+def _columns(thing: Any, columns: list[str]) -> tuple[str, str, tuple[str, ...] | None]:
+    """Return the columns of images and labels, and the class names where the data set has them."""
+    kind, features = kind_of(thing), thing.features or {}
+    mend = "name it with dataset.rename_column('OLD', '{}')"
+    images = [name for name in columns if is_of(features.get(name), _PACKAGE, "Image")]
+    image = images[0] if len(images) == 1 else choose(images or columns, IMAGES, "image", kind, mend.format("image"))
+    classes = [name for name in columns if is_of(features.get(name), _PACKAGE, "ClassLabel")]
+    others = [name for name in columns if name != image]
+    label = classes[0] if len(classes) == 1 else choose(others, LABELS, "label", kind, mend.format("label"))
+    return image, label, tuple(features[label].names) if label in classes and features[label].names else None
+
+
+def _aside(thing: Any, kind: str) -> tuple[str, ...]:
+    found = getattr(thing, "format", None)  # a stream has none, and is asked only if it has one
+    name = found["type"] if isinstance(found, dict) else "a format"
+    if name is None:
+        return ()
+    return (said_aside(kind, "its transform" if name == "custom" else f"the format {name!r}"),)
+
+
+def _labels(rows: Any, label: str) -> list[Label]:
+    kind = kind_of(rows)
+    found = rows.with_format(None).select_columns([label])[:][label]
+    return [label_of(one, f"{kind}: row {i}") for i, one in enumerate(found)]
+
+
+def _undecoded(rows: Any, image: str) -> Any:
+    """Return the rows with images as they lie in the table; arrays, which have no file, as NumPy's."""
+    features = rows.features or {}
+    if is_of(features.get(image), _PACKAGE, "Image"):
+        return rows.cast_column(image, sys.modules[_PACKAGE].Image(decode=False))
+    if is_of(features.get(image), _PACKAGE, "Value") or image not in features:
+        return rows
+    return rows.with_format("numpy")
+
+
+def _paths(cells: Any, image: str) -> tuple[str, ...]:
+    """Return the paths that the table has for its images; nothing if one lacks its own or has that of another."""
+    if not is_of(cells.features.get(image), _PACKAGE, "Image"):
+        return ()
+    found: list[str] = []
+    for batch in cells.with_format("arrow").iter(_BATCH):
+        parts = dict(zip(batch.flatten().column_names, batch.flatten().columns, strict=True))
+        paths = parts[f"{image}.path"].to_pylist()
+        if not all(paths):
+            return ()
+        found += [Path(path).as_posix() for path in paths]
+    folder = _folder(found)
+    ids = tuple(path.removeprefix(folder) for path in found)
+    return ids if len(set(ids)) == len(ids) else ()
+
+
+def _folder(paths: list[str]) -> str:
+    """Return the beginning that absolute paths have in common, up to a slash; it is another on every machine."""
+    if not all(path.startswith("/") or "://" in path for path in paths):
+        return ""
+    first, last = min(paths), max(paths)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[: first.rfind("/", 0, same) + 1]
