@@ -202,8 +202,8 @@ def _open_object(source: object, split: str, sizing: Sizing, on_progress: Progre
     opened = open_object(given, asked) if len(missing) > _CLOSE else None
     if opened is None:
         raise UsageError(
-            f"A {type(source).__name__} is no data set: it has no {', '.join(missing)}; give a path, images and labels, a "
-            "data set of PyTorch or Hugging Face, or an object with the members of whitesquare.types.ImageDataset."
+            f"A {type(source).__name__} is no data set: it has no {', '.join(missing)}; give a path, images and "
+            "labels, a data set of PyTorch or Hugging Face, or an object with the members of whitesquare.types.ImageDataset."
         )
     return opened
 

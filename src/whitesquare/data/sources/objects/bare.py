@@ -1,4 +1,4 @@
-"""A user's data set without the transforms that it puts on its images: what it has, and not what a training makes of it."""
+"""A user's data set without the transforms that it puts on its images: what it has, not what training makes of it."""
 
 import copy
 from typing import Any
@@ -22,7 +22,7 @@ def transforms_of(thing: Any) -> tuple[str, ...]:
 
 
 def without_transforms(thing: Any) -> Any:
-    """Return a copy of a data set, and of those inside it, that has no transforms; the data themselves are not copied."""
+    """Return a data set without transforms, and so those inside it; it is a copy, but for the data themselves."""
     if not transforms_of(thing):
         return thing
     copied = copy.copy(thing)
@@ -56,6 +56,11 @@ def set_aside(thing: Any, first: int) -> tuple[Any, tuple[str, ...]]:
 def said_aside(kind: str, names: str) -> str:
     """Say that transforms are no part of what is read."""
     return f"Of {kind}, {names} was set aside: what is read, and signed, are the images before it."
+
+
+def said_kept(kind: str, names: str) -> str:
+    """Say that transforms are part of what is read."""
+    return f"Of {kind}, {names} cannot be set aside: what is read, and signed, is what it makes of images."
 
 
 def _inside(thing: Any) -> dict[str, Any]:

@@ -48,16 +48,24 @@ def pixels_of(cell: Any, where: str) -> UInt8Array:
     if is_of(cell, "PIL.Image", "Image"):
         return picture_pixels(cell, Path(where))
     if is_of(cell, "torch", "Tensor"):
-        cell = cell.detach().cpu()
         if cell.is_floating_point():
-            raise not_bytes(cell.double().numpy(), where, "image", of_torch=True)
-        return _channels_first(cell.numpy(), where)
+            raise not_bytes(as_array(cell), where, "image", of_torch=True)
+        return _channels_first(as_array(cell), where)
     if isinstance(cell, np.ndarray) or hasattr(cell, "__array__"):
         return _channels_first(np.asarray(cell), where)
     raise DataError(
-        f"{where} has a {type(cell).__name__} for an image; expected a PIL image, an array or tensor of uint8, the bytes "
-        "of an image file, or its path."
+        f"{where} has a {type(cell).__name__} for an image; expected a PIL image, an array or tensor of uint8, the "
+        "bytes of an image file, or its path."
     )
+
+
+def as_array(given: Any) -> NDArray[Any]:
+    """Return a tensor, or what is like an array, as an array; of a tensor on the CPU without a copy."""
+    if not is_of(given, "torch", "Tensor"):
+        return np.asarray(given)
+    held = given.detach().cpu()
+    array: NDArray[Any] = held.float().numpy() if str(held.dtype) == "torch.bfloat16" else held.numpy()
+    return array
 
 
 def packed(pixels: UInt8Array) -> bytes:

@@ -15,7 +15,7 @@ from whitesquare.data.sources.folder import ImageFolder, Seen
 from whitesquare.data.sources.objects.cells import content_of, unpacked
 from whitesquare.errors import UsageError
 from whitesquare.records import Progress, silent
-from whitesquare.types import Encoded, ImageDataset, IntArray, Shape, UInt8Array
+from whitesquare.types import ImageDataset, IntArray, Shape, UInt8Array
 
 Cell = Callable[[int], Any]
 """From a position to the image there, in any form that :func:`~whitesquare.data.sources.objects.cells.content_of`
@@ -102,9 +102,11 @@ class Chosen:
     at: IntArray
 
     def __call__(self, position: int) -> Any:
-        """Return the content of an image where it is decoded of it, else its pixels."""
+        """Return the image, as its data set has it."""
         dataset, at = self.parts[self.part[position]], int(self.at[position])
-        return dataset.content(at) if isinstance(dataset, Encoded) else dataset.images(slice(at, at + 1))[0]
+        if isinstance(dataset, ContentImages):
+            return dataset.cell(at)
+        return dataset.images(slice(at, at + 1))[0]
 
 
 def part_of(dataset: ImageDataset, only: IntArray | None) -> ImageDataset:

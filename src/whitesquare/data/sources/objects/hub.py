@@ -1,10 +1,12 @@
-"""Data sets of Hugging Face's ``datasets``: their files are read as they lie in the table, nothing is decoded before."""
+"""Data sets of Hugging Face's ``datasets``: files are read as they lie in the table, and decoded when asked for."""
 
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from whitesquare.data.names import check_names, kind_of
 from whitesquare.data.sources.objects.asked import Asked
@@ -33,14 +35,17 @@ class HubRows:
     Attributes:
         rows: of one column.
         column: its name.
+        dtype: of arrays, which have no file.
     """
 
     rows: Any
     column: str
+    dtype: str | None = None
 
     def __call__(self, position: int) -> Any:
         """Return the image of a row, as its file where it has one."""
-        return self.rows[position][self.column]
+        found = self.rows[position][self.column]
+        return found if self.dtype is None else np.array(found, self.dtype)
 
 
 def open_hub(thing: Any, asked: Asked) -> ImageDataset:
@@ -62,18 +67,11 @@ def open_hub(thing: Any, asked: Asked) -> ImageDataset:
     besides = _labels(asked.beside, label) if asked.beside is not None else []
     labels, classes = numbered(_labels(rows, label), names, kind, plain=False, also=besides)
     cells = _undecoded(rows.select_columns([image]), image)
+    cell = HubRows(cells, image, _dtype(cells.features[image]))
     ids = _paths(cells, image) or asked.ids(len(plain))
-    said = said_of(labels, classes, f"the column {label!r} of {kind}")
     check_names(ids, "sample id", kind)
-    return ContentImages(
-        root=Path(kind),
-        classes=classes,
-        ids=ids,
-        labels=labels,
-        kind=kind,
-        told=(*told, said),
-        cell=HubRows(cells, image),
-    )
+    told = (*told, said_of(labels, classes, f"the column {label!r} of {kind}"))
+    return ContentImages(root=Path(kind), classes=classes, ids=ids, labels=labels, kind=kind, told=told, cell=cell)
 
 
 def _open_stream(thing: Any, asked: Asked, kind: str) -> ImageDataset:
@@ -81,9 +79,7 @@ def _open_stream(thing: Any, asked: Asked, kind: str) -> ImageDataset:
     plain = thing.with_format(None)
     first = next(iter(plain.take(1)), None)
     if first is None:
-        raise DataError(
-            f"{kind} gives no samples; expected images of two classes or more, so look whether it was read."
-        )
+        raise DataError(f"{kind} gives no samples; expected images of two classes or more, so add some.")
     image, label, names = _columns(thing, list(first))
     undecoded = _undecoded(plain, image)
     if undecoded is not plain:
@@ -130,13 +126,19 @@ def _labels(rows: Any, label: str) -> list[Label]:
 
 
 def _undecoded(rows: Any, image: str) -> Any:
-    """Return the rows with images as they lie in the table; arrays, which have no file, as NumPy's."""
-    features = rows.features or {}
-    if is_of(features.get(image), _PACKAGE, "Image"):
+    """Return the rows with images as they lie in the table."""
+    if is_of((rows.features or {}).get(image), _PACKAGE, "Image"):
         return rows.cast_column(image, sys.modules[_PACKAGE].Image(decode=False))
-    if is_of(features.get(image), _PACKAGE, "Value") or image not in features:
-        return rows
-    return rows.with_format("numpy")
+    return rows
+
+
+def _dtype(feature: Any) -> str | None:
+    """Return what the numbers of an array are, which is in the table as lists; ``None`` for anything else."""
+    if is_of(feature, _PACKAGE, "Image", "Value"):
+        return None
+    while hasattr(feature, "feature"):
+        feature = feature.feature
+    return str(feature.dtype)
 
 
 def _paths(cells: Any, image: str) -> tuple[str, ...]:

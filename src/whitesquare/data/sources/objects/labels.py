@@ -9,6 +9,7 @@ from whitesquare.data.layouts import class_order
 from whitesquare.data.names import check_names
 from whitesquare.data.rows import NULLS
 from whitesquare.data.sources.arrays import default_classes
+from whitesquare.data.sources.objects.cells import as_array
 from whitesquare.data.sources.objects.kinds import is_of
 from whitesquare.errors import DataError
 from whitesquare.types import IntArray
@@ -27,7 +28,7 @@ def label_of(cell: Any, where: str) -> Label:
         DataError: it is missing, or none.
     """
     if is_of(cell, "torch", "Tensor"):
-        cell = cell.detach().cpu().numpy()
+        cell = as_array(cell)
     if isinstance(cell, (np.ndarray, np.generic)):
         if cell.size != 1:
             raise _several(cell, where)
@@ -43,7 +44,7 @@ def label_of(cell: Any, where: str) -> Label:
     if cell is None or str(cell).lower() in NULLS:
         raise DataError(f"{where} has no label; expected one for each sample, so label it or take it out.")
     raise DataError(
-        f"{where} has the label {cell!r:.60}; expected a whole number from 0 or a name, so give the class of each image."
+        f"{where} has the label {cell!r:.60}; expected a whole number from 0 or a name; give the class of each image."
     )
 
 

@@ -32,9 +32,7 @@ def open_object(thing: Any, asked: Asked) -> ImageDataset | None:
         return open_frame(thing, asked)
     if is_torch_dataset(thing) or is_of(thing, TORCH_DATA, "DataLoader"):
         return open_torch(thing, asked, _inside)
-    if isinstance(thing, np.ndarray) or is_of(thing, "torch", "Tensor"):
-        raise UsageError("An array of images has no labels; give both, as (images, labels).")
-    if isinstance(thing, (type, bytes)):
+    if isinstance(thing, (type, bytes, tuple, np.ndarray)) or is_of(thing, "torch", "Tensor"):
         return None
     if hasattr(thing, "__getitem__"):
         return open_items(thing, asked)

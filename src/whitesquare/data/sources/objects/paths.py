@@ -8,29 +8,30 @@ from whitesquare.data.names import check_name
 from whitesquare.errors import DataError
 
 
-def path_ids(paths: Sequence[str], where: str, root: str | Path | None = None) -> tuple[Path, tuple[str, ...]]:
+def path_ids(names: Sequence[str], where: str, root: Path | None = None) -> tuple[Path, tuple[str, ...]]:
     """Return a folder, and the paths of files below it, which are their ids on any machine.
 
     Args:
-        paths: of the files.
+        names: paths of the files, as the object has them.
         where: what names them, for the errors.
-        root: the folder, if the object says one; else it is the one that all have in common, or the working folder for
-            paths that are relative to it.
+        root: the folder, if the object says one; else the working folder for paths below it, and for others the one
+            that all have in common.
 
     Raises:
         DataError: a file is not there or is named twice.
     """
-    relative = all(not os.path.isabs(path) and ".." not in Path(path).parts for path in paths)
-    absolute = [os.path.abspath(path) for path in paths]
-    for given, path in zip(paths, absolute, strict=True):
-        if not os.path.isfile(path):
+    here = Path.cwd()
+    paths = [os.path.normpath(here / name) for name in names]  # without following links, which may lead elsewhere
+    for name, path in zip(names, paths, strict=True):
+        if not Path(path).is_file():
             raise DataError(
-                f"{where} names {given!r}, which is no file (looked for {path}); add it, or give full paths."
+                f"{where} names {name!r}, which is no file (looked for {path}); add it, or give full paths."
             )
-    base = os.path.abspath(root) if root is not None else os.getcwd()
-    if any(not path.startswith(base + os.sep) for path in absolute) or (root is None and not relative):
-        base = os.path.commonpath([os.path.dirname(path) for path in absolute])
-    ids = tuple(Path(os.path.relpath(path, base)).as_posix() for path in absolute)
+    base = os.path.normpath(here / (root or ""))
+    known = root is not None or not any(Path(name).is_absolute() for name in names)
+    if not known or any(not path.startswith(base + os.sep) for path in paths):
+        base = os.path.commonpath([Path(path).parent for path in paths])
+    ids = tuple(Path(os.path.relpath(path, base)).as_posix() for path in paths)
     seen: dict[str, int] = {}
     for i, name in enumerate(ids):
         check_name(name, "file name", where)

@@ -53,19 +53,20 @@ def read_samples(
         told: what is to be said of it.
 
     Raises:
-        DataError: there is none, one cannot be read or is no image with a label, or one is another when it is read again.
+        DataError: there is none, one is no image with a label, or is another when it is read again.
     """
     positions = asked.positions(count).tolist()
     if not positions:
         raise DataError(f"{kind} has no samples; expected images of two classes or more, so add some.")
-    store, labels = Store(kind), []
-    for done, i in enumerate(positions, 1):
-        content, label = sample_at(read, i, kind)
-        store.add(content)
-        labels.append(label)
-        if done % _TOLD == 0 or done == len(positions):
-            asked.on_progress("reading", done, len(positions))
-    kept = store.kept()
+    labels: list[Label] = []
+    with Store(kind) as store:
+        for done, i in enumerate(positions, 1):
+            content, label = sample_at(read, i, kind)
+            store.add(content)
+            labels.append(label)
+            if done % _TOLD == 0 or done == len(positions):
+                asked.on_progress("reading", done, len(positions))
+        kept = store.kept()
     for slot in np.unique(np.linspace(0, len(positions) - 1, _LOOKED_AT).astype(int)).tolist():
         for _ in range(_AGAIN):
             if sample_at(read, positions[slot], kind) != (kept(slot), labels[slot]):
@@ -82,20 +83,19 @@ def read_stream(
     told: tuple[str, ...] = (),
 ) -> ImageDataset:
     """Read what comes in order and has no positions, once, and keep it; see :func:`read_samples`."""
-    store, labels = Store(kind), []
-    for content, label in _stream(items, kind):
-        store.add(content)
-        labels.append(label)
-        if len(labels) % _TOLD == 0:
-            asked.on_progress("reading", len(labels), len(labels) + 1)
+    labels: list[Label] = []
+    with Store(kind) as store:
+        for content, label in _stream(items, kind):
+            store.add(content)
+            labels.append(label)
+            if len(labels) % _TOLD == 0:
+                asked.on_progress("reading", len(labels), len(labels) + 1)
+        kept = store.kept()
     if not labels:
-        raise DataError(
-            f"{kind} gives no samples; expected images of two classes or more, so look whether it was read."
-        )
-    kept = store.kept()
+        raise DataError(f"{kind} gives no samples; expected images of two classes or more, so add some.")
     said = f"A stream of {len(labels):,} samples was read once, and {kept.data.nbytes / 1e6:,.1f} MB of it are kept"
     for _ in range(_AGAIN):
-        again = [] if iter(items) is items else list(islice(_stream(items, kind), _LOOKED_AT))
+        again = _again(items, kind)
         if any(one != (kept(i), labels[i]) for i, one in enumerate(again)):
             raise _by_chance(kind, 0)
         if not again:
@@ -117,8 +117,8 @@ def sample_at(read: Read, i: int, kind: str) -> Sample:
         raise
     except Exception as error:
         raise DataError(
-            f"{kind}: reading sample {i} raised {type(error).__name__}: {error!s:.200}; look at dataset[{i}] and mend it, "
-            "or leave it out with torch.utils.data.Subset."
+            f"{kind}: reading sample {i} raised {type(error).__name__}: {error!s:.200}; look at dataset[{i}] and mend "
+            "it, or leave it out with torch.utils.data.Subset."
         ) from error
     return _sample(item, f"{kind}: sample {i}")
 
@@ -133,9 +133,17 @@ def _stream(items: Iterable[Any], kind: str) -> Iterator[Sample]:
         raise
     except Exception as error:
         raise DataError(
-            f"{kind}: reading sample {done} of the stream raised {type(error).__name__}: {error!s:.200}; mend it or leave "
-            "it out, and give the stream anew."
+            f"{kind}: reading sample {done} of the stream raised {type(error).__name__}: {error!s:.200}; mend it or "
+            "leave it out, and give the stream anew."
         ) from error
+
+
+def _again(items: Iterable[Any], kind: str) -> list[Sample]:
+    """Return the first samples of a stream anew; none if it cannot be read again."""
+    try:
+        return [] if iter(items) is items else list(islice(_stream(items, kind), _LOOKED_AT))
+    except DataError:
+        return []
 
 
 def _sample(item: Any, where: str) -> Sample:
@@ -150,16 +158,16 @@ def _sample(item: Any, where: str) -> Sample:
         image, label = item[0], item[1]
     else:
         raise DataError(
-            f"{where} is a {type(item).__name__}; expected an image and its label, as a tuple or as a dict with 'image' "
-            "and 'label', so give both."
+            f"{where} is a {type(item).__name__}; expected an image and its label, as a tuple or as a dict with "
+            "'image' and 'label', so give both."
         )
     return content_of(image, where), label_of(label, where)
 
 
 def _by_chance(kind: str, i: int) -> DataError:
     return DataError(
-        f"{kind}: sample {i} was another when it was read again, so chance has a part in it (as in augmentation) and what "
-        "is found or signed now would hold for no other reading; give the data set without random transforms, as "
+        f"{kind}: sample {i} was another when it was read again, so chance has a part in it (as in augmentation) and "
+        "what is found or signed now would hold for no other reading; give the data set without random transforms, as "
         "dataset.transform = None."
     )
 

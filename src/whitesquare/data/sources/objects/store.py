@@ -47,7 +47,7 @@ class Kept:
 
 
 class Store:
-    """Contents of images, one after the other, in a temporary file that nobody else sees and that ends with the process.
+    """Contents of images, one after the other, in a temporary file that ends with the process.
 
     It is bounded, so that a stream without an end is refused before the disk is full.
     """
@@ -59,13 +59,19 @@ class Store:
             where: what is read, for the errors.
         """
         self._where = where
-        self._file = tempfile.TemporaryFile()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed as this is
         self._most = min(MOST_BYTES, shutil.disk_usage(tempfile.gettempdir()).free // 2)
         self._ends = array("q", [0])
 
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()  # what is mapped stays
+
     @property
-    def bytes(self) -> int:
-        """Bytes that are kept."""
+    def size(self) -> int:
+        """Bytes that are kept so far."""
         return self._ends[-1]
 
     def add(self, content: bytes) -> None:
@@ -74,24 +80,23 @@ class Store:
         Raises:
             DataError: there is no room for it.
         """
-        end = self.bytes + len(content)
+        end = self.size + len(content)
         try:
             if end > self._most:
                 raise OSError(f"expected at most {self._most / 2**30:.1f} GiB")
             self._file.write(content)
         except OSError as error:
             raise DataError(
-                f"{self._where}: after {len(self._ends) - 1:,} images, {self.bytes / 2**30:.1f} GiB, there is no room for "
-                f"more in {tempfile.gettempdir()} ({error}); give a part of it, set TMPDIR to a larger disk, or write it "
-                "as Parquet or image files and give their path."
+                f"{self._where}: after {len(self._ends) - 1:,} images, {self.size / 2**30:.1f} GiB, there is no room "
+                f"for more in {tempfile.gettempdir()} ({error}); give a part of it, set TMPDIR to a larger disk, or "
+                "write it as Parquet or image files and give their path."
             ) from error
         self._ends.append(end)
 
     def kept(self) -> Kept:
-        """End, and return what was kept."""
+        """Return what was kept."""
         self._file.flush()
         data = np.empty(0, np.uint8)
-        if self.bytes:
+        if self.size:
             data = np.frombuffer(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
-        self._file.close()  # what is mapped stays
         return Kept(data, np.frombuffer(self._ends, np.int64))

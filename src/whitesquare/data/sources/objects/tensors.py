@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from whitesquare.data.sources.arrays import from_arrays
 from whitesquare.data.sources.objects.asked import Asked
+from whitesquare.data.sources.objects.cells import as_array
 from whitesquare.data.sources.objects.contents import part_of
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_of
 from whitesquare.data.sources.objects.labels import label_of, numbered, said_of
@@ -55,7 +56,7 @@ def open_pair(
         return read_samples(
             lambda i: (images[i], labels[i]), len(images), asked, kind=kind, names=names, ids=chosen, told=told
         )
-    pixels, of_torch = _array(images)
+    pixels, of_torch = as_array(images), is_of(images, "torch", "Tensor")
     if pixels.dtype != np.uint8:
         raise not_bytes(pixels, kind, "images", of_torch=of_torch)
     known = _labels(labels, kind)
@@ -89,20 +90,13 @@ def open_mapping(given: Mapping[str, Any], asked: Asked) -> ImageDataset:
     )
 
 
-def _array(given: Any) -> tuple[NDArray[Any], bool]:
-    if is_of(given, "torch", "Tensor"):
-        given = given.detach().cpu()
-        return (given.double() if given.is_floating_point() else given).numpy(), True
-    return np.asarray(given), False
-
-
 def _labels(given: Any, kind: str) -> NDArray[Any] | list[Any]:
     """Return labels as an array of numbers, or as a list where they are names.
 
     Raises:
         DataError: they are one-hot.
     """
-    found, of_torch = _array(given)
+    found = as_array(given)
     if found.ndim == 2 and found.shape[1] > 1 and found.size:
         rows = found.reshape(len(found), -1)
         if found.dtype.kind in "biuf" and ((rows != 0).sum(axis=1) == 1).all():
@@ -110,6 +104,6 @@ def _labels(given: Any, kind: str) -> NDArray[Any] | list[Any]:
                 f"{kind}: labels are one-hot, of the shape {found.shape}; expected one number for each image, so give "
                 "labels.argmax(1)."
             )
-    if found.dtype.kind == "f" and of_torch:
+    if found.dtype.kind == "f" and is_of(given, "torch", "Tensor"):
         raise DataError(f"{kind}: labels are {given.dtype}, expected integers; convert them with labels.long().")
     return found.tolist() if found.dtype.kind in "USO" and found.ndim == 1 else found

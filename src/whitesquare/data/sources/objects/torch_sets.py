@@ -7,7 +7,7 @@ import numpy as np
 
 from whitesquare.data.names import kind_of
 from whitesquare.data.sources.objects.asked import Again, Asked
-from whitesquare.data.sources.objects.bare import set_aside, transforms_of
+from whitesquare.data.sources.objects.bare import said_kept, set_aside, transforms_of
 from whitesquare.data.sources.objects.contents import Chosen, ContentImages, telling
 from whitesquare.data.sources.objects.kinds import TORCH_DATA, class_names, is_of, reads_by
 from whitesquare.data.sources.objects.labels import numbered
@@ -67,8 +67,8 @@ def open_stream(thing: Any, asked: Asked) -> ImageDataset:
         DataError: see :func:`whitesquare.data.sources.objects.reading.read_stream`.
     """
     names = ", ".join(dict.fromkeys(transforms_of(thing)))
-    told = (f"Of {kind_of(thing)}, {names} cannot be set aside: what is read, and signed, is what it makes of images.",)
-    return read_stream(thing, asked, kind=kind_of(thing), names=class_names(thing), told=told if names else ())
+    told = (said_kept(kind_of(thing), names),) if names else ()
+    return read_stream(thing, asked, kind=kind_of(thing), names=class_names(thing), told=told)
 
 
 def _count(thing: Any) -> int:
@@ -84,10 +84,8 @@ def _count(thing: Any) -> int:
 def _open_tensors(thing: Any, asked: Asked) -> ImageDataset:
     kind = kind_of(thing)
     if len(thing.tensors) < 2:
-        raise DataError(
-            f"{kind} has {len(thing.tensors)} tensor; expected images and labels, so give TensorDataset(x, y)."
-        )
-    return open_pair(*thing.tensors[:2], asked, kind=kind)
+        raise DataError(f"{kind} has one tensor; expected images and labels, so give TensorDataset(images, labels).")
+    return open_pair(thing.tensors[0], thing.tensors[1], asked, kind=kind)
 
 
 def _open_subset(thing: Any, asked: Asked, again: Again) -> ImageDataset:
@@ -103,7 +101,7 @@ def _open_subset(thing: Any, asked: Asked, again: Again) -> ImageDataset:
             f"{kind} has some samples twice; expected each once, so give Subset(dataset, "
             "list(dict.fromkeys(subset.indices)))."
         )
-    told = f"{len(indices):,} of {count:,} samples of {kind_of(thing.dataset)} were given; they keep the ids they have there."
+    told = f"{len(indices):,} of {count:,} samples of {kind_of(thing.dataset)} were given, by the ids of all."
     return telling(again(thing.dataset, asked.of(chosen)), told)
 
 

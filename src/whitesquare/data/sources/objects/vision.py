@@ -1,7 +1,8 @@
-"""Data sets of torchvision, or of a class derived from one that reads as it does: their files and arrays are read directly."""
+"""Data sets of torchvision, and of classes that read as they do: their files and arrays are read directly."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,11 @@ def _open_files(thing: Any, asked: Asked, kind: str) -> ImageDataset:
     if not positions:
         raise DataError(f"{kind} has no samples; expected images of two classes or more, so add some.")
     paths = [str(thing.samples[i][0]) for i in positions]
-    root, ids = path_ids(paths, kind, getattr(thing, "root", None))
+    top = getattr(thing, "root", None)
+    root, ids = path_ids(paths, kind, Path(top) if isinstance(top, (str, Path)) else None)
     loader: Callable[[str], Any] = thing.loader
     if not (getattr(loader, "__module__", None) or "").startswith(_PACKAGE):
-        told = (
-            f"{kind} reads files by a loader of its own, so that what is read, and signed, are the pixels it gives.",
-        )
+        told = (f"{kind} reads files by a loader of its own: what is read, and signed, are the pixels that it gives.",)
         names = class_names(thing)
 
         def read(i: int) -> tuple[Any, int]:
