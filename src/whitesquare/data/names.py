@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from whitesquare.data.layouts import SPLITS, is_plain
+from whitesquare.data.sources.objects.splits import splits_in
 from whitesquare.errors import DataError, unknown_name
 
-Source = str | Path | object
+Data = str | Path | object
 """What is opened as a data set: a name or a path, or an object; see :func:`whitesquare.data.open_dataset`."""
 
 
-def named(source: Source) -> str:
+def named(source: Data) -> str:
     """Return what a data set is called in a report: its name or path, or, of an object, its kind."""
+    if (splits := splits_in(source)) is not None:
+        source = next(iter(splits.values()))
     if isinstance(source, str | Path):
         return str(source)
     own = "arrays" if isinstance(source, tuple | Mapping) else kind_of(source)

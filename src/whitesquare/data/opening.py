@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from inspect import getattr_static
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,8 @@ from whitesquare.data.layouts import (
     only_kind,
     place_of,
 )
-from whitesquare.data.names import Source, check_split
-from whitesquare.data.part import notes
+from whitesquare.data.names import Data, check_split
+from whitesquare.data.part import held, notes
 from whitesquare.data.sized import sized
 from whitesquare.data.sources.cifar import load_cifar_folder
 from whitesquare.data.sources.folder import load_image_folder
@@ -32,8 +33,9 @@ from whitesquare.data.sources.lists import load_list
 from whitesquare.data.sources.mnist import load_mnist
 from whitesquare.data.sources.npz import load_npz
 from whitesquare.data.sources.objects.asked import Asked
+from whitesquare.data.sources.objects.contents import telling
 from whitesquare.data.sources.objects.opening import open_object
-from whitesquare.data.sources.objects.splits import splits_in
+from whitesquare.data.sources.objects.splits import splits_in, unread_splits
 from whitesquare.data.sources.others import open_other, other_source
 from whitesquare.data.sources.parquet import load_parquet
 from whitesquare.data.tables import Table, left_aside, tables_of
@@ -48,7 +50,7 @@ _CLOSE = 2
 
 
 def open_dataset(
-    source: Source,
+    source: Data,
     split: str = "train",
     *,
     size: int | None = None,
@@ -98,7 +100,13 @@ def open_dataset(
     return opened
 
 
-def _open(source: Source, split: str, sizing: Sizing, on_progress: Progress) -> ImageDataset:
+def open_held(source: Data, split: str, on_progress: Progress = silent) -> ImageDataset:
+    """Open a data set that is read many times, and hold its images; what is open already is left as it is."""
+    opened = open_dataset(source, split, on_progress=on_progress)
+    return opened if opened is source else held(opened)
+
+
+def _open(source: Data, split: str, sizing: Sizing, on_progress: Progress) -> ImageDataset:
     if not isinstance(source, str | Path):
         return _open_object(source, split, sizing, on_progress)
     path = place_of(source)
@@ -132,7 +140,7 @@ def _open(source: Source, split: str, sizing: Sizing, on_progress: Progress) -> 
     return load_npz(path, split)
 
 
-def has_test(source: Source) -> bool:
+def has_test(source: Data) -> bool:
     """Tell whether a data set has a test split, without reading it."""
     if not isinstance(source, str | Path):
         return "test" in (splits_in(source) or ())
@@ -188,27 +196,27 @@ def _is_ours(path: Path) -> bool:
 
 
 def _open_object(source: object, split: str, sizing: Sizing, on_progress: Progress) -> ImageDataset:
-    missing = [name for name in MEMBERS if getattr_static(source, name, None) is None]  # which reads no image
-    if not missing:
-        return _checked(source)  # type: ignore[arg-type]
     splits = splits_in(source)
     if splits is not None and split not in splits:
         raise DataError(f"The data sets that were given have no {split} split: found {', '.join(splits)}; add it.")
     given = source if splits is None else splits[split]
-    if splits is not None and isinstance(given, str | Path):
-        return _open(given, "train", sizing, on_progress)
+    if isinstance(given, str | Path):
+        return _open(given, split if has_test(given) else "train", sizing, on_progress)
+    missing = [name for name in MEMBERS if getattr_static(given, name, None) is None]  # which reads no image
+    if not missing:
+        return _checked(given)
     other = None if splits is None else splits.get("test" if split == "train" else "train")
     asked = Asked(split, beside=other, is_sized=sizing.is_asked, on_progress=on_progress)
     opened = open_object(given, asked) if len(missing) > _CLOSE else None
     if opened is None:
         raise UsageError(
-            f"A {type(source).__name__} is no data set: it has no {', '.join(missing)}; give a path, images and "
-            "labels, a data set of PyTorch or Hugging Face, or an object with the members of whitesquare.types.ImageDataset."
+            f"A {type(given).__name__} is no data set: it has no {', '.join(missing)}; give a path, images and labels, "
+            "a data set of PyTorch or Hugging Face, or one as whitesquare.types.ImageDataset."
         )
-    return opened
+    return telling(opened, *unread_splits(source))
 
 
-def _checked(dataset: ImageDataset) -> ImageDataset:
+def _checked(dataset: Any) -> ImageDataset:
     """Refuse an object that does not keep what a data set promises, before something deep inside stumbles over it."""
     labels, ids, top = dataset.labels, dataset.ids, len(dataset.classes) - 1
     given = f"{labels.dtype} {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
@@ -219,7 +227,8 @@ def _checked(dataset: ImageDataset) -> ImageDataset:
         )
     if len(set(ids)) < len(ids):
         raise DataError(f"The data set ({dataset.kind}) gives one id to two samples; expected unique ids.")
-    return dataset
+    opened: ImageDataset = dataset
+    return opened
 
 
 def _open_table(source: str | Path, tables: dict[str, Table], split: str) -> ImageDataset:

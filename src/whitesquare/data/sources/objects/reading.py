@@ -16,7 +16,7 @@ from whitesquare.data.sources.objects.contents import ContentImages
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose
 from whitesquare.data.sources.objects.labels import Label, label_of, numbered, said_of
 from whitesquare.data.sources.objects.numbers import refuse_dark
-from whitesquare.data.sources.objects.store import Kept, Store
+from whitesquare.data.sources.objects.store import Kept, Spool
 from whitesquare.errors import DataError, WhitesquareError
 from whitesquare.types import ImageDataset
 
@@ -59,7 +59,7 @@ def read_samples(
     if not positions:
         raise DataError(f"{kind} has no samples; expected images of two classes or more, so add some.")
     labels: list[Label] = []
-    with Store(kind) as store:
+    with Spool(kind) as store:
         for done, i in enumerate(positions, 1):
             content, label = sample_at(read, i, kind)
             store.add(content)
@@ -84,7 +84,7 @@ def read_stream(
 ) -> ImageDataset:
     """Read what comes in order and has no positions, once, and keep it; see :func:`read_samples`."""
     labels: list[Label] = []
-    with Store(kind) as store:
+    with Spool(kind) as store:
         for content, label in _stream(items, kind):
             store.add(content)
             labels.append(label)

@@ -3,13 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-SPLITS = {"train": ("train", "training"), "test": ("test", "testing", "validation", "valid", "val")}
-"""By split, what it is called; the first that is there counts."""
+from whitesquare.data.layouts import SPLITS
 
 
 def splits_in(source: object) -> dict[str, Any] | None:
     """Return the data sets of an object by split, ``train`` and ``test``; ``None`` if it holds no splits."""
     if not isinstance(source, Mapping):
         return None
-    known = {split: [name for name in names if name in source] for split, names in SPLITS.items()}
-    return {split: source[names[0]] for split, names in known.items() if names} or None
+    return {split: source[split] for split in SPLITS if split in source} or None
+
+
+def unread_splits(source: object) -> tuple[str, ...]:
+    """Say which data sets beside the splits are not read, such as one for validation."""
+    others = [repr(name) for name in source if name not in SPLITS] if isinstance(source, Mapping) else []
+    if splits_in(source) is None or not others:
+        return ()
+    return (f"{', '.join(others)} is neither the train nor the test split, and not read; give it by itself.",)

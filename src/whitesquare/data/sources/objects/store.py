@@ -46,7 +46,7 @@ class Kept:
         return rows[:, head:].reshape(len(sizes), *shown.shape)
 
 
-class Store:
+class Spool:
     """Contents of images, one after the other, in a temporary file that ends with the process.
 
     It is bounded, so that a stream without an end is refused before the disk is full.
@@ -63,7 +63,7 @@ class Store:
         self._most = min(MOST_BYTES, shutil.disk_usage(tempfile.gettempdir()).free // 2)
         self._ends = array("q", [0])
 
-    def __enter__(self) -> "Store":
+    def __enter__(self) -> "Spool":
         return self
 
     def __exit__(self, *_: object) -> None:
