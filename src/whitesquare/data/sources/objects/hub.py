@@ -14,7 +14,7 @@ from whitesquare.data.sources.objects.bare import said_aside
 from whitesquare.data.sources.objects.contents import ContentImages
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_of
 from whitesquare.data.sources.objects.labels import Label, label_of, numbered, said_of
-from whitesquare.data.sources.objects.reading import read_stream
+from whitesquare.data.sources.objects.reading import guarded, read_stream
 from whitesquare.errors import DataError
 from whitesquare.types import ImageDataset
 
@@ -77,13 +77,13 @@ def open_hub(thing: Any, asked: Asked) -> ImageDataset:
 def _open_stream(thing: Any, asked: Asked, kind: str) -> ImageDataset:
     told = _aside(thing, kind) if getattr(thing, "_formatting", None) is not None else ()
     plain = thing.with_format(None)
-    first = next(iter(plain.take(1)), None)
+    first = next(guarded(plain.take(1), kind), None)
     if first is None:
         raise DataError(f"{kind} gives no samples; expected images of two classes or more, so add some.")
     image, label, names = _columns(thing, list(first))
     undecoded = _undecoded(plain, image)
     if undecoded is not plain:
-        found = next(iter(undecoded.take(1)))[image]
+        found = next(guarded(undecoded.take(1), kind))[image]
         local = isinstance(found, Mapping) and (found.get("bytes") or Path(str(found.get("path"))).is_file())
         plain = undecoded if local else plain
     return read_stream(_Pairs(plain, image, label), asked, kind=kind, names=names, told=told)

@@ -113,7 +113,7 @@ def said_of(labels: IntArray, classes: tuple[str, ...], source: str) -> str:
 
 def _several(cell: Any, where: str) -> DataError:
     flat = np.asarray(cell).ravel().tolist()
-    if len(flat) > 1 and sorted(map(str, flat))[:-1] == sorted(map(str, flat))[:1] * (len(flat) - 1):
+    if len(flat) > 1 and sorted(map(str, flat))[:-1] in ([zero] * (len(flat) - 1) for zero in ("0", "0.0", "False")):
         return DataError(
             f"{where} has a one-hot label of {len(flat)} numbers; expected the number of the class, so give "
             "label.argmax()."

@@ -123,12 +123,16 @@ def sample_at(read: Read, i: int, kind: str) -> Sample:
     return _sample(item, f"{kind}: sample {i}")
 
 
-def _stream(items: Iterable[Any], kind: str) -> Iterator[Sample]:
+def guarded(items: Iterable[Any], kind: str) -> Iterator[Any]:
+    """Go through a stream.
+
+    Raises:
+        DataError: what gives it raises something.
+    """
     done = 0
     try:
-        for item in items:
-            yield _sample(item, f"{kind}: sample {done}")
-            done += 1
+        for done, item in enumerate(items, 1):  # noqa: B007 - how far it came is told below
+            yield item
     except WhitesquareError:
         raise
     except Exception as error:
@@ -136,6 +140,11 @@ def _stream(items: Iterable[Any], kind: str) -> Iterator[Sample]:
             f"{kind}: reading sample {done} of the stream raised {type(error).__name__}: {error!s:.200}; mend it or "
             "leave it out, and give the stream anew."
         ) from error
+
+
+def _stream(items: Iterable[Any], kind: str) -> Iterator[Sample]:
+    for i, item in enumerate(guarded(items, kind)):
+        yield _sample(item, f"{kind}: sample {i}")
 
 
 def _again(items: Iterable[Any], kind: str) -> list[Sample]:
