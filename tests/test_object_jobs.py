@@ -138,7 +138,7 @@ def test_a_changed_pixel_is_found(signer, tmp_path):
         tmp_path,
     )
     assert not found.ok
-    assert found.counts["modified"] == 1
+    assert found.counts["changed"] == 1
 
 
 def test_two_splits_are_attested_together(signer, tmp_path):

@@ -18,7 +18,8 @@ def named(source: Data) -> str:
     if isinstance(source, str | Path):
         return str(source)
     own = "arrays" if isinstance(source, tuple | Mapping) else kind_of(source)
-    return str(getattr(source, "kind", own))
+    kind = getattr(source, "kind", None)
+    return kind if isinstance(kind, str) else own
 
 
 def kind_of(thing: object) -> str:

@@ -13,7 +13,7 @@ from whitesquare.data.part import Part
 from whitesquare.data.sources.arrays import ArrayDataset
 from whitesquare.data.sources.folder import ImageFolder, Seen
 from whitesquare.data.sources.objects.cells import content_of, unpacked
-from whitesquare.errors import UsageError
+from whitesquare.errors import DataError, UsageError, WhitesquareError
 from whitesquare.records import Progress, silent
 from whitesquare.types import ImageDataset, IntArray, Shape, UInt8Array
 
@@ -40,7 +40,7 @@ class ContentImages(ImageFolder):
             DataError: there is no image, or its file cannot be read.
         """
         position = range(len(self.ids))[i]
-        return content_of(self.cell(position), self.name(position))
+        return content_of(self._cell(position), self.name(position))
 
     def header(self, i: int) -> Shape:
         """Return the shape of an image; that of a file by what its headers say.
@@ -49,7 +49,7 @@ class ContentImages(ImageFolder):
             DataError: see :meth:`content`, and :func:`whitesquare.data.decode.decode_image`.
         """
         position = range(len(self.ids))[i]
-        cell = self.cell(position)
+        cell = self._cell(position)
         if isinstance(cell, (str, Path)):
             return header_shape(Path(cell))
         content = content_of(cell, self.name(position))
@@ -68,6 +68,17 @@ class ContentImages(ImageFolder):
         if position == 0:
             self.seen.shape = found
         return pixels
+
+    def _cell(self, position: int) -> Any:
+        try:
+            return self.cell(position)
+        except WhitesquareError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"{self.name(position)}: reading it raised {type(error).__name__}: {error!s:.200}; mend it, or leave "
+                "it out."
+            ) from error
 
     def name(self, position: int) -> str:
         """Return what an image is called in an error."""

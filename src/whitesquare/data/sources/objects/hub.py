@@ -19,8 +19,6 @@ from whitesquare.errors import DataError
 from whitesquare.types import ImageDataset
 
 _PACKAGE = "datasets"
-_BATCH = 1000
-"""Rows of which the paths are read together."""
 
 
 def is_hub(thing: Any) -> bool:
@@ -145,13 +143,14 @@ def _paths(cells: Any, image: str) -> tuple[str, ...]:
     """Return the paths that the table has for its images; nothing if one lacks its own or has that of another."""
     if not is_of(cells.features.get(image), _PACKAGE, "Image"):
         return ()
-    found: list[str] = []
-    for batch in cells.with_format("arrow").iter(_BATCH):
-        parts = dict(zip(batch.flatten().column_names, batch.flatten().columns, strict=True))
-        paths = parts[f"{image}.path"].to_pylist()
-        if not all(paths):
-            return ()
-        found += [Path(path).as_posix() for path in paths]
+    column = cells.data.column(image)  # the table itself: to go through rows would read their images
+    names = [column.type.field(i).name for i in range(column.type.num_fields)]
+    found: list[Any] = column.flatten()[names.index("path")].to_pylist() if "path" in names else [None]
+    if cells._indices is not None:
+        found = [found[i] for i in cells._indices.column(0).to_pylist()]
+    if not all(found):
+        return ()
+    found = [Path(path).as_posix() for path in found]
     folder = _folder(found)
     ids = tuple(path.removeprefix(folder) for path in found)
     return ids if len(set(ids)) == len(ids) else ()
