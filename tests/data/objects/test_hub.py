@@ -4,6 +4,7 @@ import gc
 
 import numpy as np
 import pytest
+from torch.utils.data import Subset
 
 from whitesquare.data import dataset_digest, notes, open_dataset
 from whitesquare.errors import DataError, UsageError
@@ -174,3 +175,14 @@ def test_two_label_columns_must_be_told_apart():
     with pytest.raises(UsageError, match="what holds the label is not clear"):
         open_dataset(rows)
     assert len(open_dataset(rows.rename_column("fine_label", "label").remove_columns("coarse_label")).ids) == 3
+
+
+def test_a_part_of_folders_keeps_the_ids_of_the_whole(tmp_path):
+    SOME.files(tmp_path / "set")
+    rows = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "set"), split="train", cache_dir=str(tmp_path))
+    whole = open_dataset(rows)
+    one_class = np.flatnonzero(whole.labels == 3)
+    for part in (Subset(rows, one_class), rows.select(one_class.tolist()[::-1])):
+        opened = open_dataset(part)
+        assert sorted(opened.ids) == sorted(whole.ids[i] for i in one_class)
+        check_dataset(opened)

@@ -29,12 +29,13 @@ def open_frame(frame: Any, asked: Asked) -> ImageDataset:
     every, count = _labels(frame, label), len(cells)
     positions = asked.positions(count).tolist()
     labels, classes = numbered([every[i] for i in positions], None, kind, plain=False, also=[*every, *besides])
-    cells = [cells[i] for i in positions]
     told = said_of(labels, classes, f"the column {label!r} of {kind}, for the images in the column {image!r}")
     root, ids = Path(kind), asked.ids(count)
     if all(isinstance(cell, (str, Path)) for cell in cells):
-        root, ids = path_ids([str(cell) for cell in cells], kind)
+        root, every_id = path_ids([str(cell) for cell in cells], kind)
+        ids = tuple(every_id[i] for i in positions)
         told += f" Ids are paths below {root}."
+    cells = [cells[i] for i in positions]
     return ContentImages(
         root=root, classes=classes, ids=ids, labels=labels, kind=kind, told=(told,), cell=cells.__getitem__
     )

@@ -64,9 +64,11 @@ def open_hub(thing: Any, asked: Asked) -> ImageDataset:
         raise DataError(f"{kind} has no rows; expected images of two classes or more, so add some.")
     besides = _labels(asked.beside, label) if asked.beside is not None else []
     labels, classes = numbered(_labels(rows, label), names, kind, plain=False, also=besides)
-    cells = _undecoded(rows.select_columns([image]), image)
+    whole = _undecoded(plain.select_columns([image]), image)
+    named = _paths(whole, image)
+    ids = tuple(named[i] for i in asked.positions(len(plain)).tolist()) if named else asked.ids(len(plain))
+    cells = whole if asked.only is None else whole.select(asked.only.tolist())
     cell = HubRows(cells, image, _dtype(cells.features[image]))
-    ids = _paths(cells, image) or asked.ids(len(plain))
     check_names(ids, "sample id", kind)
     told = (*told, said_of(labels, classes, f"the column {label!r} of {kind}"))
     return ContentImages(root=Path(kind), classes=classes, ids=ids, labels=labels, kind=kind, told=told, cell=cell)
@@ -146,13 +148,12 @@ def _paths(cells: Any, image: str) -> tuple[str, ...]:
     column = cells.data.column(image)  # the table itself: to go through rows would read their images
     names = [column.type.field(i).name for i in range(column.type.num_fields)]
     found: list[Any] = column.flatten()[names.index("path")].to_pylist() if "path" in names else [None]
-    if cells._indices is not None:
-        found = [found[i] for i in cells._indices.column(0).to_pylist()]
     if not all(found):
         return ()
-    found = [Path(path).as_posix() for path in found]
-    folder = _folder(found)
-    ids = tuple(path.removeprefix(folder) for path in found)
+    paths = [Path(path).as_posix() for path in found]
+    folder = _folder(paths)
+    order = range(len(paths)) if cells._indices is None else cells._indices.column(0).to_pylist()
+    ids = tuple(paths[i].removeprefix(folder) for i in order)
     return ids if len(set(ids)) == len(ids) else ()
 
 

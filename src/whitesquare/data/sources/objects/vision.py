@@ -48,9 +48,10 @@ def _open_files(thing: Any, asked: Asked, kind: str) -> ImageDataset:
     positions = asked.positions(len(thing.samples)).tolist()
     if not positions:
         raise DataError(f"{kind} has no samples; expected images of two classes or more, so add some.")
-    paths = [str(thing.samples[i][0]) for i in positions]
+    paths = [str(path) for path, _ in thing.samples]
     top = getattr(thing, "root", None)
-    root, ids = path_ids(paths, kind, Path(top) if isinstance(top, (str, Path)) else None)
+    root, named = path_ids(paths, kind, Path(top) if isinstance(top, (str, Path)) else None)
+    ids = tuple(named[i] for i in positions)
     loader: Callable[[str], Any] = thing.loader
     if not (getattr(loader, "__module__", None) or "").startswith(_PACKAGE):
         told = (f"{kind} reads files by a loader of its own: what is read, and signed, are the pixels that it gives.",)
@@ -64,7 +65,13 @@ def _open_files(thing: Any, asked: Asked, kind: str) -> ImageDataset:
     labels, classes = numbered([int(thing.samples[i][1]) for i in positions], class_names(thing), kind)
     told = (said_of(labels, classes, f"the class folders of {kind}"),)
     return ContentImages(
-        root=root, classes=classes, ids=ids, labels=labels, kind=kind, told=told, cell=tuple(paths).__getitem__
+        root=root,
+        classes=classes,
+        ids=ids,
+        labels=labels,
+        kind=kind,
+        told=told,
+        cell=[paths[i] for i in positions].__getitem__,
     )
 
 
