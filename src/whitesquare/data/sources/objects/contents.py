@@ -82,7 +82,7 @@ class ContentImages(ImageFolder):
 
     def name(self, position: int) -> str:
         """Return what an image is called in an error."""
-        return str(self.root / self.ids[position])
+        return f"{self.root}/{self.ids[position]}"
 
     @property
     def entries(self) -> tuple[str, ...]:

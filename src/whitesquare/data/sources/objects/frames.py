@@ -7,7 +7,7 @@ from whitesquare.data.names import kind_of
 from whitesquare.data.sources.objects.asked import Asked
 from whitesquare.data.sources.objects.contents import ContentImages
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_frame
-from whitesquare.data.sources.objects.labels import Label, label_of, numbered, said_of
+from whitesquare.data.sources.objects.labels import Label, labels_of, numbered, said_of
 from whitesquare.data.sources.objects.paths import path_ids
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset
@@ -61,4 +61,4 @@ def _values(frame: Any, column: str) -> list[Any]:
 
 
 def _labels(frame: Any, column: str) -> list[Label]:
-    return [label_of(one, f"{kind_of(frame)}: row {i}") for i, one in enumerate(_values(frame, column))]
+    return labels_of(_values(frame, column), f"{kind_of(frame)}: row")

@@ -13,7 +13,7 @@ from whitesquare.data.sources.objects.asked import Asked
 from whitesquare.data.sources.objects.bare import said_aside
 from whitesquare.data.sources.objects.contents import ContentImages
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_of
-from whitesquare.data.sources.objects.labels import Label, label_of, numbered, said_of
+from whitesquare.data.sources.objects.labels import Label, labels_of, numbered, said_of
 from whitesquare.data.sources.objects.reading import guarded, read_stream
 from whitesquare.errors import DataError
 from whitesquare.types import ImageDataset
@@ -122,7 +122,7 @@ def _aside(thing: Any, kind: str) -> tuple[str, ...]:
 def _labels(rows: Any, label: str) -> list[Label]:
     kind = kind_of(rows)
     found = rows.with_format(None).select_columns([label])[:][label]
-    return [label_of(one, f"{kind}: row {i}") for i, one in enumerate(found)]
+    return labels_of(found, f"{kind}: row")
 
 
 def _undecoded(rows: Any, image: str) -> Any:
@@ -150,10 +150,9 @@ def _paths(cells: Any, image: str) -> tuple[str, ...]:
     found: list[Any] = column.flatten()[names.index("path")].to_pylist() if "path" in names else [None]
     if not all(found):
         return ()
-    paths = [Path(path).as_posix() for path in found]
-    folder = _folder(paths)
-    order = range(len(paths)) if cells._indices is None else cells._indices.column(0).to_pylist()
-    ids = tuple(paths[i].removeprefix(folder) for i in order)
+    folder = _folder(found)
+    order = range(len(found)) if cells._indices is None else cells._indices.column(0).to_pylist()
+    ids = tuple(found[i].removeprefix(folder) for i in order)
     return ids if len(set(ids)) == len(ids) else ()
 
 

@@ -48,6 +48,16 @@ def label_of(cell: Any, where: str) -> Label:
     )
 
 
+def labels_of(cells: Iterable[Any], what: str) -> list[Label]:
+    """Return many labels; see :func:`label_of`.
+
+    Args:
+        cells: the labels.
+        what: each is of, before its number, for the errors.
+    """
+    return [cell if type(cell) is int else label_of(cell, f"{what} {i}") for i, cell in enumerate(cells)]
+
+
 def numbered(
     labels: Sequence[Label],
     names: tuple[str, ...] | None,

@@ -12,7 +12,7 @@ from whitesquare.data.sources.objects.asked import Asked
 from whitesquare.data.sources.objects.cells import as_array
 from whitesquare.data.sources.objects.contents import part_of
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_of
-from whitesquare.data.sources.objects.labels import label_of, numbered, said_of
+from whitesquare.data.sources.objects.labels import labels_of, numbered, said_of
 from whitesquare.data.sources.objects.numbers import not_bytes, refuse_dark
 from whitesquare.data.sources.objects.reading import read_samples
 from whitesquare.errors import DataError
@@ -61,7 +61,7 @@ def open_pair(
         raise not_bytes(pixels, kind, "images", of_torch=of_torch)
     known = _labels(labels, kind)
     if isinstance(known, list):
-        known, names = numbered([label_of(one, f"{kind}: sample {i}") for i, one in enumerate(known)], names, kind)
+        known, names = numbered(labels_of(known, f"{kind}: sample"), names, kind)
     opened = from_arrays(pixels, known, classes=names, ids=ids, split=asked.split, where=kind, layout=layout)
     refuse_dark(pixels, kind)
     said = said_of(opened.labels, opened.classes, "the labels that were given")
