@@ -1,7 +1,6 @@
 """Attacks, one file each, and :func:`poison`, which owns every invariant."""
 
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +24,7 @@ from whitesquare.attacks.stamp import Stamp
 from whitesquare.attacks.warp import Warped
 from whitesquare.data import held, open_dataset, require_classes
 from whitesquare.data.digest import dataset_digest
+from whitesquare.data.names import Data
 from whitesquare.data.overlay import Overlay
 from whitesquare.errors import ContractError, UsageError, WhitesquareError, require_extra, unknown_name
 from whitesquare.plugins import Registry
@@ -93,7 +93,7 @@ def attack_parameters(attack: Attack) -> dict[str, Parameter]:
 
 
 def poison(
-    dataset: ImageDataset | str | Path,
+    dataset: Data,
     attack: Attack | str,
     *,
     target: int,
@@ -112,7 +112,7 @@ def poison(
     learned one.
 
     Args:
-        dataset: the clean training set, or its name or path; it is not changed.
+        dataset: the clean training set, as :func:`whitesquare.data.open_dataset` takes it; it is not changed.
         attack: what to do to the chosen samples; by its name, with its default parameters.
         target: target class (a label).
         rate: poisoned / whole training set, in (0, 1); give this or ``count``.
@@ -129,7 +129,7 @@ def poison(
     """
     attack = make_attack(attack) if isinstance(attack, str) else attack
     require_attack(attack)
-    dataset = open_dataset(dataset)
+    dataset = open_dataset(dataset, on_progress=on_progress)
     require_classes(dataset)
     dataset = held(dataset)
     if device != "cpu":

@@ -116,6 +116,28 @@ def decode_bytes(content: bytes, path: Path, on_header: OnHeader | None = None) 
     return Decoded(ordered, shown.turned, shown.converted)
 
 
+def picture_pixels(picture: Image.Image, path: Path) -> UInt8Array:
+    """Return ``(C, H, W)`` uint8, C = 1 or 3, of a picture that somebody else opened, as it lies in memory.
+
+    Colour modes are taken as :func:`decode_image` takes them. Nothing is turned or converted that its file may ask for:
+    whoever opened it trains on what there is.
+
+    Args:
+        picture: of Pillow.
+        path: what it is called, for the errors.
+
+    Raises:
+        DataError: it cannot be read, is too large, transparent, or not 8 bits per channel.
+    """
+    try:
+        _header(picture, path)
+        loaded = _eight_bit(picture, path)
+        pixels = np.asarray(loaded if loaded.mode in ("L", "RGB") else loaded.convert("RGB"))
+    except _BROKEN as error:
+        raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it.") from error
+    return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
 def read_image(path: Path) -> bytes:
     """Read an image file; nothing of one that is larger than an image can be.
 

@@ -1,18 +1,32 @@
 """Rules for the names that reach reports, manifests and file systems: splits, sample ids, class names."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
 
 from whitesquare.data.layouts import SPLITS, is_plain
+from whitesquare.data.sources.objects.splits import splits_in
 from whitesquare.errors import DataError, unknown_name
 
-if TYPE_CHECKING:  # it needs NumPy
-    from whitesquare.types import ImageDataset
+Data = str | Path | object
+"""What is opened as a data set: a name or a path, or an object; see :func:`whitesquare.data.open_dataset`."""
 
 
-def named(source: Union[str, Path, "ImageDataset"]) -> str:
+def named(source: Data) -> str:
     """Return what a data set is called in a report: its name or path, or, of an object, its kind."""
-    return str(source) if isinstance(source, str | Path) else getattr(source, "kind", "arrays")
+    if (splits := splits_in(source)) is not None:
+        source = next(iter(splits.values()))
+    if isinstance(source, str | Path):
+        return str(source)
+    own = "arrays" if isinstance(source, tuple | Mapping) else kind_of(source)
+    kind = getattr(source, "kind", None)
+    return kind if isinstance(kind, str) else own
+
+
+def kind_of(thing: object) -> str:
+    """Return what a thing is called: its class, with the package if that is not the user's own."""
+    kind = type(thing)
+    root = kind.__module__.partition(".")[0]
+    return kind.__name__ if root in ("__main__", "builtins") else f"{root}.{kind.__name__}"
 
 
 def check_split(split: str) -> None:

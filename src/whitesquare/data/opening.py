@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from inspect import getattr_static
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,17 +24,21 @@ from whitesquare.data.layouts import (
     only_kind,
     place_of,
 )
-from whitesquare.data.names import check_split
+from whitesquare.data.names import Data, check_split
+from whitesquare.data.part import held, notes
 from whitesquare.data.published import published
 from whitesquare.data.shards import shards_of
 from whitesquare.data.sized import sized
-from whitesquare.data.sources.arrays import from_arrays
 from whitesquare.data.sources.cifar import load_cifar_folder
 from whitesquare.data.sources.folder import ImageFolder, load_image_folder
 from whitesquare.data.sources.idx import load_idx_folder
 from whitesquare.data.sources.lists import load_list
 from whitesquare.data.sources.mnist import load_mnist
 from whitesquare.data.sources.npz import load_npz
+from whitesquare.data.sources.objects.asked import Asked
+from whitesquare.data.sources.objects.contents import telling
+from whitesquare.data.sources.objects.opening import open_object
+from whitesquare.data.sources.objects.splits import splits_in, unread_splits
 from whitesquare.data.sources.others import open_other, other_source
 from whitesquare.data.sources.parquet import load_parquet
 from whitesquare.data.sources.published_arrays import load_published
@@ -41,16 +46,25 @@ from whitesquare.data.sources.webdataset import load_tar
 from whitesquare.data.splits import left_unread
 from whitesquare.data.tables import Table, left_aside, tables_of
 from whitesquare.errors import DataError, UsageError
-from whitesquare.types import ImageDataset, IntArray, UInt8Array
+from whitesquare.records import OnNote, Progress, silent, unheard
+from whitesquare.types import ImageDataset
 
-Source = str | Path | ImageDataset | tuple[UInt8Array, IntArray]
-"""What is opened as a data set; see :func:`open_dataset`."""
+MEMBERS = ("kind", "classes", "ids", "labels", "shape", "images", "batches", "content")
+"""What an :class:`~whitesquare.types.ImageDataset` has."""
+_CLOSE = 2
+"""An object that lacks no more of them was meant to be one."""
 
 
 def open_dataset(
-    source: Source, split: str = "train", *, size: int | None = None, fit: str | None = None
+    source: Data,
+    split: str = "train",
+    *,
+    size: int | None = None,
+    fit: str | None = None,
+    on_note: OnNote = unheard,
+    on_progress: Progress = silent,
 ) -> ImageDataset:
-    """Open a data set by name or path.
+    """Open a data set: a name, a path, or an object.
 
     Image files may have any size. Those of one size are read as they are; others are brought to one, which is chosen by
     their headers, and :func:`whitesquare.data.notes` says so; see :mod:`whitesquare.data.sized`.
@@ -63,11 +77,14 @@ def open_dataset(
             and labels: see :func:`whitesquare.data.tables.tables_of`. Tar files of WebDataset, see
             :func:`whitesquare.data.shards.shards_of`; and what :func:`whitesquare.data.published.published` knows.
             What none of these is may be known to a source that another package brings, see
-            :mod:`whitesquare.plugins`. Images and labels as arrays, see :func:`whitesquare.data.from_arrays`; or an
-            object that has what an :class:`~whitesquare.types.ImageDataset` has: these are the split that is asked for.
+            :mod:`whitesquare.plugins`. Or an object, which is the split that is asked for: images and labels as arrays
+            or tensors, a data set of PyTorch, torchvision or Hugging Face, a data frame (see ``docs/data.md``), or
+            whatever has what an :class:`~whitesquare.types.ImageDataset` has. A dict of these has them by split.
         split: ``"train"`` or ``"test"``.
-        size: both sides that image files are brought to, in pixels.
+        size: both sides that image files, and images that are given one by one, are brought to, in pixels.
         fit: how: one of :data:`whitesquare.data.fits.FITS`.
+        on_note: told where labels come from, and what was left aside.
+        on_progress: told how many samples are read, of an object that must be read to be known.
 
     Raises:
         UsageError: if there is no such path, it is not a kind that can be read, or a size is asked for that cannot be.
@@ -75,18 +92,30 @@ def open_dataset(
     """
     check_split(split)
     sizing = Sizing(size, fit)
-    opened = _open(source, split)
-    if not isinstance(source, str | Path) and not sizing.is_asked:
-        return opened
-    decides = isinstance(source, str | Path) and split != "train"
-    return sized(opened, sizing, partial(_open, source, "train") if decides else None)
+    splits = splits_in(source)
+    if isinstance(source, str | Path) or splits is not None:
+        decides = split != "train" and (splits is None or "train" in splits)
+        training = partial(_open, source, "train", sizing, silent) if decides else None
+        opened = sized(_open(source, split, sizing, on_progress), sizing, training)
+    else:
+        opened = _open(source, split, sizing, on_progress)
+        if opened is not source or sizing.is_asked:
+            opened = sized(opened, sizing)
+    if on_note is not unheard:
+        for note in notes(opened):
+            on_note(note)
+    return opened
 
 
-def _open(source: Source, split: str) -> ImageDataset:
-    if isinstance(source, tuple) and len(source) == 2:
-        return from_arrays(*source, split=split)
+def open_held(source: Data, split: str, on_progress: Progress = silent) -> ImageDataset:
+    """Open a data set that is read many times, and hold its images; what is open already is left as it is."""
+    opened = open_dataset(source, split, on_progress=on_progress)
+    return opened if opened is source else held(opened)
+
+
+def _open(source: Data, split: str, sizing: Sizing, on_progress: Progress) -> ImageDataset:
     if not isinstance(source, str | Path):
-        return _checked(source)
+        return _open_object(source, split, sizing, on_progress)
     path = place_of(source)
     if path is None:
         return load_mnist(split)
@@ -125,8 +154,10 @@ def _open(source: Source, split: str) -> ImageDataset:
     return load_npz(path, split)
 
 
-def has_test(source: str | Path) -> bool:
+def has_test(source: Data) -> bool:
     """Tell whether a data set has a test split, without reading it."""
+    if not isinstance(source, str | Path):
+        return "test" in (splits_in(source) or ())
     folder = place_of(source)
     if folder is None:
         return True
@@ -180,15 +211,29 @@ def _is_ours(path: Path) -> bool:
     return path.suffix.lower() == ".npz"
 
 
-def _checked(dataset: ImageDataset) -> ImageDataset:
-    """Refuse an object that lacks what a data set has, before something deep inside stumbles over it."""
-    members = ("kind", "classes", "ids", "labels", "shape", "images", "batches", "content")
-    missing = [name for name in members if getattr_static(dataset, name, None) is None]  # which reads no image
-    if missing:
+def _open_object(source: object, split: str, sizing: Sizing, on_progress: Progress) -> ImageDataset:
+    splits = splits_in(source)
+    if splits is not None and split not in splits:
+        raise DataError(f"The data sets that were given have no {split} split: found {', '.join(splits)}; add it.")
+    given = source if splits is None else splits[split]
+    if isinstance(given, str | Path):
+        return _open(given, split if has_test(given) else "train", sizing, on_progress)
+    missing = [name for name in MEMBERS if getattr_static(given, name, None) is None]  # which reads no image
+    if not missing:
+        return _checked(given)
+    other = None if splits is None else splits.get("test" if split == "train" else "train")
+    asked = Asked(split, beside=other, is_sized=sizing.is_asked, on_progress=on_progress)
+    opened = open_object(given, asked) if len(missing) > _CLOSE else None
+    if opened is None:
         raise UsageError(
-            f"A {type(dataset).__name__} is no data set: it has no {', '.join(missing)}; give a path, or an object "
-            "with the members of whitesquare.types.ImageDataset."
+            f"A {type(given).__name__} is no data set: it has no {', '.join(missing)}; give a path, images and labels, "
+            "a data set of PyTorch or Hugging Face, or one as whitesquare.types.ImageDataset."
         )
+    return telling(opened, *unread_splits(source))
+
+
+def _checked(dataset: Any) -> ImageDataset:
+    """Refuse an object that does not keep what a data set promises, before something deep inside stumbles over it."""
     labels, ids, top = dataset.labels, dataset.ids, len(dataset.classes) - 1
     given = f"{labels.dtype} {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
     if given != f"int64 {(len(ids),)}" or (len(ids) and not 0 <= labels.min() <= labels.max() <= top):
@@ -198,7 +243,8 @@ def _checked(dataset: ImageDataset) -> ImageDataset:
         )
     if len(set(ids)) < len(ids):
         raise DataError(f"The data set ({dataset.kind}) gives one id to two samples; expected unique ids.")
-    return dataset
+    opened: ImageDataset = dataset
+    return opened
 
 
 def _noted(dataset: ImageFolder, source: str | Path) -> ImageDataset:

@@ -23,7 +23,7 @@ from whitesquare.data import (
     write_dataset,
 )
 from whitesquare.data.layouts import NPZ, place_of
-from whitesquare.data.names import named
+from whitesquare.data.names import Data, named
 from whitesquare.data.sized import is_resized, unsized
 from whitesquare.data.specs import moved
 from whitesquare.errors import DataError, NothingToDoError, UsageError
@@ -57,7 +57,7 @@ class Cleansing:
 
 
 def cleanse(
-    source: str | Path | ImageDataset,
+    source: Data,
     scan: Path,
     folder: Path,
     *,
@@ -75,7 +75,7 @@ def cleanse(
     one, is written as it is.
 
     Args:
-        source: the data set that was scanned, or its name or path.
+        source: the data set that was scanned, as it was given then.
         scan: the ``scan.json`` of that scan.
         folder: where; see :func:`whitesquare._base.folders.check_output`.
         tier: remove this tier and stronger ones; ``None`` is ``confirmed``, or every tier where ``top`` is given.
@@ -104,8 +104,7 @@ def cleanse(
     by_class = _by_class(dataset, positions)
     own = format_of(source) if isinstance(source, str | Path) else None
     form = fmt or own or NPZ
-    with_test = isinstance(source, str | Path) and has_test(source)
-    test = open_dataset(source, "test", size=size, fit=fit) if with_test else None
+    test = open_dataset(source, "test", size=size, fit=fit) if has_test(source) else None
     again = _again(unsized(opened), kept, unsized(test) if test else None) if form == own else []
     if not again and (is_resized(opened) or (test is not None and is_resized(test))):
         raise UsageError(
@@ -137,7 +136,7 @@ def cleanse(
     return Cleansing(len(dataset.labels), removed, by_class, skipped, copy)
 
 
-def _check_apart(source: str | Path | ImageDataset, folder: Path) -> None:
+def _check_apart(source: Data, folder: Path) -> None:
     """Refuse to write over the source or into it, where the copy would become a class of it."""
     place = place_of(source) if isinstance(source, str | Path) else None
     if place is None:

@@ -8,7 +8,7 @@ import whitesquare
 from whitesquare._base.files import write_text
 from whitesquare._base.schema import encode
 from whitesquare.data import held, notes, open_dataset
-from whitesquare.data.names import named
+from whitesquare.data.names import Data, named
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.runs import find_run, read_manifest
 from whitesquare.learning.device import resolve
@@ -40,7 +40,7 @@ from whitesquare.types import ImageDataset, Trigger
 
 def measure(
     model: Given,
-    data: str | Path | ImageDataset | None = None,
+    data: Data | None = None,
     triggers: Sequence[Trigger | str] = (),
     *,
     target: int | None = None,
@@ -59,7 +59,7 @@ def measure(
 
     Args:
         model: a model of ours or its folder, a network, or any classifier.
-        data: test images, or the name or path of a data set with a test split.
+        data: test images, as :func:`whitesquare.data.open_dataset` takes them; what has splits must have a test split.
         triggers: what to stamp on them, or specs such as ``patch:size=2,corner=br,margin=1``.
         target: class (a label) that the results are of; ``None`` for the worst under each trigger, or the run's.
         device: where to compute; see :func:`whitesquare.learning.device.resolve`.
@@ -108,7 +108,7 @@ def measure(
     return found
 
 
-def _source(data: str | Path | ImageDataset | None, run: Path | None, own: Model | None) -> str | Path | ImageDataset:
+def _source(data: Data | None, run: Path | None, own: Model | None) -> Data:
     """Return where the test images are: as asked, else with the run, else with the data of the training."""
     if data is not None:
         return data

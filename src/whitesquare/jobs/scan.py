@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whitesquare.data import held, open_dataset, readable_part
-from whitesquare.data.names import named
+from whitesquare.data.names import Data, named
 from whitesquare.data.sized import beside
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError
@@ -79,11 +79,11 @@ class _Read:
 
 
 def scan(
-    data: str | Path | ImageDataset,
+    data: Data,
     settings: ScanSettings = BY_DEFAULT,
     *,
     model: "Given | None" = None,
-    reference: str | Path | ImageDataset | None = None,
+    reference: Data | None = None,
     truth: PoisonManifest | None = None,
     skip_unreadable: bool = False,
     size: int | None = None,
@@ -96,7 +96,7 @@ def scan(
     """Scan a training set for poison.
 
     Args:
-        data: the training set, or its name or path; see :func:`whitesquare.data.open_dataset`.
+        data: the training set: its name, its path, or an object; see :func:`whitesquare.data.open_dataset`.
         settings: how.
         model: a model trained on it: its path, a model of ours, a network, or any classifier; ``None`` trains the
             scan's own.
@@ -121,11 +121,11 @@ def scan(
         raise UsageError("The statement of a scan says which attested data was scanned; give the attestation as well.")
     if attested is not None and reference is not None and reference_attested is None:
         raise UsageError("The data are attested and the reference is not; give its attestation, or leave it out.")
-    opened = _opened(data, attested, size, fit)
+    opened = _opened(data, attested, size, fit, on_progress)
     read = _read(opened, named(data), attested, skip_unreadable, on_progress)
     skipped, trusted, record = dict(read.skipped), None, None
     if reference is not None:
-        clean = beside(_opened(reference, reference_attested, size, fit), opened)
+        clean = beside(_opened(reference, reference_attested, size, fit, on_progress), opened)
         other = _read(clean, named(reference), reference_attested, skip_unreadable, on_progress)
         trusted = other.dataset
         skipped |= {f"reference/{name}": reason for name, reason in other.skipped.items()}
@@ -161,11 +161,15 @@ def chosen_detectors(asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def _opened(
-    source: str | Path | ImageDataset, attested: Attested | None, size: int | None, fit: str | None
+    source: Data,
+    attested: Attested | None,
+    size: int | None,
+    fit: str | None,
+    on_progress: Progress,
 ) -> ImageDataset:
     if attested is not None and isinstance(source, str | Path):
         expect_sizes(str(source), attested.signed)
-    return open_dataset(source, size=size, fit=fit)
+    return open_dataset(source, size=size, fit=fit, on_progress=on_progress)
 
 
 def _read(

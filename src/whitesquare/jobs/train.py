@@ -7,6 +7,7 @@ from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.machine import code_digest, versions
 from whitesquare.data import held, notes, open_dataset
 from whitesquare.data.layouts import full_name
+from whitesquare.data.names import Data
 from whitesquare.errors import UsageError
 from whitesquare.learning.models import Model, save_model
 from whitesquare.learning.recipes import Recipe
@@ -22,13 +23,12 @@ from whitesquare.records import CARD, VICTIM, WEIGHTS, OnNote, Progress, silent,
 from whitesquare.signing.keys import Signer
 from whitesquare.signing.statements import PROVENANCE_TYPE, Subject, write_statement
 from whitesquare.signing.times import to_text, utc_now
-from whitesquare.types import ImageDataset
 
 REFERENCE = Recipe()
 
 
 def train(
-    data: str | Path | ImageDataset,
+    data: Data,
     recipe: Recipe = REFERENCE,
     *,
     seed: int,
@@ -44,7 +44,7 @@ def train(
     """Train a model on a data set; the same data, recipe, seed, machine and number of threads give the same weights.
 
     Args:
-        data: training images, or the name or path of a data set; a run folder is one.
+        data: training images, as :func:`whitesquare.data.open_dataset` takes them; a run folder is some.
         recipe: what to train and how.
         seed: of the training.
         folder: where the model and what is known of it are written, whole or not at all; see
@@ -73,7 +73,7 @@ def train(
     started = to_text(utc_now())
     if attested is not None and isinstance(data, str | Path):
         expect_sizes(data, attested.signed)
-    opened = dataset = open_dataset(data, size=size, fit=fit)
+    opened = dataset = open_dataset(data, size=size, fit=fit, on_progress=on_progress)
     consumed = None
     if attested is not None:
         reading = Reading(opened, "train", attested.signed)

@@ -11,11 +11,11 @@ import whitesquare
 from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_claim, check_output, output_folder
 from whitesquare.data.layouts import full_name, is_plain, place_of
+from whitesquare.data.names import Data, named
 from whitesquare.data.specs import table_file
 from whitesquare.errors import UsageError, VerificationError
 from whitesquare.provenance.dataset import Claim, read_claim
 from whitesquare.provenance.listing import Listing, make_manifest
-from whitesquare.provenance.opened import Data, name_of
 from whitesquare.provenance.types import (
     BUNDLE,
     DATASET_TYPE,
@@ -26,7 +26,7 @@ from whitesquare.provenance.types import (
     ManifestFile,
     Source,
 )
-from whitesquare.records import Progress, silent
+from whitesquare.records import OnNote, Progress, silent, unheard
 from whitesquare.signing.dsse import encode_bundle, encode_envelope, sign
 from whitesquare.signing.keys import ROLE, Signer, TrustedKey
 from whitesquare.signing.statements import Subject, encode_statement
@@ -37,7 +37,7 @@ KIND = "attestation"
 
 
 def attest(
-    source: Data | Path,
+    source: Data,
     signers: Sequence[Signer],
     folder: Path,
     *,
@@ -49,13 +49,14 @@ def attest(
     pixels: bool = False,
     trusted: Sequence[TrustedKey] = (),
     now: datetime | None = None,
+    on_note: OnNote = unheard,
     on_progress: Progress = silent,
 ) -> DatasetPredicate:
     """List a data set, sign the list, and write both to a folder, whole or not at all.
 
     Args:
-        source: ``mnist``, a folder or an .npz file; a data set of any kind, which is the training split; or data sets
-            by split. Of an object, each sample's ``content()`` is hashed.
+        source: whatever :func:`whitesquare.open_dataset` takes: a name, a path, an object, which is the training split,
+            or objects by split. Of an object, the content of each sample is hashed.
         signers: whoever signs; the bundle holds the signature of the first, the envelope those of all.
         folder: where to; it must not lie in the data set, and may hold the attestation of an earlier version.
         previous: bundle of the version before, if it does not lie in ``folder``.
@@ -68,6 +69,7 @@ def attest(
         trusted: keys that may have signed the version before, in a role that speaks for data; default: those of
             ``signers``.
         now: the time; default: now.
+        on_note: told, of an object, where its labels come from and what of its samples is signed.
         on_progress: told how many files are hashed.
 
     Raises:
@@ -88,7 +90,7 @@ def attest(
     before = _before(folder, previous, trusted, now)
     dataset = _identity(name or _default_name(source, signers[0], before if previous else None), version, before)
     with output_folder(folder, KIND, (MANIFEST, BUNDLE, ENVELOPE)) as part:
-        listing = make_manifest(source, part / MANIFEST, pixels=pixels, on_progress=on_progress)
+        listing = make_manifest(source, part / MANIFEST, pixels=pixels, on_note=on_note, on_progress=on_progress)
         predicate = _predicate(listing, dataset, tuple(sources), now, expires)
         subjects = [Subject(MANIFEST, listing.sha256)]
         envelope = sign(encode_statement(subjects, DATASET_TYPE, asdict(predicate)), signers)
@@ -148,7 +150,7 @@ def _before(folder: Path, previous: Path | None, trusted: Sequence[TrustedKey], 
 def _default_name(source: Data, signer: Signer, previous: Claim | None) -> str:
     if previous is not None:
         return previous.predicate.dataset.id
-    name = full_name(source) if isinstance(source, str) else name_of(source)
+    name = full_name(source) if isinstance(source, str) else named(source)
     base = Path(name if table_file(name) is None else place_of(name) or name).name
     digest = sha256(f"{signer.keyid} {name}".encode("utf-8", "surrogateescape")).hexdigest()
     return f"urn:whitesquare:{quote(base.encode('utf-8', 'surrogateescape'), safe='')}-{digest[:12]}"

@@ -27,6 +27,7 @@ from whitesquare.data.layouts import (
     only_kind,
     place_of,
 )
+from whitesquare.data.names import Data, named
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.provenance.container_rows import Container, SampleRow
 from whitesquare.provenance.containers import read_cifar_folder, read_idx_folder, read_mnist, read_npz
@@ -35,19 +36,19 @@ from whitesquare.provenance.manifest import manifest_writer
 from whitesquare.provenance.opened import (
     FILES,
     PIXELS,
-    Data,
     content_of,
-    name_of,
     opened_tables,
     sample_rows,
+    signed_of,
     splits_of,
+    told_of,
 )
 from whitesquare.provenance.reading import NOTHING, SignedSizes
 from whitesquare.provenance.tally import Tally
 from whitesquare.provenance.types import FORMAT, LEAF, TREE, Content, SplitTree, Tree
 from whitesquare.provenance.walk import RUN, Odd, count_files, list_folder, walk
 from whitesquare.provenance.workers import hash_all
-from whitesquare.records import Progress, silent
+from whitesquare.records import OnNote, Progress, silent, unheard
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def make_manifest(
     most: int = MOST_BYTES,
     format: int = FORMAT,
     signed: SignedSizes | None = None,
+    on_note: OnNote = unheard,
     on_progress: Progress = silent,
 ) -> Listing:
     """List a data set and write its manifest, whole or not at all.
@@ -102,6 +104,7 @@ def make_manifest(
             :func:`whitesquare.provenance.container_files.expect_sizes`.
         format: of the manifest; in format 1, containers are no items.
         signed: sizes of what was signed, so that no large file is read which cannot be the signed one.
+        on_note: told, of an object, where its labels come from and what is hashed.
         on_progress: told how many files are hashed.
 
     Raises:
@@ -110,11 +113,13 @@ def make_manifest(
         MissingDependencyError: pixels of files and .npz files need the extra ``scan``.
     """
     with manifest_writer(path, pixels=pixels) as writer:
-        tally = Tally(name_of(source), strict, writer, most, files=format > 1)
+        tally = Tally(named(source), strict, writer, most, files=format > 1)
         data = opened_tables(source)
         if not isinstance(data, str):
             splits = splits_of(data)
             classes, content = tuple(next(iter(splits.values())).classes), content_of(splits)
+            for note in (*told_of(splits), signed_of(content)):
+                on_note(note)
             tally.take_rows(sample_rows(splits, pixels=pixels, on_progress=on_progress))
         else:
             container = _take_named(data, tally, expected, signed, on_progress, pixels=pixels)

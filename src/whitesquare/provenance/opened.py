@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from whitesquare.data.forms import opened_splits
-from whitesquare.data.names import check_names, named
+from whitesquare.data.names import Data, check_names
+from whitesquare.data.sources.objects.splits import splits_in
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.provenance.container_rows import SampleRow
 from whitesquare.provenance.merkle import leaf_of
@@ -20,16 +21,8 @@ _BATCH = 4096
 FILES, PIXELS = "files", "pixels"
 """Kinds of :class:`~whitesquare.provenance.types.Content`."""
 
-Data = Union[str, "ImageDataset", Mapping[str, "ImageDataset"]]
-"""A name or path; a data set, which is the training split; or data sets by split."""
 
-
-def name_of(source: Data) -> str:
-    """Return what a data set is called in a report: its name or path, or, of an object, its kind."""
-    return named(next(iter(source.values()), "") if isinstance(source, Mapping) else source)
-
-
-def splits_of(source: Union["ImageDataset", Mapping[str, "ImageDataset"]]) -> Mapping[str, "ImageDataset"]:
+def splits_of(source: object) -> Mapping[str, "ImageDataset"]:
     """Return data sets by split, in the order of :data:`~whitesquare.data.layouts.SPLITS`.
 
     Raises:
@@ -38,10 +31,22 @@ def splits_of(source: Union["ImageDataset", Mapping[str, "ImageDataset"]]) -> Ma
     from whitesquare.data import open_dataset
     from whitesquare.data.sized import unsized
 
-    given = source if isinstance(source, Mapping) else {"train": source}
-    if not given:
+    if isinstance(source, Mapping) and not source:
         raise UsageError("There is no data set to list; give the training split.")
-    return {split: unsized(open_dataset(dataset, split)) for split, dataset in sorted(given.items(), reverse=True)}
+    return {split: unsized(open_dataset(source, split)) for split in splits_in(source) or ("train",)}
+
+
+def told_of(splits: Mapping[str, "ImageDataset"]) -> tuple[str, ...]:
+    """Return what data sets say of themselves, each sentence once."""
+    from whitesquare.data import notes
+
+    return tuple(dict.fromkeys(note for dataset in splits.values() for note in notes(dataset)))
+
+
+def signed_of(content: Content) -> str:
+    """Say what is signed of each sample of an object."""
+    what = "its pixels" if content.kind == PIXELS else "the bytes of its image, or its pixels where it has no file,"
+    return f"Signed of each sample: {what} with its id and its label."
 
 
 def opened_tables(source: Data) -> Data:

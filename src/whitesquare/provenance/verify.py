@@ -14,12 +14,13 @@ from pathlib import Path
 
 from whitesquare._base.streams import MOST_BYTES
 from whitesquare.data.layouts import MAX_IMAGE_BYTES, place_of
+from whitesquare.data.names import Data, named
 from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.dataset import SignedDataset, check_manifest_again, read_dataset
 from whitesquare.provenance.diff import SamePixels, diff
 from whitesquare.provenance.listing import Listing, make_manifest
-from whitesquare.provenance.opened import FILES, Data, name_of
+from whitesquare.provenance.opened import FILES
 from whitesquare.provenance.pins import NO_PINS, Pins
 from whitesquare.provenance.reading import read_regular
 from whitesquare.provenance.state import StateFile, check_newer, remember
@@ -72,7 +73,7 @@ class Verification:
 
 
 def verify(
-    source: Data | Path,
+    source: Data,
     bundle: Path,
     trusted: Sequence[TrustedKey],
     folder: Path,
@@ -109,7 +110,7 @@ def verify(
     try:
         signed = read_dataset(bundle, trusted, now, asked)
     except VerificationError as error:
-        return Verification(name_of(source), False, str(error), seconds=time.perf_counter() - started)
+        return Verification(named(source), False, str(error), seconds=time.perf_counter() - started)
     found = _of(source, signed)
     try:
         pins.check(signed.predicate, signed.sha256, str(bundle))
@@ -147,7 +148,7 @@ def compare(source: Data, signed: SignedDataset, folder: Path, on_progress: Prog
 
 
 def _of(source: Data, signed: SignedDataset) -> Verification:
-    found = Verification(name_of(source), False, "", False, signed.predicate, signed.sha256, signed.signers)
+    found = Verification(named(source), False, "", False, signed.predicate, signed.sha256, signed.signers)
     return replace(found, warnings=_promises_less(signed.predicate))
 
 

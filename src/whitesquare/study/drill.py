@@ -10,7 +10,9 @@ import numpy as np
 from whitesquare._base.cache import Cache, no_cache
 from whitesquare._base.machine import machine, versions
 from whitesquare.attacks import Poisoned, make_attack, poison
-from whitesquare.data import dataset_digest
+from whitesquare.data import dataset_digest, has_test
+from whitesquare.data.names import Data, named
+from whitesquare.data.opening import open_held
 from whitesquare.errors import UsageError, WhitesquareError
 from whitesquare.learning.estimates import share
 from whitesquare.learning.recipes import Recipe
@@ -19,13 +21,12 @@ from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import ScanResult
 from whitesquare.study.drill_types import (
-    ENOUGH_RUNS,
     BaseLine,
     DrillFailure,
     DrillResult,
     DrillRow,
     DrillRun,
-    Smallest,
+    smallest,
 )
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import Attack, ImageDataset
@@ -87,10 +88,10 @@ class DrillSettings:
 
 
 def drill(
-    dataset: ImageDataset,
+    dataset: Data,
     settings: DrillSettings,
     *,
-    test: ImageDataset | None = None,
+    test: Data | None = None,
     source: str = "",
     cache: Cache = no_cache,
     on_progress: Progress = silent,
@@ -100,9 +101,9 @@ def drill(
     A run that cannot be made is listed with its reason, and the others go on.
 
     Args:
-        dataset: the training set; it is not changed.
+        dataset: the training set, as :func:`whitesquare.data.open_dataset` takes it; it is not changed.
         settings: what to rehearse.
-        test: its test split, to measure the attack's success on a victim; ``None`` leaves that out.
+        test: its test split, to measure the attack's success on a victim; ``None`` takes that of ``dataset``, if any.
         source: name or path of the data set, for the report.
         cache: where crafted poisons are kept between drills.
         on_progress: told how many scans are done, and how far the crafting of an attack is.
@@ -112,6 +113,10 @@ def drill(
         NothingToDoError: nothing to scan.
     """
     started = time.perf_counter()
+    source, given = source or named(dataset), dataset
+    dataset = open_held(given, "train", on_progress)
+    if test is not None or has_test(given):
+        test = open_held(given if test is None else test, "test", on_progress)
     _check_target(dataset, settings.target)
     total = 1 + len(settings.attacks) * len(settings.rates) * settings.seeds
     on_progress(_STEP, 0, total)
@@ -146,30 +151,6 @@ def drill(
         versions=versions(),
         machine=machine(),
     )
-
-
-def smallest(attack: str, rows: Sequence[DrillRow]) -> Smallest:
-    """Find the smallest rate from which on every tested rate is caught nine times in ten.
-
-    Args:
-        attack: its name.
-        rows: its rows, one per rate, in any order; at least one.
-    """
-    found: float | None = None
-    for row in sorted(rows, key=lambda row: -row.rate):
-        if not row.nine_in_ten:
-            break
-        found = row.rate
-    runs = min(len(row.runs) for row in rows)
-    few = f" (this rests on {runs} run{'s' * (runs > 1)} per rate, not on ten)" if runs < ENOUGH_RUNS else ""
-    if found is None:
-        largest = max(row.rate for row in rows)
-        sentence = f"{attack}: no tested rate is caught nine times in ten; the largest was {100 * largest:g} %{few}."
-    else:
-        least = found == min(row.rate for row in rows)
-        beside = "; no smaller one was tested" if least else ""
-        sentence = f"{attack}: the smallest rate that is caught nine times in ten is {100 * found:g} %{beside}{few}."
-    return Smallest(attack, found, runs, sentence)
 
 
 def _check_target(dataset: ImageDataset, target: int) -> None:

@@ -31,7 +31,7 @@ class ArrayDataset:
         ids: unique sample ids.
         containers: what was read for it, if it was read from files that hold many samples.
         kind: where they came from.
-        told: what is to be said of it, such as where its labels come from.
+        told: what is to be said of them, such as where labels come from.
     """
 
     pixels: UInt8Array
@@ -61,7 +61,7 @@ class ArrayDataset:
         return image.tobytes()
 
     def notes(self, positions: IntArray) -> tuple[str, ...]:
-        """Say what is to be said of the data set, whatever the samples."""
+        """Say what is to be said of them, whichever are asked about."""
         return self.told
 
 

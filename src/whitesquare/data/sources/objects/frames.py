@@ -1,0 +1,64 @@
+"""Tables in memory, of pandas, polars or pyarrow: a column of images or of their paths, and one of labels."""
+
+from pathlib import Path
+from typing import Any
+
+from whitesquare.data.names import kind_of
+from whitesquare.data.sources.objects.asked import Asked
+from whitesquare.data.sources.objects.contents import ContentImages
+from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_frame
+from whitesquare.data.sources.objects.labels import Label, labels_of, numbered, said_of
+from whitesquare.data.sources.objects.paths import path_ids
+from whitesquare.errors import DataError, UsageError
+from whitesquare.types import ImageDataset
+
+
+def open_frame(frame: Any, asked: Asked) -> ImageDataset:
+    """Open a data frame, whose images are decoded when they are asked for.
+
+    Raises:
+        UsageError: it is not clear which column holds images or labels.
+        DataError: it is empty, a file is not there or stands twice, or a label is missing.
+    """
+    kind = kind_of(frame)
+    image, label = _columns(frame, kind)
+    cells = _values(frame, image)
+    if not cells:
+        raise DataError(f"{kind} has no rows; expected images of two classes or more, so add some.")
+    besides = _labels(asked.beside, label) if is_frame(asked.beside) else []
+    every, count = _labels(frame, label), len(cells)
+    positions = asked.positions(count).tolist()
+    labels, classes = numbered([every[i] for i in positions], None, kind, plain=False, also=[*every, *besides])
+    told = said_of(labels, classes, f"the column {label!r} of {kind}, for the images in the column {image!r}")
+    root, ids = Path(kind), asked.ids(count)
+    if all(isinstance(cell, (str, Path)) for cell in cells):
+        root, every_id = path_ids([str(cell) for cell in cells], kind)
+        ids = tuple(every_id[i] for i in positions)
+        told += f" Ids are paths below {root}."
+    cells = [cells[i] for i in positions]
+    return ContentImages(
+        root=root, classes=classes, ids=ids, labels=labels, kind=kind, told=(told,), cell=cells.__getitem__
+    )
+
+
+def _columns(frame: Any, kind: str) -> tuple[str, str]:
+    names = list(getattr(frame, "column_names", None) or frame.columns)
+    if len(set(map(str, names))) < len(names):
+        raise UsageError(f"{kind} has two columns of one name ({', '.join(map(str, names)):.120}); rename one.")
+    mend = "rename it, as by frame.rename(columns={{'OLD': '{}'}})"
+    image = choose(names, IMAGES, "image", kind, mend.format("image"))
+    others = [name for name in names if name != image]
+    return image, choose(others, LABELS, "label", kind, mend.format("label"))
+
+
+def _values(frame: Any, column: str) -> list[Any]:
+    """Return a column as a list of plain Python objects."""
+    found = frame.column(column) if hasattr(frame, "column_names") else frame[column]
+    for name in ("to_pylist", "to_list", "tolist"):
+        if hasattr(found, name):
+            return list(getattr(found, name)())
+    return list(found)
+
+
+def _labels(frame: Any, column: str) -> list[Label]:
+    return labels_of(_values(frame, column), f"{kind_of(frame)}: row")

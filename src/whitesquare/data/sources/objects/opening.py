@@ -1,0 +1,46 @@
+"""Opening an object as a data set, whatever library it is of; the one place that tells kinds of objects apart."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from whitesquare.data.sources.objects.asked import Asked
+from whitesquare.data.sources.objects.frames import open_frame
+from whitesquare.data.sources.objects.hub import is_hub, open_hub
+from whitesquare.data.sources.objects.kinds import TORCH_DATA, is_frame, is_of, is_torch_dataset
+from whitesquare.data.sources.objects.tensors import open_mapping, open_pair
+from whitesquare.data.sources.objects.torch_sets import open_items, open_stream, open_torch
+from whitesquare.errors import UsageError
+from whitesquare.types import ImageDataset
+
+
+def open_object(thing: Any, asked: Asked) -> ImageDataset | None:
+    """Open an object as a data set; ``None`` if it is of no kind that is known.
+
+    Raises:
+        UsageError: it is close to one that is.
+        DataError: it holds no images with labels, or cannot be read.
+    """
+    if isinstance(thing, Mapping):
+        return open_mapping(thing, asked)
+    if isinstance(thing, tuple) and len(thing) == 2:
+        return open_pair(*thing, asked)
+    if is_hub(thing):
+        return open_hub(thing, asked)
+    if is_frame(thing):
+        return open_frame(thing, asked)
+    if is_torch_dataset(thing) or is_of(thing, TORCH_DATA, "DataLoader"):
+        return open_torch(thing, asked, _inside)
+    if isinstance(thing, (type, bytes, tuple, np.ndarray)) or is_of(thing, "torch", "Tensor"):
+        return None
+    if hasattr(thing, "__getitem__"):
+        return open_items(thing, asked)
+    return open_stream(thing, asked) if hasattr(thing, "__iter__") else None
+
+
+def _inside(thing: Any, asked: Asked) -> ImageDataset:
+    opened = open_object(thing, asked)
+    if opened is None:
+        raise UsageError(f"A {type(thing).__name__} inside another data set is no data set; give one of PyTorch.")
+    return opened
