@@ -1,4 +1,4 @@
-"""How a network that is none of ours is asked: what it is given, what of its answer counts, and what its features are."""
+"""How a network that is none of ours is asked: what it is given, what of its answer counts, what its features are."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,6 +35,7 @@ class Asked(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits ``(B, K)`` of float images in [0, 1], ``(B, C, H, W)``."""
         logits = first_tensor(self.network(self.prepare(images)))
+        logits = logits.flatten(1) if logits.ndim > 2 else logits
         return logits if self.order is None else logits[:, self.order]
 
 
@@ -56,8 +57,8 @@ def first_tensor(output: Any) -> Tensor:
         if isinstance(part, Tensor):
             return part
     raise UsageError(
-        f"The network answers with a {type(output).__name__} that holds no tensor; expected logits (B, K), or a tuple or "
-        "dict with them: let its forward return the logits."
+        f"The network answers with a {type(output).__name__} that holds no tensor; expected logits (B, K), or a "
+        "tuple or dict with them: let its forward return the logits."
     )
 
 
@@ -122,7 +123,7 @@ def still(module: nn.Module, device: str) -> tuple[nn.Module, tuple[str, ...]]:
         UsageError: it cannot be copied, or not be put into evaluation mode.
     """
     try:
-        network = deepcopy(module).to(device).eval()
+        network: nn.Module = deepcopy(module).to(device).eval()
     except (RuntimeError, TypeError, NotImplementedError) as error:
         raise UsageError(
             f"The network {type(module).__name__} cannot be copied ({error}); give one that can be, or a Classifier "
@@ -130,7 +131,9 @@ def still(module: nn.Module, device: str) -> tuple[nn.Module, tuple[str, ...]]:
         ) from error
     told = []
     if module.training:
-        told.append("The network was in training mode; a copy of it is asked in evaluation mode, and yours is as it was.")
+        told.append(
+            "The network was in training mode; a copy of it is asked in evaluation mode, and yours is as it was."
+        )
     halves = {str(one.dtype) for one in network.parameters() if one.dtype in (torch.float16, torch.bfloat16)}
     if halves:
         network = network.float()
@@ -149,7 +152,7 @@ def layer_named(network: nn.Module, name: str) -> nn.Module:
     if name in layers:
         return layers[name]
     near = get_close_matches(name, layers, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     last = ", ".join(list(layers)[-_NAMED:])
     raise UsageError(
         f"There is no layer named {name!r:.80} in the network {type(network).__name__}{hint} It has {len(layers)}, the "

@@ -155,7 +155,9 @@ class TorchClassifier:
             floats = self._floats(images)
             features, _ = self.run(self.network, floats)
             answer = network((self.preprocess or AS_THEY_ARE)(floats))
-        kind = "" if isinstance(answer, Tensor) else f"It answers with a {type(answer).__name__}, whose logits are taken."
+        kind = (
+            "" if isinstance(answer, Tensor) else f"It answers with a {type(answer).__name__}, whose logits are taken."
+        )
         return tuple(one for one in (*self.told, kind, pooled(features.shape)) if one)
 
     def _parts(self) -> tuple[nn.Module, list[int] | None]:
@@ -260,7 +262,10 @@ def classifier(
     if callable(features):
         run, layer = beside(features), f"the function {getattr(features, '__name__', 'given')!r}"
     elif features is not None:
-        run, layer = at_layer(layer_named(network, features), features, inputs=False), f"the output of layer {features!r}"
+        run, layer = (
+            at_layer(layer_named(network, features), features, inputs=False),
+            f"the output of layer {features!r}",
+        )
     else:
         name, head = head_of(network, len(classes))
         run, layer = at_layer(head, name, inputs=True), f"the input of layer {name!r}"

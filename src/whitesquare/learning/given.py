@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from whitesquare.errors import UsageError, WhitesquareError
-from whitesquare.learning.asked import AS_THEY_ARE, Prepare
+from whitesquare.learning.asked import AS_THEY_ARE
 from whitesquare.learning.asking import Asking
 from whitesquare.learning.brought.kinds import bring
 from whitesquare.learning.brought.names import names_of, output_order

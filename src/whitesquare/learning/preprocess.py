@@ -1,4 +1,4 @@
-"""What a network expects of its input beside float images in [0, 1]: a size, an order of channels, a mean, a deviation."""
+"""What a network expects of its input beside float images in [0, 1]: size, order of colours, mean and deviation."""
 
 import math
 import tomllib
@@ -50,12 +50,13 @@ class Preprocess:
             )
         if not mean or (len(mean) != len(std) and 1 not in (len(mean), len(std))):
             raise UsageError(
-                f"The preprocess has {len(mean)} means and {len(std)} deviations; expected one, or one for each channel."
+                f"The preprocess has {len(mean)} means and {len(std)} deviations; expected one, or one for "
+                "each channel."
             )
         if max(map(abs, mean)) > self.white:
             raise UsageError(
-                f"The preprocess subtracts a mean of {max(mean):g} from pixels of at most {self.white:g}; if mean and std "
-                "are those of pixels in 0..255, write white = 255 as well."
+                f"The preprocess subtracts a mean of {max(mean):g} from pixels of at most {self.white:g}; if mean and "
+                "std are those of pixels in 0..255, write white = 255 as well."
             )
         if self.order not in (RGB, BGR):
             raise UsageError(f"The preprocess has the order {self.order!r:.40}; expected {RGB!r} or {BGR!r}.")
@@ -103,9 +104,9 @@ def read_preprocess(path: Path) -> Preprocess:
     try:
         found = tomllib.loads(read_small(path, _MAX_FILE).decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{where}: it is not TOML ({error}); expected lines such as: std = [0.229, 0.224, 0.225].") from (
-            error
-        )
+        raise UsageError(
+            f"{where}: it is not TOML ({error}); expected lines such as: std = [0.229, 0.224, 0.225]."
+        ) from (error)
     return build(Preprocess, found, where=where, refuse=UsageError)
 
 

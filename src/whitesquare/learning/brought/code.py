@@ -37,8 +37,8 @@ def bring_code(name: str, wanted: Wanted) -> Brought:
             found = _built(found, name)
     if not isinstance(found, nn.Module | Classifier):
         raise UsageError(
-            f"{name} gives a {type(found).__name__}, and a network was expected: let it return a torch.nn.Module, or an "
-            "object with classes, device, feature_layer, logits and features (see whitesquare.types.Classifier)."
+            f"{name} gives a {type(found).__name__}, and a network was expected: let it return a torch.nn.Module, or "
+            "an object with classes, device, feature_layer, logits and features (see whitesquare.types.Classifier)."
         )
     notes, digest = [f"The code of {module} ({place}) was imported and run, because the model names it."], ""
     if wanted.weights is not None:

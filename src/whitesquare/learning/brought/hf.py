@@ -110,13 +110,13 @@ def _loaded(folder: Path) -> nn.Module:
         )
     except Exception as error:  # what the library raises for a folder that it cannot read is its own affair
         raise DataError(
-            f"transformers cannot load {folder} as an image classifier: {type(error).__name__}: {str(error):.300}."
+            f"transformers cannot load {folder} as an image classifier: {type(error).__name__}: {error!s:.300}."
         ) from error
     for kind in ("missing_keys", "mismatched_keys", "unexpected_keys", "error_msgs"):
         if names := sorted(map(str, info.get(kind) or ())):
+            told = ", ".join(names[:3]) + " and more" * (len(names) > 3)
             raise DataError(
-                f"The weights in {folder} do not fit its {_CONFIG} ({kind.replace('_', ' ')}: {', '.join(names[:3]):.200}"
-                f"{' and more' * (len(names) > 3)}); give the folder as save_pretrained wrote it after the training."
+                f"The weights in {folder} do not fit its {_CONFIG} ({kind.replace('_', ' ')}: {told:.240}); give the folder as save_pretrained wrote it after the training."
             )
     made: nn.Module = network
     return made

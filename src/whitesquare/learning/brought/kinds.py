@@ -7,13 +7,21 @@ from whitesquare.learning.brought.code import bring_code, is_code
 from whitesquare.learning.brought.hf import bring_hf, is_hf
 from whitesquare.learning.brought.onnx_file import bring_onnx
 from whitesquare.learning.brought.types import Bring, Brought, Wanted
-from whitesquare.learning.brought.weights import refuse_pickle
+from whitesquare.learning.brought.weights import PICKLES, refuse_pickle
 from whitesquare.learning.brought.zoo import bring_timm, bring_torchvision
 from whitesquare.learning.models import load_model
 from whitesquare.records import CARD, WEIGHTS
 
 PREFIXES: dict[str, Bring] = {"timm": bring_timm, "torchvision": bring_torchvision, "hf": bring_hf}
 """By what a name begins with, before a colon, who knows the rest."""
+
+
+def is_brought(name: str | Path) -> bool:
+    """Tell whether a name is of another kind of model than a folder or file of ours, whether there is one or not."""
+    path, prefix = Path(name), str(name).partition(":")[0]
+    if path.suffix.lower() in (*PICKLES, ".onnx", ".pt2"):
+        return True
+    return isinstance(name, str) and ":" in name and not path.exists() and (prefix in PREFIXES or is_code(name))
 
 
 def bring(name: str | Path, wanted: Wanted) -> Brought:

@@ -11,7 +11,7 @@ _LONG = 120
 
 
 def id2label(said: object) -> tuple[str, ...]:
-    """Return the names in ``id2label`` of transformers in the order of the outputs; empty where it has none of its own."""
+    """Return the names in ``id2label`` of transformers in the order of the outputs; empty where they are no names."""
     if not isinstance(said, Mapping) or not said:
         return ()
     numbered = {int(key): str(name) for key, name in said.items() if str(key).isdecimal()}
@@ -49,19 +49,19 @@ def output_order(known: Sequence[str], classes: Sequence[str], name: str) -> tup
     wanted = f"{', '.join(classes):.{_LONG}}"
     if sorted(mine) == sorted(theirs) and len(set(mine)) == len(mine):
         said = (
-            f"{name} knows the classes in another order ({told}) than the data set ({wanted}); each answer counts for the "
-            "class of its name."
+            f"{name} knows the classes in another order ({told}) than the data set ({wanted}); each answer counts for "
+            "the class of its name."
         )
         return tuple(mine.index(one) for one in theirs), said
     if moved := [one for one in theirs if one in mine and mine.index(one) != theirs.index(one)]:
         raise UsageError(
-            f"{name} knows the classes {told} and the data set has {wanted}: {moved[0]!r:.60} stands elsewhere and others "
-            "are missing, so its answers would be misread; give the model that was trained on these data, or rename its "
-            "classes."
+            f"{name} knows the classes {told} and the data set has {wanted}: {moved[0]!r:.60} stands elsewhere and "
+            "others are missing, so its answers would be misread; give the model that was trained on these data, or "
+            "rename its classes."
         )
     return None, (
-        f"{name} names its classes otherwise ({told}) than the data set ({wanted}); its outputs are taken in the order of "
-        "the data's classes."
+        f"{name} names its classes otherwise ({told}) than the data set ({wanted}); its outputs are taken in the order "
+        "of the data's classes."
     )
 
 

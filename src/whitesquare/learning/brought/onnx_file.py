@@ -26,7 +26,7 @@ _FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 @dataclass(frozen=True)
-class Entry:
+class GraphInput:
     """What a graph is given.
 
     Attributes:
@@ -38,7 +38,7 @@ class Entry:
     """
 
     name: str
-    kind: type[np.generic]
+    kind: type[Any]
     batch: int | None
     sides: tuple[int, int] | None
     last: bool
@@ -62,7 +62,7 @@ class OnnxClassifier:
     session: Any
     classes: tuple[str, ...]
     feature_layer: str
-    entry: Entry
+    entry: GraphInput
     outputs: tuple[str, str]
     preprocess: Prepare
     told: tuple[str, ...] = ()
@@ -160,20 +160,23 @@ def _read(path: Path) -> tuple[Any, list[Path]]:
     except DataError:
         raise
     except Exception as error:  # what protobuf raises for a damaged file is its own affair
-        raise DataError(f"{path} cannot be read as ONNX ({_first(error)}); write it anew with torch.onnx.export.") from error
+        raise DataError(
+            f"{path} cannot be read as ONNX ({_first(error)}); write it anew with torch.onnx.export."
+        ) from error
     outside = sorted(path.parent / place for place in places)
     for one in outside:
         if not one.resolve().is_relative_to(path.parent.resolve()):
-            raise DataError(f"{path} keeps weights in {one}, outside its own folder; put them beside it and name them so.")
+            raise DataError(
+                f"{path} keeps weights in {one}, outside its own folder; put them beside it and name them so."
+            )
         if not one.is_file():
             raise DataError(f"{path} keeps its weights in {one}, which is missing; put it beside it.")
     return found, outside
 
 
 def _session(graph: Any, features: str, path: Path) -> Any:
-    import onnxruntime
-
     import onnx
+    import onnxruntime
 
     if features not in _names(graph.graph.output):
         graph.graph.output.append(onnx.ValueInfoProto(name=features))
@@ -201,9 +204,9 @@ def _feature(graph: Any, layer: str | None, path: Path) -> tuple[str, str]:
     if layer in places:
         return f"the output of layer {layer!r}", places[layer]
     near = get_close_matches(layer, places, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     raise UsageError(
-        f"There is no layer named {layer!r:.80} in {path}{f'; did you mean {near[0]!r}?' if near else '.'} The last are "
-        f"{', '.join(list(places)[-6:])}."
+        f"There is no layer named {layer!r:.80} in {path}{hint} The last are {', '.join(list(places)[-6:])}."
     )
 
 
@@ -214,7 +217,7 @@ def _answer(graph: Any, path: Path) -> str:
     return "logits" if "logits" in names else names[0]
 
 
-def _entry(inputs: Sequence[Any], path: Path) -> Entry:
+def _entry(inputs: Sequence[Any], path: Path) -> GraphInput:
     said = ", ".join(f"{one.name} {one.type} {one.shape}" for one in inputs)
     kinds = _TYPES | _STORED
     if len(inputs) != 1 or inputs[0].type not in kinds or len(inputs[0].shape) != 4:
@@ -224,10 +227,10 @@ def _entry(inputs: Sequence[Any], path: Path) -> Entry:
     last = shape[3] in (1, 3, 4) and shape[1] not in (1, 3, 4)
     high, wide = shape[1:3] if last else shape[2:4]
     sides = (high, wide) if high is not None and wide is not None else None
-    return Entry(one.name, kinds[one.type], shape[0], sides, last)
+    return GraphInput(one.name, kinds[one.type], shape[0], sides, last)
 
 
-def _preprocess(entry: Entry) -> Preprocess:
+def _preprocess(entry: GraphInput) -> Preprocess:
     return Preprocess(white=255.0) if entry.kind is np.uint8 else AS_THEY_ARE
 
 

@@ -85,8 +85,8 @@ def put_into(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> tup
     kinds = (("missing", missing), ("unknown", unknown), ("of another shape", shapes))
     if faults := [f"{kind}: {_some(names)}" for kind, names in kinds if names]:
         raise DataError(
-            f"The weights {path} do not fit the network {type(network).__name__}; {'; '.join(faults)}. Give the weights "
-            "that this network was trained to, with the same number of classes and channels."
+            f"The weights {path} do not fit the network {type(network).__name__}; {'; '.join(faults)}. Give the "
+            "weights that this network was trained to, with the same number of classes and channels."
         )
     network.load_state_dict(state)
     return tuple(told)

@@ -57,25 +57,22 @@ def bring_torchvision(name: str, wanted: Wanted) -> Brought:
 def _with_weights(name: str, wanted: Wanted) -> None:
     if wanted.weights is None:
         raise UsageError(
-            f"{name} alone has learned nothing, and nothing is downloaded here; give the weights that were trained on the "
-            "data: --weights w.safetensors."
+            f"{name} alone has learned nothing, and nothing is downloaded here; give the weights that were trained on "
+            "the data: --weights w.safetensors."
         )
 
 
 def _unknown(library: str, name: str, known: Sequence[str]) -> UsageError:
     near = get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f"; near it: {', '.join(near)}" if near else ""
-    return UsageError(
-        f"{library} knows no network {name!r:.80}{hint}. "
-        f"{library}.list_models() lists all."
-    )
+    return UsageError(f"{library} knows no network {name!r:.80}{hint}. {library}.list_models() lists all.")
 
 
 def _made(name: str, make: Callable[[], nn.Module]) -> nn.Module:
     try:
         return make()
     except Exception as error:  # what a library raises for what it cannot build is its own affair
-        raise UsageError(f"{name} cannot be built: {type(error).__name__}: {str(error):.200}.") from error
+        raise UsageError(f"{name} cannot be built: {type(error).__name__}: {error!s:.200}.") from error
 
 
 def _filled(network: nn.Module, wanted: Wanted) -> Brought:
