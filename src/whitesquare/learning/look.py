@@ -108,7 +108,7 @@ def _others(model: Classifier, channels: int) -> Iterator[tuple[Classifier, bool
     for (what, way), order in product(ways.items(), (RGB, BGR) if channels == 3 else (asked.order,)):
         if (other := replace(way, order=order)) != asked:
             words = " and ".join(part for part in (what, swapped * (order != asked.order)) if part)
-            yield model.prepared(other), False, words, f"if that is so, say in its preprocess: {other}"
+            yield model.prepared(other), False, words, f"if that is so, give it the preprocess {other}"
 
 
 def _accuracy(

@@ -82,12 +82,11 @@ class Preprocess:
         return (images - _column(mean, images)) / _column(std, images)
 
     def __str__(self) -> str:
-        """Say what it does, in words."""
-        parts = [f"mean {_told(self.mean)}, std {_told(self.std)}"]
+        """Say what it does, as a TOML file of it would."""
+        parts = [f"mean = {_told(self.mean)}", f"std = {_told(self.std)}"]
         if self.size is not None:
-            sides = (self.size,) if isinstance(self.size, int) else self.size
-            parts.append(f"size {' x '.join(map(str, sides))}")
-        parts += [f"order {self.order}"] * (self.order != RGB) + [f"white {self.white:g}"] * (self.white != 1)
+            parts.append(f"size = {self.size if isinstance(self.size, int) else list(self.size)}")
+        parts += [f'order = "{self.order}"'] * (self.order != RGB) + [f"white = {self.white:g}"] * (self.white != 1)
         return ", ".join(parts)
 
 
@@ -119,4 +118,5 @@ def _column(values: tuple[float, ...], images: Tensor) -> Tensor:
 
 
 def _told(value: float | Sequence[float]) -> str:
-    return " ".join(f"{one:g}" for one in _each(value))
+    each = [f"{one:g}" for one in _each(value)]
+    return each[0] if len(each) == 1 else f"[{', '.join(each)}]"

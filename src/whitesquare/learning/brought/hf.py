@@ -116,7 +116,8 @@ def _loaded(folder: Path) -> nn.Module:
         if names := sorted(map(str, info.get(kind) or ())):
             told = ", ".join(names[:3]) + " and more" * (len(names) > 3)
             raise DataError(
-                f"The weights in {folder} do not fit its {_CONFIG} ({kind.replace('_', ' ')}: {told:.240}); give the folder as save_pretrained wrote it after the training."
+                f"The weights in {folder} do not fit its {_CONFIG} ({kind.replace('_', ' ')}: {told:.240}); give the "
+                "folder as save_pretrained wrote it after the training."
             )
     made: nn.Module = network
     return made
