@@ -62,6 +62,15 @@ def first_tensor(output: Any) -> Tensor:
     )
 
 
+def taken_of(output: Any) -> str:
+    """Say what :func:`first_tensor` takes of an output; empty where it is all of it."""
+    if isinstance(output, Tensor):
+        return ""
+    whole = hasattr(output, "logits") or (isinstance(output, Mapping) and "logits" in output)
+    part = "logits are" if whole else "first tensor is"
+    return f"The network answers with a value of the type {type(output).__name__}, whose {part} taken."
+
+
 def as_vectors(features: Tensor) -> Tensor:
     """Return features ``(B, D)`` of any: places ``(B, D, H, W)`` and tokens ``(B, T, D)`` are averaged."""
     if features.ndim == 3:
@@ -147,7 +156,7 @@ def layer_named(network: nn.Module, name: str) -> nn.Module:
     Raises:
         UsageError: there is none, naming the nearest one.
     """
-    layers = dict(network.named_modules())
+    layers: dict[str, nn.Module] = dict(network.named_modules())
     layers.pop("", None)
     if name in layers:
         return layers[name]

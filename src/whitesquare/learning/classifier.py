@@ -23,6 +23,7 @@ from whitesquare.learning.asked import (
     layer_named,
     pooled,
     still,
+    taken_of,
 )
 from whitesquare.learning.device import device_of, resolve
 from whitesquare.learning.models import Model
@@ -155,10 +156,7 @@ class TorchClassifier:
             floats = self._floats(images)
             features, _ = self.run(self.network, floats)
             answer = network((self.preprocess or AS_THEY_ARE)(floats))
-        kind = (
-            "" if isinstance(answer, Tensor) else f"It answers with a {type(answer).__name__}, whose logits are taken."
-        )
-        return tuple(one for one in (*self.told, kind, pooled(features.shape)) if one)
+        return tuple(one for one in (*self.told, taken_of(answer), pooled(features.shape)) if one)
 
     def _parts(self) -> tuple[nn.Module, list[int] | None]:
         if isinstance(self.network, Asked):

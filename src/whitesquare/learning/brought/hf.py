@@ -43,13 +43,14 @@ def bring_hf(name: str, wanted: Wanted) -> Brought:
             "give it as --model package.module:build."
         )
     network = _loaded(folder)
-    preprocess = None
+    preprocess, notes = None, tuple[str, ...]()
     if wanted.preprocess is None and (folder / _IMAGES).is_file():
         preprocess = hf_preprocess(_json(folder / _IMAGES), str(folder / _IMAGES))
-    return Brought(network, digest_of_files(weights), id2label(config.get("id2label")), preprocess)
+        notes = (f"Its images are given as its {_IMAGES} says: {preprocess}.",)
+    return Brought(network, digest_of_files(weights), id2label(config.get("id2label")), preprocess, notes)
 
 
-def hf_preprocess(said: Mapping[str, Any], where: str) -> Preprocess | None:
+def hf_preprocess(said: Mapping[str, Any], where: str) -> Preprocess:
     """Read what an image processor of transformers does: its size, mean and deviation; what it does not do is left out.
 
     Raises:
@@ -99,7 +100,10 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _loaded(folder: Path) -> nn.Module:
     from transformers import AutoModelForImageClassification
+    from transformers.utils import logging
 
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
         network, info = AutoModelForImageClassification.from_pretrained(
             str(folder.resolve()),
@@ -112,6 +116,9 @@ def _loaded(folder: Path) -> nn.Module:
         raise DataError(
             f"transformers cannot load {folder} as an image classifier: {type(error).__name__}: {error!s:.300}."
         ) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
     for kind in ("missing_keys", "mismatched_keys", "unexpected_keys", "error_msgs"):
         if names := sorted(map(str, info.get(kind) or ())):
             told = ", ".join(names[:3]) + " and more" * (len(names) > 3)

@@ -75,6 +75,8 @@ def put_into(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> tup
     if prefix and not _fits(set(wanted), state):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
         told.append(f"The names of the weights begin with {prefix!r}, which was left out.")
+    counters = {name: tensor for name, tensor in wanted.items() if name.endswith("num_batches_tracked")}
+    state = counters | dict(state)  # which only a training reads
     missing = sorted(set(wanted) - set(state))
     unknown = sorted(set(state) - set(wanted))
     shapes = [

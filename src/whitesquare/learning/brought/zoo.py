@@ -32,7 +32,8 @@ def bring_timm(name: str, wanted: Wanted) -> Brought:
     network = _made(f"timm:{name}", lambda: timm.create_model(name, **build))
     found = _filled(network, wanted)
     preprocess = None if wanted.preprocess else _timm_preprocess(getattr(network, "pretrained_cfg", {}), channels)
-    return Brought(found.model, found.digest, preprocess=preprocess, notes=found.notes)
+    said = (f"Its images are given as timm trains it by default: {preprocess}.",) if preprocess else ()
+    return Brought(found.model, found.digest, preprocess=preprocess, notes=(*found.notes, *said))
 
 
 def bring_torchvision(name: str, wanted: Wanted) -> Brought:
@@ -70,7 +71,7 @@ def _unknown(library: str, name: str, known: Sequence[str]) -> UsageError:
 
 def _made(name: str, make: Callable[[], nn.Module]) -> nn.Module:
     try:
-        return make()
+        return make().eval()
     except Exception as error:  # what a library raises for what it cannot build is its own affair
         raise UsageError(f"{name} cannot be built: {type(error).__name__}: {error!s:.200}.") from error
 
