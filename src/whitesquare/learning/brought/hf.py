@@ -102,8 +102,9 @@ def _loaded(folder: Path) -> nn.Module:
     from transformers import AutoModelForImageClassification
     from transformers.utils import logging
 
-    bars = logging.is_progress_bar_enabled()
+    bars, loud = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what does not fit is told below, in a sentence
     try:
         network, info = AutoModelForImageClassification.from_pretrained(
             str(folder.resolve()),
@@ -111,16 +112,18 @@ def _loaded(folder: Path) -> nn.Module:
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # which are told by name
         )
     except Exception as error:  # what the library raises for a folder that it cannot read is its own affair
         raise DataError(
             f"transformers cannot load {folder} as an image classifier: {type(error).__name__}: {error!s:.300}."
         ) from error
     finally:
+        logging.set_verbosity(loud)
         if bars:
             logging.enable_progress_bar()
     for kind in ("missing_keys", "mismatched_keys", "unexpected_keys", "error_msgs"):
-        if names := sorted(map(str, info.get(kind) or ())):
+        if names := sorted(one[0] if isinstance(one, tuple) else str(one) for one in info.get(kind) or ()):
             told = ", ".join(names[:3]) + " and more" * (len(names) > 3)
             raise DataError(
                 f"The weights in {folder} do not fit its {_CONFIG} ({kind.replace('_', ' ')}: {told:.240}); give the "
