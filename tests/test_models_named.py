@@ -169,7 +169,7 @@ def test_a_pickle_is_refused_with_a_command_that_converts_it(suffix, wrapped, he
     for options in (("--model", name), ("--model", "mynet:build", "--weights", name)):
         assert "is a pickle or may be one" in refused(*options)
     with pytest.raises(UsageError) as error:
-        bring(name, Wanted(NAMES, 3))
+        bring(name, Wanted(NAMES, (3, 16, 16)))
     command = shlex.split(str(error.value).partition("convert it: ")[2])
     subprocess.run([sys.executable, *command[1:]], check=True, cwd=here)
     _, told = scan("--model", "mynet:build", "--weights", "my model.safetensors")

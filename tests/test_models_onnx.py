@@ -149,7 +149,7 @@ def test_a_graph_that_reads_no_images_or_does_not_fit_is_refused(file, tmp_path)
     with pytest.raises(UsageError, match="gives 4 answers for an image and the data set has 3 classes"):
         given(str(file()), classes=NAMES[:3])
     with pytest.raises(UsageError, match="leave --weights out"):
-        bring(str(file()), Wanted(NAMES, 3, tmp_path / "w.safetensors"))
+        bring(str(file()), Wanted(NAMES, (3, 16, 16), tmp_path / "w.safetensors"))
 
 
 def test_a_graph_without_a_linear_layer_needs_the_name_of_one(file):

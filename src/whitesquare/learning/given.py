@@ -14,7 +14,7 @@ from whitesquare.learning.asked import AS_THEY_ARE
 from whitesquare.learning.asking import Asking
 from whitesquare.learning.brought.kinds import bring
 from whitesquare.learning.brought.names import names_of, output_order
-from whitesquare.learning.brought.types import Brought, Wanted
+from whitesquare.learning.brought.types import BroughtModel, Wanted
 from whitesquare.learning.classifier import classifier, own_classifier
 from whitesquare.learning.device import resolve
 from whitesquare.learning.look import Prepared
@@ -68,7 +68,7 @@ def given_classifier(
     asking = given if isinstance(given, Asking) else Asking(given)
     model = asking.model
     name = f"The model {model if isinstance(model, str | Path) else type(model).__name__}"
-    brought = _brought(asking, images.shape[1], classes, name)
+    brought = _brought(asking, images, classes, name)
     if len(brought.classes) not in (0, len(classes)):
         raise _other_number(name, len(brought.classes), len(classes))
     found = _asked(asking, brought, classes, device, name)
@@ -79,27 +79,28 @@ def given_classifier(
     return found, brought.digest
 
 
-def _brought(asking: Asking, channels: int, classes: tuple[str, ...], name: str) -> Brought:
+def _brought(asking: Asking, images: UInt8Array, classes: tuple[str, ...], name: str) -> BroughtModel:
     """Read a model that is named, and take one that is held as it is."""
     model = asking.model
     said = asking.preprocess
     preprocess = read_preprocess(Path(said)) if isinstance(said, str | Path) else said
     if isinstance(model, str | Path):
         weights = None if asking.weights is None else Path(asking.weights)
-        found = bring(model, Wanted(classes, channels, weights, preprocess, asking.layer))
+        _, channels, height, width = images.shape
+        found = bring(model, Wanted(classes, (channels, height, width), weights, preprocess, asking.layer))
         return replace(found, preprocess=preprocess or found.preprocess)
     if asking.weights is not None:
         raise UsageError(f"{name} is held in memory, with its weights; load them into it, and leave weights out.")
     known = names_of(model) if isinstance(model, nn.Module) else ()
     if isinstance(model, nn.Module | Model | Classifier):
-        return Brought(model, classes=known, preprocess=preprocess)
+        return BroughtModel(model, classes=known, preprocess=preprocess)
     raise UsageError(
         f"{name} cannot be asked; expected a saved model, an nn.Module, or an object with classes, device, "
         "feature_layer, logits and features (see whitesquare.types.Classifier)."
     )
 
 
-def _asked(asking: Asking, brought: Brought, classes: tuple[str, ...], device: str, name: str) -> Classifier:
+def _asked(asking: Asking, brought: BroughtModel, classes: tuple[str, ...], device: str, name: str) -> Classifier:
     """Make a classifier of a model."""
     model = brought.model
     if isinstance(model, nn.Module) and not isinstance(model, Classifier):

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from whitesquare.errors import UsageError, WhitesquareError
-from whitesquare.learning.brought.types import Brought, Wanted
+from whitesquare.learning.brought.types import BroughtModel, Wanted
 from whitesquare.learning.brought.weights import put_into, read_state
 from whitesquare.types import Classifier
 
@@ -23,7 +23,7 @@ def is_code(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def bring_code(name: str, wanted: Wanted) -> Brought:
+def bring_code(name: str, wanted: Wanted) -> BroughtModel:
     """Import a module, call what builds the network, and put the weights into it, if there are any.
 
     Raises:
@@ -46,7 +46,7 @@ def bring_code(name: str, wanted: Wanted) -> Brought:
             raise UsageError(f"{name} gives a classifier, which has its own weights; leave --weights out.")
         state, digest = read_state(wanted.weights)
         notes += put_into(found, state, wanted.weights)
-    return Brought(found, digest, notes=tuple(notes))
+    return BroughtModel(found, digest, notes=tuple(notes))
 
 
 @contextmanager

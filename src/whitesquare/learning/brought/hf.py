@@ -9,7 +9,7 @@ from torch import nn
 from whitesquare._base.strictjson import parse
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.learning.brought.names import id2label
-from whitesquare.learning.brought.types import Brought, Wanted
+from whitesquare.learning.brought.types import BroughtModel, Wanted
 from whitesquare.learning.brought.weights import digest_of_files
 from whitesquare.learning.preprocess import Preprocess
 from whitesquare.learning.weights import read_small
@@ -23,7 +23,7 @@ def is_hf(folder: Path) -> bool:
     return (folder / _CONFIG).is_file() and any(folder.glob("model*.safetensors"))
 
 
-def bring_hf(name: str, wanted: Wanted) -> Brought:
+def bring_hf(name: str, wanted: Wanted) -> BroughtModel:
     """Build the network of a folder of transformers, with its weights; nothing is downloaded, no code of it is run.
 
     Raises:
@@ -47,7 +47,7 @@ def bring_hf(name: str, wanted: Wanted) -> Brought:
     if wanted.preprocess is None and (folder / _IMAGES).is_file():
         preprocess = hf_preprocess(_json(folder / _IMAGES), str(folder / _IMAGES))
         notes = (f"Its images are given as its {_IMAGES} says: {preprocess}.",)
-    return Brought(network, digest_of_files(weights), id2label(config.get("id2label")), preprocess, notes)
+    return BroughtModel(network, digest_of_files(weights), id2label(config.get("id2label")), preprocess, notes)
 
 
 def hf_preprocess(said: Mapping[str, Any], where: str) -> Preprocess:

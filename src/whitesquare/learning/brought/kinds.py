@@ -6,7 +6,7 @@ from whitesquare.errors import UsageError
 from whitesquare.learning.brought.code import bring_code, is_code
 from whitesquare.learning.brought.hf import bring_hf, is_hf
 from whitesquare.learning.brought.onnx_file import bring_onnx
-from whitesquare.learning.brought.types import Bring, Brought, Wanted
+from whitesquare.learning.brought.types import Bring, BroughtModel, Wanted
 from whitesquare.learning.brought.weights import PICKLES, refuse_pickle
 from whitesquare.learning.brought.zoo import bring_timm, bring_torchvision
 from whitesquare.learning.models import load_model
@@ -24,7 +24,7 @@ def is_brought(name: str | Path) -> bool:
     return isinstance(name, str) and ":" in name and not path.exists() and (prefix in PREFIXES or is_code(name))
 
 
-def bring(name: str | Path, wanted: Wanted) -> Brought:
+def bring(name: str | Path, wanted: Wanted) -> BroughtModel:
     """Return the model of a name or path; see ``docs/models.md``.
 
     Raises:
@@ -52,7 +52,7 @@ def bring(name: str | Path, wanted: Wanted) -> Brought:
     return _ours(path, wanted)
 
 
-def _ours(path: Path, wanted: Wanted) -> Brought:
+def _ours(path: Path, wanted: Wanted) -> BroughtModel:
     """Read a ``.safetensors`` file with its ``.json`` (or ``model.json``) beside it, or their folder."""
     if path.is_dir() and is_hf(path) and not (path / CARD).is_file():
         raise UsageError(f"{path} is a folder of transformers; write hf:{path}.")
@@ -70,7 +70,7 @@ def _ours(path: Path, wanted: Wanted) -> Brought:
             "--weights, --preprocess and --layer out."
         )
     model = load_model(folder) if path.is_dir() else load_model(folder, path.name)
-    return Brought(model, model.digest)
+    return BroughtModel(model, model.digest)
 
 
 def _exported(path: Path) -> UsageError:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.learning.asked import AS_THEY_ARE, Prepare, as_vectors, pooled
-from whitesquare.learning.brought.types import Brought, Wanted
+from whitesquare.learning.brought.types import BroughtModel, Wanted
 from whitesquare.learning.brought.weights import digest_of_files
 from whitesquare.learning.preprocess import Preprocess
 from whitesquare.learning.train import to_float
@@ -117,7 +117,7 @@ class OnnxClassifier:
         return _floats(features)[: len(images)], found if self.order is None else found[:, list(self.order)]
 
 
-def bring_onnx(name: str, wanted: Wanted) -> Brought:
+def bring_onnx(name: str, wanted: Wanted) -> BroughtModel:
     """Read a graph, and let it give its features as well.
 
     Raises:
@@ -141,9 +141,10 @@ def bring_onnx(name: str, wanted: Wanted) -> Brought:
         told.append("The graph has the channels of its images last.")
     if isinstance(preprocess, Preprocess) and preprocess.size is None and entry.sides is not None:
         preprocess = replace(preprocess, size=entry.sides)
-        told.append(f"Images are brought to {entry.sides[0]} x {entry.sides[1]} pixels, which the graph reads.")
+        if entry.sides != wanted.shape[1:]:
+            told.append(f"Images are brought to {entry.sides[0]} x {entry.sides[1]} pixels, which the graph reads.")
     made = OnnxClassifier(session, wanted.classes, layer, entry, (features, logits), preprocess, tuple(told))
-    return Brought(made, digest_of_files([path, *outside]))
+    return BroughtModel(made, digest_of_files([path, *outside]))
 
 
 def _read(path: Path) -> tuple[Any, list[Path]]:

@@ -17,21 +17,21 @@ class Wanted:
 
     Attributes:
         classes: names of the K classes of the data.
-        channels: of their images.
+        shape: ``(C, H, W)`` of their images.
         weights: file of weights; ``None`` where none was named.
         preprocess: what the model expects of its input; ``None`` where nothing was said.
         layer: whose output the features are; ``None`` for what the last linear layer is given.
     """
 
     classes: tuple[str, ...]
-    channels: int
+    shape: tuple[int, int, int]
     weights: Path | None = None
     preprocess: Prepare | None = None
     layer: str | None = None
 
 
 @dataclass(frozen=True)
-class Brought:
+class BroughtModel:
     """A model, and what was found beside it.
 
     Attributes:
@@ -49,5 +49,5 @@ class Brought:
     notes: tuple[str, ...] = ()
 
 
-Bring = Callable[[str, Wanted], Brought]
+Bring = Callable[[str, Wanted], BroughtModel]
 """From what follows the prefix, or a path, to a model; refuses with an error of :mod:`whitesquare.errors`."""

@@ -7,12 +7,12 @@ from typing import Any
 from torch import nn
 
 from whitesquare.errors import UsageError, require_extra
-from whitesquare.learning.brought.types import Brought, Wanted
+from whitesquare.learning.brought.types import BroughtModel, Wanted
 from whitesquare.learning.brought.weights import put_into, read_state
 from whitesquare.learning.preprocess import Preprocess
 
 
-def bring_timm(name: str, wanted: Wanted) -> Brought:
+def bring_timm(name: str, wanted: Wanted) -> BroughtModel:
     """Build ``timm:NAME`` for the data's classes, and put the weights into it.
 
     Raises:
@@ -27,16 +27,16 @@ def bring_timm(name: str, wanted: Wanted) -> Brought:
     if not timm.is_model(name):
         raise _unknown("timm", name, timm.list_models(f"*{name[:4]}*") or timm.list_models())
     mean = getattr(wanted.preprocess, "mean", None)
-    channels = len(mean) if isinstance(mean, tuple | list) and len(mean) > 1 else wanted.channels
+    channels = len(mean) if isinstance(mean, tuple | list) and len(mean) > 1 else wanted.shape[0]
     build: dict[str, Any] = {"pretrained": False, "num_classes": len(wanted.classes), "in_chans": channels}
     network = _made(f"timm:{name}", lambda: timm.create_model(name, **build))
     found = _filled(network, wanted)
     preprocess = None if wanted.preprocess else _timm_preprocess(getattr(network, "pretrained_cfg", {}), channels)
     said = (f"Its images are given as timm trains it by default: {preprocess}.",) if preprocess else ()
-    return Brought(found.model, found.digest, preprocess=preprocess, notes=(*found.notes, *said))
+    return BroughtModel(found.model, found.digest, preprocess=preprocess, notes=(*found.notes, *said))
 
 
-def bring_torchvision(name: str, wanted: Wanted) -> Brought:
+def bring_torchvision(name: str, wanted: Wanted) -> BroughtModel:
     """Build ``torchvision:NAME`` for the data's classes, and put the weights into it.
 
     Raises:
@@ -76,10 +76,10 @@ def _made(name: str, make: Callable[[], nn.Module]) -> nn.Module:
         raise UsageError(f"{name} cannot be built: {type(error).__name__}: {error!s:.200}.") from error
 
 
-def _filled(network: nn.Module, wanted: Wanted) -> Brought:
+def _filled(network: nn.Module, wanted: Wanted) -> BroughtModel:
     assert wanted.weights is not None  # noqa: S101 - narrows the type: it was refused without
     state, digest = read_state(wanted.weights)
-    return Brought(network, digest, notes=put_into(network, state, wanted.weights))
+    return BroughtModel(network, digest, notes=put_into(network, state, wanted.weights))
 
 
 def _timm_preprocess(said: Mapping[str, Any], channels: int) -> Preprocess | None:
