@@ -131,6 +131,7 @@ def still(module: nn.Module, device: str) -> tuple[nn.Module, tuple[str, ...]]:
     Raises:
         UsageError: it cannot be copied, or not be put into evaluation mode.
     """
+    module = getattr(module, "_orig_mod", module)  # of what torch.compile made, only this has layers to look into
     try:
         network: nn.Module = deepcopy(module).to(device).eval()
     except (RuntimeError, TypeError, NotImplementedError) as error:
