@@ -141,8 +141,8 @@ def test_a_network_in_training_is_asked_as_if_it_were_not_and_is_left_so():
     assert result.warnings[0].startswith("The network was in training mode")
 
 
-@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
-def test_a_network_of_half_precision_is_asked_in_float32(kind):
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_network_of_another_precision_is_asked_in_float32(kind):
     module = Tint().eval().to(kind)
     result, told = scanned(module)
     assert "accuracy 100.0 %" in told[0]
@@ -158,6 +158,21 @@ def test_a_network_without_weights_in_memory_is_refused_in_a_sentence():
 def test_a_layer_that_is_not_there_is_told_with_the_nearest_one():
     with pytest.raises(UsageError, match="no layer named 'avgpol' in the network Tint; did you mean 'avgpool'"):
         scanned(Tint(), layer="avgpol")
+
+
+def test_what_a_network_raises_is_told_in_a_sentence():
+    class Raises(Tint):
+        def forward(self, x):
+            raise KeyError("no such key")
+
+    with pytest.raises(UsageError, match=r"cannot read images of 3 x 16 x 16 \(KeyError: 'no such key'\)"):
+        scanned(Raises())
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # PyTorch's own
+def test_what_was_compiled_is_asked_as_it_was_before():
+    _, told = scanned(torch.compile(Tint().eval()))
+    assert told == ["The model read 480 samples: accuracy 100.0 %, the input of layer 'fc', 3 features."]
 
 
 def test_a_layer_that_takes_no_part_is_refused():
@@ -189,7 +204,7 @@ def test_a_size_is_what_a_network_reads_and_any_function_is_a_preprocess():
             assert x.shape[2:] == (20, 24)
             return super().forward(x)
 
-    for preprocess in (Preprocess(size=(20, 24)), lambda x: nn.functional.interpolate(x, (20, 24))):
+    for preprocess in (Preprocess(size=(20, 24)), lambda x: nn.functional.interpolate(x, (20, 24)).double()):
         _, told = scanned(Fixed().eval(), preprocess=preprocess)
         assert "accuracy 100.0 %" in told[0]
     with pytest.raises(UsageError, match=r"cannot read images of 3 x 16 x 16.*or say with preprocess which size"):

@@ -20,7 +20,7 @@ from .provenance.attesting import run
 from .test_classifier import NAMES, colours
 from .test_models import Tint
 
-FEW = ("--detectors", "pixel-contrast,activation-clustering")
+FEW = ("--detectors", "activation-clustering")
 CODE = """
 import torch
 from torch import nn

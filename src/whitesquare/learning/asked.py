@@ -34,7 +34,7 @@ class Asked(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits ``(B, K)`` of float images in [0, 1], ``(B, C, H, W)``."""
-        logits = first_tensor(self.network(self.prepare(images)))
+        logits = first_tensor(self.network(self.prepare(images).to(images.dtype)))
         logits = logits.flatten(1) if logits.ndim > 2 else logits
         return logits if self.order is None else logits[:, self.order]
 
@@ -144,10 +144,10 @@ def still(module: nn.Module, device: str) -> tuple[nn.Module, tuple[str, ...]]:
         told.append(
             "The network was in training mode; a copy of it is asked in evaluation mode, and yours is as it was."
         )
-    halves = {str(one.dtype) for one in network.parameters() if one.dtype in (torch.float16, torch.bfloat16)}
-    if halves:
+    others = {str(one.dtype) for one in network.parameters() if one.is_floating_point() and one.dtype != torch.float32}
+    if others:
         network = network.float()
-        told.append(f"Its weights are {', '.join(sorted(halves))}; a copy of it is asked in float32.")
+        told.append(f"Its weights are {', '.join(sorted(others))}; a copy of it is asked in float32.")
     return network, tuple(told)
 
 
@@ -159,6 +159,7 @@ def layer_named(network: nn.Module, name: str) -> nn.Module:
     """
     layers: dict[str, nn.Module] = dict(network.named_modules())
     layers.pop("", None)
+    name = str(name)  # those of a Sequential are numbers
     if name in layers:
         return layers[name]
     near = get_close_matches(name, layers, n=1)

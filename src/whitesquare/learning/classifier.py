@@ -155,7 +155,7 @@ class TorchClassifier:
         with torch.inference_mode():
             floats = self._floats(images)
             features, _ = self.run(self.network, floats)
-            answer = network((self.preprocess or AS_THEY_ARE)(floats))
+            answer = network((self.preprocess or AS_THEY_ARE)(floats).to(floats.dtype))
         return tuple(one for one in (*self.told, taken_of(answer), pooled(features.shape)) if one)
 
     def _parts(self) -> tuple[nn.Module, list[int] | None]:

@@ -197,4 +197,4 @@ def _size(images: UInt8Array) -> str:
 
 
 def _first(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else type(error).__name__

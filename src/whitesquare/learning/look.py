@@ -14,7 +14,7 @@ import numpy as np
 from whitesquare.learning.asked import Prepare
 from whitesquare.learning.estimates import share
 from whitesquare.learning.preprocess import BGR, RGB, Preprocess
-from whitesquare.records import Estimate
+from whitesquare.records import Estimate, Progress, silent
 from whitesquare.types import Classifier, IntArray, UInt8Array
 
 _SAMPLES, _TRIED, _BATCH = 1000, 240, 120
@@ -53,19 +53,20 @@ class FirstLook:
     hints: tuple[str, ...] = ()
 
 
-def first_look(model: Classifier, images: UInt8Array, labels: IntArray) -> FirstLook:
+def first_look(model: Classifier, images: UInt8Array, labels: IntArray, on_progress: Progress = silent) -> FirstLook:
     """Ask a model about at most 1,000 samples, evenly over the data.
 
     Args:
         model: what was given, with its classes in the order of the data's.
         images: ``(N, C, H, W)``; at least one.
         labels: ``(N,)``.
+        on_progress: told how far it is.
 
     Raises:
         DataError: an answer is not a finite number.
     """
     index = _spread(len(labels), _SAMPLES)
-    found = _accuracy(model, images, labels, index)
+    found = _accuracy(model, images, labels, index, on_progress=on_progress)
     features = model.features(images[:1]).shape[1]
     line = (
         f"The model read {found.n:,} sample{'s' * (found.n != 1)}: accuracy {100 * found.value:.1f} %, "
@@ -112,13 +113,19 @@ def _others(model: Classifier, channels: int) -> Iterator[tuple[Classifier, bool
 
 
 def _accuracy(
-    model: Classifier, images: UInt8Array, labels: IntArray, index: IntArray, swapped: bool = False
+    model: Classifier,
+    images: UInt8Array,
+    labels: IntArray,
+    index: IntArray,
+    swapped: bool = False,
+    on_progress: Progress = silent,
 ) -> Estimate:
     right = 0
     for start in range(0, len(index), _BATCH):
         part = index[start : start + _BATCH]
         given = images[part][:, ::-1] if swapped else images[part]
         right += int((np.asarray(model.logits(given)).argmax(1) == labels[part]).sum())
+        on_progress("asking the model first", start + len(part), len(index))
     return share("accuracy", right, len(index))
 
 

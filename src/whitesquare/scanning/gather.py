@@ -162,7 +162,7 @@ def _ask_given(evidence: Evidence, model: "Given", settings: ScanSettings, folde
 
     told: list[str] = []
     asked, weights = given_classifier(model, evidence.images, evidence.classes, settings.device, on_note=told.append)
-    look = first_look(asked, evidence.images, evidence.labels)
+    look = first_look(asked, evidence.images, evidence.labels, evidence.on_progress)
     on_note(look.line)
     found = _answered(evidence, [asked], GIVEN, folder)
     found = replace(found, weights=weights, warnings=(*told, *look.hints))
