@@ -218,7 +218,8 @@ def test_a_classifier_that_code_builds_is_taken(here):
         "        return -np.abs(self.features(images)[:, None] - m).sum(2)\n"
     )
     assert "accuracy 100.0 %" in scan("--model", "deep:Mine")[1]
-    assert "leave --weights out" in refused("--model", "deep:Mine", "--weights", "w.safetensors")
+    for option, value in (("--weights", "w.safetensors"), ("--layer", "fc")):
+        assert "leave --weights, --preprocess and --layer out" in refused("--model", "deep:Mine", option, value)
 
 
 def test_a_model_that_is_named_is_measured(here):

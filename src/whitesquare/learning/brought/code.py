@@ -41,9 +41,13 @@ def bring_code(name: str, wanted: Wanted) -> BroughtModel:
             "an object with classes, device, feature_layer, logits and features (see whitesquare.types.Classifier)."
         )
     notes, digest = [f"The code of {module} ({place}) was imported and run, because the model names it."], ""
-    if wanted.weights is not None:
-        if not isinstance(found, nn.Module):
-            raise UsageError(f"{name} gives a classifier, which has its own weights; leave --weights out.")
+    said = (wanted.weights, wanted.preprocess, wanted.layer)
+    if not isinstance(found, nn.Module) and any(one is not None for one in said):
+        raise UsageError(
+            f"{name} gives a classifier, which has its own weights, preprocess and layer; leave --weights, "
+            "--preprocess and --layer out."
+        )
+    if isinstance(found, nn.Module) and wanted.weights is not None:
         state, digest = read_state(wanted.weights)
         notes += put_into(found, state, wanted.weights)
     return BroughtModel(found, digest, notes=tuple(notes))
@@ -57,7 +61,8 @@ def _here() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(place)
+        if place in sys.path:
+            sys.path.remove(place)
 
 
 def _imported(module: str, path: str, name: str) -> tuple[str, object]:
