@@ -188,6 +188,7 @@ def test_no_pickle_is_read_whatever_it_is_called(here):
         torch.save(Boom(), path)
         refused("--model", path)
         refused("--model", "mynet:build", "--weights", path)
+        run("measure", path, code=2)
     assert not (here / "ran").exists()
 
 

@@ -13,7 +13,7 @@ from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.runs import find_run, read_manifest
 from whitesquare.learning.asked import Prepare
 from whitesquare.learning.asking import Asking
-from whitesquare.learning.brought.kinds import is_brought
+from whitesquare.learning.brought.kinds import is_brought, refuse_unread
 from whitesquare.learning.device import resolve
 from whitesquare.learning.estimates import share
 from whitesquare.learning.given import Given, given_classifier
@@ -93,6 +93,8 @@ def measure(
     """
     asking = Asking(model, weights, preprocess, layer)
     folder = Path(model) if isinstance(model, str | Path) and not is_brought(model) else None
+    if isinstance(model, str | Path):
+        refuse_unread(Path(model))
     own = load_model(folder) if folder else model if isinstance(model, Model) else None
     if own is not None and not asking.bare:
         raise UsageError("A model of ours has its weights, preprocess and layer; leave these out.")

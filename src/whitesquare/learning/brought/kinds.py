@@ -24,6 +24,17 @@ def is_brought(name: str | Path) -> bool:
     return isinstance(name, str) and ":" in name and not path.exists() and (prefix in PREFIXES or is_code(name))
 
 
+def refuse_unread(path: Path) -> None:
+    """Refuse a file of a kind that is never read, whether there is one or not.
+
+    Raises:
+        UsageError: it is a pickle or may be one, or a program of torch.export; with what to do.
+    """
+    refuse_pickle(path)
+    if path.suffix.lower() == ".pt2":
+        raise _exported(path)
+
+
 def bring(name: str | Path, wanted: Wanted) -> BroughtModel:
     """Return the model of a name or path; see ``docs/models.md``.
 
@@ -39,9 +50,7 @@ def bring(name: str | Path, wanted: Wanted) -> BroughtModel:
             return PREFIXES[prefix](rest, wanted)
         if is_code(name):
             return bring_code(name, wanted)
-    refuse_pickle(path)
-    if path.suffix.lower() == ".pt2":
-        raise _exported(path)
+    refuse_unread(path)
     if not path.exists():
         raise UsageError(
             f"There is no model {path}; give {WEIGHTS} or the folder that `whitesquare train` wrote, a .onnx file, "
