@@ -160,8 +160,9 @@ def test_weights_that_are_none_are_refused(here):
     assert "holds weights, and nothing beside it says of which network" in refused("--model", "w.safetensors")
 
 
-@pytest.mark.parametrize("wrapped", [None, "state_dict", "model"])
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".bin"])
+@pytest.mark.parametrize(
+    ("suffix", "wrapped"), [(".pt", None), (".pth", "model"), (".ckpt", "state_dict"), (".bin", None)]
+)
 def test_a_pickle_is_refused_with_a_command_that_converts_it(suffix, wrapped, here):
     state = Tint().state_dict()
     name = f"my model{suffix}"
