@@ -146,7 +146,9 @@ def test_a_model_of_other_data_is_refused(tmp_path, tiny, model):
     colour = npz(tmp_path / "colour.npz", np.repeat(images, 3, 1), labels)
     assert "reads images of 1 x 12 x 12 and these are 3 x 12 x 12" in refused(tmp_path, colour, "--model", model)
     turned = npz(tmp_path / "turned.npz", images, labels, ["2", "1", "0"])
-    assert "knows the classes in another order" in refused(tmp_path, turned, "--model", model)
+    found = scanned(tmp_path, turned, "--model", model, code=2)
+    assert found["verdict"] == "not decided"  # by the names, every answer but one is wrong
+    assert "knows the classes in another order (0, 1, 2) than the data set (2, 1, 0)" in found["warnings"][0]
 
 
 def test_a_model_may_be_given_as_folder_or_file_under_any_name(tmp_path, data, model):

@@ -68,6 +68,10 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
 EXTRAS = {
     **dict.fromkeys(("numpy", "scipy", "sklearn", "PIL", "matplotlib", "jinja2"), "scan"),
     **dict.fromkeys(("torch", "safetensors"), "train"),
+    **dict.fromkeys(("onnx", "onnxruntime"), "onnx"),
+    "timm": "timm",
+    "torchvision": "torchvision",
+    "transformers": "hf",
     "ray": "ray",
 }
 """By module that the core does without, the extra that brings it."""

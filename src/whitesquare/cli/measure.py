@@ -1,6 +1,5 @@
 """``whitesquare measure``: what a victim does."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
-from whitesquare.cli.options import Device, Fit, Outputs, Size
+from whitesquare.cli.options import Device, Fit, Layer, Outputs, PreprocessFile, Size, Weights
 from whitesquare.errors import require_extra
 from whitesquare.report.common.shown import Shown
 
@@ -20,10 +19,19 @@ if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
 
 
 def measure(
-    model: Annotated[Path, typer.Argument(help="Model folder written by `train`.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Model folder written by `train`, .onnx file, timm:NAME, torchvision:NAME, hf:FOLDER, or "
+            "package.module:build, which is run."
+        ),
+    ],
     trigger: Annotated[list[str] | None, typer.Option(help="Trigger in use; default: the run's; repeatable.")] = None,
     target: Annotated[int | None, typer.Option(help="Target class to show; default: the run's, or the worst.")] = None,
     data: Annotated[str | None, typer.Option(help="Data set with the test images; default: the model's own.")] = None,
+    weights: Weights = None,
+    preprocess: PreprocessFile = None,
+    layer: Layer = None,
     device: Device = "cpu",
     output: Outputs = None,
     size: Size = None,
@@ -50,6 +58,9 @@ def measure(
             data,
             trigger or (),
             target=target,
+            weights=weights,
+            preprocess=preprocess,
+            layer=layer,
             device=device,
             size=size,
             fit=fit,

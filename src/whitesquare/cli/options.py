@@ -25,6 +25,13 @@ class Format(StrEnum):
     PNG_FOLDER = FOLDER
 
 
+Weights = Annotated[Path | None, typer.Option(help=".safetensors of a model that is named by how it is built.")]
+PreprocessFile = Annotated[
+    Path | None, typer.Option("--preprocess", help="TOML of what the model reads: mean, std, size, order, white.")
+]
+Layer = Annotated[
+    str | None, typer.Option(help="Layer whose output its features are; default: what its last linear layer is given.")
+]
 DataSource = Annotated[
     str,
     typer.Argument(

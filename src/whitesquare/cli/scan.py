@@ -19,7 +19,18 @@ from whitesquare.cli.exits import (
     exit_codes,
     read_outputs,
 )
-from whitesquare.cli.options import DataSource, Device, Fit, OnError, Seed, Size, same_size
+from whitesquare.cli.options import (
+    DataSource,
+    Device,
+    Fit,
+    Layer,
+    OnError,
+    PreprocessFile,
+    Seed,
+    Size,
+    Weights,
+    same_size,
+)
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 
@@ -47,7 +58,16 @@ def scan(
             help="table, json, html, sarif, junit, or KIND=FILE, parquet=FILE, attestation=FILE; repeatable.",
         ),
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="Model trained on DATA; default: the scan trains two.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Model trained on DATA: its folder, .safetensors or .onnx file, timm:NAME, torchvision:NAME, "
+            "hf:FOLDER, or package.module:build, which is run; default: the scan trains two."
+        ),
+    ] = None,
+    weights: Weights = None,
+    preprocess: PreprocessFile = None,
+    layer: Layer = None,
     reference: Annotated[str | None, typer.Option(help="Data set of samples known to be clean.")] = None,
     model_free: Annotated[
         bool, typer.Option("--model-free", help="Use no model: fast, no PyTorch, but nothing can be confirmed.")
@@ -74,6 +94,7 @@ def scan(
     with exit_codes():
         outputs = read_outputs(output, "table", "json", "parquet", "html", "sarif", "junit", "attestation")
         _check(outputs, model=model, model_free=model_free)
+        _check_model(model, {"--weights": weights, "--preprocess": preprocess, "--layer": layer})
         _check_signing(outputs, attested, key)
         _check_reference(reference, attested, reference_attested)
         from whitesquare.jobs import scan as job
@@ -92,6 +113,9 @@ def scan(
                 data,
                 settings,
                 model=model,
+                weights=weights,
+                preprocess=preprocess,
+                layer=layer,
                 reference=reference,
                 truth=known,
                 skip_unreadable=on_error == OnError.SKIP,
@@ -101,6 +125,7 @@ def scan(
                 reference_attested=vouched,
                 signer=signer,
                 on_progress=on_progress,
+                on_note=terminal.complain,
             )
         _emit(done, outputs, same_size(size, fit))
         code = exit_code(done.scan.result, fail_on)
@@ -125,7 +150,7 @@ def exit_code(result: "ScanResult", fail_on: FailOn) -> int:
     return NOTHING if result.verdict == NOT_CHECKED else PASS
 
 
-def _check(outputs: list[tuple[str, Path | None]], *, model: Path | None, model_free: bool) -> None:
+def _check(outputs: list[tuple[str, Path | None]], *, model: str | None, model_free: bool) -> None:
     """Refuse what cannot work, before anything is read."""
     if model_free and model is not None:
         raise UsageError("--model-free uses no model, and --model gives one; leave one of them out.")
@@ -135,6 +160,13 @@ def _check(outputs: list[tuple[str, Path | None]], *, model: Path | None, model_
         if kind in _FILES and path is None:
             raise UsageError(f"-o {kind} is not text; write -o {kind}=FILE.")
     check_outputs(outputs)
+
+
+def _check_model(model: str | None, said: dict[str, object]) -> None:
+    """Refuse to say how a model is asked where there is none."""
+    given = [option for option, value in said.items() if value is not None]
+    if model is None and given:
+        raise UsageError(f"{' and '.join(given)} say how a model is asked, and there is none; add --model.")
 
 
 def _check_signing(outputs: list[tuple[str, Path | None]], attested: Path | None, key: str | None) -> None:

@@ -11,9 +11,13 @@ from whitesquare.data import held, notes, open_dataset
 from whitesquare.data.names import Data, named
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.runs import find_run, read_manifest
+from whitesquare.learning.asked import Prepare
+from whitesquare.learning.asking import Asking
+from whitesquare.learning.brought.kinds import is_brought, refuse_unread
 from whitesquare.learning.device import resolve
 from whitesquare.learning.estimates import share
 from whitesquare.learning.given import Given, given_classifier
+from whitesquare.learning.look import first_look
 from whitesquare.learning.measure import Tried, Turned, try_triggers
 from whitesquare.learning.models import Model, load_model
 from whitesquare.provenance.attested import Attested
@@ -44,6 +48,9 @@ def measure(
     triggers: Sequence[Trigger | str] = (),
     *,
     target: int | None = None,
+    weights: str | Path | None = None,
+    preprocess: str | Path | Prepare | None = None,
+    layer: str | None = None,
     device: str = "cpu",
     size: int | None = None,
     fit: str | None = None,
@@ -58,16 +65,21 @@ def measure(
     is signed covers every class as the target, whichever is shown.
 
     Args:
-        model: a model of ours or its folder, a network, or any classifier.
+        model: a model of ours or its folder, a network, any classifier, or the name or path of one; see
+            ``docs/models.md``.
         data: test images, as :func:`whitesquare.data.open_dataset` takes them; what has splits must have a test split.
         triggers: what to stamp on them, or specs such as ``patch:size=2,corner=br,margin=1``.
         target: class (a label) that the results are of; ``None`` for the worst under each trigger, or the run's.
+        weights: a safetensors file, for a model whose name says only how it is built.
+        preprocess: what the model expects of its input beside float images in [0, 1]; see :func:`whitesquare.scan`.
+        layer: name of the layer whose output its features are; likewise.
         device: where to compute; see :func:`whitesquare.learning.device.resolve`.
         size: both sides that image files are brought to; see :func:`whitesquare.data.open_dataset`.
         fit: how; likewise.
         attested: measure on nothing but the test split of this.
         signer: signs what the model does; the statement is kept in its folder, too.
-        on_note: told what was done to the images so that they could be read as one data set.
+        on_note: told what was done to the images so that they could be read as one data set, what was done so that the
+            model could be asked, and how well it reads some of them.
 
     Returns:
         What the model does under each trigger.
@@ -79,8 +91,13 @@ def measure(
         NothingToDoError: there is no test image outside a class that must be tried as the target.
         VerificationError: a test image is not the attested one.
     """
-    folder = Path(model) if isinstance(model, str | Path) else None
+    asking = Asking(model, weights, preprocess, layer)
+    folder = Path(model) if isinstance(model, str | Path) and not is_brought(model) else None
+    if isinstance(model, str | Path):
+        refuse_unread(Path(model))
     own = load_model(folder) if folder else model if isinstance(model, Model) else None
+    if own is not None and not asking.bare:
+        raise UsageError("A model of ours has its weights, preprocess and layer; leave these out.")
     run = find_run(folder) if folder else None
     manifest = read_manifest(run) if run else None
     if manifest is not None:
@@ -101,7 +118,10 @@ def measure(
     if own is not None:
         found = try_triggers(own.on(resolve(device)), test, chosen, target)
     else:
-        asked, _ = given_classifier(model, test.images(slice(0, 2)), test.classes, device)
+        asked, _ = given_classifier(asking, test.images(slice(0, 2)), test.classes, device, on_note=on_note)
+        look = first_look(asked, test.images(slice(None)), test.labels)
+        for note in (look.line, *look.hints):
+            on_note(note)
         found = try_triggers(asked, test, chosen, target)
     if folder is not None and own is not None:
         _keep(folder, own, found, consumed, signer)

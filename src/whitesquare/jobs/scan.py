@@ -1,7 +1,7 @@
 """Scanning as a user asks for it: the data are opened, hashed while they are read, scanned, and spoken for."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +11,11 @@ from whitesquare.data.names import Data, named
 from whitesquare.data.sized import beside
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError
+from whitesquare.learning.asking import Asking
 from whitesquare.provenance.attested import Attested
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.container_files import expect_sizes
-from whitesquare.records import PoisonManifest, Progress, silent
+from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
 from whitesquare.report.scan.sarif import scan_sarif
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.run import run_scan
@@ -25,6 +26,8 @@ from whitesquare.signing.keys import Signer
 from whitesquare.types import ImageDataset
 
 if TYPE_CHECKING:  # a model-free scan works without PyTorch
+    from torch import Tensor
+
     from whitesquare.learning.given import Given
 
 BY_DEFAULT = ScanSettings()
@@ -83,6 +86,9 @@ def scan(
     settings: ScanSettings = BY_DEFAULT,
     *,
     model: "Given | None" = None,
+    weights: str | Path | None = None,
+    preprocess: "str | Path | Callable[[Tensor], Tensor] | None" = None,
+    layer: str | None = None,
     reference: Data | None = None,
     truth: PoisonManifest | None = None,
     skip_unreadable: bool = False,
@@ -92,14 +98,19 @@ def scan(
     reference_attested: Attested | None = None,
     signer: Signer | None = None,
     on_progress: Progress = silent,
+    on_note: OnNote = unheard,
 ) -> Scanned:
     """Scan a training set for poison.
 
     Args:
         data: the training set: its name, its path, or an object; see :func:`whitesquare.data.open_dataset`.
         settings: how.
-        model: a model trained on it: its path, a model of ours, a network, or any classifier; ``None`` trains the
-            scan's own.
+        model: a model trained on it: its name or path, a model of ours, a network, or any classifier; ``None`` trains
+            the scan's own. See ``docs/models.md``.
+        weights: a safetensors file, for a model whose name says only how it is built.
+        preprocess: what the model expects of its input beside float images in [0, 1]: a
+            :class:`~whitesquare.learning.preprocess.Preprocess`, the TOML file of one, or a function of a tensor.
+        layer: name of the layer whose output its features are; ``None`` for what its last linear layer is given.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skip_unreadable: leave files out that cannot be read, and name them, instead of stopping.
@@ -109,6 +120,7 @@ def scan(
         reference_attested: the same for the reference.
         signer: signs what was found; needs ``attested``.
         on_progress: told how far each step is.
+        on_note: told at once how well a given model reads some of the samples.
 
     Raises:
         UsageError: a model or a reference that does not fit, a signer without attested data, or attested data with a
@@ -121,6 +133,9 @@ def scan(
         raise UsageError("The statement of a scan says which attested data was scanned; give the attestation as well.")
     if attested is not None and reference is not None and reference_attested is None:
         raise UsageError("The data are attested and the reference is not; give its attestation, or leave it out.")
+    asking = Asking(model, weights, preprocess, layer) if model is not None else None
+    if asking is None and (weights is not None or preprocess is not None or layer is not None):
+        raise UsageError("weights, preprocess and layer say how a model is asked, and none is given; give it as model.")
     opened = _opened(data, attested, size, fit, on_progress)
     read = _read(opened, named(data), attested, skip_unreadable, on_progress)
     skipped, trusted, record = dict(read.skipped), None, None
@@ -139,11 +154,12 @@ def scan(
         read.dataset,
         settings,
         source=named(data),
-        model=model,
+        model=asking,
         reference=trusted,
         truth=truth,
         skipped=skipped,
         on_progress=on_progress,
+        on_note=on_note,
     )
     return Scanned(found, read.dataset, work)
 

@@ -1,17 +1,30 @@
 """Classifiers that are PyTorch networks: ours, and whatever ``nn.Module`` a user brings."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from copy import deepcopy
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from threading import get_ident
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whitesquare.errors import DataError, UsageError, unknown_name
+from whitesquare.errors import DataError
+from whitesquare.learning.asked import (
+    AS_THEY_ARE,
+    Asked,
+    Prepare,
+    Run,
+    as_vectors,
+    at_layer,
+    beside,
+    catching,
+    head_of,
+    layer_named,
+    pooled,
+    still,
+    taken_of,
+)
 from whitesquare.learning.device import device_of, resolve
 from whitesquare.learning.models import Model
 from whitesquare.learning.recipes import COLOUR, FEW_STEPS, Recipe
@@ -20,9 +33,6 @@ from whitesquare.types import FloatArray, IntArray, Slope, UInt8Array
 
 _BATCH = 200
 """Images that a network is asked about at once: more do not fit into a processor's caches."""
-
-Run = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From float images in [0, 1], ``(B, C, H, W)``, to features, of any shape, and logits ``(B, K)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +44,10 @@ class TorchClassifier:
         classes: names of the K classes.
         device: where its weights lie.
         feature_layer: what its features are.
-        run: features and logits at once.
+        run: features and logits at once, of the network.
         shape: ``(C, H, W)`` of the images that it reads; ``None`` where it is not known.
         precision: of its answers; see :class:`~whitesquare.learning.recipes.Recipe`. What it returns is float32.
+        told: what was done to the network so that it could be asked, a sentence each.
     """
 
     network: nn.Module
@@ -46,6 +57,7 @@ class TorchClassifier:
     run: Run
     shape: tuple[int, int, int] | None = None
     precision: str = "float32"
+    told: tuple[str, ...] = ()
 
     def answers(self, images: UInt8Array) -> tuple[FloatArray, FloatArray]:
         """Return features ``(B, D)`` and logits ``(B, K)``, float32, of one computation.
@@ -59,13 +71,13 @@ class TorchClassifier:
         found: list[tuple[FloatArray, FloatArray]] = []
         with torch.inference_mode(), autocast_for(self.precision, torch.device(self.device).type):
             for start in range(0, len(images), _BATCH):
-                features, logits = self.run(self._floats(images[start : start + _BATCH]))
+                features, logits = self.run(self.network, self._floats(images[start : start + _BATCH]))
                 if not (torch.isfinite(logits).all() and torch.isfinite(features).all()):
                     raise DataError(
                         "The model's outputs are not finite numbers (NaN or infinity); expected a trained model, so "
                         "train it again, or scan without --model."
                     )
-                found.append((features.flatten(1).float().cpu().numpy(), logits.float().cpu().numpy()))
+                found.append((as_vectors(features).float().cpu().numpy(), logits.float().cpu().numpy()))
         features_of, logits_of = zip(*found, strict=True)
         return np.concatenate(features_of), np.concatenate(logits_of)
 
@@ -123,6 +135,35 @@ class TorchClassifier:
         return tuple(torch.cat([one[number] for one in found]).cpu().numpy() for number in sorted(found[0]))
 
     @property
+    def preprocess(self) -> Prepare | None:
+        """What the network expects of its input; ``None`` for one of ours, which has it inside."""
+        return self.network.prepare if isinstance(self.network, Asked) else None
+
+    def prepared(self, preprocess: Prepare) -> "TorchClassifier":
+        """Return the same network, given images in another way."""
+        network, order = self._parts()
+        return replace(self, network=Asked(network, preprocess, order))
+
+    def reordered(self, order: Sequence[int], classes: tuple[str, ...]) -> "TorchClassifier":
+        """Return the same network, of whose outputs ``order`` names the one for each of ``classes``."""
+        network, _ = self._parts()
+        return replace(self, network=Asked(network, self.preprocess or AS_THEY_ARE, order), classes=classes)
+
+    def notes(self, images: UInt8Array) -> tuple[str, ...]:
+        """Say what was done so that the network could be asked, and what is taken of its answers to these images."""
+        network, _ = self._parts()
+        with torch.inference_mode():
+            floats = self._floats(images)
+            features, _ = self.run(self.network, floats)
+            answer = network((self.preprocess or AS_THEY_ARE)(floats).to(floats.dtype))
+        return tuple(one for one in (*self.told, taken_of(answer), pooled(features.shape)) if one)
+
+    def _parts(self) -> tuple[nn.Module, list[int] | None]:
+        if isinstance(self.network, Asked):
+            return self.network.network, self.network.order
+        return self.network, None
+
+    @property
     def normalisations(self) -> int:
         """Number of batch normalisations in the network."""
         return len(self._layers(nn.BatchNorm2d))
@@ -174,12 +215,13 @@ def own_classifier(model: Model, *, recipe: Recipe | None = None) -> OwnClassifi
         recipe: how others of its kind are trained; ``None`` is the reference recipe for its architecture.
     """
     network, card, a = model.network, model.card, model.card.architecture
+    name, head = head_of(network, a.classes)
     return OwnClassifier(
         network=network,
         classes=card.classes,
         device=str(device_of(network)),
         feature_layer="the input of the last linear layer",
-        run=_hooked(network, _last_linear(network), inputs=True),
+        run=at_layer(head, name, inputs=True),
         shape=(a.channels, a.height, a.width),
         # In float32 the network for colour takes longer to read the samples than to learn them for an epoch.
         precision="auto" if a.name == COLOUR.model else "float32",
@@ -194,56 +236,39 @@ def classifier(
     shape: tuple[int, int, int] | None = None,
     device: str = "auto",
     features: str | Callable[[Tensor], Tensor] | None = None,
+    preprocess: Prepare = AS_THEY_ARE,
 ) -> TorchClassifier:
     """Let a scan or a measurement ask a network of your own.
 
-    A copy of it is asked, in evaluation mode; yours is not changed. What it expects of its input beside float images in
-    [0, 1], such as a normalisation, belongs into it: ``nn.Sequential(Normalize(...), yours)``.
+    A copy of it is asked, in evaluation mode; yours is not changed. Of a tuple or a dict that it answers with, the
+    logits are taken (``.logits``, ``["logits"]`` or the first tensor); of features with places or tokens, the mean.
 
     Args:
-        module: float images in [0, 1], ``(B, C, H, W)``, to logits ``(B, K)``.
+        module: what ``preprocess`` makes of float images in [0, 1], ``(B, C, H, W)``, to logits ``(B, K)``.
         classes: names of the K classes, in the order of the logits.
         shape: ``(C, H, W)`` of the images that it reads; ``None`` where it reads any.
         device: see :func:`whitesquare.learning.device.resolve`.
         features: the features are what the layer of that name gives, or what a function makes of float images;
-            ``None`` is what the last linear layer is given.
+            ``None`` is what the last linear layer with K outputs is given.
+        preprocess: what the network expects beside float images in [0, 1], such as a
+            :class:`~whitesquare.learning.preprocess.Preprocess`, or any function of a tensor.
 
     Raises:
         UsageError: no such layer or device, or a network without a linear layer and no ``features``.
     """
-    network = _copied(module, resolve(device))
+    network, told = still(module, resolve(device))
     if callable(features):
-        run, told = _beside(network, features), f"the function {getattr(features, '__name__', 'given')!r}"
+        run, layer = beside(features), f"the function {getattr(features, '__name__', 'given')!r}"
     elif features is not None:
-        layers = dict(network.named_modules())
-        if features not in layers:
-            raise unknown_name("layer", features, [name for name in layers if name])
-        run, told = _hooked(network, layers[features], inputs=False), f"the output of layer {features!r}"
+        run, layer = (
+            at_layer(layer_named(network, features), features, inputs=False),
+            f"the output of layer {features!r}",
+        )
     else:
-        head = _last_linear(network)
-        name = next(name for name, layer in network.named_modules() if layer is head)
-        run, told = _hooked(network, head, inputs=True), f"the input of layer {name!r}"
-    return TorchClassifier(network, tuple(classes), str(device_of(network)), told, run, shape)
-
-
-@contextmanager
-def catching(layer: nn.Module, catch: Callable[[Tensor], Tensor | None], *, inputs: bool = False) -> Iterator[None]:
-    """Hand what a layer gives, or is given, to ``catch``, for calls of the network by this thread only.
-
-    What ``catch`` returns takes the place of it; ``None`` leaves it as it is.
-
-    Detectors run side by side on one network: without that, each would catch the others' batches as well.
-    """
-    own = get_ident()
-
-    def hook(_: nn.Module, given: tuple[Tensor, ...], *output: Tensor) -> Tensor | None:
-        return catch(given[0] if inputs else output[0]) if get_ident() == own else None
-
-    handle = layer.register_forward_pre_hook(hook) if inputs else layer.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
+        name, head = head_of(network, len(classes))
+        run, layer = at_layer(head, name, inputs=True), f"the input of layer {name!r}"
+    asked = Asked(network, preprocess)
+    return TorchClassifier(asked, tuple(classes), str(device_of(network)), layer, run, shape, told=told)
 
 
 def _keep_slope(slopes: dict[int, Tensor], number: int, output: Tensor) -> None:
@@ -252,37 +277,3 @@ def _keep_slope(slopes: dict[int, Tensor], number: int, output: Tensor) -> None:
 
     if output.requires_grad:
         output.register_hook(keep)  # type: ignore[no-untyped-call]
-
-
-def _hooked(network: nn.Module, layer: nn.Module, *, inputs: bool) -> Run:
-    def run(images: Tensor) -> tuple[Tensor, Tensor]:
-        caught: list[Tensor] = []
-        with catching(layer, caught.append, inputs=inputs):
-            logits = network(images)
-        return caught[0], logits
-
-    return run
-
-
-def _beside(network: nn.Module, features: Callable[[Tensor], Tensor]) -> Run:
-    return lambda images: (features(images), network(images))
-
-
-def _copied(network: nn.Module, device: str) -> nn.Module:
-    try:
-        return deepcopy(network).to(device).eval()
-    except (RuntimeError, TypeError) as error:
-        raise UsageError(
-            f"The network {type(network).__name__} cannot be copied ({error}); give one that can be, or a Classifier "
-            "of your own."
-        ) from error
-
-
-def _last_linear(network: nn.Module) -> nn.Linear:
-    found = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    if not found:
-        raise UsageError(
-            f"The network {type(network).__name__} has no linear layer whose input could be its features; name a "
-            "layer, or give a function: classifier(module, classes, features=...)."
-        )
-    return found[-1]

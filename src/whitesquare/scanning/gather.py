@@ -12,7 +12,7 @@ import numpy as np
 from whitesquare.data import dataset_digest, held, notes
 from whitesquare.detectors.types import Evidence
 from whitesquare.errors import DataError, NothingToDoError, UsageError, WhitesquareError
-from whitesquare.records import Estimate, Progress, silent
+from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
 from whitesquare.scanning.learned import HeldOut, accuracy, by_heart, held_out, nothing_learned
 from whitesquare.scanning.reference import Reference, fitted
 from whitesquare.scanning.running import one_torch_thread
@@ -91,6 +91,7 @@ def gather(
     reference: ImageDataset | None = None,
     clock: ScanClock,
     on_progress: Progress = silent,
+    on_note: OnNote = unheard,
 ) -> Gathered:
     """Gather what there is to know of a training set.
 
@@ -102,6 +103,7 @@ def gather(
         reference: samples said to be clean.
         clock: told when a step is done.
         on_progress: told how far each step is.
+        on_note: told at once how well a given model reads some of the samples.
 
     Raises:
         NothingToDoError: no images, or images of one class only.
@@ -118,7 +120,7 @@ def gather(
     if settings.model_free:
         found = _nobody(evidence, "the scan was asked to be model-free")
     elif model is not None:
-        found = _ask_given(evidence, model, settings, folder)
+        found = _ask_given(evidence, model, settings, folder, on_note)
     else:
         found = _ask_own(evidence, settings, folder)
     warnings = (*found.warnings, *notes(dataset))
@@ -154,11 +156,16 @@ def _nobody(evidence: Evidence, why: str) -> Gathered:
     return Gathered(evidence, MODEL_FREE, why=why)
 
 
-def _ask_given(evidence: Evidence, model: "Given", settings: ScanSettings, folder: Path) -> Gathered:
+def _ask_given(evidence: Evidence, model: "Given", settings: ScanSettings, folder: Path, on_note: OnNote) -> Gathered:
     from whitesquare.learning.given import given_classifier
+    from whitesquare.learning.look import first_look
 
-    asked, weights = given_classifier(model, evidence.images, evidence.classes, settings.device)
-    found = replace(_answered(evidence, [asked], GIVEN, folder), weights=weights)
+    told: list[str] = []
+    asked, weights = given_classifier(model, evidence.images, evidence.classes, settings.device, on_note=told.append)
+    look = first_look(asked, evidence.images, evidence.labels, evidence.on_progress)
+    on_note(look.line)
+    found = _answered(evidence, [asked], GIVEN, folder)
+    found = replace(found, weights=weights, warnings=(*told, *look.hints))
     return _looked_beyond(found, asked, evidence)
 
 

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whitesquare.records import PoisonManifest, Progress, silent
+from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
 from whitesquare.scanning.gather import ScanClock, gather
 from whitesquare.scanning.judge import judge
 from whitesquare.scanning.settings import ScanSettings
@@ -25,6 +25,7 @@ def run_scan(
     truth: PoisonManifest | None = None,
     skipped: dict[str, str] | None = None,
     on_progress: Progress = silent,
+    on_note: OnNote = unheard,
 ) -> Scan:
     """Scan a training set.
 
@@ -32,12 +33,12 @@ def run_scan(
         dataset: what to scan.
         settings: how.
         source: its name or path, for the report.
-        model: a model trained on it: its path, a model of ours, a network, or any classifier; ``None`` trains the
-            scan's own.
+        model: a model trained on it; see :data:`whitesquare.learning.given.Given`; ``None`` trains the scan's own.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skipped: files left out while reading, with the reason.
         on_progress: told how far each step is.
+        on_note: told at once how well a given model reads some of the samples.
 
     Raises:
         NothingToDoError: no images, or images of one class only.
@@ -54,5 +55,6 @@ def run_scan(
             reference=reference,
             clock=clock,
             on_progress=on_progress,
+            on_note=on_note,
         )
         return judge(gathered, settings, truth=truth, source=source, skipped=skipped, clock=clock)

@@ -95,7 +95,11 @@ def learned(result: ScanResult) -> str:
         told += (
             f"; of another of its kind, on samples that it had not seen: {f.interval(held.value, held.low, held.high)}"
         )
-    layer = f" Its features are {f.short(result.features)}." if result.mode == "given model" and result.features else ""
+    layer = (
+        f" Its features are {f.short(result.features, 120)}."
+        if result.mode == "given model" and result.features
+        else ""
+    )
     return f"{told}.{layer}"
 
 

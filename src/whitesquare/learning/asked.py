@@ -1,0 +1,186 @@
+"""How a network that is none of ours is asked: what it is given, what of its answer counts, what its features are."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from difflib import get_close_matches
+from threading import get_ident
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from whitesquare.errors import UsageError
+from whitesquare.learning.preprocess import Preprocess
+
+Prepare = Callable[[Tensor], Tensor]
+"""From float images in [0, 1], ``(B, C, H, W)``, to what a network reads."""
+
+Run = Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]
+"""From a network and float images in [0, 1] to features, of any shape, and logits ``(B, K)``."""
+
+AS_THEY_ARE = Preprocess()
+_NAMED = 6
+"""Layers that are named where one was asked for that is not there."""
+
+
+class Asked(nn.Module):
+    """A network with what it expects of its input, and whose answer is one tensor of logits."""
+
+    def __init__(self, network: nn.Module, prepare: Prepare = AS_THEY_ARE, order: Sequence[int] | None = None) -> None:
+        """Hold a network; ``order`` says which of its outputs is meant by each class."""
+        super().__init__()
+        self.network, self.prepare, self.order = network, prepare, None if order is None else list(order)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits ``(B, K)`` of float images in [0, 1], ``(B, C, H, W)``."""
+        logits = first_tensor(self.network(self.prepare(images).to(images.dtype)))
+        logits = logits.flatten(1) if logits.ndim > 2 else logits
+        return logits if self.order is None else logits[:, self.order]
+
+
+def first_tensor(output: Any) -> Tensor:
+    """Return what counts of an output: ``.logits``, ``["logits"]``, or the first tensor.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if isinstance(output, Tensor):
+        return output
+    found = getattr(output, "logits", None)
+    if found is None and isinstance(output, Mapping):
+        found = output.get("logits")
+    if isinstance(found, Tensor):
+        return found
+    parts = output.values() if isinstance(output, Mapping) else output if isinstance(output, list | tuple) else ()
+    for part in parts:
+        if isinstance(part, Tensor):
+            return part
+    raise UsageError(
+        f"The network answers with a {type(output).__name__} that holds no tensor; expected logits (B, K), or a "
+        "tuple or dict with them: let its forward return the logits."
+    )
+
+
+def taken_of(output: Any) -> str:
+    """Say what :func:`first_tensor` takes of an output; empty where it is all of it."""
+    if isinstance(output, Tensor):
+        return ""
+    whole = hasattr(output, "logits") or (isinstance(output, Mapping) and "logits" in output)
+    part = "logits are" if whole else "first tensor is"
+    return f"The network answers with a value of the type {type(output).__name__}, whose {part} taken."
+
+
+def as_vectors(features: Tensor) -> Tensor:
+    """Return features ``(B, D)`` of any: places ``(B, D, H, W)`` and tokens ``(B, T, D)`` are averaged."""
+    if features.ndim == 3:
+        return features.mean(1)
+    return features.flatten(2).mean(2) if features.ndim > 3 else features.flatten(1)
+
+
+def pooled(shape: Sequence[int]) -> str:
+    """Say what became of features of a shape that is none of a vector; empty where it is."""
+    if len(shape) < 3:
+        return ""
+    what = "tokens" if len(shape) == 3 else "places"
+    return f"Its features are {' x '.join(map(str, shape[1:]))}, of which the mean over {what} is taken."
+
+
+@contextmanager
+def catching(layer: nn.Module, catch: Callable[[Tensor], Tensor | None], *, inputs: bool = False) -> Iterator[None]:
+    """Hand what a layer gives, or is given, to ``catch``, for calls of the network by this thread only.
+
+    What ``catch`` returns takes the place of it; ``None`` leaves it as it is.
+
+    Detectors run side by side on one network: without that, each would catch the others' batches as well.
+    """
+    own = get_ident()
+
+    def hook(_: nn.Module, given: tuple[Tensor, ...], *output: Tensor) -> Tensor | None:
+        return catch(given[0] if inputs else output[0]) if get_ident() == own else None
+
+    handle = layer.register_forward_pre_hook(hook) if inputs else layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def at_layer(layer: nn.Module, name: str, *, inputs: bool) -> Run:
+    """Return what asks a network and catches what a layer gives, or is given."""
+
+    def run(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+        caught: list[Any] = []
+        with catching(layer, caught.append, inputs=inputs):
+            logits = network(images)
+        if not caught:
+            raise UsageError(f"The layer {name!r} takes no part in the network's answer; name another layer.")
+        return first_tensor(caught[0]), logits
+
+    return run
+
+
+def beside(features: Callable[[Tensor], Tensor]) -> Run:
+    """Return what asks a network, and a function of the images for the features."""
+    return lambda network, images: (features(images), network(images))
+
+
+def still(module: nn.Module, device: str) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return a copy of a network on a device, in float32 and evaluation mode, and what is to be told of that.
+
+    Raises:
+        UsageError: it cannot be copied, or not be put into evaluation mode.
+    """
+    module = getattr(module, "_orig_mod", module)  # of what torch.compile made, only this has layers to look into
+    try:
+        network: nn.Module = deepcopy(module).to(device).eval()
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise UsageError(
+            f"The network {type(module).__name__} cannot be copied ({error}); give one that can be, or a Classifier "
+            "of your own."
+        ) from error
+    told = []
+    if module.training:
+        told.append(
+            "The network was in training mode; a copy of it is asked in evaluation mode, and yours is as it was."
+        )
+    others = {str(one.dtype) for one in network.parameters() if one.is_floating_point() and one.dtype != torch.float32}
+    if others:
+        network = network.float()
+        told.append(f"Its weights are {', '.join(sorted(others))}; a copy of it is asked in float32.")
+    return network, tuple(told)
+
+
+def layer_named(network: nn.Module, name: str) -> nn.Module:
+    """Return the layer of a name, as ``named_modules`` has it.
+
+    Raises:
+        UsageError: there is none, naming the nearest one.
+    """
+    layers: dict[str, nn.Module] = dict(network.named_modules())
+    layers.pop("", None)
+    name = str(name)  # those of a Sequential are numbers
+    if name in layers:
+        return layers[name]
+    near = get_close_matches(name, layers, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    last = ", ".join(list(layers)[-_NAMED:])
+    raise UsageError(
+        f"There is no layer named {name!r:.80} in the network {type(network).__name__}{hint} It has {len(layers)}, the "
+        f"last of which are {last}."
+    )
+
+
+def head_of(network: nn.Module, classes: int) -> tuple[str, nn.Module]:
+    """Return the last linear layer with an output for each class, with its name; the last at all where none has.
+
+    Raises:
+        UsageError: there is no linear layer.
+    """
+    found = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not found:
+        raise UsageError(
+            f"The network {type(network).__name__} has no linear layer whose input could be its features; name a "
+            "layer (--layer), or give a function: classifier(module, classes, features=...)."
+        )
+    return next((one for one in reversed(found) if one[1].out_features == classes), found[-1])
