@@ -1,0 +1,235 @@
+"""The losses that a training of the user's own recorded, held against the samples that are scanned."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from whitesquare.data.rows import exactly
+from whitesquare.errors import DataError
+from whitesquare.loops.losses import stored
+from whitesquare.loops.recordings import COLUMNS, Parts, Said, find_recording, losses_database, relation, said_by
+from whitesquare.types import FloatArray, ImageDataset
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_FEW = 0.01
+"""Share of samples, or of losses, that may be missing, strange or of another label before a recording is refused."""
+_ENOUGH = 0.5
+"""Share of the epochs in which a sample must have been seen to have a trajectory."""
+_ROWS = 65_536
+_WRONG = "give the losses of a training on these data"
+
+
+@dataclass(frozen=True)
+class RecordedTraining:
+    """What a scan used of a training that was not its own.
+
+    Attributes:
+        epochs: recorded moments.
+        samples: number of scanned samples that have a trajectory.
+        inputs: what the losses were computed on: ``plain``, ``augmented``, ``mixed``, or empty if it is not said.
+        sha256: of the file; of an unfinished recording, of the digests of its files.
+    """
+
+    epochs: int
+    samples: int
+    inputs: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class RecordedLosses:
+    """Losses that fit the data.
+
+    Attributes:
+        values: ``(E, N)`` float32 in the order of the data, in a memory-mapped file; NaN for a sample without.
+        training: what they are of.
+        warnings: what the reader must know of them.
+    """
+
+    values: FloatArray
+    training: RecordedTraining
+    warnings: tuple[str, ...]
+
+
+def read_losses(path: Path, dataset: ImageDataset, digest: str, folder: Path) -> RecordedLosses:
+    """Read losses by the ids of the samples; a moment that a sample missed is taken from those before and after it.
+
+    Args:
+        path: the file that a :class:`~whitesquare.loops.losses.LossRecorder` writes, or a table with ``id``, ``epoch``
+            and ``loss``.
+        dataset: what is scanned.
+        digest: of it.
+        folder: where the losses are kept.
+
+    Raises:
+        UsageError: there is no recording.
+        DataError: it is damaged, of other data, or of a training that went wrong.
+    """
+    parts = find_recording(path)
+    with losses_database(path) as db:
+        rows = _rows(db, parts.files, path)
+        said = said_by(db, parts.files[0])
+        epochs = _epochs(db, rows, path)
+        _name_samples(db, dataset)
+        warnings = _compared(db, rows, said, digest, len(dataset.ids), path)
+        size = len(dataset.ids)
+        values = np.lib.format.open_memmap(folder / "losses.npy", mode="w+", dtype=np.float32, shape=(len(epochs), size))
+        values[:] = np.nan
+        for moment, epoch in enumerate(epochs):
+            # Every part of the question is of our own making: names are quoted, and the epoch is a whole number.
+            found = db.execute(
+                "SELECT position, sum(loss::DOUBLE * visits) / sum(visits) AS loss FROM "  # noqa: S608
+                f"{rows} JOIN samples USING (id) WHERE epoch = {epoch} GROUP BY position"
+            ).fetchnumpy()
+            values[moment, found["position"]] = np.ma.filled(found["loss"], np.nan)
+    warnings += _filled(values, path)
+    if parts.left_out:
+        warnings += (f"{len(parts.left_out)} epochs of the recorded losses were not ended by all processes; left out.",)
+    known = int(np.isfinite(values[0]).sum())
+    training = RecordedTraining(len(epochs), known, said.inputs, _digest(parts))
+    return RecordedLosses(values, training, (*warnings, *_doubts(values, said)))
+
+
+def _rows(db: "DuckDBPyConnection", files: Sequence[Path], path: Path) -> str:
+    """Return the SQL of the rows, if the columns are there and of their kinds."""
+    columns = {
+        str(name): str(kind)
+        for name, kind, *_ in db.execute("DESCRIBE SELECT * FROM read_parquet(?)", [exactly(files[0])]).fetchall()
+    }
+    for name in ("id", "epoch", "loss"):
+        if name not in columns:
+            raise DataError(
+                f"{path} has no column {name!r} (found: {', '.join(map(repr, columns))}); expected "
+                f"{', '.join(COLUMNS)}, of which label and visits may be missing."
+            )
+    return relation(files, columns)
+
+
+def _epochs(db: "DuckDBPyConnection", rows: str, path: Path) -> list[int]:
+    asked = (
+        "SELECT count(*), count(*) FILTER (id IS NULL OR epoch IS NULL OR NOT coalesce(visits > 0, false)), "  # noqa: S608
+        f"count(*) FILTER (NOT coalesce(isfinite(loss), false)), count(*) FILTER (loss < 0) FROM {rows}"
+    )
+    ((count, broken, strange, negative),) = db.execute(asked).fetchall()
+    if not count:
+        raise DataError(f"{path} holds no losses; record some, or leave --losses out.")
+    if broken or negative:
+        what = "a loss below zero" if negative else "no id, no epoch, or no visit"
+        raise DataError(
+            f"{path}: {negative or broken} of {count} rows have {what}; expected the cross-entropy of a sample in an "
+            "epoch, so record it again."
+        )
+    if strange > _FEW * count:
+        raise DataError(
+            f"{path}: {strange} of {count} losses are not finite numbers, so the training went wrong; give the losses "
+            "of one that did not diverge."
+        )
+    found = db.execute(f"SELECT DISTINCT epoch FROM {rows} ORDER BY epoch").fetchall()  # noqa: S608 - quoted names
+    return [int(epoch) for (epoch,) in found]
+
+
+def _name_samples(db: "DuckDBPyConnection", dataset: ImageDataset) -> None:
+    db.execute("CREATE TABLE samples (position BIGINT, id VARCHAR, label VARCHAR)")
+    classes = [stored(name) for name in dataset.classes]
+    for start in range(0, len(dataset.ids), _ROWS):
+        at = range(start, min(start + _ROWS, len(dataset.ids)))
+        chunk: dict[str, Any] = {
+            "position": np.arange(at.start, at.stop),
+            "id": np.array([stored(dataset.ids[i]) for i in at], dtype=object),
+            "label": np.array([classes[int(dataset.labels[i])] for i in at], dtype=object),
+        }
+        db.register("chunk", chunk)
+        db.execute("INSERT INTO samples SELECT position, id, label FROM chunk")
+        db.unregister("chunk")
+
+
+def _compared(
+    db: "DuckDBPyConnection", rows: str, said: Said, digest: str, size: int, path: Path
+) -> tuple[str, ...]:
+    """Refuse the losses of other data, and say how many samples are not the same.
+
+    Labels are compared by the names of their classes, whose order is nobody's affair here.
+    """
+    db.execute(f"CREATE TABLE recorded AS SELECT id, min(label) AS label FROM {rows} GROUP BY id")  # noqa: S608
+    missing = _counted(db, "samples", "recorded")
+    extra = _counted(db, "recorded", "samples")
+    asked = "SELECT count(*), min(id) FROM samples JOIN recorded USING (id) WHERE samples.label != recorded.label"
+    ((other, example),) = db.execute(asked).fetchall()
+    told = []
+    for (count, name), what in (
+        (missing, "scanned samples have no recorded loss"),
+        (extra, "samples with recorded losses are not scanned"),
+        ((other, example), "samples were trained under another label than they have here"),
+    ):
+        if count > _FEW * size:
+            raise DataError(
+                f"{path}: {count} {what} (of {size}), such as {name!r:.80}, and at most {_FEW:.0%} may be; {_WRONG}, "
+                "with ids as the scan has them (see `scores.parquet`)."
+            )
+        if count:
+            told.append(f"{count} {what}, such as {name!r:.80}.")
+    if said.data and said.data != digest:
+        if not missing[0] and not extra[0]:
+            raise DataError(
+                f"{path} was recorded on the data set with the digest {said.data[:16]}, and this one has "
+                f"{digest[:16]}, although all ids are the same: images or labels are others; {_WRONG}."
+            )
+        told.append("The losses were recorded on another version of the data.")
+    return tuple(told)
+
+
+def _counted(db: "DuckDBPyConnection", one: str, other: str) -> tuple[int, str | None]:
+    asked = f"SELECT count(*), min(id) FROM {one} ANTI JOIN {other} USING (id)"  # noqa: S608 - our own names
+    ((count, example),) = db.execute(asked).fetchall()
+    return int(count), example
+
+
+def _filled(values: FloatArray, path: Path) -> tuple[str, ...]:
+    """Fill the moments that a sample missed; one that missed most of them has no trajectory."""
+    moments, told = np.arange(len(values)), []
+    strange = ~np.isfinite(values)
+    seen = len(values) - strange.sum(0)
+    for i in np.flatnonzero((seen < len(values)) & (seen >= _ENOUGH * len(values))):
+        there = ~strange[:, i]
+        values[:, i] = np.interp(moments, moments[there], values[there, i])
+    few = seen < _ENOUGH * len(values)
+    values[:, few] = np.nan
+    if few.all():
+        raise DataError(f"{path}: no scanned sample was seen in half of the {len(values)} epochs; {_WRONG}.")
+    if few.any():
+        told.append(f"{int(few.sum())} samples were seen in fewer than half of the epochs and have no trajectory.")
+    if gaps := int((strange[:, ~few]).any(0).sum()):
+        told.append(
+            f"{gaps} samples have no finite loss in some epochs, where the losses before and after stand in for it."
+        )
+    return tuple(told)
+
+
+def _doubts(values: FloatArray, said: Said) -> tuple[str, ...]:
+    told = []
+    if said.inputs == "mixed":
+        told.append(
+            "The losses were recorded on mixed images (mixup, cutmix): each is that of two samples, which blurs what "
+            "they say of one; train without mixing for a recording."
+        )
+    first, last = np.nanmean(values[0]), np.nanmean(values[-1])
+    if len(values) > 1 and not last < first:
+        told.append(
+            f"The recorded losses did not fall ({first:.3g} in the first epoch, {last:.3g} in the last): a model that "
+            "has learned nothing says nothing of its samples."
+        )
+    return tuple(told)
+
+
+def _digest(parts: Parts) -> str:
+    digests = []
+    for file in parts.files:
+        with file.open("rb") as opened:
+            digests.append(file_digest(opened, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
