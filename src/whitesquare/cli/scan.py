@@ -49,6 +49,9 @@ def scan(
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Model trained on DATA; default: the scan trains two.")] = None,
     reference: Annotated[str | None, typer.Option(help="Data set of samples known to be clean.")] = None,
+    losses: Annotated[
+        Path | None, typer.Option(help="Losses by sample that your own training on DATA recorded (Parquet).")
+    ] = None,
     model_free: Annotated[
         bool, typer.Option("--model-free", help="Use no model: fast, no PyTorch, but nothing can be confirmed.")
     ] = False,
@@ -93,6 +96,7 @@ def scan(
                 settings,
                 model=model,
                 reference=reference,
+                losses=losses,
                 truth=known,
                 skip_unreadable=on_error == OnError.SKIP,
                 size=size,

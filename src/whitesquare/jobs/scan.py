@@ -84,6 +84,7 @@ def scan(
     *,
     model: "Given | None" = None,
     reference: str | Path | ImageDataset | None = None,
+    losses: str | Path | None = None,
     truth: PoisonManifest | None = None,
     skip_unreadable: bool = False,
     size: int | None = None,
@@ -101,6 +102,8 @@ def scan(
         model: a model trained on it: its path, a model of ours, a network, or any classifier; ``None`` trains the
             scan's own.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
+        losses: what a training on it recorded: the file of a :class:`whitesquare.LossRecorder`, or a Parquet file with
+            ``id``, ``epoch`` and ``loss``. Detectors of trajectories read it, with or without a model.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skip_unreadable: leave files out that cannot be read, and name them, instead of stopping.
         size: both sides that image files are brought to; see :func:`whitesquare.data.open_dataset`.
@@ -111,9 +114,9 @@ def scan(
         on_progress: told how far each step is.
 
     Raises:
-        UsageError: a model or a reference that does not fit, a signer without attested data, or attested data with a
+        UsageError: a model or a reference that does not fit, no recorded losses, a signer without attested data, or attested data with a
             reference that nobody answers for.
-        DataError: an image that cannot be read.
+        DataError: an image that cannot be read, or losses of other data.
         VerificationError: a sample is not the attested one.
         NothingToDoError: no images, or images of one class only.
     """
@@ -141,6 +144,7 @@ def scan(
         source=named(data),
         model=model,
         reference=trusted,
+        losses=None if losses is None else Path(losses),
         truth=truth,
         skipped=skipped,
         on_progress=on_progress,

@@ -22,6 +22,7 @@ def run_scan(
     source: str = "",
     model: "Given | None" = None,
     reference: ImageDataset | None = None,
+    losses: Path | None = None,
     truth: PoisonManifest | None = None,
     skipped: dict[str, str] | None = None,
     on_progress: Progress = silent,
@@ -35,13 +36,15 @@ def run_scan(
         model: a model trained on it: its path, a model of ours, a network, or any classifier; ``None`` trains the
             scan's own.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
+        losses: what a training on it recorded, see :func:`whitesquare.scanning.losses.read_losses`.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skipped: files left out while reading, with the reason.
         on_progress: told how far each step is.
 
     Raises:
         NothingToDoError: no images, or images of one class only.
-        UsageError: a model or reference that does not fit.
+        UsageError: a model or reference that does not fit, or no recorded losses.
+        DataError: the losses are those of other data.
     """
     clock = ScanClock()
     # Features lie in a file of this folder, which the evidence reads to the end.
@@ -52,6 +55,7 @@ def run_scan(
             Path(folder),
             model=model,
             reference=reference,
+            losses=losses,
             clock=clock,
             on_progress=on_progress,
         )
