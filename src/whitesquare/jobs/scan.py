@@ -114,8 +114,8 @@ def scan(
         on_progress: told how far each step is.
 
     Raises:
-        UsageError: a model or a reference that does not fit, no recorded losses, a signer without attested data, or attested data with a
-            reference that nobody answers for.
+        UsageError: a model or a reference that does not fit, no recorded losses, a signer without attested data, or
+            attested data with a reference that nobody answers for.
         DataError: an image that cannot be read, or losses of other data.
         VerificationError: a sample is not the attested one.
         NothingToDoError: no images, or images of one class only.

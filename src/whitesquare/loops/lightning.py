@@ -1,4 +1,4 @@
-"""A callback for Lightning that records per-sample losses; ``lightning`` or ``pytorch-lightning``, whichever is used."""
+"""A callback for Lightning (``lightning`` or ``pytorch-lightning``) that records per-sample losses."""
 
 import importlib
 import sys

@@ -70,7 +70,13 @@ class LossRecorder:
     """
 
     def __init__(
-        self, path: str | Path, data: Labelled | Sequence[str], *, inputs: str = "", digest: str = "", resume: bool = False
+        self,
+        path: str | Path,
+        data: Labelled | Sequence[str],
+        *,
+        inputs: str = "",
+        digest: str = "",
+        resume: bool = False,
     ) -> None:
         """Begin a recording; nothing is written before the first epoch ends.
 

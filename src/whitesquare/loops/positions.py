@@ -8,7 +8,7 @@ POSITION = "position"
 """The key under which a sample that is a mapping says its position; of a tuple it is the last item."""
 
 
-class Samples(Protocol):
+class Indexed(Protocol):
     """What a ``torch.utils.data.DataLoader`` takes and addresses by position."""
 
     def __len__(self) -> int:
@@ -21,7 +21,7 @@ class Samples(Protocol):
 class WithPositions:
     """Samples of another, each with its position; made by :func:`with_positions`."""
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, samples: Indexed) -> None:
         self.samples = samples
 
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ class WithPositions:
         return (*sample, i) if isinstance(sample, tuple | list) else (sample, i)
 
 
-def with_positions(samples: Samples) -> WithPositions:
+def with_positions(samples: Indexed) -> WithPositions:
     """Return the same samples, each with its position, for a loader with any number of workers in any order.
 
     Args:

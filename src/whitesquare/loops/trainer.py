@@ -28,7 +28,7 @@ def trainer_losses(recorder: LossRecorder) -> Any:
     """
     from transformers import TrainerCallback
 
-    class TrainerLosses(TrainerCallback):
+    class TrainerLosses(TrainerCallback):  # type: ignore[misc]
         """Looks at what goes into the model and comes out of it, by hooks that are there while it is trained."""
 
         def __init__(self) -> None:

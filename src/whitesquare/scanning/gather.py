@@ -130,9 +130,7 @@ def gather(
         found = _ask_own(evidence, settings, folder)
     if given is not None:
         evidence = replace(found.evidence, losses=given.values)
-        found = replace(
-            found, evidence=evidence, recorded=given.training, warnings=(*found.warnings, *given.warnings)
-        )
+        found = replace(found, evidence=evidence, recorded=given.training, warnings=(*found.warnings, *given.warnings))
     warnings = (*found.warnings, *notes(dataset))
     clock.lap("model")
     return replace(found, ids=dataset.ids, digest=digest, reference=trusted, warnings=warnings)

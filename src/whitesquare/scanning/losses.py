@@ -79,7 +79,9 @@ def read_losses(path: Path, dataset: ImageDataset, digest: str, folder: Path) ->
         _name_samples(db, dataset)
         warnings = _compared(db, rows, said, digest, len(dataset.ids), path)
         size = len(dataset.ids)
-        values = np.lib.format.open_memmap(folder / "losses.npy", mode="w+", dtype=np.float32, shape=(len(epochs), size))
+        values = np.lib.format.open_memmap(
+            folder / "losses.npy", mode="w+", dtype=np.float32, shape=(len(epochs), size)
+        )
         values[:] = np.nan
         for moment, epoch in enumerate(epochs):
             # Every part of the question is of our own making: names are quoted, and the epoch is a whole number.
@@ -149,9 +151,7 @@ def _name_samples(db: "DuckDBPyConnection", dataset: ImageDataset) -> None:
         db.unregister("chunk")
 
 
-def _compared(
-    db: "DuckDBPyConnection", rows: str, said: Said, digest: str, size: int, path: Path
-) -> tuple[str, ...]:
+def _compared(db: "DuckDBPyConnection", rows: str, said: Said, digest: str, size: int, path: Path) -> tuple[str, ...]:
     """Refuse the losses of other data, and say how many samples are not the same.
 
     Labels are compared by the names of their classes, whose order is nobody's affair here.
