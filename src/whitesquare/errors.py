@@ -69,6 +69,8 @@ EXTRAS = {
     **dict.fromkeys(("numpy", "scipy", "sklearn", "PIL", "matplotlib", "jinja2"), "scan"),
     **dict.fromkeys(("torch", "safetensors"), "train"),
     "ray": "ray",
+    "mlflow": "mlflow",
+    "pandas": "pandas",
 }
 """By module that the core does without, the extra that brings it."""
 

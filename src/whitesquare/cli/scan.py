@@ -21,6 +21,7 @@ from whitesquare.cli.exits import (
 )
 from whitesquare.cli.options import DataSource, Device, Fit, OnError, Seed, Size, same_size
 from whitesquare.cli.progress import progress
+from whitesquare.cli.trackers import log_runs, open_trackers
 from whitesquare.errors import UsageError, require_extra
 
 if TYPE_CHECKING:  # they load NumPy, which `--help` must not wait for
@@ -44,7 +45,7 @@ def scan(
         typer.Option(
             "-o",
             "--output",
-            help="table, json, html, sarif, junit, or KIND=FILE, parquet=FILE, attestation=FILE; repeatable.",
+            help="table, json, html, sarif, junit, KIND=FILE; parquet=, attestation=FILE; mlflow[=URI]; repeatable.",
         ),
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Model trained on DATA; default: the scan trains two.")] = None,
@@ -75,7 +76,8 @@ def scan(
 ) -> None:
     """Scan a training set for poison: which classes, which samples, on what evidence, and how sure."""
     with exit_codes():
-        outputs = read_outputs(output, "table", "json", "parquet", "html", "sarif", "junit", "attestation")
+        kinds, trackers = open_trackers(output)
+        outputs = read_outputs(kinds, "table", "json", "parquet", "html", "sarif", "junit", "attestation")
         _check(outputs, model=model, model_free=model_free)
         _check_signing(outputs, attested, key)
         _check_reference(reference, attested, reference_attested)
@@ -107,6 +109,10 @@ def scan(
                 on_progress=on_progress,
             )
         _emit(done, outputs, same_size(size, fit))
+        if trackers:
+            from whitesquare.report.scan.tracked import tracked_scan
+
+            log_runs(trackers, [tracked_scan(done.scan)])
         code = exit_code(done.scan.result, fail_on)
         if code == PASS and (short := lacking(done.scan.result.coverage, required)):
             terminal.complain(

@@ -17,6 +17,7 @@ from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.records import PoisonManifest, Progress, silent
 from whitesquare.report.scan.sarif import scan_sarif
 from whitesquare.scanning.files import scan_json
+from whitesquare.scanning.frames import score_frame
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
 from whitesquare.scanning.signed import AttestedScan, reference_record
@@ -25,6 +26,8 @@ from whitesquare.signing.keys import Signer
 from whitesquare.types import ImageDataset
 
 if TYPE_CHECKING:  # a model-free scan works without PyTorch
+    from pandas import DataFrame
+
     from whitesquare.learning.given import Given
 
 BY_DEFAULT = ScanSettings()
@@ -47,6 +50,14 @@ class Scanned:
     def json(self) -> str:
         """Return the findings and the scores as ``scan.json``, which :func:`whitesquare.cleanse` reads."""
         return scan_json(self.scan.result, self.scan.scores)
+
+    def to_frame(self) -> "DataFrame":
+        """Return every score of every sample as a DataFrame; see :func:`whitesquare.scanning.frames.score_frame`.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return score_frame(self.scan)
 
     def sarif(self) -> str:
         """Return the findings as SARIF, each sample with the digest of its content."""
