@@ -7,8 +7,20 @@ from pathlib import Path
 
 from .patience import PATIENCE
 
-MISSING = ("numpy", "scipy", "sklearn", "PIL", "matplotlib", "jinja2", "torch", "safetensors", "ray")
-"""Modules of the extras [scan], [train] and [ray]."""
+MISSING = (
+    "numpy",
+    "scipy",
+    "sklearn",
+    "PIL",
+    "matplotlib",
+    "jinja2",
+    "torch",
+    "safetensors",
+    "ray",
+    "mlflow",
+    "pandas",
+)
+"""Modules of the extras."""
 
 _BARE = f"import sys\nsys.modules.update(dict.fromkeys({MISSING!r}))\n"  # None there is Python's own "not found"
 _CLI = "from whitesquare.cli import app\napp(prog_name='whitesquare')\n"
