@@ -1,5 +1,7 @@
 """A training by Lightning's own Trainer, whose losses are recorded."""
 
+from importlib.util import find_spec
+
 import duckdb
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from whitesquare.scanning.settings import ScanSettings
 
 from .small import SIZE, WRONG, Tensors, small_data
 
-pl = pytest.importorskip("pytorch_lightning", reason="Lightning is not installed")
+package = "pytorch_lightning" if find_spec("pytorch_lightning") else "lightning.pytorch"
+pl = pytest.importorskip(package, reason="Lightning is not installed")
 pytestmark = pytest.mark.filterwarnings("default")
 """What Lightning warns of is its own affair."""
 

@@ -202,7 +202,7 @@ def test_an_epoch_that_a_process_did_not_end_is_refused_or_left_out(tmp_path, mo
         recorder.finish()
     found = scanned(path).result
     assert found.losses.epochs == 1
-    assert any("not ended by all" in warning for warning in found.warnings)
+    assert any("not all processes ended: 1" in warning for warning in found.warnings)
 
 
 def test_a_sample_seen_twice_has_the_mean_and_one_never_seen_is_told(tmp_path):
@@ -217,7 +217,7 @@ def test_a_sample_seen_twice_has_the_mean_and_one_never_seen_is_told(tmp_path):
     path = recorder.finish()
     assert [one[3:] for one in rows(path) if one[0] == data.ids[0]] == [(2.0, 2)] * 3
     found = scanned(path, data)
-    assert any("1 samples have no finite loss in some epochs" in one for one in found.result.warnings)
+    assert any("without a finite one in some epochs" in one and ": 1." in one for one in found.result.warnings)
     assert np.isfinite(found.scores.by_detector["loss-trajectories"][3])
 
 
@@ -238,9 +238,9 @@ def test_a_few_missing_and_strange_samples_are_said_by_count(tmp_path):
         recorder.end_epoch()
     found = scanned(recorder.finish(), data)
     text = " ".join(found.result.warnings)
-    assert "3 scanned samples have no recorded loss" in text
-    assert "2 samples with recorded losses are not scanned" in text
-    assert "3 samples were seen in fewer than half" in text
+    assert "scanned samples without a recorded loss: 3, such as" in text
+    assert "samples with a recorded loss that are not scanned: 2, such as" in text
+    assert "fewer than half of the epochs, not scored: 3" in text
     assert np.isnan(found.scores.by_detector["loss-isolation"][-3:]).all()
     assert np.isnan(found.scores.by_detector["loss-trajectories"]).sum() == 3
 
@@ -248,9 +248,9 @@ def test_a_few_missing_and_strange_samples_are_said_by_count(tmp_path):
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ([f"train/{i:05}" for i in range(360)], "40 scanned samples have no recorded loss"),
-        ([f"train/{i:05}" for i in range(500)], "100 samples with recorded losses are not scanned"),
-        ([f"test/{i:05}" for i in range(400)], "400 scanned samples have no recorded loss"),
+        ([f"train/{i:05}" for i in range(360)], "scanned samples without a recorded loss: 40"),
+        ([f"train/{i:05}" for i in range(500)], "that are not scanned: 100"),
+        ([f"test/{i:05}" for i in range(400)], "scanned samples without a recorded loss: 400"),
     ],
 )
 def test_losses_of_other_samples_are_refused(ids, message, tmp_path):
@@ -269,7 +269,7 @@ def test_losses_of_other_data_of_the_same_ids_are_refused(tmp_path):
     class Other:
         ids, classes, labels = data.ids, ("light", "dark"), data.labels
 
-    with pytest.raises(DataError, match="40 samples were trained under another label"):
+    with pytest.raises(DataError, match=r"another label than they have here: 40, such as .*there, "):
         scanned(filled(tmp_path / "labels.parquet", Other()), data)
 
 
@@ -282,7 +282,7 @@ def test_losses_that_are_not_numbers(tmp_path):
         recorder.record(np.arange(400), values)
         recorder.end_epoch()
     found = scanned(recorder.finish(), data)
-    assert any("1 samples have no finite loss" in one for one in found.result.warnings)
+    assert any("without a finite one in some epochs" in one and ": 1." in one for one in found.result.warnings)
     assert np.isfinite(found.scores.by_detector["loss-trajectories"]).all()
     with pytest.raises(DataError, match="40 of 120 losses are not finite"):
         scanned(filled(tmp_path / "all.parquet", values=lambda epoch: np.inf if epoch == 2 else 1.0))
@@ -308,6 +308,14 @@ def test_a_table_of_others_needs_ids_epochs_and_losses(tmp_path):
     )
     with pytest.raises(DataError, match="a loss below zero"):
         scanned(tmp_path / "low.parquet")
+    halves = f"SELECT id, epoch / 2 AS epoch, loss FROM ({asked})"
+    duckdb.sql(f"COPY ({halves}) TO '{tmp_path / 'half.parquet'}' (FORMAT parquet)")
+    with pytest.raises(DataError, match="no whole number as epoch"):
+        scanned(tmp_path / "half.parquet")
+    floats = f"SELECT id, epoch::DOUBLE AS epoch, 2 AS label, loss FROM ({asked})"
+    duckdb.sql(f"COPY ({floats}) TO '{tmp_path / 'numbers.parquet'}' (FORMAT parquet)")
+    with pytest.raises(DataError, match="2 there, "):
+        scanned(tmp_path / "numbers.parquet")
     (tmp_path / "text.parquet").write_text("not a table")
     with pytest.raises(DataError, match="cannot be read"):
         scanned(tmp_path / "text.parquet")

@@ -92,19 +92,25 @@ class LossRecorder:
             UsageError: an id stands twice, ``inputs`` is not known, or something is recorded there already.
         """
         self.path = Path(path)
-        named = isinstance(data, Labelled)
-        self.ids: tuple[str, ...] = tuple(data.ids if isinstance(data, Labelled) else data)
-        self.labels: tuple[int, ...] = tuple(int(one) for one in data.labels) if isinstance(data, Labelled) else ()
-        self._classes = data.classes if named and isinstance(data, Labelled) else ()
+        self.ids: tuple[str, ...] = ()
+        self.labels: tuple[int, ...] = ()
+        self._classes: tuple[str, ...] = ()
+        if isinstance(data, Labelled):
+            self.ids, self._classes = tuple(data.ids), data.classes
+            self.labels = tuple(int(label) for label in data.labels)
+        else:
+            self.ids = tuple(data)
         if inputs not in INPUTS:
             raise UsageError(f"inputs is {inputs!r:.60}; expected one of {', '.join(map(repr, INPUTS[:3]))}.")
-        self._positions = {name: i for i, name in enumerate(self.ids)}
-        if isinstance(data, str) or not self.ids or len(self._positions) < len(self.ids):
+        different = len(set(self.ids))
+        if isinstance(data, str) or not self.ids or different < len(self.ids):
             raise UsageError(
-                f"{len(self.ids)} ids were given and {len(self._positions)} of them are different; expected a list of "
-                "ids, one for each sample and each once."
+                f"{len(self.ids)} ids were given and {different} of them are different; expected a list of ids, one "
+                "for each sample and each once."
             )
         self._said, self._next = Said(inputs, digest), self._begin(resume=resume)
+        self._places: dict[str, int] = {}
+        """Positions by id, made when a loss is recorded by id."""
         self._sums, self._visits = np.zeros(len(self.ids)), np.zeros(len(self.ids), np.int32)
 
     def record(self, samples: ArrayLike, losses: ArrayLike) -> None:
@@ -210,13 +216,14 @@ class LossRecorder:
                     f"{len(self.ids)} samples of the recorder, or ids."
                 )
             return asked.astype(np.int64)
-        unknown = next((one for one in asked.tolist() if one not in self._positions), None)
+        self._places = self._places or {name: i for i, name in enumerate(self.ids)}
+        unknown = next((one for one in asked.tolist() if one not in self._places), None)
         if unknown is not None:
             raise UsageError(
                 f"A loss of the sample {unknown!r:.80} was recorded, which is not among the {len(self.ids)} ids that "
                 f"the recorder was given, such as {self.ids[0]!r:.80}; give positions (whole numbers) or those ids."
             )
-        return np.array([self._positions[one] for one in asked.tolist()], np.int64)
+        return np.array([self._places[one] for one in asked.tolist()], np.int64)
 
     def _chunks(self, epoch: int) -> Iterator[dict[str, Any]]:
         seen = np.flatnonzero(self._visits)

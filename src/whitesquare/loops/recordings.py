@@ -141,9 +141,10 @@ def said_by(db: "DuckDBPyConnection", file: Path) -> Said:
 def relation(files: Sequence[Path], columns: Mapping[str, object]) -> str:
     """Return the SQL of the rows of files, with all columns that :data:`COLUMNS` has."""
     names = ", ".join("'" + exactly(file).replace("'", "''") + "'" for file in files)
-    label = "label" if "label" in columns else "NULL::VARCHAR AS label"
+    label = "label" if "label" in columns else "NULL"
     visits = "visits" if "visits" in columns else "1 AS visits"
-    return f"(SELECT id, {label}, epoch, loss, {visits} FROM read_parquet([{names}]))"  # noqa: S608 - quoted names
+    texts = f"id::VARCHAR AS id, {label}::VARCHAR AS label"
+    return f"(SELECT {texts}, epoch, loss, {visits} FROM read_parquet([{names}]))"  # noqa: S608 - quoted names
 
 
 def write_epoch(path: Path, chunks: Iterator[dict[str, Any]], said: Said) -> None:

@@ -92,7 +92,7 @@ def read_losses(path: Path, dataset: ImageDataset, digest: str, folder: Path) ->
             values[moment, found["position"]] = np.ma.filled(found["loss"], np.nan)
     warnings += _filled(values, path)
     if parts.left_out:
-        warnings += (f"{len(parts.left_out)} epochs of the recorded losses were not ended by all processes; left out.",)
+        warnings += (f"Recorded losses: epochs left out that not all processes ended: {len(parts.left_out)}.",)
     known = int(np.isfinite(values[0]).sum())
     training = RecordedTraining(len(epochs), known, said.inputs, _digest(parts))
     return RecordedLosses(values, training, (*warnings, *_doubts(values, said)))
@@ -115,14 +115,15 @@ def _rows(db: "DuckDBPyConnection", files: Sequence[Path], path: Path) -> str:
 
 def _epochs(db: "DuckDBPyConnection", rows: str, path: Path) -> list[int]:
     asked = (
-        "SELECT count(*), count(*) FILTER (id IS NULL OR epoch IS NULL OR NOT coalesce(visits > 0, false)), "  # noqa: S608
+        "SELECT count(*), count(*) FILTER (id IS NULL OR epoch IS NULL OR epoch::DOUBLE != floor(epoch::DOUBLE) OR "  # noqa: S608
+        "NOT coalesce(visits > 0, false)), "
         f"count(*) FILTER (NOT coalesce(isfinite(loss), false)), count(*) FILTER (loss < 0) FROM {rows}"
     )
     ((count, broken, strange, negative),) = db.execute(asked).fetchall()
     if not count:
         raise DataError(f"{path} holds no losses; record some, or leave --losses out.")
     if broken or negative:
-        what = "a loss below zero" if negative else "no id, no epoch, or no visit"
+        what = "a loss below zero" if negative else "no id, no whole number as epoch, or no visit"
         raise DataError(
             f"{path}: {negative or broken} of {count} rows have {what}; expected the cross-entropy of a sample in an "
             "epoch, so record it again."
@@ -159,21 +160,23 @@ def _compared(db: "DuckDBPyConnection", rows: str, said: Said, digest: str, size
     db.execute(f"CREATE TABLE recorded AS SELECT id, min(label) AS label FROM {rows} GROUP BY id")  # noqa: S608
     missing = _counted(db, "samples", "recorded")
     extra = _counted(db, "recorded", "samples")
-    asked = "SELECT count(*), min(id) FROM samples JOIN recorded USING (id) WHERE samples.label != recorded.label"
-    ((other, example),) = db.execute(asked).fetchall()
+    relabelled = db.execute(
+        "SELECT count(*), first(id || ' (' || recorded.label || ' there, ' || samples.label || ' here)') "
+        "FROM samples JOIN recorded USING (id) WHERE samples.label != recorded.label"
+    ).fetchall()[0]
     told = []
     for (count, name), what in (
-        (missing, "scanned samples have no recorded loss"),
-        (extra, "samples with recorded losses are not scanned"),
-        ((other, example), "samples were trained under another label than they have here"),
+        (missing, "scanned samples without a recorded loss"),
+        (extra, "samples with a recorded loss that are not scanned"),
+        (relabelled, "samples that were trained under another label than they have here"),
     ):
         if count > _FEW * size:
             raise DataError(
-                f"{path}: {count} {what} (of {size}), such as {name!r:.80}, and at most {_FEW:.0%} may be; {_WRONG}, "
-                "with ids as the scan has them (see `scores.parquet`)."
+                f"{path}: {what}: {count}, such as {name!r:.120}, beside {size} that are scanned, and at most "
+                f"{_FEW:.0%} may be; {_WRONG}, with ids and names of classes as the scan has them."
             )
         if count:
-            told.append(f"{count} {what}, such as {name!r:.80}.")
+            told.append(f"Recorded losses: {what}: {count}, such as {name!r:.120}.")
     if said.data and said.data != digest:
         if not missing[0] and not extra[0]:
             raise DataError(
@@ -203,10 +206,11 @@ def _filled(values: FloatArray, path: Path) -> tuple[str, ...]:
     if few.all():
         raise DataError(f"{path}: no scanned sample was seen in half of the {len(values)} epochs; {_WRONG}.")
     if few.any():
-        told.append(f"{int(few.sum())} samples were seen in fewer than half of the epochs and have no trajectory.")
+        told.append(f"Recorded losses: samples seen in fewer than half of the epochs, not scored: {int(few.sum())}.")
     if gaps := int((strange[:, ~few]).any(0).sum()):
         told.append(
-            f"{gaps} samples have no finite loss in some epochs, where the losses before and after stand in for it."
+            "Recorded losses: samples without a finite one in some epochs, where those before and after stand in: "
+            f"{gaps}."
         )
     return tuple(told)
 
