@@ -269,7 +269,7 @@ def test_losses_of_other_data_of_the_same_ids_are_refused(tmp_path):
     class Other:
         ids, classes, labels = data.ids, ("light", "dark"), data.labels
 
-    with pytest.raises(DataError, match=r"another label than they have here: 40, such as .*there, "):
+    with pytest.raises(DataError, match=r"another label than they have here: 40, such as 'train/000 \(dark here\)'"):
         scanned(filled(tmp_path / "labels.parquet", Other()), data)
 
 
@@ -314,7 +314,7 @@ def test_a_table_of_others_needs_ids_epochs_and_losses(tmp_path):
         scanned(tmp_path / "half.parquet")
     floats = f"SELECT id, epoch::DOUBLE AS epoch, 2 AS label, loss FROM ({asked})"
     duckdb.sql(f"COPY ({floats}) TO '{tmp_path / 'numbers.parquet'}' (FORMAT parquet)")
-    with pytest.raises(DataError, match="2 there, "):
+    with pytest.raises(DataError, match="another label than they have here: 40"):
         scanned(tmp_path / "numbers.parquet")
     (tmp_path / "text.parquet").write_text("not a table")
     with pytest.raises(DataError, match="cannot be read"):

@@ -100,8 +100,12 @@ def find_recording(path: Path) -> Parts:
 
 
 @contextmanager
-def losses_database(name: object) -> Iterator["DuckDBPyConnection"]:
+def losses_database(name: object, threads: int = 1) -> Iterator["DuckDBPyConnection"]:
     """Connect to a database that waits on disk, not in memory, and loads nothing for a file of others.
+
+    Args:
+        name: of what is read or written, for the error.
+        threads: with one, the same rows give the same bytes.
 
     Raises:
         DataError: what is asked of ``name`` fails.
@@ -112,7 +116,7 @@ def losses_database(name: object) -> Iterator["DuckDBPyConnection"]:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "memory_limit": _MEMORY,
-        "threads": 1,  # the same rows give the same bytes
+        "threads": threads,
     }
     with TemporaryDirectory(prefix="whitesquare-losses-") as folder:
         try:
@@ -156,12 +160,12 @@ def write_epoch(path: Path, chunks: Iterator[dict[str, Any]], said: Said) -> Non
         said: what it says of itself.
     """
     with losses_database(path) as db:
-        _create(db)
+        db.execute(f"CREATE TABLE losses ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})")
         for chunk in chunks:
             db.register("chunk", chunk)
             db.execute(f"INSERT INTO losses SELECT {', '.join(COLUMNS)} FROM chunk")  # noqa: S608 - our own names
             db.unregister("chunk")
-        _save(db, path, said)
+        _save(db, "FROM losses", path, said)
 
 
 def merge(parts: Sequence[Path], path: Path, said: Said) -> None:
@@ -173,30 +177,25 @@ def merge(parts: Sequence[Path], path: Path, said: Said) -> None:
     by_epoch: dict[str, list[Path]] = {}
     for file in parts:
         by_epoch.setdefault(file.name.partition(".")[0], []).append(file)
+    pieces = []
+    if path.is_file():
+        again = ", ".join(str(int(name.partition("-")[2])) for name in by_epoch) or "-1"
+        pieces.append(f"SELECT * FROM {relation([path], COLUMNS)} WHERE epoch NOT IN ({again})")  # noqa: S608 - quoted
+    for _, files in sorted(by_epoch.items()):
+        rows = f"SELECT * FROM {relation(files, COLUMNS)}"  # noqa: S608 - quoted names
+        if len(files) > 1:
+            rows = (
+                "SELECT id, any_value(label) AS label, epoch, (sum(loss::DOUBLE * visits) / sum(visits))::FLOAT "  # noqa: S608
+                f"AS loss, sum(visits)::INTEGER AS visits FROM ({rows}) GROUP BY id, epoch ORDER BY id"
+            )
+        pieces.append(f"({rows})")
     with losses_database(path) as db:
-        _create(db)
-        if path.is_file():
-            again = ", ".join(str(int(name.partition("-")[2])) for name in by_epoch) or "-1"
-            before = relation([path], COLUMNS)
-            db.execute(f"INSERT INTO losses SELECT * FROM {before} WHERE epoch NOT IN ({again})")  # noqa: S608
-        for _, files in sorted(by_epoch.items()):
-            rows = relation(files, COLUMNS)
-            if len(files) > 1:
-                rows = (
-                    "(SELECT id, any_value(label), epoch, sum(loss::DOUBLE * visits) / sum(visits), sum(visits) "  # noqa: S608
-                    f"FROM {rows} GROUP BY id, epoch ORDER BY id)"
-                )
-            db.execute(f"INSERT INTO losses SELECT * FROM {rows}")  # noqa: S608 - quoted names
-        _save(db, path, said)
+        _save(db, " UNION ALL ".join(pieces), path, said)
 
 
-def _create(db: "DuckDBPyConnection") -> None:
-    db.execute(f"CREATE TABLE losses ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})")
-
-
-def _save(db: "DuckDBPyConnection", path: Path, said: Said) -> None:
+def _save(db: "DuckDBPyConnection", rows: str, path: Path, said: Said) -> None:
     known = {"format": FORMAT, "inputs": said.inputs, "data": said.data}
     told = ", ".join(f"{key}: '{value.replace(chr(39), chr(39) * 2)}'" for key, value in known.items())
     with whole_file(path) as part:
         target = str(part).replace("'", "''")
-        db.execute(f"COPY losses TO '{target}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{told}}})")
+        db.execute(f"COPY ({rows}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{told}}})")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from whitesquare._base.machine import usable_cores
 from whitesquare.data.rows import exactly
+from whitesquare.detectors.types import BoolArray
 from whitesquare.errors import DataError
 from whitesquare.loops.losses import stored
 from whitesquare.loops.recordings import COLUMNS, Parts, Said, find_recording, losses_database, relation, said_by
@@ -57,6 +59,14 @@ class RecordedLosses:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Differences:
+    """How samples with recorded losses and those that are scanned differ: ``same`` ids, and what is told."""
+
+    same: bool
+    told: tuple[str, ...]
+
+
 def read_losses(path: Path, dataset: ImageDataset, digest: str, folder: Path) -> RecordedLosses:
     """Read losses by the ids of the samples; a moment that a sample missed is taken from those before and after it.
 
@@ -72,30 +82,42 @@ def read_losses(path: Path, dataset: ImageDataset, digest: str, folder: Path) ->
         DataError: it is damaged, of other data, or of a training that went wrong.
     """
     parts = find_recording(path)
-    with losses_database(path) as db:
+    with losses_database(path, threads=usable_cores()) as db:
         rows = _rows(db, parts.files, path)
         said = said_by(db, parts.files[0])
         epochs = _epochs(db, rows, path)
         _name_samples(db, dataset)
-        warnings = _compared(db, rows, said, digest, len(dataset.ids), path)
         size = len(dataset.ids)
         values = np.lib.format.open_memmap(
             folder / "losses.npy", mode="w+", dtype=np.float32, shape=(len(epochs), size)
         )
-        values[:] = np.nan
+        known, other = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
         for moment, epoch in enumerate(epochs):
-            # Every part of the question is of our own making: names are quoted, and the epoch is a whole number.
-            found = db.execute(
-                "SELECT position, sum(loss::DOUBLE * visits) / sum(visits) AS loss FROM "  # noqa: S608
-                f"{rows} JOIN samples USING (id) WHERE epoch = {epoch} GROUP BY position"
-            ).fetchnumpy()
-            values[moment, found["position"]] = np.ma.filled(found["loss"], np.nan)
-    warnings += _filled(values, path)
+            values[moment] = _of_epoch(db, rows, epoch, known, other)
+        found = _compared(db, rows, dataset, known, other, path)
+    warnings = found.told + _of_version(said, digest, path, same=found.same) + _filled(values, path)
     if parts.left_out:
         warnings += (f"Recorded losses: epochs left out that not all processes ended: {len(parts.left_out)}.",)
-    known = int(np.isfinite(values[0]).sum())
-    training = RecordedTraining(len(epochs), known, said.inputs, _digest(parts))
+    scored = int(np.isfinite(values[0]).sum())
+    training = RecordedTraining(len(epochs), scored, said.inputs, _digest(parts))
     return RecordedLosses(values, training, (*warnings, *_doubts(values, said)))
+
+
+def _of_epoch(db: "DuckDBPyConnection", rows: str, epoch: int, known: BoolArray, other: BoolArray) -> FloatArray:
+    """Return the losses ``(N,)`` of one epoch, NaN where there is none; mark who is known, and by another label."""
+    # Every part of the question is of our own making: names are quoted, and the epoch is a whole number.
+    found = db.execute(
+        "SELECT position, loss::DOUBLE AS loss, visits, coalesce(r.label != samples.label, false) AS other "  # noqa: S608
+        f"FROM {rows} r JOIN samples USING (id) WHERE epoch = {epoch}"
+    ).fetchnumpy()
+    at, visits = found["position"], np.asarray(found["visits"], np.float64)
+    loss = np.ma.filled(found["loss"], np.nan)
+    known[at] = True
+    other[at[found["other"]]] = True
+    total = np.bincount(at, visits, len(known))
+    sums = np.bincount(at, loss * visits, len(known))
+    means: FloatArray = np.divide(sums, total, out=np.full(len(known), np.nan), where=total > 0).astype(np.float32)
+    return means
 
 
 def _rows(db: "DuckDBPyConnection", files: Sequence[Path], path: Path) -> str:
@@ -152,45 +174,49 @@ def _name_samples(db: "DuckDBPyConnection", dataset: ImageDataset) -> None:
         db.unregister("chunk")
 
 
-def _compared(db: "DuckDBPyConnection", rows: str, said: Said, digest: str, size: int, path: Path) -> tuple[str, ...]:
+def _compared(
+    db: "DuckDBPyConnection", rows: str, dataset: ImageDataset, known: BoolArray, other: BoolArray, path: Path
+) -> Differences:
     """Refuse the losses of other data, and say how many samples are not the same.
 
     Labels are compared by the names of their classes, whose order is nobody's affair here.
     """
-    db.execute(f"CREATE TABLE recorded AS SELECT id, min(label) AS label FROM {rows} GROUP BY id")  # noqa: S608
-    missing = _counted(db, "samples", "recorded")
-    extra = _counted(db, "recorded", "samples")
-    relabelled = db.execute(
-        "SELECT count(*), first(id || ' (' || recorded.label || ' there, ' || samples.label || ' here)') "
-        "FROM samples JOIN recorded USING (id) WHERE samples.label != recorded.label"
-    ).fetchall()[0]
+    asked = f"SELECT count(DISTINCT id), min(id) FROM {rows} ANTI JOIN samples USING (id)"  # noqa: S608 - quoted names
+    ((strange, example),) = db.execute(asked).fetchall()
     told = []
-    for (count, name), what in (
-        (missing, "scanned samples without a recorded loss"),
-        (extra, "samples with a recorded loss that are not scanned"),
-        (relabelled, "samples that were trained under another label than they have here"),
+    for count, name, what in (
+        (int((~known).sum()), _first(dataset, ~known), "scanned samples without a recorded loss"),
+        (int(strange), example, "samples with a recorded loss that are not scanned"),
+        (int(other.sum()), _first(dataset, other), "samples that were trained under another label than they have here"),
     ):
-        if count > _FEW * size:
+        if count > _FEW * len(known):
             raise DataError(
-                f"{path}: {what}: {count}, such as {name!r:.120}, beside {size} that are scanned, and at most "
+                f"{path}: {what}: {count}, such as {name!r:.120}, beside {len(known)} that are scanned, and at most "
                 f"{_FEW:.0%} may be; {_WRONG}, with ids and names of classes as the scan has them."
             )
         if count:
             told.append(f"Recorded losses: {what}: {count}, such as {name!r:.120}.")
-    if said.data and said.data != digest:
-        if not missing[0] and not extra[0]:
-            raise DataError(
-                f"{path} was recorded on the data set with the digest {said.data[:16]}, and this one has "
-                f"{digest[:16]}, although all ids are the same: images or labels are others; {_WRONG}."
-            )
-        told.append("The losses were recorded on another version of the data.")
-    return tuple(told)
+    return Differences(bool(known.all()) and not strange, tuple(told))
 
 
-def _counted(db: "DuckDBPyConnection", one: str, other: str) -> tuple[int, str | None]:
-    asked = f"SELECT count(*), min(id) FROM {one} ANTI JOIN {other} USING (id)"  # noqa: S608 - our own names
-    ((count, example),) = db.execute(asked).fetchall()
-    return int(count), example
+def _first(dataset: ImageDataset, marked: BoolArray) -> str:
+    """Name the first sample that is marked, with its class."""
+    if not marked.any():
+        return ""
+    i = int(marked.argmax())
+    return f"{dataset.ids[i]} ({dataset.classes[int(dataset.labels[i])]} here)"
+
+
+def _of_version(said: Said, digest: str, path: Path, *, same: bool) -> tuple[str, ...]:
+    """Refuse losses that say that they are of other data of the same ids."""
+    if not said.data or said.data == digest:
+        return ()
+    if same:
+        raise DataError(
+            f"{path} was recorded on the data set with the digest {said.data[:16]}, and this one has {digest[:16]}, "
+            f"although all ids are the same: images or labels are others; {_WRONG}."
+        )
+    return ("Recorded losses: they are of another version of the data.",)
 
 
 def _filled(values: FloatArray, path: Path) -> tuple[str, ...]:
