@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint docs check bench interop browser clean cifar10 fashion-mnist photographs
+.PHONY: demo test test-slow lint docs check bench interop frameworks browser clean cifar10 fashion-mnist photographs
 
 demo: $(VENV)/.train
 	$(BIN)/whitesquare demo -o out/
@@ -27,6 +27,16 @@ interop: $(VENV)/.dev .interop/.done
 	npm ci --prefix .interop --no-audit --no-fund --loglevel error
 	$(PYTHON) -m venv .interop/venv
 	.interop/venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
+	touch $@
+
+# Losses, provenance and results in Lightning, transformers, MLflow and pandas, which are too large for every run.
+frameworks: $(VENV)-frameworks/.done
+	$(VENV)-frameworks/bin/python -m pytest -rs tests/loops tests/report/test_trackers.py tests/test_scan_frame.py
+
+$(VENV)-frameworks/.done: pyproject.toml constraints.txt tests/loops/requirements.txt
+	$(PYTHON) -m venv $(VENV)-frameworks
+	$(VENV)-frameworks/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -e '.[train,test]' -r tests/loops/requirements.txt
 	touch $@
 
 lint: $(VENV)/.dev
@@ -75,4 +85,4 @@ browser:
 	  || ! command -v apt-get >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
 
 clean:
-	rm -rf $(VENV) $(VENV)-bench .interop out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-frameworks .interop out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

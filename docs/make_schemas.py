@@ -23,6 +23,7 @@ from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import DatasetPredicate
 from whitesquare.records import TIERS, Measurement, Parameter
 from whitesquare.scanning.files import FORMAT, VERDICTS
+from whitesquare.scanning.losses import RecordedTraining
 from whitesquare.scanning.types import Alarm, ClassRow, Coverage, DetectorRun, Flag, ScanResult, TriggerEstimate
 from whitesquare.study.drill_types import DrillResult
 
@@ -106,6 +107,7 @@ class ScanFile(TypedDict):
     features: NotRequired[str]
     trained: NotRequired[str]
     coverage: NotRequired[list[Coverage]]
+    losses: NotRequired[RecordedTraining]
 
 
 class PolicyFile(TypedDict, total=False):

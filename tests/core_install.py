@@ -9,7 +9,7 @@ from .patience import PATIENCE
 
 MISSING = (
     *("numpy", "scipy", "sklearn", "PIL", "matplotlib", "jinja2", "torch", "safetensors", "ray"),
-    *("onnx", "onnxruntime", "timm", "torchvision", "transformers"),
+    *("onnx", "onnxruntime", "timm", "torchvision", "transformers", "mlflow", "pandas"),
 )
 """Modules of the extras: all that the core does without."""
 

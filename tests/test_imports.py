@@ -16,7 +16,7 @@ ROOMS = [
     {"plugins"},
     {"signing", "data", "triggers", "executor"},
     {"learning", "provenance"},
-    {"attacks", "detectors", "gating", "inventory"},
+    {"attacks", "detectors", "gating", "inventory", "loops"},
     {"scanning", "testing"},
     {"study"},
     {"report"},
@@ -31,6 +31,7 @@ TORCH_FREE = (
     *("records", "types", "errors", "testing", "plugins", "data", "triggers", "attacks", "cli", "cli.terminal"),
     *("_base.cache", "_base.folders", "_base.taxonomy", "data.gallery", "learning.recipes", "learning.estimates"),
     *("learning.label_check", "detectors.types", "detectors.registry", "study.rows"),
+    *("loops", "loops.losses", "loops.recordings", "loops.positions", "loops.training"),
     *("study.bench.plan", "study.bench.cells", "study.bench.store", "study.bench.summary"),
     *(
         "jobs.runs",

@@ -15,15 +15,31 @@ if TYPE_CHECKING:
     from whitesquare.jobs.measure import measure
     from whitesquare.jobs.scan import scan
     from whitesquare.jobs.train import train
+    from whitesquare.loops.losses import LossRecorder
+    from whitesquare.loops.training import record_training
     from whitesquare.provenance.attest import attest
     from whitesquare.provenance.verify import verify
     from whitesquare.study.drill import drill
 
 __version__ = "0.1.0"
-__all__ = ["attest", "cleanse", "drill", "gate", "measure", "open_dataset", "poison", "scan", "train", "verify"]
+__all__ = [
+    "LossRecorder",
+    "attest",
+    "cleanse",
+    "drill",
+    "gate",
+    "measure",
+    "open_dataset",
+    "poison",
+    "record_training",
+    "scan",
+    "train",
+    "verify",
+]
 __getattr__ = lazy_names(
     __name__,
     {
+        "LossRecorder": "loops.losses",
         "attest": "provenance.attest",
         "cleanse": "jobs.cleanse",
         "drill": "study.drill",
@@ -31,6 +47,7 @@ __getattr__ = lazy_names(
         "measure": "jobs.measure",
         "open_dataset": "data.opening",
         "poison": "attacks",
+        "record_training": "loops.training",
         "scan": "jobs.scan",
         "train": "jobs.train",
         "verify": "provenance.verify",

@@ -73,6 +73,8 @@ EXTRAS = {
     "torchvision": "torchvision",
     "transformers": "hf",
     "ray": "ray",
+    "mlflow": "mlflow",
+    "pandas": "pandas",
 }
 """By module that the core does without, the extra that brings it."""
 

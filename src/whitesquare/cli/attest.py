@@ -57,6 +57,7 @@ def attest(
                 trusted=trusted,
                 now=now,
                 on_progress=on_progress,
+                on_note=terminal.complain,
             )
         _tell(made, data, signers, output)
 
@@ -76,6 +77,7 @@ def _tell(made: "DatasetPredicate", data: str, signers: list["Signer"], output: 
         ("items", f"{made.tree.size}: {', '.join(parts)}, in {len(made.classes)} classes"),
         *([("traits", _traits(made.traits))] if made.traits else []),
         ("root", made.tree.root),
+        *(("source", one.uri) for one in made.sources),
         ("signed by", ", ".join(signer.keyid[:16] for signer in signers)),
         ("expires", made.expires or "never"),
         ("written", f"{output / MANIFEST} ({made.manifest.bytes} bytes), {BUNDLE}, {ENVELOPE}"),

@@ -7,7 +7,8 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
-from whitesquare.cli.options import Device, Fit, Layer, Outputs, PreprocessFile, Size, Weights
+from whitesquare.cli.options import Device, Fit, Layer, MeasureOutputs, PreprocessFile, Size, Weights
+from whitesquare.cli.trackers import log_runs, open_trackers
 from whitesquare.errors import require_extra
 from whitesquare.report.common.shown import Shown
 
@@ -33,7 +34,7 @@ def measure(
     preprocess: PreprocessFile = None,
     layer: Layer = None,
     device: Device = "cpu",
-    output: Outputs = None,
+    output: MeasureOutputs = None,
     size: Size = None,
     fit: Fit = None,
     attested: Bundle = None,
@@ -51,7 +52,8 @@ def measure(
         require_extra("torch", "train", "`whitesquare measure`")
         from whitesquare.jobs.measure import measure as job
 
-        outputs = read_outputs(output, "table", "json")
+        kinds, trackers = open_trackers(output)
+        outputs = read_outputs(kinds, "table", "json")
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         found = job(
             model,
@@ -69,6 +71,10 @@ def measure(
             on_note=terminal.complain,
         )
         emit(outputs, lambda: _shown(found), {"json": lambda: _json([one.result for one in found])})
+        if trackers:
+            from whitesquare.report.measurement.tracked import tracked_victim
+
+            log_runs(trackers, (tracked_victim(one.result, str(model)) for one in found))
 
 
 def _shown(found: "Sequence[Tried]") -> list[Shown]:

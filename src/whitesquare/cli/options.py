@@ -42,6 +42,9 @@ OutputFolder = Annotated[Path, typer.Option("-o", "--output", help="Folder to wr
 Outputs = Annotated[
     list[str] | None, typer.Option("-o", "--output", help="table, json, or KIND=FILE (json=, html=); repeatable.")
 ]
+MeasureOutputs = Annotated[
+    list[str] | None, typer.Option("-o", "--output", help="table, json, json=FILE or mlflow[=URI]; repeatable.")
+]
 Size = Annotated[
     int | None,
     typer.Option(help="Sides that image files are brought to, in pixels; default: their own, or one that is told."),

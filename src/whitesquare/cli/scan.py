@@ -32,6 +32,7 @@ from whitesquare.cli.options import (
     same_size,
 )
 from whitesquare.cli.progress import progress
+from whitesquare.cli.trackers import log_runs, open_trackers
 from whitesquare.errors import UsageError, require_extra
 
 if TYPE_CHECKING:  # they load NumPy, which `--help` must not wait for
@@ -55,7 +56,7 @@ def scan(
         typer.Option(
             "-o",
             "--output",
-            help="table, json, html, sarif, junit, or KIND=FILE, parquet=FILE, attestation=FILE; repeatable.",
+            help="table, json, html, sarif, junit, KIND=FILE; parquet=, attestation=FILE; mlflow[=URI]; repeatable.",
         ),
     ] = None,
     model: Annotated[
@@ -69,6 +70,9 @@ def scan(
     preprocess: PreprocessFile = None,
     layer: Layer = None,
     reference: Annotated[str | None, typer.Option(help="Data set of samples known to be clean.")] = None,
+    losses: Annotated[
+        Path | None, typer.Option(help="Losses by sample that your own training on DATA recorded (Parquet).")
+    ] = None,
     model_free: Annotated[
         bool, typer.Option("--model-free", help="Use no model: fast, no PyTorch, but nothing can be confirmed.")
     ] = False,
@@ -92,7 +96,8 @@ def scan(
 ) -> None:
     """Scan a training set for poison: which classes, which samples, on what evidence, and how sure."""
     with exit_codes():
-        outputs = read_outputs(output, "table", "json", "parquet", "html", "sarif", "junit", "attestation")
+        kinds, trackers = open_trackers(output)
+        outputs = read_outputs(kinds, "table", "json", "parquet", "html", "sarif", "junit", "attestation")
         _check(outputs, model=model, model_free=model_free)
         _check_model(model, {"--weights": weights, "--preprocess": preprocess, "--layer": layer})
         _check_signing(outputs, attested, key)
@@ -117,6 +122,7 @@ def scan(
                 preprocess=preprocess,
                 layer=layer,
                 reference=reference,
+                losses=losses,
                 truth=known,
                 skip_unreadable=on_error == OnError.SKIP,
                 size=size,
@@ -128,6 +134,10 @@ def scan(
                 on_note=terminal.complain,
             )
         _emit(done, outputs, same_size(size, fit))
+        if trackers:
+            from whitesquare.report.scan.tracked import tracked_scan
+
+            log_runs(trackers, [tracked_scan(done.scan)])
         code = exit_code(done.scan.result, fail_on)
         if code == PASS and (short := lacking(done.scan.result.coverage, required)):
             terminal.complain(

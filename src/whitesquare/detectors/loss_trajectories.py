@@ -41,6 +41,8 @@ class LossTrajectories:
     def score(self, evidence: Evidence) -> Suspicion:
         """Score by the distance from the trajectories of trusted samples, or from the class's median one.
 
+        A sample with a loss that is not a number stays unscored.
+
         Raises:
             CannotScoreError: if no loss was recorded.
         """
@@ -48,6 +50,9 @@ class LossTrajectories:
             raise CannotScoreError("There are no loss trajectories: the model was not trained by this scan.")
         found = unscored(evidence)
         for _, members in by_class(evidence):
+            members = members[np.isfinite(evidence.losses[:, members]).all(0)]
+            if not len(members):
+                continue
             paths = np.log(np.maximum(evidence.losses[:, members].T, 1e-8))
             trusted = evidence.trusted[members]
             known = paths[trusted] if trusted.sum() >= self.neighbours else paths

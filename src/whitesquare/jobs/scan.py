@@ -18,6 +18,7 @@ from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
 from whitesquare.report.scan.sarif import scan_sarif
 from whitesquare.scanning.files import scan_json
+from whitesquare.scanning.frames import score_frame
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
 from whitesquare.scanning.signed import AttestedScan, reference_record
@@ -26,6 +27,7 @@ from whitesquare.signing.keys import Signer
 from whitesquare.types import ImageDataset
 
 if TYPE_CHECKING:  # a model-free scan works without PyTorch
+    from pandas import DataFrame
     from torch import Tensor
 
     from whitesquare.learning.given import Given
@@ -50,6 +52,14 @@ class Scanned:
     def json(self) -> str:
         """Return the findings and the scores as ``scan.json``, which :func:`whitesquare.cleanse` reads."""
         return scan_json(self.scan.result, self.scan.scores)
+
+    def to_frame(self) -> "DataFrame":
+        """Return every score of every sample as a DataFrame; see :func:`whitesquare.scanning.frames.score_frame`.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return score_frame(self.scan)
 
     def sarif(self) -> str:
         """Return the findings as SARIF, each sample with the digest of its content."""
@@ -90,6 +100,7 @@ def scan(
     preprocess: "str | Path | Callable[[Tensor], Tensor] | None" = None,
     layer: str | None = None,
     reference: Data | None = None,
+    losses: str | Path | None = None,
     truth: PoisonManifest | None = None,
     skip_unreadable: bool = False,
     size: int | None = None,
@@ -112,6 +123,8 @@ def scan(
             :class:`~whitesquare.learning.preprocess.Preprocess`, the TOML file of one, or a function of a tensor.
         layer: name of the layer whose output its features are; ``None`` for what its last linear layer is given.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
+        losses: what a training on it recorded: the file of a :class:`whitesquare.LossRecorder`, or a Parquet file with
+            ``id``, ``epoch`` and ``loss``. Detectors of trajectories read it, with or without a model.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skip_unreadable: leave files out that cannot be read, and name them, instead of stopping.
         size: both sides that image files are brought to; see :func:`whitesquare.data.open_dataset`.
@@ -123,9 +136,9 @@ def scan(
         on_note: told at once how well a given model reads some of the samples.
 
     Raises:
-        UsageError: a model or a reference that does not fit, a signer without attested data, or attested data with a
-            reference that nobody answers for.
-        DataError: an image that cannot be read.
+        UsageError: a model or a reference that does not fit, no recorded losses, a signer without attested data, or
+            attested data with a reference that nobody answers for.
+        DataError: an image that cannot be read, or losses of other data.
         VerificationError: a sample is not the attested one.
         NothingToDoError: no images, or images of one class only.
     """
@@ -156,6 +169,7 @@ def scan(
         source=named(data),
         model=asking,
         reference=trusted,
+        losses=None if losses is None else Path(losses),
         truth=truth,
         skipped=skipped,
         on_progress=on_progress,

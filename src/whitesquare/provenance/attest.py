@@ -16,6 +16,7 @@ from whitesquare.data.specs import table_file
 from whitesquare.errors import UsageError, VerificationError
 from whitesquare.provenance.dataset import Claim, read_claim
 from whitesquare.provenance.listing import Listing, make_manifest
+from whitesquare.provenance.revisions import revisions_of
 from whitesquare.provenance.types import (
     BUNDLE,
     DATASET_TYPE,
@@ -63,13 +64,15 @@ def attest(
         version: default: one more than the version before, else 1.
         name: what the data set is called in all its versions; default: as in ``previous``, else made of
             path and key.
-        sources: where it came from.
+        sources: where it came from; a revision of DVC or lakeFS that is named beside it is added, see
+            :mod:`whitesquare.provenance.revisions`.
         expires: time after which it must not be accepted.
         pixels: digest the decoded pixels of each image, too.
         trusted: keys that may have signed the version before, in a role that speaks for data; default: those of
             ``signers``.
         now: the time; default: now.
-        on_note: told, of an object, where its labels come from and what of its samples is signed.
+        on_note: told, of an object, where its labels come from and what of its samples is signed; and of a revision
+            that is named beside the data and is not theirs.
         on_progress: told how many files are hashed.
 
     Raises:
@@ -88,10 +91,12 @@ def attest(
     _check_outside(source, folder)
     trusted = tuple(trusted) or tuple(TrustedKey("the signing key", one.keyid, one.public, ROLE) for one in signers)
     before = _before(folder, previous, trusted, now)
+    place = place_of(source) if isinstance(source, str) else None
+    known = () if place is None or not place.exists() else revisions_of(place, on_note)
     dataset = _identity(name or _default_name(source, signers[0], before if previous else None), version, before)
     with output_folder(folder, KIND, (MANIFEST, BUNDLE, ENVELOPE)) as part:
         listing = make_manifest(source, part / MANIFEST, pixels=pixels, on_note=on_note, on_progress=on_progress)
-        predicate = _predicate(listing, dataset, tuple(sources), now, expires)
+        predicate = _predicate(listing, dataset, (*sources, *known), now, expires)
         subjects = [Subject(MANIFEST, listing.sha256)]
         envelope = sign(encode_statement(subjects, DATASET_TYPE, asdict(predicate)), signers)
         write_text(part / BUNDLE, encode_bundle(envelope))

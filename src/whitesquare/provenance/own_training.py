@@ -164,8 +164,8 @@ class AttestedTraining:
             VerificationError: a sample was not the signed one, or was not read often enough; or code or manifest were
                 changed meanwhile.
         """
-        _check_settings(recipe, seed, epochs)
-        _check_names(models)
+        check_settings(recipe, seed, epochs)
+        check_names(models)
         consumed = self.consumed(split)
         for name in self._records:  # of every split: what was read of another one, too, may have been trained on
             self._check_refused(name)
@@ -176,7 +176,7 @@ class AttestedTraining:
             )
         place = Path(folder)
         subjects = [Subject(name, _digest(place, name)) for name in models]
-        signer = _signer(key, password)
+        signer = signer_of(key, password)
         evidence = self._evidence(consumed, dict(recipe), seed)
         copy_attestation(self.attested, place)
         predicate = train_predicate(evidence, MANIFEST)
@@ -246,7 +246,8 @@ def attested_training(
     return AttestedTraining(str(source), attested, code)
 
 
-def _check_settings(recipe: Mapping[str, "Parameter"], seed: int, epochs: int) -> None:
+def check_settings(recipe: Mapping[str, "Parameter"], seed: int, epochs: int) -> None:
+    """Refuse settings that a statement cannot hold."""
     for name, value in recipe.items():
         number = isinstance(value, float) and not isfinite(value)
         if not isinstance(name, str) or not (value is None or isinstance(value, int | float | str | bool)) or number:
@@ -260,7 +261,7 @@ def _check_settings(recipe: Mapping[str, "Parameter"], seed: int, epochs: int) -
         raise UsageError(f"The number of epochs is {epochs!r:.60}; expected a whole number from 1 on.")
 
 
-def _check_names(models: Sequence[str]) -> None:
+def check_names(models: Sequence[str]) -> None:
     """Refuse what the gate would: a statement is about the weights, by their name, and what may lie beside them."""
     weights = MODEL_FILES[0]
     known = weights in models and set(models) <= {weights, *_BESIDE} and len(set(models)) == len(models)
@@ -280,7 +281,9 @@ def _digest(folder: Path, name: str) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _signer(key: str | Path | Signer, password: str | None) -> Signer:
+def signer_of(key: str | Path | Signer, password: str | None) -> Signer:
+    """Open a private key that is not open yet."""
+
     def ask(path: str) -> str:
         if password is None:
             raise UsageError(f"The key {path} is encrypted; give its password.")

@@ -87,6 +87,8 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
     }
     if result.fused_auroc is not None:
         record["fused_auroc"] = result.fused_auroc
+    if result.losses is not None:
+        record["losses"] = asdict(result.losses)
     return record
 
 

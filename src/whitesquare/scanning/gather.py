@@ -14,6 +14,7 @@ from whitesquare.detectors.types import Evidence
 from whitesquare.errors import DataError, NothingToDoError, UsageError, WhitesquareError
 from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
 from whitesquare.scanning.learned import HeldOut, accuracy, by_heart, held_out, nothing_learned
+from whitesquare.scanning.losses import RecordedTraining, read_losses
 from whitesquare.scanning.reference import Reference, fitted
 from whitesquare.scanning.running import one_torch_thread
 from whitesquare.scanning.settings import ScanSettings
@@ -51,6 +52,7 @@ class Gathered:
         beyond: what another model of its kind makes of samples it has not seen; ``None`` where there is none.
         undecided: why nothing follows from that model; empty if it has learned something.
         trained: what the scan trained, in words; empty where it trained none.
+        recorded: the training whose losses were given; ``None`` where none were.
     """
 
     evidence: Evidence
@@ -66,6 +68,7 @@ class Gathered:
     beyond: HeldOut | None = None
     undecided: str = ""
     trained: str = ""
+    recorded: RecordedTraining | None = None
 
 
 class ScanClock:
@@ -89,6 +92,7 @@ def gather(
     *,
     model: "Given | None" = None,
     reference: ImageDataset | None = None,
+    losses: Path | None = None,
     clock: ScanClock,
     on_progress: Progress = silent,
     on_note: OnNote = unheard,
@@ -101,14 +105,15 @@ def gather(
         folder: where features are kept; the evidence reads them from there.
         model: a model trained on it; ``None`` trains the scan's own.
         reference: samples said to be clean.
+        losses: what a training on it recorded; it takes the place of the losses of the scan's own.
         clock: told when a step is done.
         on_progress: told how far each step is.
         on_note: told at once how well a given model reads some of the samples.
 
     Raises:
         NothingToDoError: no images, or images of one class only.
-        UsageError: a model or reference that does not fit.
-        DataError: it is damaged.
+        UsageError: a model or reference that does not fit, or no recorded losses.
+        DataError: it is damaged, or the losses are those of other data.
         TrainingError: the training diverged.
     """
     dataset = _comparable(dataset)
@@ -116,6 +121,8 @@ def gather(
     alone = np.zeros(len(labels), np.bool_)
     evidence = Evidence(images, labels, dataset.classes, alone, settings.seed, on_progress=on_progress)
     trusted = fitted(dataset, images, reference) if reference is not None else None
+    digest = dataset_digest(dataset)
+    given = read_losses(losses, dataset, digest, folder) if losses is not None else None
     clock.lap("reading")
     if settings.model_free:
         found = _nobody(evidence, "the scan was asked to be model-free")
@@ -123,9 +130,12 @@ def gather(
         found = _ask_given(evidence, model, settings, folder, on_note)
     else:
         found = _ask_own(evidence, settings, folder)
+    if given is not None:
+        evidence = replace(found.evidence, losses=given.values)
+        found = replace(found, evidence=evidence, recorded=given.training, warnings=(*found.warnings, *given.warnings))
     warnings = (*found.warnings, *notes(dataset))
     clock.lap("model")
-    return replace(found, ids=dataset.ids, digest=dataset_digest(dataset), reference=trusted, warnings=warnings)
+    return replace(found, ids=dataset.ids, digest=digest, reference=trusted, warnings=warnings)
 
 
 def gather_beside(evidence: Evidence, alone: Gathered, settings: ScanSettings, folder: Path) -> Gathered:

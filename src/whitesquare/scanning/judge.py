@@ -82,6 +82,7 @@ def judge(
         trained=gathered.trained,
         coverage=coverage(evidence, rules, runs, asked=bool(gathered.models)),
         features=gathered.models[0].feature_layer if gathered.models else "",
+        losses=gathered.recorded,
     )
     sheets = (contact_sheet(evidence, gathered.ids, one, found.fused) for one in raised)
     return Scan(result, scores_of(evidence, gathered.ids, found, suspicions), tuple(filter(None, sheets)))

@@ -22,6 +22,7 @@ def run_scan(
     source: str = "",
     model: "Given | None" = None,
     reference: ImageDataset | None = None,
+    losses: Path | None = None,
     truth: PoisonManifest | None = None,
     skipped: dict[str, str] | None = None,
     on_progress: Progress = silent,
@@ -35,6 +36,7 @@ def run_scan(
         source: its name or path, for the report.
         model: a model trained on it; see :data:`whitesquare.learning.given.Given`; ``None`` trains the scan's own.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
+        losses: what a training on it recorded, see :func:`whitesquare.scanning.losses.read_losses`.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skipped: files left out while reading, with the reason.
         on_progress: told how far each step is.
@@ -42,7 +44,8 @@ def run_scan(
 
     Raises:
         NothingToDoError: no images, or images of one class only.
-        UsageError: a model or reference that does not fit.
+        UsageError: a model or reference that does not fit, or no recorded losses.
+        DataError: the losses are those of other data.
     """
     clock = ScanClock()
     # Features lie in a file of this folder, which the evidence reads to the end.
@@ -53,6 +56,7 @@ def run_scan(
             Path(folder),
             model=model,
             reference=reference,
+            losses=losses,
             clock=clock,
             on_progress=on_progress,
             on_note=on_note,

@@ -16,7 +16,7 @@ _MISSING = {
     "features": "it reads the activations of a model",
     "model": "it asks a model for its answers",
     "gradients": "it follows the gradients of a model",
-    "trajectories": "it needs the losses of the training",
+    "trajectories": "it needs the losses of a training (--losses)",
     "reference": "it needs trusted samples (--reference)",
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from whitesquare.records import TIERS, Estimate
+from whitesquare.scanning.losses import RecordedTraining
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED = "nothing found", "not checked", "not decided"
@@ -182,6 +183,7 @@ class ScanResult:
         features: what the features of the model are; empty without a model.
         trained: the network that the scan trained, and how, in words; empty where it trained none.
         coverage: one entry per rule that raises alarms.
+        losses: the training of the user's own whose losses were scanned, too; ``None`` where none were given.
     """
 
     source: str
@@ -210,6 +212,7 @@ class ScanResult:
     features: str = ""
     trained: str = ""
     coverage: tuple[Coverage, ...] = ()
+    losses: RecordedTraining | None = None
 
     @property
     def alarm_tiers(self) -> tuple[str, ...]:

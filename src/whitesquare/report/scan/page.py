@@ -68,6 +68,7 @@ def render_scan(scan: Scan) -> str:
         "caution": scan_text.caution(result),
         "coverage": scan_text.coverage(result),
         "learned": scan_text.learned(result),
+        "losses": scan_text.losses(result),
         "calibration": scan_text.calibration(result),
         "command": scan_text.next_command(result),
         "meaning": scan_text.TIER_MEANING,

@@ -103,6 +103,18 @@ def learned(result: ScanResult) -> str:
     return f"{told}.{layer}"
 
 
+def losses(result: ScanResult) -> str:
+    """Say which recorded training was looked at; empty where none was given."""
+    found = result.losses
+    if found is None:
+        return ""
+    images = f" on {f.short(found.inputs)} images" if found.inputs else ""
+    return (
+        f"Losses of a training of your own were read: {f.plural(found.epochs, 'epoch')}{images}, "
+        f"{f.count(found.samples)} of {f.plural(result.size, 'sample')}; they rank samples and raise no alarm."
+    )
+
+
 def notices(result: ScanResult) -> list[str]:
     """Say what did not run, by reason, and what else weakens the numbers: a line each, one empty before.the first."""
     reasons = dict.fromkeys((run.reason, run.crashed) for run in result.runs if run.reason)
@@ -183,6 +195,7 @@ def shown(result: ScanResult, scan_file: str | None = None, options: str = "") -
         caution(result),
         coverage(result),
         learned(result),
+        losses(result),
         calibration(result),
         f.short(result.calibration_note, 600),
     )
