@@ -78,12 +78,16 @@ def test_equal_windows_have_equal_codes_and_short_ones_are_exact(size, bits, see
     images[20:] = images[:20]
     scale = Scale(size, bits)
     width = code_bits(images, scale, 4, 16)
-    for top, left, codes in window_codes(images, scale, width):
-        assert codes.max() < 1 << width
-        assert np.array_equal(codes[:20], codes[20:])
-        if size * size * bits <= width:
-            window = images[:, 0, top : top + size, left : left + size].reshape(40, -1) >> (8 - bits)
-            assert len(np.unique(window, axis=0)) == len(np.unique(codes))
+    rows = list(window_codes(images, scale, width))
+    assert [top for top, _ in rows] == list(range(4 - size + 1))
+    for top, row in rows:
+        assert row.shape == (4 - size + 1, 40)
+        assert row.max() < 1 << width
+        assert np.array_equal(row[:, :20], row[:, 20:])
+        for left, codes in enumerate(row):
+            if size * size * bits <= width:
+                window = images[:, 0, top : top + size, left : left + size].reshape(40, -1) >> (8 - bits)
+                assert len(np.unique(window, axis=0)) == len(np.unique(codes))
 
 
 @given(st.lists(st.lists(st.integers(0, 500), min_size=3, max_size=3), min_size=1, max_size=20))

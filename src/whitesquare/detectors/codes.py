@@ -1,7 +1,9 @@
 """Small windows of an image as one number each, so that equal windows can be counted."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,51 +36,58 @@ def code_bits(images: UInt8Array, scale: Scale, classes: int, most: int) -> int:
     return min(int(scale.size * scale.size * (images.shape[1] * scale.bits or 1)), table)
 
 
-def window_codes(images: UInt8Array, scale: Scale, bits: int) -> Iterator[tuple[int, int, CodeArray]]:
-    """Yield row, column and the code ``(N,)`` of every window, in ``0 .. 2**bits - 1``.
+def window_codes(images: UInt8Array, scale: Scale, bits: int) -> Iterator[tuple[int, CodeArray]]:
+    """Yield every row and the codes ``(W', N)`` of the windows that begin there, in ``0 .. 2**bits - 1``.
 
-    Windows that do not fit are hashed: then a few unequal windows share a code. One band of rows is held at a time.
+    A row of a window becomes a code once, for all windows that it is part of. What does not fit is hashed: then a few
+    unequal windows share a code. Only the rows of one window are held at a time.
 
     Args:
         images: ``(N, C, H, W)``.
         scale: size and grey levels of the window.
         bits: see :func:`code_bits`; at most 16.
     """
-    height, width = images.shape[2:]
-    outline = scale.bits == 0
-    cells = scale.size * scale.size * (1 if outline else images.shape[1])
-    exact = cells * (scale.bits or 1) <= bits
-    shift, mask = np.uint8(0 if outline else 8 - scale.bits), np.uint16((1 << bits) - 1)
-    for top in range(height - scale.size + 1):
-        band = images[:, :, top : top + scale.size] >> shift
-        rows = np.ascontiguousarray(band.transpose(2, 3, 1, 0)).astype(np.uint16)  # (size, W, C, N)
-        for left in range(width - scale.size + 1):
-            window = rows[:, left : left + scale.size]
-            seen: CodeArray = _outline(window) if outline else window
-            seen = seen.reshape(cells, len(images))
-            yield top, left, _packed(seen, scale.bits or 1) if exact else _hashed(seen) & mask
+    size, mask = scale.size, np.uint16((1 << bits) - 1)
+    held: deque[CodeArray] = deque(maxlen=size)
+    for bottom in range(images.shape[2]):
+        row = np.ascontiguousarray(images[:, :, bottom].transpose(1, 2, 0))  # (C, W, N)
+        held.append(row.astype(np.int16) if scale.bits == 0 else _across(row >> np.uint8(8 - scale.bits), scale, bits))
+        if len(held) < size:
+            continue
+        wide = size if scale.bits == 0 else size * images.shape[1] * scale.bits
+        rows = _outlines(held, size) if scale.bits == 0 else held
+        code = _packed(rows, wide) if wide * size <= bits else _hashed(rows) & mask
+        yield bottom - size + 1, code
 
 
-def _outline(window: CodeArray) -> CodeArray:
-    """Return which pixels of windows ``(size, size, C, N)`` have the colour of the middle one ``(size, size, N)``."""
-    place = (len(window) - 1) // 2
-    levels = window.astype(np.int16)
-    same = (np.abs(levels - levels[place, place]) <= _ALIKE).all(2)
-    found: CodeArray = same.astype(np.uint16)
-    return found
+def _across(row: UInt8Array, scale: Scale, bits: int) -> CodeArray:
+    """Return the code ``(W', N)`` of every run of pixels of a row ``(C, W, N)`` that is as wide as a window."""
+    places = row.shape[1] - scale.size + 1
+    cells = [plane[left : left + places].astype(np.uint16) for left in range(scale.size) for plane in row]
+    return _packed(cells, scale.bits) if len(cells) * scale.bits * scale.size <= bits else _hashed(cells)
 
 
-def _packed(window: CodeArray, bits: int) -> CodeArray:
-    code = np.zeros(window.shape[1], np.uint16)
-    for cell in window:
-        code = (code << np.uint16(bits)) | cell
-    return code
+def _outlines(rows: Iterable[CodeArray], size: int) -> Iterator[CodeArray]:
+    """Yield, row by row, which pixels of windows have the colour of the middle one, as bits of a code ``(W', N)``."""
+    held, place = list(rows), (size - 1) // 2
+    places = held[0].shape[1] - size + 1
+    middle = held[place][:, place : place + places]
+    for row in held:
+        same = [(np.abs(row[:, left : left + places] - middle) <= _ALIKE).all(0) for left in range(size)]
+        yield _packed((cell.astype(np.uint16) for cell in same), 1)
 
 
-def _hashed(window: CodeArray) -> CodeArray:
-    """Mix the cells into 16 bits; multiplication in uint16 wraps around, which is what mixes."""
-    code = np.zeros(window.shape[1], np.uint16)
-    for number, cell in enumerate(window):
-        code = (code ^ cell) * np.uint16(40503) + np.uint16(_PRIMES[number % len(_PRIMES)])
-        code ^= code >> np.uint16(7)
-    return code
+def _packed(cells: Iterable[CodeArray], bits: int) -> CodeArray:
+    """Put cells of so many bits one after the other; there is room for them."""
+    return reduce(lambda code, cell: (code << np.uint16(bits)) | cell, cells)
+
+
+def _hashed(cells: Iterable[CodeArray]) -> CodeArray:
+    """Mix cells into 16 bits; multiplication in uint16 wraps around, which is what mixes."""
+
+    def mixed(code: CodeArray, cell: tuple[int, CodeArray]) -> CodeArray:
+        number, value = cell
+        code = (code ^ value) * np.uint16(40503) + np.uint16(_PRIMES[number % len(_PRIMES)])
+        return code ^ (code >> np.uint16(7))
+
+    return reduce(mixed, enumerate(cells), np.zeros(1, np.uint16))

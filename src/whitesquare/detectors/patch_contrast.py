@@ -51,16 +51,18 @@ class PatchContrast:
         shown = np.zeros(len(evidence.labels), np.int64)
         if not len(best):
             return unscored(evidence)
-        chosen = self._sample(evidence)
+        chosen, every = self._sample(evidence), np.arange(len(best))
         for number, scale in enumerate(SCALES):
             table = self._table(evidence, chosen, scale)
             bits = code_bits(evidence.images, scale, len(evidence.classes), 16)
-            for top, left, codes in window_codes(evidence.images, scale, bits):
+            for top, codes in window_codes(evidence.images, scale, bits):
                 found = table[codes, evidence.labels]
-                better = np.flatnonzero(found > best)
-                best[better] = found[better]
-                place[better] = top * evidence.images.shape[3] + left
-                shown[better] = codes[better].astype(np.int64) + (number << 16)
+                left = found.argmax(0)
+                most = found[left, every]
+                better = np.flatnonzero(most > best)
+                best[better] = most[better]
+                place[better] = top * evidence.images.shape[3] + left[better]
+                shown[better] = codes[left[better], better].astype(np.int64) + (number << 16)
             evidence.on_progress("counting patches", number + 1, len(SCALES))
         peaks = class_peaks(best, evidence, self.least)
         hints = _hints(best, place, shown, evidence)
@@ -81,7 +83,7 @@ class PatchContrast:
             part = chosen[start : start + _CHUNK]
             present = np.zeros((len(part), 1 << bits), np.bool_)
             rows = np.arange(len(part))
-            for _, _, codes in window_codes(evidence.images[part], scale, bits):
+            for _, codes in window_codes(evidence.images[part], scale, bits):
                 present[rows, codes] = True
             for label in np.unique(evidence.labels[part]):
                 counts[label] += present[evidence.labels[part] == label].sum(0)

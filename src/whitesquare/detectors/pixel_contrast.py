@@ -20,13 +20,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.detectors.codes import Scale, code_bits, window_codes
+from whitesquare.detectors.codes import CodeArray, Scale, code_bits, window_codes
 from whitesquare.detectors.contrast import log_contrast
 from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class
-from whitesquare.types import FloatArray
+from whitesquare.types import FloatArray, IntArray
 
 SCALES = (Scale(1, 4), Scale(2, 3), Scale(2, 8))
 """Single pixels in 16 greys; 2 x 2 windows in 8 greys; 2 x 2 windows exactly."""
+_TOGETHER = 1 << 20
+"""Codes that are counted at a time, of a row of places."""
 _NEAR = 2.0
 """Carriers of one trigger show it in several codes, of which the rarer score less."""
 
@@ -49,16 +51,25 @@ class PixelContrast:
         best = np.zeros(len(labels), np.float32)
         for number, scale in enumerate(SCALES):
             bits = code_bits(evidence.images, scale, kinds, 14)
-            for _, _, codes in window_codes(evidence.images, scale, bits):
-                counts = np.bincount(codes.astype(np.int64) * kinds + labels, minlength=kinds << bits)
-                counts = counts.reshape(-1, kinds)
-                used = np.flatnonzero(counts.max(1) >= self.least)
-                table = np.zeros(counts.shape, np.float32)
-                table[used] = log_contrast(counts[used], sizes, self.least)
-                np.maximum(best, table[codes, labels], out=best)
+            for _, codes in window_codes(evidence.images, scale, bits):
+                for few in np.array_split(codes, -(-codes.size // _TOGETHER)):
+                    np.maximum(best, self._contrast(few, bits, labels, sizes), out=best)
             evidence.on_progress("counting pixels", number + 1, len(SCALES))
         peaks = class_peaks(best, evidence, self.least)
         return Suspicion(best, peaks, carriers_near_peak(best, peaks, evidence))
+
+    def _contrast(self, codes: CodeArray, bits: int, labels: IntArray, sizes: IntArray) -> FloatArray:
+        """Return, by sample, the largest contrast of its codes ``(W', N)`` at some places."""
+        kinds = len(sizes)
+        at = codes + (np.arange(len(codes), dtype=np.int64) << bits)[:, None]
+        often = np.flatnonzero(np.bincount(at.ravel(), minlength=len(codes) << bits) >= self.least)
+        row = np.full(len(codes) << bits, len(often), np.int32)  # the last row is that of the rare
+        row[often] = np.arange(len(often))
+        seen = row[at]
+        counts = np.bincount((seen * kinds + labels).ravel(), minlength=(len(often) + 1) * kinds).reshape(-1, kinds)
+        counts[-1] = 0
+        largest: FloatArray = log_contrast(counts, sizes, self.least)[seen, labels].max(0)
+        return largest
 
 
 def class_peaks(scores: FloatArray, evidence: Evidence, least: int) -> FloatArray:
