@@ -50,12 +50,13 @@ class PixelContrast:
         for number, scale in enumerate(SCALES):
             bits = code_bits(evidence.images, scale, kinds, 14)
             for _, _, codes in window_codes(evidence.images, scale, bits):
-                counts = np.bincount(codes.astype(np.int64) * kinds + labels, minlength=kinds << bits)
-                counts = counts.reshape(-1, kinds)
-                used = np.flatnonzero(counts.max(1) >= self.least)
-                table = np.zeros(counts.shape, np.float32)
-                table[used] = log_contrast(counts[used], sizes, self.least)
-                np.maximum(best, table[codes, labels], out=best)
+                often = np.flatnonzero(np.bincount(codes, minlength=1 << bits) >= self.least)
+                row = np.full(1 << bits, len(often), np.int64)  # the last row is that of the rare
+                row[often] = np.arange(len(often))
+                seen = row[codes]
+                counts = np.bincount(seen * kinds + labels, minlength=(len(often) + 1) * kinds).reshape(-1, kinds)
+                counts[-1] = 0
+                np.maximum(best, log_contrast(counts, sizes, self.least)[seen, labels], out=best)
             evidence.on_progress("counting pixels", number + 1, len(SCALES))
         peaks = class_peaks(best, evidence, self.least)
         return Suspicion(best, peaks, carriers_near_peak(best, peaks, evidence))
