@@ -73,8 +73,9 @@ def _become(command: list[str], env: dict[str, str], cwd: str, out: str, err: st
     os.environ.update(env)
     os.chdir(cwd)
     own = [one for one in env.get("PYTHONPATH", "").split(os.pathsep) if one]
-    sys.path[:] = ["" if command[0] == "-c" else cwd, *own, *sys.path[1:]]
     kind, what, *rest = command
+    here = [] if env.get("PYTHONSAFEPATH") else ["" if kind == "-c" else cwd]
+    sys.path[:] = [*here, *own, *sys.path[1:]]
     sys.argv[:] = [kind if kind == "-c" else what, *rest]
     if kind == "-c":
         exec(compile(what, "<string>", "exec"), sys.modules["__main__"].__dict__)  # noqa: S102 - as python -c does
