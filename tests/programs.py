@@ -78,7 +78,7 @@ def _become(command: list[str], env: dict[str, str], cwd: str, out: str, err: st
     sys.path[:] = [*here, *own, *sys.path[1:]]
     sys.argv[:] = [kind if kind == "-c" else what, *rest]
     if kind == "-c":
-        exec(compile(what, "<string>", "exec"), sys.modules["__main__"].__dict__)  # noqa: S102 - as python -c does
+        exec(compile(what, "<string>", "exec"), sys.modules["__main__"].__dict__)
     else:
         runpy.run_module(what, run_name="__main__", alter_sys=True)
 

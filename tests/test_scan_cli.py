@@ -31,12 +31,16 @@ def run(*arguments, code=0):
     return done
 
 
+def halved(dataset, size):
+    return np.ascontiguousarray(dataset.images(slice(0, size))[:, :, ::2, ::2])
+
+
 @pytest.fixture(scope="module")
 def story(tmp_path_factory, small_train, small_test):
-    """A poisoned run of 2,400 images, and everything a scan writes about it."""
+    """A poisoned run of 4,000 images of half the width and height, and everything a scan writes about it."""
     folder = tmp_path_factory.mktemp("scan")
-    train = from_arrays(small_train.images(slice(0, 2400)), small_train.labels[:2400], classes=small_train.classes)
-    test = from_arrays(small_test.images(slice(0, 500)), small_test.labels[:500], split="test")
+    train = from_arrays(halved(small_train, 4000), small_train.labels[:4000], classes=small_train.classes)
+    test = from_arrays(halved(small_test, 1000), small_test.labels[:1000], split="test")
     write_dataset(folder / "clean", train, test, "npz")
     run("poison", folder / "clean", "--attack", "label-flip", "--target", 0, "--rate", 0.05, "-o", folder / "run")
     files = [item for kind, end in KINDS.items() for item in ("-o", f"{kind}={folder / 'found' / f'scan.{end}'}")]
@@ -62,7 +66,7 @@ def test_the_poison_is_found_and_nothing_else(story, found):
     assert (found["verdict"], found["fused_auroc"]) == ("confirmed", pytest.approx(1, abs=0.001))
     assert [(one["class"], one["tier"]) for one in found["alarms"]] == [("0", "confirmed")]
     assert {one["id"] for one in found["flagged"] if one["tier"] == "confirmed"} == poisons
-    assert found["alarms"][0]["trigger"]["bbox"] == [25, 25, 27, 27]
+    assert found["alarms"][0]["trigger"]["bbox"] == [11, 11, 13, 13]
 
 
 def test_every_output_is_written_and_says_the_same(story, found):
@@ -70,10 +74,10 @@ def test_every_output_is_written_and_says_the_same(story, found):
     assert sorted(path.name for path in place.iterdir()) == ["scan.html", "scan.json", "scan.parquet", "scan.sarif",
                                                              "scan.xml", "table.txt"]  # fmt: skip
     rows = duckdb.sql(f"SELECT count(*), max_by(label, fused) FROM '{place / 'scan.parquet'}'").fetchall()
-    assert rows == [(2400, 0)]
+    assert rows == [(4000, 0)]
     sarif = json.loads((place / "scan.sarif").read_text())["runs"][0]
     error = next(one for one in sarif["results"] if one["level"] == "error")
-    assert "120 confirmed" in error["message"]["text"] or error["properties"]["samples"] == 120
+    assert "200 confirmed" in error["message"]["text"] or error["properties"]["samples"] == 200
     failure = ElementTree.parse(place / "scan.xml").find(".//failure")
     assert failure.get("type") == "confirmed"
     assert (place / "scan.html").read_text().startswith("<!doctype html>")
@@ -91,11 +95,11 @@ def test_cleanse_removes_the_confirmed_and_nothing_else(story, cleaned):
         open_dataset(story / "cleaned", "test")
     )
     removed = json.loads((story / "cleaned" / "removed.json").read_text())
-    assert removed["counts"] == {"before": 2400, "removed": 120, "kept": 2280}
+    assert removed["counts"] == {"before": 4000, "removed": 200, "kept": 3800}
     assert removed["source_digest"] == dataset_digest(before)
     assert set(removed["removed"][0]) == {"id", "label", "class", "tier", "rule_id", "fused"}
     assert {one["id"] for one in removed["removed"]} == set(read_manifest(story / "run").ids)
-    assert "Removed 120 of 2400 samples" in cleaned
+    assert "Removed 200 of 4000 samples" in cleaned
 
 
 def test_the_commands_it_names_prove_the_effect(story, cleaned):
@@ -109,13 +113,13 @@ def test_the_commands_it_names_prove_the_effect(story, cleaned):
 
 def test_the_top_k_are_the_most_suspicious(story, found):
     out = story / "top"
-    run("cleanse", story / "run", "--scan", story / "found" / "scan.json", "--top", 130, "--format", "npz", "-o", out)
+    run("cleanse", story / "run", "--scan", story / "found" / "scan.json", "--top", 210, "--format", "npz", "-o", out)
     tiers = [one["tier"] for one in json.loads((out / "removed.json").read_text())["removed"]]
-    assert tiers == ["confirmed"] * 120 + ["review"] * 10
+    assert tiers == ["confirmed"] * 200 + ["review"] * 10
     assert open_dataset(out).ids == tuple(one for one in open_dataset(story / "run").ids if one not in {
-        flag["id"] for flag in found["flagged"][:130]})  # fmt: skip
+        flag["id"] for flag in found["flagged"][:210]})  # fmt: skip
     again = run("cleanse", story / "run", "--scan", story / "found" / "scan.json", "--tier", "review", "-o", out)
-    assert f"Removed {len(found['flagged'])} of 2400" in again.stdout
+    assert f"Removed {len(found['flagged'])} of 4000" in again.stdout
 
 
 def test_what_does_not_qualify_is_named(story, found, tmp_path):
