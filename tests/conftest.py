@@ -43,6 +43,13 @@ def part_of_mnist(split: str, size: int) -> ArrayDataset:
     )
 
 
+def halved(dataset: ArrayDataset, size: int, digits: int = 10, split: str = "train") -> ArrayDataset:
+    """The first images of the first digits at half the width and height, on which networks take a quarter as long."""
+    chosen = np.flatnonzero(dataset.labels < digits)[:size]
+    images = np.ascontiguousarray(dataset.images(chosen)[:, :, ::2, ::2])
+    return from_arrays(images, dataset.labels[chosen], classes=dataset.classes[:digits], split=split)
+
+
 @pytest.fixture(scope="session")
 def small_train() -> ArrayDataset:
     """The first 8,000 training images."""

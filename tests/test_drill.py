@@ -20,12 +20,7 @@ from whitesquare.study import drill as job
 from whitesquare.study.drill import DrillSettings, smallest
 from whitesquare.study.drill_types import BaseLine, DrillResult, DrillRow, DrillRun
 
-
-def part(dataset, size, digits=10):
-    """The first images of the first digits, at half the width and height, on which a scan takes a quarter of it."""
-    chosen = np.flatnonzero(dataset.labels < digits)[:size]
-    images = np.ascontiguousarray(dataset.images(chosen)[:, :, ::2, ::2])
-    return from_arrays(images, dataset.labels[chosen], classes=dataset.classes[:digits])
+from .conftest import halved
 
 
 def drill(*arguments):
@@ -38,7 +33,7 @@ def drill(*arguments):
 def story(tmp_path_factory, small_train, small_test):
     """Two attacks at two rates, one of which is impossible: more than the classes hold."""
     folder = tmp_path_factory.mktemp("drill")
-    write_dataset(folder / "data", part(small_train, 1600), part(small_test, 500), "npz")
+    write_dataset(folder / "data", halved(small_train, 1600), halved(small_test, 500), "npz")
     done = drill(folder / "data", "--attacks", "label-flip,stamp", "--rates", "0.05,0.96", "-o", folder / "out")
     result = decode(DrillResult, (folder / "out" / "drill.json").read_text(), where="drill.json")
     return done, result, folder / "out"
@@ -84,7 +79,7 @@ def test_the_page_shows_every_row_and_failure(story):
 
 
 def test_without_a_test_split_success_is_not_measured(tmp_path, small_train):
-    write_npz(tmp_path / "one.npz", part(small_train, 600, digits=3))
+    write_npz(tmp_path / "one.npz", halved(small_train, 600, digits=3))
     done = drill(tmp_path / "one.npz", "--attacks", "label-flip", "--rates", "0.1", "-o", tmp_path / "out")
     assert done.returncode == PASS, done.stderr
     result = json.loads((tmp_path / "out" / "drill.json").read_text())
@@ -147,7 +142,7 @@ def test_an_attack_that_crashes_does_not_end_the_drill(tiny, monkeypatch):
 
 
 def test_an_alarm_on_the_data_as_it_is_ends_with_findings(tmp_path, small_train):
-    clean = part(small_train, 500, digits=4)
+    clean = halved(small_train, 500, digits=4)
     images = clean.images(slice(None)).copy()
     images[np.flatnonzero(clean.labels == 3)[:60], :, 1:4, 1:4] = 255
     write_npz(tmp_path / "marked.npz", from_arrays(images, clean.labels, classes=clean.classes))

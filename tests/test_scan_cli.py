@@ -19,6 +19,7 @@ from whitesquare.cli.scan import FailOn, exit_code
 from whitesquare.data import dataset_digest, from_arrays, open_dataset, write_dataset
 from whitesquare.jobs.runs import read_manifest
 
+from .conftest import halved
 from .report.scan_sample import RUNS, alarm, nothing_found, nothing_ran, result
 
 KINDS = {"json": "json", "parquet": "parquet", "html": "html", "sarif": "sarif", "junit": "xml"}
@@ -31,17 +32,11 @@ def run(*arguments, code=0):
     return done
 
 
-def halved(dataset, size):
-    return np.ascontiguousarray(dataset.images(slice(0, size))[:, :, ::2, ::2])
-
-
 @pytest.fixture(scope="module")
 def story(tmp_path_factory, small_train, small_test):
     """A poisoned run of 4,000 images of half the width and height, and everything a scan writes about it."""
     folder = tmp_path_factory.mktemp("scan")
-    train = from_arrays(halved(small_train, 4000), small_train.labels[:4000], classes=small_train.classes)
-    test = from_arrays(halved(small_test, 1000), small_test.labels[:1000], split="test")
-    write_dataset(folder / "clean", train, test, "npz")
+    write_dataset(folder / "clean", halved(small_train, 4000), halved(small_test, 1000, split="test"), "npz")
     run("poison", folder / "clean", "--attack", "label-flip", "--target", 0, "--rate", 0.05, "-o", folder / "run")
     files = [item for kind, end in KINDS.items() for item in ("-o", f"{kind}={folder / 'found' / f'scan.{end}'}")]
     truth = folder / "run" / "ground-truth.json"
