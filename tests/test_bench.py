@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import whitesquare
-from tests.patience import PATIENCE, until
+from tests.patience import until
+from tests.programs import python
 from tests.test_imports import imported
 from whitesquare._base.cache import Cache, default_cache
 from whitesquare._base.schema import decode
@@ -77,14 +78,7 @@ def command(plan, out, *more):
 
 
 def bench(plan, out, *more, env=None):
-    done = subprocess.run(
-        command(plan, out, *more),
-        capture_output=True,
-        text=True,
-        env=os.environ | {"COLUMNS": "80"} | (env or {}),
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = python(*command(plan, out, *more)[1:], env=os.environ | {"COLUMNS": "80"} | (env or {}))
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

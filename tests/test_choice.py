@@ -62,7 +62,7 @@ def test_small_grey_images_get_the_simple_network_and_others_the_one_for_colour(
 
 
 def test_a_scan_says_what_it_trained():
-    images, labels = blobs(240, turned=False)
+    images, labels = blobs(120, turned=False)
     scan = run_scan(from_arrays(images, labels, layout="NCHW"), ScanSettings(detectors=("residual-components",)))
     assert scan.result.trained == "whitened, 40 epochs, images mirrored and shifted by up to 2 pixels"
 

@@ -401,7 +401,7 @@ def test_every_attack_that_asks_a_model_crafts_on_each_device(name, few, device)
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_scan_and_its_models_are_made_on_each_device(device, poisoned):
-    found = run_scan(poisoned, ScanSettings(detectors=QUICK, device=device)).result
+    found = run_scan(poisoned, ScanSettings(detectors=QUICK, recipe=Recipe(), device=device)).result
     assert [alarm.class_name for alarm in found.alarms] == ["red"]
     model = train(poisoned, Recipe(epochs=15), seed=0, device=device)
     (tried,) = ws.measure(model, colours(200, seed=1), ["patch:size=2,corner=br,margin=1"], device=device)

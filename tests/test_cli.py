@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.patience import PATIENCE
+from tests.programs import python
 from whitesquare.cli import app
 from whitesquare.data import from_arrays, write_dataset
 
@@ -43,14 +44,7 @@ def run(*arguments):
 
 def start(*arguments, env=None):
     """Run a command in a process of its own, as a user does."""
-    done = subprocess.run(
-        [*WHITESQUARE, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"COLUMNS": "80"} | (env or {}),
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = python("-m", "whitesquare.cli", *arguments, env=os.environ | {"COLUMNS": "80"} | (env or {}))
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -317,7 +311,7 @@ def test_nothing_is_coloured_off_a_terminal(story):
 
 @pytest.fixture(scope="module")
 def core_only(tmp_path_factory):
-    """An environment in which the extra [train] is missing: torch cannot be found."""
+    """Run commands where the extra [train] is missing: torch cannot be found."""
     folder = tmp_path_factory.mktemp("core")
     hidden = (
         "from importlib.machinery import PathFinder\n"
@@ -327,21 +321,29 @@ def core_only(tmp_path_factory):
         "PathFinder.find_spec = staticmethod(find_spec)\n"
     )
     (folder / "sitecustomize.py").write_text(hidden)
-    return {"PYTHONPATH": str(folder)}
+    env = os.environ | {"COLUMNS": "80", "PYTHONPATH": str(folder)}
+
+    def run_without(*arguments):
+        command = [*WHITESQUARE, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=PATIENCE, check=False)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run_without
 
 
 def test_without_torch_the_core_works_and_the_rest_says_what_to_install(core_only, data, story, tmp_path):
-    assert start("--help", env=core_only).returncode == 0
-    assert start("list", env=core_only).returncode == 0
-    assert start("report", story / "run", env=core_only).returncode == 0
+    assert core_only("--help").returncode == 0
+    assert core_only("list").returncode == 0
+    assert core_only("report", story / "run").returncode == 0
     asked = ("--attack", "stamp", "--target", 0, "--count", 5)
-    assert start("poison", data, *asked, "-o", tmp_path / "run", env=core_only).returncode == 0
+    assert core_only("poison", data, *asked, "-o", tmp_path / "run").returncode == 0
     adaptive = ("poison", data, "--attack", "adaptive", "--target", 0, "--count", 5)
     for verb in (("train", data), ("demo",), adaptive):
-        done = start(*verb, "-o", tmp_path / "x", env=core_only)
+        done = core_only(*verb, "-o", tmp_path / "x")
         assert done.returncode == 2
         assert "pip install 'whitesquare[train]'" in done.stderr
-    done = start("measure", story / "run" / "victim-7", env=core_only)
+    done = core_only("measure", story / "run" / "victim-7")
     assert "pip install 'whitesquare[train]'" in done.stderr
 
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -11,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.patience import PATIENCE
+from tests.programs import python
 from whitesquare._base.schema import decode
 from whitesquare.cli.exits import FINDINGS, PASS, UNDECIDED
 from whitesquare.data import from_arrays, write_dataset, write_npz
@@ -22,22 +20,11 @@ from whitesquare.study import drill as job
 from whitesquare.study.drill import DrillSettings, smallest
 from whitesquare.study.drill_types import BaseLine, DrillResult, DrillRow, DrillRun
 
-
-def part(dataset, size, name="train"):
-    return from_arrays(
-        dataset.images(slice(0, size)), dataset.labels[:size], classes=dataset.classes, ids=dataset.ids[:size]
-    )
+from .conftest import halved
 
 
 def drill(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "whitesquare.cli", "drill", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"},
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = python("-m", "whitesquare.cli", "drill", *arguments, env=os.environ | {"COLUMNS": "80"})
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -46,7 +33,7 @@ def drill(*arguments):
 def story(tmp_path_factory, small_train, small_test):
     """Two attacks at two rates, one of which is impossible: more than the classes hold."""
     folder = tmp_path_factory.mktemp("drill")
-    write_dataset(folder / "data", part(small_train, 1600), part(small_test, 500), "npz")
+    write_dataset(folder / "data", halved(small_train, 1600), halved(small_test, 500), "npz")
     done = drill(folder / "data", "--attacks", "label-flip,stamp", "--rates", "0.05,0.96", "-o", folder / "out")
     result = decode(DrillResult, (folder / "out" / "drill.json").read_text(), where="drill.json")
     return done, result, folder / "out"
@@ -92,12 +79,12 @@ def test_the_page_shows_every_row_and_failure(story):
 
 
 def test_without_a_test_split_success_is_not_measured(tmp_path, small_train):
-    write_npz(tmp_path / "one.npz", part(small_train, 1000))
+    write_npz(tmp_path / "one.npz", halved(small_train, 600, digits=3))
     done = drill(tmp_path / "one.npz", "--attacks", "label-flip", "--rates", "0.1", "-o", tmp_path / "out")
     assert done.returncode == PASS, done.stderr
     result = json.loads((tmp_path / "out" / "drill.json").read_text())
     assert result["rows"][0]["attack_success"] is None
-    assert result["rows"][0]["poisons"] == 100
+    assert result["rows"][0]["poisons"] == 60
     assert "no test split" in done.stdout
 
 
@@ -155,10 +142,10 @@ def test_an_attack_that_crashes_does_not_end_the_drill(tiny, monkeypatch):
 
 
 def test_an_alarm_on_the_data_as_it_is_ends_with_findings(tmp_path, small_train):
-    images = small_train.images(slice(0, 1000)).copy()
-    marked = np.flatnonzero(small_train.labels[:1000] == 3)[:60]
-    images[marked, :, 1:4, 1:4] = 255
-    write_npz(tmp_path / "marked.npz", from_arrays(images, small_train.labels[:1000], classes=small_train.classes))
+    clean = halved(small_train, 500, digits=4)
+    images = clean.images(slice(None)).copy()
+    images[np.flatnonzero(clean.labels == 3)[:60], :, 1:4, 1:4] = 255
+    write_npz(tmp_path / "marked.npz", from_arrays(images, clean.labels, classes=clean.classes))
     done = drill(tmp_path / "marked.npz", "--attacks", "stamp", "--rates", "0.96", "-o", tmp_path / "out")
     assert "Failed: stamp at 96 %" in done.stderr  # which alone would be UNDECIDED
     assert done.returncode == FINDINGS

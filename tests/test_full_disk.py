@@ -2,12 +2,11 @@
 
 import os
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from tests.patience import PATIENCE
+from tests.programs import python
 from whitesquare.data import from_arrays, write_dataset
 from whitesquare.study.bench.store import RESULTS, write_parquet
 
@@ -56,8 +55,7 @@ def data_set(folder):
 
 
 def bench(plan, out):
-    command = [sys.executable, "-m", "whitesquare.cli", "bench", str(plan), "-o", str(out), "--workers", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = python("-m", "whitesquare.cli", "bench", plan, "-o", out, "--workers", 1)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, " ".join(done.stderr.split())
 

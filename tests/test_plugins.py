@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.patience import PATIENCE
+from tests.programs import python as program
 from whitesquare._base.machine import code_beside
 from whitesquare.attacks import ATTACKS
 from whitesquare.attacks.contract import admit_attack
@@ -249,10 +250,8 @@ def test_what_is_kept_of_a_plugin_is_computed_anew_when_its_code_changes(place):
 
 
 def python(*arguments, path, code=None, cwd=None):
-    env = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
-    env["PYTHONPATH"] = os.pathsep.join([str(path), str(ROOT / "src")])
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=PATIENCE, check=False)
+    env = os.environ | {"COLUMNS": "80", "PYTHONPATH": os.pathsep.join([str(path), str(ROOT / "src")])}
+    done = program(*arguments, env=env, cwd=cwd)
     assert code is None or done.returncode == code, done.stdout + done.stderr
     return done
 

@@ -19,6 +19,7 @@ from whitesquare.cli.scan import FailOn, exit_code
 from whitesquare.data import dataset_digest, from_arrays, open_dataset, write_dataset
 from whitesquare.jobs.runs import read_manifest
 
+from .conftest import halved
 from .report.scan_sample import RUNS, alarm, nothing_found, nothing_ran, result
 
 KINDS = {"json": "json", "parquet": "parquet", "html": "html", "sarif": "sarif", "junit": "xml"}
@@ -33,11 +34,9 @@ def run(*arguments, code=0):
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory, small_train, small_test):
-    """A poisoned run of 4,000 images, and everything a scan writes about it."""
+    """A poisoned run of 4,000 images of half the width and height, and everything a scan writes about it."""
     folder = tmp_path_factory.mktemp("scan")
-    train = from_arrays(small_train.images(slice(0, 4000)), small_train.labels[:4000], classes=small_train.classes)
-    test = from_arrays(small_test.images(slice(0, 1000)), small_test.labels[:1000], split="test")
-    write_dataset(folder / "clean", train, test, "npz")
+    write_dataset(folder / "clean", halved(small_train, 4000), halved(small_test, 1000, split="test"), "npz")
     run("poison", folder / "clean", "--attack", "label-flip", "--target", 0, "--rate", 0.05, "-o", folder / "run")
     files = [item for kind, end in KINDS.items() for item in ("-o", f"{kind}={folder / 'found' / f'scan.{end}'}")]
     truth = folder / "run" / "ground-truth.json"
@@ -62,7 +61,7 @@ def test_the_poison_is_found_and_nothing_else(story, found):
     assert (found["verdict"], found["fused_auroc"]) == ("confirmed", pytest.approx(1, abs=0.001))
     assert [(one["class"], one["tier"]) for one in found["alarms"]] == [("0", "confirmed")]
     assert {one["id"] for one in found["flagged"] if one["tier"] == "confirmed"} == poisons
-    assert found["alarms"][0]["trigger"]["bbox"] == [25, 25, 27, 27]
+    assert found["alarms"][0]["trigger"]["bbox"] == [11, 11, 13, 13]
 
 
 def test_every_output_is_written_and_says_the_same(story, found):

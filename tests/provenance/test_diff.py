@@ -64,7 +64,7 @@ positional_states = st.tuples(*[st.lists(st.tuples(st.sampled_from("01"), st.int
     ]
 )
 quick = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
