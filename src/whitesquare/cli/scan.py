@@ -1,5 +1,6 @@
 """``whitesquare scan``: find poison in a training set."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -104,7 +105,7 @@ def scan(
         _check_reference(reference, attested, reference_attested)
         from whitesquare.jobs import scan as job
         from whitesquare.jobs.runs import GROUND_TRUTH, read_truth
-        from whitesquare.scanning.coverage import chosen_rules, lacking
+        from whitesquare.scanning.coverage import chosen_rules
         from whitesquare.scanning.settings import ScanSettings
 
         required = chosen_rules(require)
@@ -138,14 +139,21 @@ def scan(
             from whitesquare.report.scan.tracked import tracked_scan
 
             log_runs(trackers, [tracked_scan(done.scan)])
-        code = exit_code(done.scan.result, fail_on)
-        if code == PASS and (short := lacking(done.scan.result.coverage, required)):
-            terminal.complain(
-                f"Required rules could not have raised an alarm: {', '.join(one.rule_id for one in short)}; found no "
-                "alarm without them, so scan more samples, run their detectors, or require less."
-            )
-            code = NOTHING
-        raise typer.Exit(code)
+        raise typer.Exit(_covered(done.scan.result, exit_code(done.scan.result, fail_on), required))
+
+
+def _covered(result: "ScanResult", code: int, required: Collection[str]) -> int:
+    """Return the exit code, or that of nothing looked at, if no alarm is no news of rules that had to speak."""
+    from whitesquare.scanning.coverage import lacking
+
+    short = lacking(result.coverage, required) if code == PASS else ()
+    if not short:
+        return code
+    terminal.complain(
+        f"Required rules could not have raised an alarm: {', '.join(one.rule_id for one in short)}; found no "
+        "alarm without them, so scan more samples, run their detectors, or require less."
+    )
+    return NOTHING
 
 
 def exit_code(result: "ScanResult", fail_on: FailOn) -> int:

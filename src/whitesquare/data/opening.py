@@ -35,10 +35,10 @@ from whitesquare.data.sources.idx import load_idx_folder
 from whitesquare.data.sources.lists import load_list
 from whitesquare.data.sources.mnist import load_mnist
 from whitesquare.data.sources.npz import load_npz
-from whitesquare.data.sources.objects.asked import Asked
 from whitesquare.data.sources.objects.contents import telling
 from whitesquare.data.sources.objects.opening import open_object
 from whitesquare.data.sources.objects.splits import splits_in, unread_splits
+from whitesquare.data.sources.objects.wanted import Wanted
 from whitesquare.data.sources.others import open_other, other_source
 from whitesquare.data.sources.parquet import load_parquet
 from whitesquare.data.sources.published_arrays import load_published
@@ -222,7 +222,7 @@ def _open_object(source: object, split: str, sizing: Sizing, on_progress: Progre
     if not missing:
         return _checked(given)
     other = None if splits is None else splits.get("test" if split == "train" else "train")
-    asked = Asked(split, beside=other, is_sized=sizing.is_asked, on_progress=on_progress)
+    asked = Wanted(split, beside=other, is_sized=sizing.is_asked, on_progress=on_progress)
     opened = open_object(given, asked) if len(missing) > _CLOSE else None
     if opened is None:
         raise UsageError(

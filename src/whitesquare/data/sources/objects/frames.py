@@ -4,16 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from whitesquare.data.names import kind_of
-from whitesquare.data.sources.objects.asked import Asked
 from whitesquare.data.sources.objects.contents import ContentImages
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_frame
 from whitesquare.data.sources.objects.labels import Label, labels_of, numbered, said_of
 from whitesquare.data.sources.objects.paths import path_ids
+from whitesquare.data.sources.objects.wanted import Wanted
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset
 
 
-def open_frame(frame: Any, asked: Asked) -> ImageDataset:
+def open_frame(frame: Any, asked: Wanted) -> ImageDataset:
     """Open a data frame, whose images are decoded when they are asked for.
 
     Raises:

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare.data.sources.arrays import from_arrays
-from whitesquare.data.sources.objects.asked import Asked
 from whitesquare.data.sources.objects.cells import as_array
 from whitesquare.data.sources.objects.contents import part_of
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_of
 from whitesquare.data.sources.objects.labels import labels_of, numbered, said_of
 from whitesquare.data.sources.objects.numbers import not_bytes, refuse_dark
 from whitesquare.data.sources.objects.reading import read_samples
+from whitesquare.data.sources.objects.wanted import Wanted
 from whitesquare.errors import DataError
 from whitesquare.types import ImageDataset
 
@@ -24,7 +24,7 @@ _BESIDE = ("ids", "classes", "layout")
 def open_pair(
     images: Any,
     labels: Any,
-    asked: Asked,
+    asked: Wanted,
     *,
     kind: str = "arrays",
     classes: Sequence[str] | None = None,
@@ -69,7 +69,7 @@ def open_pair(
     return part_of(replace(opened, kind=kind, told=told), asked.only)
 
 
-def open_mapping(given: Mapping[str, Any], asked: Asked) -> ImageDataset:
+def open_mapping(given: Mapping[str, Any], asked: Wanted) -> ImageDataset:
     """Open a dict of images and labels, and of ``ids``, ``classes`` and ``layout`` where there are some.
 
     Raises:

@@ -12,7 +12,7 @@ from whitesquare.types import ImageDataset, IntArray
 
 
 @dataclass(frozen=True)
-class Asked:
+class Wanted:
     """What is asked.
 
     Attributes:
@@ -29,7 +29,7 @@ class Asked:
     is_sized: bool = False
     on_progress: Progress = silent
 
-    def of(self, only: IntArray | None) -> "Asked":
+    def of(self, only: IntArray | None) -> "Wanted":
         """Ask the same of an object that lies inside another, for the samples at these positions."""
         return replace(self, only=only, beside=None)
 
@@ -42,5 +42,5 @@ class Asked:
         return tuple(position_id(self.split, i) for i in self.positions(count).tolist())
 
 
-Again = Callable[[Any, Asked], ImageDataset]
+Again = Callable[[Any, Wanted], ImageDataset]
 """Opens an object that lies inside another."""
