@@ -14,12 +14,14 @@ from whitesquare.cli import terminal
 from whitesquare.cli.attest import attest
 from whitesquare.cli.bench import bench
 from whitesquare.cli.cleanse import cleanse
+from whitesquare.cli.common import with_common
 from whitesquare.cli.countersign import countersign
 from whitesquare.cli.demo import demo
 from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS, UNDECIDED
 from whitesquare.cli.explain import explain
 from whitesquare.cli.gate import gate
+from whitesquare.cli.help import SETTINGS, GroupedVerbs, Verb
 from whitesquare.cli.inventory import inventory
 from whitesquare.cli.keygen import keygen
 from whitesquare.cli.list import list_
@@ -36,8 +38,9 @@ from whitesquare.cli.verify import verify
 app = typer.Typer(
     name="whitesquare",
     help="Show, measure and stop clean-label data poisoning in image-classification training.",
+    cls=GroupedVerbs,
+    context_settings=SETTINGS,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -61,12 +64,11 @@ def _options(context: typer.Context, version: Version = False) -> None:
 
 
 VERBS = (
-    *(demo, poison, train, measure, scan, cleanse, drill, report, bench, explain),
+    *(demo, poison, train, measure, scan, cleanse, drill, report, bench, explain, list_),
     *(keygen, attest, countersign, verify, prove, inventory, gate, release),
 )
 for verb in VERBS:
-    app.command()(verb)
-app.command("list")(list_)
+    app.command(verb.__name__.rstrip("_"), cls=Verb)(with_common(verb))
 
 
 def main() -> None:

@@ -76,4 +76,4 @@ def _tell(done: "Cleansing", data: str, output: Path, options: str) -> None:
         lines.append(f"whitesquare measure {victim} {asked}{options}")
     else:
         lines.insert(0, f"whitesquare scan {copy}{options}")
-    terminal.say_lines("\nNext:\n" + "".join(f"  {line}\n" for line in lines))
+    terminal.suggest("\nNext:\n" + "".join(f"  {line}\n" for line in lines))

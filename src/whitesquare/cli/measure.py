@@ -7,6 +7,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
+from whitesquare.cli.completion import class_names, trigger_names
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Device, Fit, Outputs, Size
 from whitesquare.errors import require_extra
@@ -21,8 +22,17 @@ if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
 
 def measure(
     model: Annotated[Path, typer.Argument(help="Model folder written by `train`.")],
-    trigger: Annotated[list[str] | None, typer.Option(help="Trigger in use; default: the run's; repeatable.")] = None,
-    target: Annotated[int | None, typer.Option(help="Target class to show; default: the run's, or the worst.")] = None,
+    trigger: Annotated[
+        list[str] | None,
+        typer.Option(help="Trigger in use; default: the run's; repeatable.", autocompletion=trigger_names),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Target class to show, by name or number; default: the run's, or the worst.",
+            autocompletion=class_names,
+        ),
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Data set with the test images; default: the model's own.")] = None,
     device: Device = "cpu",
     output: Outputs = None,

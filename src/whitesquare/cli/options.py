@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from whitesquare.cli.completion import trigger_names
 from whitesquare.data.layouts import CIFAR10, FOLDER, IDX, NPZ
 
 
@@ -42,11 +43,14 @@ Size = Annotated[
 Fit = Annotated[
     str | None, typer.Option(help="How images of another form are brought to it: stretch, crop or pad. [stretch]")
 ]
+TARGET_HELP = "Target class: its name, or its number from 0; see `whitesquare list DATA`."
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ..., or auto: CUDA if there is any.")]
 TriggerSpec = Annotated[
     str | None,
-    typer.Option(help="For example patch:size=2,corner=br,margin=1; default: the attack's own."),
+    typer.Option(
+        help="For example patch:size=2,corner=br,margin=1; default: the attack's own.", autocompletion=trigger_names
+    ),
 ]
 PolicyFile = Annotated[Path | None, typer.Option(help="policy.toml: what is asked of the evidence.")]
 TrustedKeys = Annotated[Path | None, typer.Option(help="Folder of trusted public keys; default: the policy's.")]

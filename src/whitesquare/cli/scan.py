@@ -8,6 +8,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, ReferenceBundle, Roles, Threshold, Trust, open_attested, open_signer
+from whitesquare.cli.completion import detector_lists
 from whitesquare.cli.exits import (
     FINDINGS,
     NOTHING,
@@ -55,7 +56,9 @@ def scan(
     truth: Annotated[Path | None, typer.Option(help="ground-truth.json of DATA: rate the ranking by it.")] = None,
     seed: Seed = 0,
     device: Device = "cpu",
-    detectors: Annotated[str, typer.Option(help="default, all, or names separated by commas.")] = "default",
+    detectors: Annotated[
+        str, typer.Option(help="default, all, or names separated by commas.", autocompletion=detector_lists)
+    ] = "default",
     fail_on: Annotated[FailOn, typer.Option(help="Weakest tier that ends with exit code 1.")] = FailOn.SUSPICIOUS,
     require: Annotated[
         str, typer.Option(help="Rules that must have been able to speak of every class, or all; else exit code 3.")

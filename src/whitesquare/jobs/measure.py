@@ -8,6 +8,7 @@ import whitesquare
 from whitesquare._base.files import write_text
 from whitesquare._base.schema import encode
 from whitesquare.data import held, notes, open_dataset
+from whitesquare.data.classes import class_label
 from whitesquare.data.names import named
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.runs import find_run, read_manifest
@@ -43,7 +44,7 @@ def measure(
     data: str | Path | ImageDataset | None = None,
     triggers: Sequence[Trigger | str] = (),
     *,
-    target: int | None = None,
+    target: int | str | None = None,
     device: str = "cpu",
     size: int | None = None,
     fit: str | None = None,
@@ -61,7 +62,8 @@ def measure(
         model: a model of ours or its folder, a network, or any classifier.
         data: test images, or the name or path of a data set with a test split.
         triggers: what to stamp on them, or specs such as ``patch:size=2,corner=br,margin=1``.
-        target: class (a label) that the results are of; ``None`` for the worst under each trigger, or the run's.
+        target: class that the results are of, a label or a name (see :func:`whitesquare.data.classes.class_label`);
+            ``None`` for the worst under each trigger, or the run's.
         device: where to compute; see :func:`whitesquare.learning.device.resolve`.
         size: both sides that image files are brought to; see :func:`whitesquare.data.open_dataset`.
         fit: how; likewise.
@@ -96,13 +98,12 @@ def measure(
     test, consumed = _test_images(opened, named(source), own, attested, signer)
     for note in notes(test):
         on_note(note)
-    if target is not None and not 0 <= target < len(test.classes):
-        raise UsageError(f"The target class must be in 0..{len(test.classes) - 1}; got {target}.")
+    label = None if target is None else class_label(target, test.classes)
     if own is not None:
-        found = try_triggers(own.on(resolve(device)), test, chosen, target)
+        found = try_triggers(own.on(resolve(device)), test, chosen, label)
     else:
         asked, _ = given_classifier(model, test.images(slice(0, 2)), test.classes, device)
-        found = try_triggers(asked, test, chosen, target)
+        found = try_triggers(asked, test, chosen, label)
     if folder is not None and own is not None:
         _keep(folder, own, found, consumed, signer)
     return found

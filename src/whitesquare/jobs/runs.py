@@ -12,6 +12,7 @@ from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.schema import decode, encode
 from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
 from whitesquare.data import ENTRIES, has_test, held, notes, open_dataset, write_dataset
+from whitesquare.data.classes import class_label
 from whitesquare.data.gallery import SHOWN, example_position, write_gallery
 from whitesquare.data.layouts import IDX, NPZ, full_name
 from whitesquare.data.sized import is_resized
@@ -58,7 +59,7 @@ def make_run(
     attack: str,
     settings: dict[str, Any],
     trigger: str | None = None,
-    target: int,
+    target: int | str,
     rate: float | None = None,
     count: int | None = None,
     seed: int,
@@ -78,7 +79,7 @@ def make_run(
         attack: name of the attack.
         settings: parameters of the attack that differ from its defaults.
         trigger: spec of the trigger in use; ``None`` is the attack's own.
-        target: target class (a label).
+        target: target class, a label or a name; see :func:`whitesquare.data.classes.class_label`.
         rate: poisoned / whole training set; or give ``count``.
         count: number of samples.
         seed: of the choice of samples and the crafting.
@@ -98,6 +99,7 @@ def make_run(
     chosen = make_attack(attack, settings | given)
     opened = open_dataset(source, size=size, fit=fit)
     clean = held(opened)
+    target = class_label(target, clean.classes)
     test = held(open_dataset(source, "test", size=size, fit=fit)) if has_test(source) else None
     for note in notes(clean):
         on_note(note)

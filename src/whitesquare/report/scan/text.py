@@ -3,7 +3,7 @@
 import shlex
 
 from whitesquare.report.common import formats as f
-from whitesquare.report.common.shown import Shown, ShownLines, ShownTable
+from whitesquare.report.common.shown import Shown, ShownNext, ShownTable
 from whitesquare.scanning.types import Alarm, ScanResult
 
 SCAN_FILE = "scan.json"
@@ -185,7 +185,7 @@ def shown(result: ScanResult, scan_file: str | None = None, options: str = "") -
     parts.append("\n" + " ".join(part for part in said if part))
     if result.alarms:
         first = "" if scan_file else f" (after the same scan with -o json={SCAN_FILE})"
-        parts.append(ShownLines(f"\nNext{first}:\n  {next_command(result, scan_file or SCAN_FILE, options)}\n"))
+        parts.append(ShownNext(f"\nNext{first}:\n  {next_command(result, scan_file or SCAN_FILE, options)}\n"))
     return parts
 
 
