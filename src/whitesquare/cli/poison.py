@@ -46,9 +46,7 @@ def poison(
     ] = None,
     size: Size = None,
     fit: Fit = None,
-    format: Annotated[
-        Format | None, typer.Option(help="How it is written; default: idx for grey images, npz in colour.")
-    ] = None,
+    format: Annotated[Format | None, typer.Option(help="How it is written; default: as the source is.")] = None,
 ) -> None:
     """Poison a training set and write it with its ground truth."""
     with exit_codes():

@@ -76,6 +76,12 @@ def complain(text: str) -> None:
     _show(Text(printable(text)), stderr=True)
 
 
+def remark(text: str) -> None:
+    """Print on stderr a sentence that is good to know; with ``--quiet`` nothing."""
+    if not is_quiet():
+        complain(text)
+
+
 def beside() -> Console:
     """Return what draws on stderr, beside the answer."""
     return Console(stderr=True)
