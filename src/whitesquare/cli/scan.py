@@ -8,6 +8,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, ReferenceBundle, Roles, Threshold, Trust, open_attested, open_signer
+from whitesquare.cli.baselines import AcceptedBy, KnownFile, NewFile, Why, open_baseline, settled
 from whitesquare.cli.completion import detector_lists
 from whitesquare.cli.exits import (
     FINDINGS,
@@ -71,6 +72,10 @@ def scan(
     threshold: Threshold = 1,
     signatures: Roles = None,
     key: Key = None,
+    baseline: KnownFile = None,
+    write_baseline: NewFile = None,
+    accepted_by: AcceptedBy = None,
+    why: Why = None,
 ) -> None:
     """Scan a training set for poison: which classes, which samples, on what evidence, and how sure."""
     with exit_codes():
@@ -88,6 +93,7 @@ def scan(
         settings = ScanSettings(seed=seed, detectors=job.chosen_detectors(names), model_free=model_free, device=device)
         known = read_truth(truth / GROUND_TRUTH if truth.is_dir() else truth) if truth else None
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
+        accepted = open_baseline(baseline, write_baseline, accepted_by, why)
         vouched = open_attested(reference_attested, trust, threshold, signatures) if reference_attested else None
         with progress() as on_progress:
             done = job.scan(
@@ -104,6 +110,7 @@ def scan(
                 signer=signer,
                 on_progress=on_progress,
             )
+        done = settled(done, accepted, write_baseline, accepted_by, why)
         _emit(done, outputs, same_size(size, fit))
         code = exit_code(done.scan.result, fail_on)
         if code == PASS and (short := lacking(done.scan.result.coverage, required)):
@@ -120,7 +127,7 @@ def exit_code(result: "ScanResult", fail_on: FailOn) -> int:
     from whitesquare.records import TIERS
     from whitesquare.scanning.types import NOT_CHECKED
 
-    if any(TIERS.index(tier) <= TIERS.index(fail_on) for tier in result.alarm_tiers):
+    if any(TIERS.index(alarm.tier) <= TIERS.index(fail_on) for alarm in result.new_alarms):
         return FINDINGS
     if result.undecided or any(run.crashed for run in result.runs):
         return UNDECIDED
@@ -169,13 +176,13 @@ def _check_reference(reference: str | None, attested: Path | None, bundle: Path 
 def _emit(done: "Scanned", outputs: list[tuple[str, Path | None]], options: str) -> None:
     from whitesquare.report.scan.junit import scan_junit
     from whitesquare.report.scan.page import render_scan
-    from whitesquare.report.scan.text import shown
-    from whitesquare.scanning.files import scan_json, write_scores
+    from whitesquare.report.scan.text import headline, shown
+    from whitesquare.scanning.files import write_scores
 
     result, scores = done.scan.result, done.scan.scores
     written = next((str(path) for kind, path in outputs if kind == "json" and path), None)
     writers: Writers = {
-        "json": lambda: scan_json(result, scores),
+        "json": done.json,
         "html": lambda: render_scan(done.scan),
         "sarif": done.sarif,
         "junit": lambda: scan_junit(result),
@@ -183,3 +190,6 @@ def _emit(done: "Scanned", outputs: list[tuple[str, Path | None]], options: str)
     }
     last = sorted(outputs, key=lambda output: output[0] == "attestation")  # it speaks of a file that must be there
     emit(last, lambda: shown(result, written, options), writers, {"parquet": lambda path: write_scores(path, scores)})
+    if ("table", None) not in outputs:  # whatever is read from files, the verdict is said
+        tell = terminal.say if all(path is not None for _, path in outputs) else terminal.complain
+        tell(f"{headline(result)}.")

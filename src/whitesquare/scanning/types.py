@@ -151,6 +151,25 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class Acceptance:
+    """An alarm that somebody has looked at and accepted: it is told, and fails nothing.
+
+    Attributes:
+        label: the class of the alarm.
+        rule_id: its rule.
+        by: who accepted it.
+        when: on which day.
+        why: for what reason.
+    """
+
+    label: int
+    rule_id: str
+    by: str
+    when: str
+    why: str
+
+
+@dataclass(frozen=True)
 class ScanResult:
     """Everything one scan found.
 
@@ -182,6 +201,7 @@ class ScanResult:
         features: what the features of the model are; empty without a model.
         trained: the network that the scan trained, and how, in words; empty where it trained none.
         coverage: one entry per rule that raises alarms.
+        accepted: the alarms that a baseline knows.
     """
 
     source: str
@@ -210,6 +230,13 @@ class ScanResult:
     features: str = ""
     trained: str = ""
     coverage: tuple[Coverage, ...] = ()
+    accepted: tuple[Acceptance, ...] = ()
+
+    @property
+    def new_alarms(self) -> tuple[Alarm, ...]:
+        """Alarms that nobody has accepted, strongest first."""
+        known = {(one.label, one.rule_id) for one in self.accepted}
+        return tuple(alarm for alarm in self.alarms if (alarm.label, alarm.rule_id) not in known)
 
     @property
     def alarm_tiers(self) -> tuple[str, ...]:

@@ -25,6 +25,14 @@ _CALIBRATION = {
 
 def headline(result: ScanResult) -> str:
     """Say in one line what the scan found; one in which nothing ran, or no model had learned, did not find nothing."""
+    known = len(result.alarms) - len(result.new_alarms)
+    if not known:
+        return _headline(result)
+    told = "all that was found is" if known == len(result.alarms) else f"{known} of {len(result.alarms)} findings are"
+    return f"{_headline(result)}; {told} accepted in the baseline"
+
+
+def _headline(result: ScanResult) -> str:
     confirmed = [alarm for alarm in result.alarms if alarm.tier == "confirmed"]
     known = {alarm.label for alarm in confirmed}
     others = [alarm for alarm in result.alarms if alarm.label not in known]
@@ -172,8 +180,9 @@ def shown(result: ScanResult, scan_file: str | None = None, options: str = "") -
     parts += [f"- {f.short(reason, 400)}" for reason in result.reasons]
     if result.alarms:
         columns = ("class", "tier", "flagged", "flip rate in %", "control", "p")
+        rows = [_alarm_row(alarm, new=alarm in result.new_alarms) for alarm in result.alarms]
         title = "\nClasses that stand out (control: the worst of the patterns pasted for comparison)"
-        parts.append(ShownTable(title, columns, [_alarm_row(alarm) for alarm in result.alarms], numbers=True))
+        parts.append(ShownTable(title, columns, rows, numbers=True))
     parts += notices(result)
     said = (
         caution(result),
@@ -189,8 +198,9 @@ def shown(result: ScanResult, scan_file: str | None = None, options: str = "") -
     return parts
 
 
-def _alarm_row(alarm: Alarm) -> tuple[str, ...]:
+def _alarm_row(alarm: Alarm, *, new: bool) -> tuple[str, ...]:
     test = alarm.transplant
     rate = f.interval(test.flip_rate.value, test.flip_rate.low, test.flip_rate.high, sign="") if test else "not tested"
     control = f.share(test.control_worst if test else None)
-    return f.short(alarm.class_name, 20), alarm.tier, str(alarm.carriers), rate, control, f.p_value(alarm.p_value)
+    tier = alarm.tier if new else "accepted"
+    return f.short(alarm.class_name, 20), tier, str(alarm.carriers), rate, control, f.p_value(alarm.p_value)
