@@ -1,5 +1,6 @@
 """``whitesquare measure``: what a victim does."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
 
     from whitesquare.learning.measure import Tried
     from whitesquare.records import VictimResult
+
+_ROW = re.compile(r"\[\s+([\d,\s]+?)\s+\]")
+"""A list of whole numbers: a row of the confusion matrix, which is read beside the others, so it is one line."""
 
 
 def measure(
@@ -92,5 +96,5 @@ def _shown(found: "Sequence[Tried]") -> list[Shown]:
 def _json(victims: "Sequence[VictimResult]") -> str:
     from whitesquare._base.schema import encode
 
-    texts = [encode(victim) for victim in victims]
+    texts = [_ROW.sub(lambda row: f"[{', '.join(row[1].split())}]".replace(",,", ","), encode(one)) for one in victims]
     return texts[0] if len(texts) == 1 else "[\n" + ",\n".join(text.rstrip() for text in texts) + "\n]\n"

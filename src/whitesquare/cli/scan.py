@@ -26,6 +26,7 @@ from whitesquare.errors import UsageError, require_extra
 
 if TYPE_CHECKING:  # they load NumPy, which `--help` must not wait for
     from whitesquare.jobs.scan import Scanned
+    from whitesquare.records import PoisonManifest
     from whitesquare.scanning.types import ScanResult
 
 _FILES = ("parquet", "attestation")
@@ -111,7 +112,7 @@ def scan(
                 on_progress=on_progress,
             )
         done = settled(done, accepted, write_baseline, accepted_by, why)
-        _emit(done, outputs, same_size(size, fit))
+        _emit(done, outputs, same_size(size, fit), known)
         code = exit_code(done.scan.result, fail_on)
         if code == PASS and (short := lacking(done.scan.result.coverage, required)):
             terminal.complain(
@@ -173,7 +174,9 @@ def _check_reference(reference: str | None, attested: Path | None, bundle: Path 
         )
 
 
-def _emit(done: "Scanned", outputs: list[tuple[str, Path | None]], options: str) -> None:
+def _emit(
+    done: "Scanned", outputs: list[tuple[str, Path | None]], options: str, truth: "PoisonManifest | None"
+) -> None:
     from whitesquare.report.scan.junit import scan_junit
     from whitesquare.report.scan.page import render_scan
     from whitesquare.report.scan.text import headline, shown
@@ -189,7 +192,9 @@ def _emit(done: "Scanned", outputs: list[tuple[str, Path | None]], options: str)
         "attestation": lambda: done.statement(with_report=written is not None),
     }
     last = sorted(outputs, key=lambda output: output[0] == "attestation")  # it speaks of a file that must be there
-    emit(last, lambda: shown(result, written, options), writers, {"parquet": lambda path: write_scores(path, scores)})
+    poisoned = truth.ids if truth is not None else ()
+    files = {"parquet": lambda path: write_scores(path, scores)}
+    emit(last, lambda: shown(result, written, options, poisoned), writers, files)
     if ("table", None) not in outputs:  # whatever is read from files, the verdict is said
         tell = terminal.say if all(path is not None for _, path in outputs) else terminal.complain
         tell(f"{headline(result)}.")

@@ -39,6 +39,8 @@ def class_label(asked: int | str, classes: Sequence[str]) -> int:
         return named
     if number is not None and there:
         return number
+    if number is not None:
+        raise UsageError(f"The target class {number} has no sample in these data; expected {listed(classes)}.")
     near = get_close_matches(str(asked).lower(), [name.lower() for name in classes], n=1)
     same = [name for name in classes if near and name.lower() == near[0]]
     hint = f" Did you mean {printable(same[0])!r:.60}?" if same else ""
