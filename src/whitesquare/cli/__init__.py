@@ -1,6 +1,7 @@
-"""The command line: parse, call one function, print. One module per verb; heavy parts are imported when it runs.
+"""The command line: parse, call one function, print. One module per verb; it is imported when its verb is asked for.
 
-:mod:`whitesquare.cli.exits` owns the exit codes and the outputs of all of them.
+:mod:`whitesquare.cli.exits` owns the exit codes and the outputs of all of them, :mod:`whitesquare.cli.examples` lists
+the verbs.
 """
 
 import os
@@ -11,29 +12,9 @@ import typer
 
 import whitesquare
 from whitesquare.cli import terminal
-from whitesquare.cli.attest import attest
-from whitesquare.cli.bench import bench
-from whitesquare.cli.cleanse import cleanse
-from whitesquare.cli.common import with_common
-from whitesquare.cli.countersign import countersign
-from whitesquare.cli.demo import demo
-from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS, UNDECIDED
-from whitesquare.cli.explain import explain
-from whitesquare.cli.gate import gate
-from whitesquare.cli.help import SETTINGS, GroupedVerbs, Verb
-from whitesquare.cli.inventory import inventory
-from whitesquare.cli.keygen import keygen
-from whitesquare.cli.list import list_
-from whitesquare.cli.measure import measure
+from whitesquare.cli.help import SETTINGS, GroupedVerbs
 from whitesquare.cli.passwords import take_password
-from whitesquare.cli.poison import poison
-from whitesquare.cli.prove import prove
-from whitesquare.cli.release import release
-from whitesquare.cli.report import report
-from whitesquare.cli.scan import scan
-from whitesquare.cli.train import train
-from whitesquare.cli.verify import verify
 
 app = typer.Typer(
     name="whitesquare",
@@ -61,14 +42,6 @@ Version = Annotated[
 def _options(context: typer.Context, version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
     context.call_on_close(take_password())
-
-
-VERBS = (
-    *(demo, poison, train, measure, scan, cleanse, drill, report, bench, explain, list_),
-    *(keygen, attest, countersign, verify, prove, inventory, gate, release),
-)
-for verb in VERBS:
-    app.command(verb.__name__.rstrip("_"), cls=Verb)(with_common(verb))
 
 
 def main() -> None:

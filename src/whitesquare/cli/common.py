@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
@@ -39,5 +39,5 @@ def with_common(verb: Callable[..., None]) -> Callable[..., None]:
         for name, one in _COMMON.items()
     ]
     called.__signature__ = inspect.Signature([*own, *extra])  # type: ignore[attr-defined]
-    called.__annotations__ = get_type_hints(verb, include_extras=True) | _COMMON
+    called.__annotations__ = verb.__annotations__ | _COMMON
     return called

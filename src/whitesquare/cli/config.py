@@ -4,7 +4,6 @@ What says whom to trust is never read from there: whoever writes a file of the p
 """
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -64,6 +63,8 @@ def configured(verb: Any, args: Sequence[str]) -> dict[str, Any]:
 
 def _nearest(folder: Path, *, strict: bool) -> tuple[Path | None, Mapping[str, Any]]:
     """Return the nearest file upwards that has a table for us; one that cannot be read counts if ``strict``."""
+    import tomllib
+
     for place in (folder, *folder.parents):
         path = place / _FILE
         try:
