@@ -13,7 +13,7 @@ import typer
 import whitesquare
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import PASS, UNDECIDED
-from whitesquare.cli.help import SETTINGS, GroupedVerbs
+from whitesquare.cli.help import SETTINGS, VERBS, GroupedVerbs
 from whitesquare.cli.passwords import take_password
 
 app = typer.Typer(
@@ -42,6 +42,14 @@ Version = Annotated[
 def _options(context: typer.Context, version: Version = False) -> None:
     """Show, measure and stop clean-label data poisoning in image-classification training."""
     context.call_on_close(take_password())
+
+
+def _not_yet() -> None:
+    """Stand for a verb that was not asked for."""
+
+
+for verb in VERBS:
+    app.command(verb)(_not_yet)  # what Typer knows of it is its name; `GroupedVerbs` makes the verb
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 
 _FUNCTIONS = {"list": "list_"}
 """Verbs whose function could not have their name."""
-_VERBS = {name: text for verbs in GROUPS.values() for name, text in verbs.items()}
+
+VERBS = {name: text for verbs in GROUPS.values() for name, text in verbs.items()}
 
 
 class Verb(TyperCommand):
@@ -39,7 +40,7 @@ def verb_named(name: str) -> Any:
     """Return a verb, the function of the module of its name; none waits for the import of another."""
     module = import_module(f"whitesquare.cli.{name}")
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    alone.command(name, cls=Verb, short_help=_VERBS[name])(with_common(getattr(module, _FUNCTIONS.get(name, name))))
+    alone.command(name, cls=Verb, short_help=VERBS[name])(with_common(getattr(module, _FUNCTIONS.get(name, name))))
     return typer.main.get_command(alone)
 
 
@@ -48,17 +49,17 @@ class VerbTable(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         """Return a verb."""
-        if name not in _VERBS:
+        if name not in VERBS:
             raise KeyError(name)
         return verb_named(name)
 
     def __iter__(self) -> Iterator[str]:
         """Name every verb, in the order of the help."""
-        return iter(_VERBS)
+        return iter(VERBS)
 
     def __len__(self) -> int:
         """Count the verbs."""
-        return len(_VERBS)
+        return len(VERBS)
 
 
 class GroupedVerbs(TyperGroup):

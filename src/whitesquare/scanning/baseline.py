@@ -14,7 +14,8 @@ from whitesquare._base.schema import decode
 from whitesquare.errors import DataError
 from whitesquare.records import TIERS
 from whitesquare.scanning.fingerprints import flags_by_group
-from whitesquare.scanning.types import Acceptance, Alarm, ScanResult
+from whitesquare.scanning.found import Acceptance
+from whitesquare.scanning.types import Alarm, ScanResult
 
 FORMAT = "whitesquare baseline 1"
 """Value of ``format``."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from whitesquare.records import TIERS, Estimate
+from whitesquare.scanning.found import Acceptance
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED = "nothing found", "not checked", "not decided"
@@ -147,25 +148,6 @@ class Coverage:
     rule_id: str
     classes: int
     of: int
-    why: str
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """An alarm that somebody has looked at and accepted: it is told, and fails nothing.
-
-    Attributes:
-        label: the class of the alarm.
-        rule_id: its rule.
-        by: who accepted it.
-        when: on which day.
-        why: for what reason.
-    """
-
-    label: int
-    rule_id: str
-    by: str
-    when: str
     why: str
 
 
