@@ -22,29 +22,40 @@ def class_label(asked: int | str, classes: Sequence[str]) -> int:
     Raises:
         UsageError: there is none, with the nearest name, or two can be meant.
     """
-    if isinstance(asked, str) and asked not in classes:
-        if asked.startswith(NAME) and asked.removeprefix(NAME) in classes:
-            return classes.index(asked.removeprefix(NAME))
-        asked = asked.removeprefix(NUMBER)
-    number = int(asked) if not isinstance(asked, str) or (asked.isascii() and asked.isdigit()) else None
-    named = classes.index(asked) if isinstance(asked, str) and asked in classes else None
-    there = number is not None and 0 <= number < len(classes)
-    if number is not None and named is not None and there and number != named:
+    number, name = _read(asked, classes)
+    numbered = number if number is not None and 0 <= number < len(classes) else None
+    named = classes.index(name) if name in classes else None
+    if numbered is not None and named is not None and numbered != named:
         raise UsageError(
-            f"The class {asked!r:.60} can be read in two ways: class number {number} is called "
-            f"{printable(classes[number])!r:.60}, and the class called {asked!r:.60} has the number {named}; write "
-            f"{NUMBER}{number} or {NAME}{asked:.60}."
+            f"The class {name!r:.60} can be read in two ways: class number {numbered} is called "
+            f"{printable(classes[numbered])!r:.60}, and the class called {name!r:.60} has the number {named}; write "
+            f"{NUMBER}{numbered} or {NAME}{name:.60}."
         )
-    if named is not None:
-        return named
-    if number is not None and there:
-        return number
+    found = numbered if named is None else named
+    if found is not None:
+        return found
     if number is not None:
         raise UsageError(f"The target class {number} has no sample in these data; expected {listed(classes)}.")
-    near = get_close_matches(str(asked).lower(), [name.lower() for name in classes], n=1)
-    same = [name for name in classes if near and name.lower() == near[0]]
+    near = get_close_matches(name.lower(), [one.lower() for one in classes], n=1)
+    same = [one for one in classes if near and one.lower() == near[0]]
     hint = f" Did you mean {printable(same[0])!r:.60}?" if same else ""
-    raise UsageError(f"There is no class {asked!r:.60} in these data; expected {listed(classes)}.{hint}")
+    raise UsageError(f"There is no class {name!r:.60} in these data; expected {listed(classes)}.{hint}")
+
+
+def _read(asked: int | str, classes: Sequence[str]) -> tuple[int | None, str]:
+    """Return the number and the name that may be meant; no class is called by the empty name."""
+    if isinstance(asked, int):
+        return asked, ""
+    if asked in classes:
+        return _number(asked), asked
+    if asked.startswith(NAME):
+        return None, asked.removeprefix(NAME)
+    number = _number(asked.removeprefix(NUMBER))
+    return number, "" if number is not None else asked
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.removeprefix("-").isdigit() and text.isascii() else None
 
 
 def listed(classes: Sequence[str]) -> str:
