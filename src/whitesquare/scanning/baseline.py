@@ -133,7 +133,7 @@ def accept(
             continue
         one = baseline.accepted[at]
         used.add(at)
-        accepted.append(Acceptance(alarm.label, alarm.rule_id, one.by, one.when, one.why))
+        accepted.append(Acceptance(alarm.label, alarm.rule_id, alarm.tier, one.by, one.when, one.why))
         told = f"Accepted in the baseline by {one.by or 'nobody'} on {one.when}: {one.why or 'no reason is given'}"
         alarms.append(replace(alarm, reasons=(*alarm.reasons, told)))
     stale = tuple(one for i, one in enumerate(baseline.accepted) if i not in used)

@@ -42,6 +42,7 @@ class Acceptance:
     Attributes:
         label: the class of the alarm.
         rule_id: its rule.
+        tier: its tier.
         by: who accepted it.
         when: on which day.
         why: for what reason.
@@ -49,6 +50,7 @@ class Acceptance:
 
     label: int
     rule_id: str
+    tier: str
     by: str
     when: str
     why: str

@@ -217,8 +217,8 @@ class ScanResult:
     @property
     def new_alarms(self) -> tuple[Alarm, ...]:
         """Alarms that nobody has accepted, strongest first."""
-        known = {(one.label, one.rule_id) for one in self.accepted}
-        return tuple(alarm for alarm in self.alarms if (alarm.label, alarm.rule_id) not in known)
+        known = {(one.label, one.rule_id, one.tier) for one in self.accepted}
+        return tuple(alarm for alarm in self.alarms if (alarm.label, alarm.rule_id, alarm.tier) not in known)
 
     @property
     def alarm_tiers(self) -> tuple[str, ...]:

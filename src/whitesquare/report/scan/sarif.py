@@ -62,7 +62,9 @@ def stored_sarif(result: ScanResult, known: Mapping[Group, str]) -> str:
             f"The fingerprint of what {missing[0].rule_id} says of the class {missing[0].class_name!r:.60} is missing, "
             "so that code scanning could not tell it from a new finding; scan again."
         )
-    why = {(one.label, one.rule_id): f"{one.why} ({one.by}, {one.when})" for one in result.accepted}
+    new = {(alarm.label, alarm.rule_id) for alarm in result.new_alarms}
+    accepted = {(one.label, one.rule_id): f"{one.why} ({one.by}, {one.when})" for one in result.accepted}
+    why = {group: reason for group, reason in accepted.items() if group not in new}
     run = sarif.SarifRun(
         tool="whitesquare",
         rules=[_descriptor(rule) for rule in _rules(result, groups)],
