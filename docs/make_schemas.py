@@ -22,7 +22,10 @@ from whitesquare.provenance.evidence import BUILD_TYPE, OWN_BUILD_TYPE, MeasureE
 from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import DatasetPredicate
 from whitesquare.records import TIERS, Measurement, Parameter
+from whitesquare.scanning.baseline import Baseline
 from whitesquare.scanning.files import FORMAT, VERDICTS
+from whitesquare.scanning.found import Acceptance
+from whitesquare.scanning.stored import StoredFingerprint
 from whitesquare.scanning.types import Alarm, ClassRow, Coverage, DetectorRun, Flag, ScanResult, TriggerEstimate
 from whitesquare.study.drill_types import DrillResult
 
@@ -106,6 +109,8 @@ class ScanFile(TypedDict):
     features: NotRequired[str]
     trained: NotRequired[str]
     coverage: NotRequired[list[Coverage]]
+    accepted: NotRequired[list[Acceptance]]
+    fingerprints: NotRequired[list[StoredFingerprint]]
 
 
 class PolicyFile(TypedDict, total=False):
@@ -273,6 +278,7 @@ SCHEMAS: dict[str, Any] = {
     "measurement": Measurement,
     "scan": ScanFile,
     "drill": DrillResult,
+    "baseline": Baseline,
     "policy": PolicyFile,
     "dataset-predicate": DatasetPredicate,
     "scan-predicate": ScanStatement,

@@ -116,3 +116,8 @@ def test_flags_lists_and_paths_are_read_as_they_are_meant(project: Path) -> None
     (project / "known.json").write_text("{}")
     _, err = run("scan", "data", code=2)
     assert f"{project}/known.json" in err
+
+
+def test_help_needs_no_valid_configuration(project: Path) -> None:
+    configure(project, "[tool.whitesquare.scan\n")
+    assert "Usage" in run("scan", "--help")[0]

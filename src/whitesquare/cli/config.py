@@ -35,7 +35,7 @@ def configured(verb: Any, args: Sequence[str]) -> dict[str, Any]:
         args: what was typed after its name.
     """
     before = args[: args.index("--")] if "--" in args else args
-    if "--no-config" in before or os.environ.get(SWITCH):
+    if {"--no-config", "--help", "-h"} & set(before) or os.environ.get(SWITCH):
         return {}
     with exit_codes():
         strict = verb.name in _OPEN

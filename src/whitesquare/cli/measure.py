@@ -10,7 +10,7 @@ from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.completion import class_names, trigger_names
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
-from whitesquare.cli.options import Device, Fit, Outputs, Size
+from whitesquare.cli.options import Device, Fit, Outputs, Size, check_device
 from whitesquare.errors import require_extra
 from whitesquare.report.common.shown import Shown
 
@@ -58,6 +58,7 @@ def measure(
         from whitesquare.jobs.measure import measure as job
 
         outputs = read_outputs(output, "table", "json")
+        check_device(device)
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         found = job(
             model,

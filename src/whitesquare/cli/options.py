@@ -8,6 +8,7 @@ import typer
 
 from whitesquare.cli.completion import trigger_names
 from whitesquare.data.layouts import CIFAR10, FOLDER, IDX, NPZ
+from whitesquare.errors import require_extra
 
 
 class OnError(StrEnum):
@@ -67,6 +68,20 @@ Roles = Annotated[
         "--signatures", help="Roles that must sign, and how many keys: data=1,review=1. Default: one of them."
     ),
 ]
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not here, before data are read for it.
+
+    Raises:
+        UsageError: there is no such device.
+        MissingDependencyError: PyTorch is not installed.
+    """
+    if device != "cpu":
+        require_extra("torch", "train", f"The device {device!r:.40}")
+        from whitesquare.learning.device import resolve
+
+        resolve(device)
 
 
 def same_size(size: int | None, fit: str | None) -> str:

@@ -18,6 +18,7 @@ from whitesquare.cli.options import (
     Seed,
     Size,
     TriggerSpec,
+    check_device,
     same_size,
 )
 from whitesquare.cli.progress import progress
@@ -54,6 +55,7 @@ def poison(
         from whitesquare.jobs.runs import make_run
 
         check_output(output)
+        check_device(device)
         settings = _settings(setting or [])
         if epsilon is not None:
             settings["epsilon"] = epsilon

@@ -20,7 +20,7 @@ from whitesquare.cli.exits import (
     exit_codes,
     read_outputs,
 )
-from whitesquare.cli.options import DataSource, Device, Fit, OnError, Seed, Size, same_size
+from whitesquare.cli.options import DataSource, Device, Fit, OnError, Seed, Size, check_device, same_size
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 
@@ -81,7 +81,7 @@ def scan(
     """Scan a training set for poison: which classes, which samples, on what evidence, and how sure."""
     with exit_codes():
         outputs = read_outputs(output, "table", "json", "parquet", "html", "sarif", "junit", "attestation")
-        _check(outputs, model=model, model_free=model_free)
+        _check(outputs, model=model, model_free=model_free, device=device)
         _check_signing(outputs, attested, key)
         _check_reference(reference, attested, reference_attested)
         from whitesquare.jobs import scan as job
@@ -135,12 +135,13 @@ def exit_code(result: "ScanResult", fail_on: FailOn) -> int:
     return NOTHING if result.verdict == NOT_CHECKED else PASS
 
 
-def _check(outputs: list[tuple[str, Path | None]], *, model: Path | None, model_free: bool) -> None:
+def _check(outputs: list[tuple[str, Path | None]], *, model: Path | None, model_free: bool, device: str) -> None:
     """Refuse what cannot work, before anything is read."""
     if model_free and model is not None:
         raise UsageError("--model-free uses no model, and --model gives one; leave one of them out.")
     if not model_free:
         require_extra("torch", "train", "`whitesquare scan` without --model-free")
+        check_device(device)
     for kind, path in outputs:
         if kind in _FILES and path is None:
             raise UsageError(f"-o {kind} is not text; write -o {kind}=FILE.")

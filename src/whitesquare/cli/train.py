@@ -10,7 +10,7 @@ from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.completion import recipe_names
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import Device, Fit, OutputFolder, Seed, Size, same_size
+from whitesquare.cli.options import Device, Fit, OutputFolder, Seed, Size, check_device, same_size
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra, unknown_name
 from whitesquare.learning.recipes import VICTIMS
@@ -63,6 +63,7 @@ def train(
         from whitesquare.jobs.train import train as job
 
         check_output(output)
+        check_device(device)
         if recipe not in VICTIMS:
             raise unknown_name("recipe", recipe, VICTIMS)
         asked = {
