@@ -30,8 +30,7 @@ CASES = {
     "alarms": result(alarms=(alarm(), alarm(3, "3", "suspicious"))),
     "nothing found": nothing_found(),
     "nothing ran": nothing_ran(),
-    "all": result(fused_auroc=0.9, undecided="it has learned nothing", model="ab" * 32, accepted=ACCEPTED),
-    "hostile": hostile(),
+    "all": result(fused_auroc=0.9, undecided="None.", reasons=("None.", "Also."), model="ab" * 32, accepted=ACCEPTED),
 }
 
 
@@ -59,7 +58,7 @@ def test_a_scan_is_read_back_as_it_was(name: str, tmp_path: Path) -> None:
     assert scan_json(again.result, None, again.known) == file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["alarms", "nothing found", "nothing ran", "all"])
+@pytest.mark.parametrize("name", CASES)
 def test_its_other_forms_are_those_of_the_scan(name: str, tmp_path: Path) -> None:
     found = CASES[name]
     file = stored(found, tmp_path)
@@ -82,6 +81,11 @@ def test_a_scan_of_an_older_version_has_no_sarif_and_says_so(tmp_path: Path) -> 
     _, err = run("report", file, "-o", "sarif", code=2)
     assert "fingerprint of what SS01 says of the class '0' is missing" in err
     assert "scan again" in err
+
+
+def test_a_scan_whose_numbers_are_none_is_one_sentence(tmp_path: Path) -> None:
+    _, err = run("report", stored(hostile(), tmp_path), code=2)
+    assert "p_value is None; expected a number" in err
 
 
 def test_a_damaged_scan_is_one_sentence(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A whole scan read back from ``scan.json``: all but its pictures, and the scores of samples that are not flagged."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from whitesquare._base.schema import build
 from whitesquare._base.strictjson import unique
 from whitesquare.scanning.files import read_scan
 from whitesquare.scanning.fingerprints import Group
-from whitesquare.scanning.types import Scan, ScanResult, ScanScores
+from whitesquare.scanning.types import NOT_DECIDED, Scan, ScanResult, ScanScores
 
 _NOWHERE = -1
 """Position of a flagged sample: the file holds ids, which outlive positions."""
@@ -60,15 +61,15 @@ def without_pictures(result: ScanResult) -> Scan:
 
 
 def _result(record: dict[str, Any]) -> dict[str, Any]:
+    undecided = record.get("verdict") == NOT_DECIDED
     return record | {
-        "alarms": [_alarm(one) for one in _listed(record, "alarms")],
-        "flagged": [
-            one | {"position": _NOWHERE, "fused": one.get("fused") or 0.0} for one in _listed(record, "flagged")
-        ],
+        "alarms": _each(record.get("alarms"), _alarm),
+        "flagged": _each(record.get("flagged"), _flag),
         "runs": record.get("detectors"),
         "learned": _share(record.get("learned"), "learned"),
         "held_out": _share(record.get("held_out"), "held_out"),
         "fused_auroc": record.get("fused_auroc"),
+        "undecided": record["reasons"][0] if undecided and record.get("reasons") else "",
     }
 
 
@@ -77,11 +78,14 @@ def _alarm(one: dict[str, Any]) -> dict[str, Any]:
     return one | {"class_name": one.get("class"), "transplant": None if rate is None else one | {"flip_rate": rate}}
 
 
+def _flag(one: dict[str, Any]) -> dict[str, Any]:
+    return one | {"position": _NOWHERE, "fused": one.get("fused") or 0.0}
+
+
 def _share(found: Any, name: str) -> Any:
     return found | {"name": name, "method": ""} if isinstance(found, dict) else found
 
 
-def _listed(record: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """Return a list of tables; what is none is left for the check that says so."""
-    found = record.get(name)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+def _each(found: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """Change each table of a list; what is none is left for the check that says so."""
+    return [change(one) if isinstance(one, dict) else one for one in found] if isinstance(found, list) else found
