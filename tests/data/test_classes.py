@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from whitesquare.cli import app
 from whitesquare.data import from_arrays, write_dataset
-from whitesquare.data.classes import class_label
+from whitesquare.data.classes import class_label, class_option
 from whitesquare.errors import UsageError
 
 ANIMALS = ("bird", "cat", "dog")
@@ -46,6 +46,12 @@ def test_names_that_are_numbers_of_others_are_not_guessed() -> None:
     assert class_label("0", digits) == 0
     assert [class_label(str(i), tuple("0123456789")) for i in range(10)] == [*range(10)]
     assert class_label("name=cat", ("name=cat", "cat")) == 0
+
+
+def test_a_label_is_written_so_that_it_is_read_back() -> None:
+    for classes in (ANIMALS, ("1", "2", "10"), tuple("0123456789"), ("2", "0", "1")):
+        assert [class_label(class_option(i, classes), classes) for i in range(len(classes))] == [*range(len(classes))]
+    assert class_option(1, ANIMALS) == "1"
 
 
 def test_many_classes_are_cut_with_a_word() -> None:

@@ -58,6 +58,12 @@ def _number(text: str) -> int | None:
     return int(text) if text.removeprefix("-").isdigit() and text.isascii() else None
 
 
+def class_option(label: int, classes: Sequence[str]) -> str:
+    """Write a class so that :func:`class_label` reads it back: its number, said to be one where it could be a name."""
+    name = str(label)
+    return f"{NUMBER}{name}" if name in classes and classes.index(name) != label else name
+
+
 def listed(classes: Sequence[str]) -> str:
     """Say which classes there are, each with its number, as many as can be read."""
     shown = ", ".join(f"{label} {printable(name)!r:.40}" for label, name in enumerate(classes[:_LISTED]))
