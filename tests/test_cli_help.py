@@ -168,6 +168,7 @@ def test_a_scan_says_its_verdict_wherever_it_is_written(photographs: Path, tmp_p
     out, err = run(*asked, "-o", "json", code=None)
     assert out.startswith("{")
     assert err.splitlines()[-1].split()[0] in ("Nothing", "Class")
+    assert "\\x" not in err
 
 
 def test_a_crash_is_told_line_by_line_and_no_error_names_a_part(capsys: pytest.CaptureFixture[str]) -> None:

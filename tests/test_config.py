@@ -104,6 +104,13 @@ def test_the_data_do_not_choose_how_they_are_judged(project: Path, monkeypatch: 
     assert "its options are ignored" in err
 
 
+def test_a_file_beside_the_data_counts(project: Path) -> None:
+    configure(project / "work", "[tool.whitesquare.scan]\nseed = 5\n")
+    out, err = run(*SCAN, "--detectors", "pixel-contrast", "--device", "cpu")
+    assert json.loads(out)["seed"] == 5
+    assert "ignored" not in err
+
+
 def test_flags_lists_and_paths_are_read_as_they_are_meant(project: Path) -> None:
     configure(
         project,

@@ -96,8 +96,9 @@ def _unknown(path: Path, name: str, known: Iterable[str]) -> UsageError:
 def _judged(folder: Path, args: Sequence[str]) -> str:
     """Return the argument that names a folder around ``folder``, or it: who wrote those data would choose options."""
     for arg in args:
-        place = Path(arg.partition("=")[2] if arg.startswith("-") else arg)
-        if place.is_dir() and (place.resolve() == folder or place.resolve() in folder.parents):
+        named = arg.partition("=")[2] if arg.startswith("-") else arg
+        place = Path(named)
+        if named and place.is_dir() and (place.resolve() == folder or place.resolve() in folder.parents):
             return printable(arg)
     return ""
 

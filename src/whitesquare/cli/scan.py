@@ -178,6 +178,7 @@ def _check_reference(reference: str | None, attested: Path | None, bundle: Path 
 def _emit(
     done: "Scanned", outputs: list[tuple[str, Path | None]], options: str, truth: "PoisonManifest | None"
 ) -> None:
+    from whitesquare.report.common.formats import plain
     from whitesquare.report.scan.junit import scan_junit
     from whitesquare.report.scan.page import render_scan
     from whitesquare.report.scan.text import headline, shown
@@ -198,4 +199,4 @@ def _emit(
     emit(last, lambda: shown(result, written, options, poisoned), writers, files)
     if ("table", None) not in outputs:  # whatever is read from files, the verdict is said
         tell = terminal.say if all(path is not None for _, path in outputs) else terminal.complain
-        tell(f"{headline(result)}.")
+        tell(plain(f"{headline(result)}."))
