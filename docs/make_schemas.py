@@ -22,7 +22,6 @@ from whitesquare.provenance.evidence import BUILD_TYPE, OWN_BUILD_TYPE, MeasureE
 from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import DatasetPredicate
 from whitesquare.records import TIERS, Measurement, Parameter
-from whitesquare.scanning.baseline import Baseline
 from whitesquare.scanning.files import FORMAT, VERDICTS
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.stored import StoredFingerprint
@@ -278,7 +277,6 @@ SCHEMAS: dict[str, Any] = {
     "measurement": Measurement,
     "scan": ScanFile,
     "drill": DrillResult,
-    "baseline": Baseline,
     "policy": PolicyFile,
     "dataset-predicate": DatasetPredicate,
     "scan-predicate": ScanStatement,

@@ -66,7 +66,7 @@ def train(
         check_device(device)
         if recipe not in VICTIMS:
             raise unknown_name("recipe", recipe, VICTIMS)
-        asked = {
+        asked: dict[str, Any] = {
             "model": model,
             "scale": scale,
             "epochs": epochs,
@@ -81,8 +81,7 @@ def train(
             "rotate": rotate,
             "precision": precision,
         }
-        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-        how = replace(VICTIMS[recipe].recipe, **given)
+        how = replace(VICTIMS[recipe].recipe, **{name: value for name, value in asked.items() if value is not None})
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         told: list[str] = []
         with progress() as on_progress:
