@@ -5,10 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-VERBS = (
-    *("demo", "drill", "poison", "train", "measure", "scan", "cleanse", "report", "bench", "explain", "list"),
-    *("keygen", "attest", "countersign", "verify", "prove", "inventory", "gate", "release"),
-)
+from whitesquare.cli.examples import GROUPS
+
+VERBS = [name for verbs in GROUPS.values() for name in verbs]
 PAGE = Path(__file__).parent / "cli.md"
 HEAD = """# Command line
 
@@ -23,7 +22,7 @@ progress and errors to stderr; there is no colour off a terminal or with `NO_COL
 def help_of(*verb: str) -> str:
     """Return the help text at 80 columns, without colour."""
     code = "from whitesquare.cli import app; app(prog_name='whitesquare')"
-    env = os.environ | {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
+    env = os.environ | {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb", "WHITESQUARE_NO_CONFIG": "1"}
     command = [sys.executable, "-c", code, *verb, "--help"]
     text = subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
     return "\n".join(line.rstrip() for line in text.strip().splitlines())

@@ -23,7 +23,9 @@ from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import DatasetPredicate
 from whitesquare.records import TIERS, Measurement, Parameter
 from whitesquare.scanning.files import FORMAT, VERDICTS
+from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
+from whitesquare.scanning.stored import StoredFingerprint
 from whitesquare.scanning.types import Alarm, ClassRow, Coverage, DetectorRun, Flag, ScanResult, TriggerEstimate
 from whitesquare.study.drill_types import DrillResult
 
@@ -107,6 +109,8 @@ class ScanFile(TypedDict):
     features: NotRequired[str]
     trained: NotRequired[str]
     coverage: NotRequired[list[Coverage]]
+    accepted: NotRequired[list[Acceptance]]
+    fingerprints: NotRequired[list[StoredFingerprint]]
     losses: NotRequired[RecordedTraining]
 
 

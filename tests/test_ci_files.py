@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -236,14 +237,68 @@ def test_shellcheck_has_nothing_to_say(name: str) -> None:
 
 
 def test_the_hook_is_a_command_that_needs_no_file_names() -> None:
-    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-    assert (hook["id"], hook["language"], hook["pass_filenames"]) == ("whitesquare-verify", "python", False)
-    assert hook["entry"].split() == ["python", *CALL, "verify"]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    assert [one["id"] for one in hooks] == ["whitesquare-verify", "whitesquare-scan"]
+    assert all((one["language"], one["pass_filenames"]) == ("python", False) for one in hooks)
+    assert [one["entry"].split() for one in hooks] == [
+        ["python", *CALL, "verify"],
+        ["python", *CALL, "scan", "--model-free", "--no-config"],
+    ]
+
+
+def test_the_hook_that_scans_installs_what_the_extra_names() -> None:
+    hook = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))[1]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert hook["additional_dependencies"] == [re.split("[<>=]", one)[0] for one in extras["scan"]]
+
+
+SCAN = {"command": "scan", "data": "data"}
+
+
+def test_scan_is_called_with_its_inputs_and_no_configuration(folder: Path) -> None:
+    given = SCAN | {"model-free": "true", "baseline": "known.json", "fail-on": "confirmed", "size": "32",
+                    "html": "scan.html", "sarif": "scan.sarif"}  # fmt: skip
+    done, work = run(folder, "Decide", given), folder / "work"
+    assert done.called == [*CALL, "scan", "--output=table", "--model-free", "--no-config",
+                           f"--baseline={work}/known.json", "--fail-on=confirmed", "--size=32",
+                           f"--output=html={work}/scan.html", f"--output=sarif={work}/scan.sarif",
+                           "--", f"{work}/data"]  # fmt: skip
+    assert (done.code, done.output) == (0, "sarif=written\n")
+    assert run(folder, "Decide", SCAN, code=3).code == 3
+
+
+@pytest.mark.parametrize("name", ["run", "policy", "bundle", "trust", *PINS, "state"])
+def test_scan_does_not_take_an_input_of_another_command_in_silence(folder: Path, name: str) -> None:
+    done = run(folder, "Decide", SCAN | {name: "1"})
+    assert (done.code, done.called) == (2, None)
+
+
+@pytest.mark.parametrize("name", ["model-free", "baseline", "fail-on", "size", "html"])
+@pytest.mark.parametrize("inputs", [VERIFY, GATE])
+def test_no_other_command_takes_an_input_of_scan_in_silence(folder: Path, inputs: dict[str, str], name: str) -> None:
+    done = run(folder, "Decide", inputs | {name: "true"})
+    assert (done.code, done.called) == (2, None)
+
+
+@pytest.mark.parametrize(("free", "wanted"), [("", "/the/action[train]"), ("true", "/the/action[scan]")])
+def test_a_scan_installs_what_it_computes_with(folder: Path, free: str, wanted: str) -> None:
+    (folder / "fake").mkdir()
+    for program in (folder / "fake/python3", folder / "temp/whitesquare/bin/python"):
+        program.write_text(FAKE.format(python=sys.executable))
+        program.chmod(0o755)
+    done = run(folder, "Install whitesquare", SCAN | {"model-free": free}, path=str(folder / "fake"))
+    assert done.called
+    assert done.called[-1] == wanted
 
 
 @pytest.mark.parametrize(
     ("inputs", "verb"),
-    [(VERIFY, "verify"), (VERIFY | PINS | {"state": "s.json"}, "verify"), (GATE | {"trust": "keys"}, "gate")],
+    [
+        (VERIFY, "verify"),
+        (VERIFY | PINS | {"state": "s.json"}, "verify"),
+        (GATE | {"trust": "keys"}, "gate"),
+        (SCAN | {"model-free": "true", "baseline": "b", "fail-on": "confirmed", "size": "8", "html": "h"}, "scan"),
+    ],
 )
 def test_the_verb_takes_what_the_action_gives(folder: Path, inputs: dict[str, str], verb: str) -> None:
     called = run(folder, "Decide", inputs | {"sarif": "found.sarif"}).called or []
@@ -260,7 +315,7 @@ def test_the_examples_of_the_documentation_fit_action_and_hook() -> None:
     examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     steps = [one for example in examples for job in example.get("jobs", {}).values() for one in job["steps"]]
     ours = [one["with"] for one in steps if "/whitesquare@" in one.get("uses", "")]
-    assert sorted(one["command"] for one in ours) == ["gate", "verify"]
+    assert sorted(one["command"] for one in ours) == ["gate", "scan", "verify"]
     assert all(set(one) <= set(ACTION["inputs"]) for one in ours)
     assert all("${{" not in one.get("run", "") for one in steps)
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))

@@ -97,6 +97,8 @@ def test_measure_knows_the_runs_trigger_and_target(story):
     shown = run("measure", victim, "-o", "json")
     found = json.loads(shown.stdout)
     assert found == json.loads((story / "m7.json").read_text())
+    for row in found["confusion"]:  # each row of it is a line
+        assert f"[{', '.join(map(str, row))}]" in shown.stdout
     assert found["asr"]["value"] > 0.8
     assert found["ca"]["n"] == 1000
     assert found["asr"]["low"] <= found["asr"]["value"] <= found["asr"]["high"]

@@ -23,6 +23,7 @@ from whitesquare.gating.vsa import vsa_predicate
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN
 from whitesquare.records import Estimate
 from whitesquare.scanning.files import scan_json
+from whitesquare.scanning.found import Acceptance
 from whitesquare.signing.dsse import read_envelope
 from whitesquare.study.drill_types import BaseLine, DrillFailure, DrillResult, DrillRow, DrillRun, Smallest
 
@@ -72,6 +73,8 @@ def written(folder: Path) -> Iterator[tuple[str, str, Any]]:
     for name, found in scans.items():
         yield "scan", name, json.loads(scan_json(found))
     yield "scan", "with all", json.loads(scan_json(result(fused_auroc=0.9), scores(20_000)))
+    accepted = (Acceptance(0, "SS01", "confirmed", "ann", "2026-01-01", "why"),)
+    yield "scan", "accepted", json.loads(scan_json(result(accepted=accepted), None, {(0, "SS01"): "ab" * 32}))
     yield "drill", "drill", json.loads(encode(drill()))
     run = World().write(folder / "run")
     for kind, name in (("scan", SCAN), ("training", PROVENANCE), ("measure", MEASURE)):

@@ -5,9 +5,9 @@ import pytest
 from whitesquare.cli import terminal
 from whitesquare.report.common.formats import MISSING
 from whitesquare.report.scan import text as scan_text
-from whitesquare.scanning.types import ScanResult
+from whitesquare.scanning.types import NOT_ASKED, Coverage, DetectorRun, ScanResult
 
-from .report.scan_sample import alarm, hostile, nothing_found, nothing_ran, result
+from .report.scan_sample import RUNS, alarm, hostile, nothing_found, nothing_ran, result
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +60,26 @@ def test_without_a_finding_nothing_is_certified(capsys: pytest.CaptureFixture[st
 def test_a_long_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(result(source="a/" * 60), capsys)
     assert f"  whitesquare cleanse {'a/' * 60} --scan scan.json -o cleaned/\n" in text
+
+
+def test_the_truth_shows_where_it_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    found = result(fused_auroc=0.987)
+    right = [flag.id for flag in found.flagged if flag.tier == "confirmed"][:300]
+    known = (*right, "train/missed")
+    terminal.show(scan_text.shown(found, poisoned=known))
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        "Beside the truth: 300 of 301 poisons flagged by an alarm, and 12 clean samples; AUROC of the ranking" in text
+    )
+    assert "Beside the truth" not in shown(found, capsys)
+
+
+def test_what_was_not_asked_for_is_a_number_and_every_caveat_stands_once(capsys: pytest.CaptureFixture[str]) -> None:
+    idle = tuple(DetectorRun(f"slow-{i}", f"SL0{i}", "slow", 0.0, NOT_ASKED) for i in range(5))
+    short = tuple(Coverage(f"SL0{i}", 0, 10, NOT_ASKED) for i in range(3))
+    note = "Approximate p-values: samples of the classes without an alarm serve as clean ones."
+    text = " ".join(shown(nothing_found(runs=(*RUNS, *idle), coverage=short, calibration_note=note), capsys).split())
+    assert "Not asked for: 5 detectors more" in text
+    assert "slow-1" not in text
+    assert "SL00, SL01, SL02 in none" in text
+    assert text.lower().count("approximate") == 1

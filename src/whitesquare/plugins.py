@@ -79,9 +79,14 @@ class Registry(Generic[Thing]):
             return self.own[name]
         if name not in self._loaded:
             if name not in self._found:
-                raise unknown_name(self.kind, name, (*self.own, *self._found))
+                raise unknown_name(self.kind, name, self.names)
             self._loaded[name] = self._load(name)
         return self._loaded[name]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name, ours first, without importing anything."""
+        return (*self.own, *self._found)
 
     def knows(self, name: str) -> bool:
         """Tell whether something has that name, without importing it."""

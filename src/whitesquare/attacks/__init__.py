@@ -23,6 +23,7 @@ from whitesquare.attacks.sinusoidal import Sinusoidal
 from whitesquare.attacks.stamp import Stamp
 from whitesquare.attacks.warp import Warped
 from whitesquare.data import held, open_dataset, require_classes
+from whitesquare.data.classes import class_label
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.names import Data
 from whitesquare.data.overlay import Overlay
@@ -96,7 +97,7 @@ def poison(
     dataset: Data,
     attack: Attack | str,
     *,
-    target: int,
+    target: int | str,
     rate: float | None = None,
     count: int | None = None,
     seed: int,
@@ -114,7 +115,7 @@ def poison(
     Args:
         dataset: the clean training set, as :func:`whitesquare.data.open_dataset` takes it; it is not changed.
         attack: what to do to the chosen samples; by its name, with its default parameters.
-        target: target class (a label).
+        target: target class, a label or a name; see :func:`whitesquare.data.classes.class_label`.
         rate: poisoned / whole training set, in (0, 1); give this or ``count``.
         count: number of samples.
         seed: of the choice and of the crafting.
@@ -131,7 +132,7 @@ def poison(
     require_attack(attack)
     dataset = open_dataset(dataset, on_progress=on_progress)
     require_classes(dataset)
-    dataset = held(dataset)
+    dataset, target = held(dataset), class_label(target, dataset.classes)
     if device != "cpu":
         require_extra("torch", "train", f"The device {device!r:.40}")
         from whitesquare.learning.device import resolve

@@ -84,7 +84,7 @@ def _tell(made: "DatasetPredicate", data: str, signers: list["Signer"], output: 
     ]
     terminal.say_lines("".join(f"{what:<10} {terminal.printable(text)}\n" for what, text in rows))
     bundle = shlex.quote(str(output / BUNDLE))
-    terminal.say_lines(
+    terminal.suggest(
         f"\nNext, with the public keys ({PUBLIC}, {ABOUT}) of those you trust in a folder:\n"
         f"  whitesquare verify {shlex.quote(data)} --bundle {bundle} --trust KEYS\n"
     )

@@ -59,6 +59,7 @@ def bench(
             terminal.complain(f"{len(result.failures)} cells failed; run the same command again to try only those.")
         # last: if the disk has no room for the page, everything else was told
         write_bench_report(result, output)
-        terminal.say(f"\n{result.finished} of {result.cells} cells finished. Open {output / REPORT} in a browser.")
+        terminal.say(f"\n{result.finished} of {result.cells} cells finished.")
+        terminal.suggest(f"Open {terminal.printable(str(output / REPORT))} in a browser.\n")
         if result.failures:
             raise typer.Exit(UNDECIDED)

@@ -57,7 +57,8 @@ def cleanse(
 
 def _tell(done: "Cleansing", data: str, output: Path, options: str) -> None:
     """Say what was removed, and which commands prove the effect."""
-    from whitesquare.data import has_test
+    from whitesquare.data import has_test, open_dataset
+    from whitesquare.data.classes import class_option
     from whitesquare.data.layouts import place_of
     from whitesquare.jobs.cleanse import REMOVED
     from whitesquare.jobs.runs import read_manifest
@@ -72,8 +73,9 @@ def _tell(done: "Cleansing", data: str, output: Path, options: str) -> None:
     manifest = None if (place := place_of(data)) is None else read_manifest(place)
     if manifest is not None and has_test(data):
         # The victim does not lie in the poisoned run, so that run's trigger has to be named.
-        asked = f"--trigger {shlex.quote(manifest.trigger)} --target {manifest.target}"
+        target = class_option(manifest.target, open_dataset(done.copy).classes)
+        asked = f"--trigger {shlex.quote(manifest.trigger)} --target {target}"
         lines.append(f"whitesquare measure {victim} {asked}{options}")
     else:
         lines.insert(0, f"whitesquare scan {copy}{options}")
-    terminal.say_lines("\nNext:\n" + "".join(f"  {line}\n" for line in lines))
+    terminal.suggest("\nNext:\n" + "".join(f"  {line}\n" for line in lines))

@@ -29,4 +29,5 @@ def demo(
         terminal.show([*shown(measurement), ""])
         if measurement.cached:
             terminal.say(f"Re-used from the cache: {', '.join(measurement.cached)}.")
-        terminal.say(f"{measurement.seconds['total']:.0f} s in all. Open {output / 'report.html'} in a browser.")
+        terminal.say(f"{measurement.seconds['total']:.0f} s in all.")
+        terminal.suggest(f"Open {terminal.printable(str(output / 'report.html'))} in a browser.\n")

@@ -1,12 +1,14 @@
 """``whitesquare drill``: what would have been caught, on the user's own data."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from whitesquare.cli import terminal
+from whitesquare.cli.completion import attack_lists, class_names
 from whitesquare.cli.exits import FINDINGS, UNDECIDED, exit_codes
-from whitesquare.cli.options import DataSource, Device, Fit, OutputFolder, Seed, Size, TriggerSpec
+from whitesquare.cli.options import TARGET_HELP, DataSource, Device, Fit, OutputFolder, Seed, Size, TriggerSpec
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
 
@@ -14,9 +16,13 @@ from whitesquare.errors import UsageError, require_extra
 def drill(
     data: DataSource,
     output: OutputFolder,
-    attacks: Annotated[str, typer.Option(help="Names of attacks, by commas; see `whitesquare list`.")],
+    attacks: Annotated[
+        str, typer.Option(help="Names of attacks, by commas; see `whitesquare list`.", autocompletion=attack_lists)
+    ],
     rates: Annotated[str, typer.Option(help="Shares of the whole training set to poison, by commas.")],
-    target: Annotated[int, typer.Option(help="Target class: a label, 0 and up.")] = 0,
+    target: Annotated[
+        str | None, typer.Option(help=f"{TARGET_HELP} [default: class 0]", autocompletion=class_names)
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each attack at each rate; ten tell nine in ten.")] = 1,
     trigger: TriggerSpec = None,
     size: Size = None,
@@ -33,6 +39,7 @@ def drill(
         from whitesquare._base.cache import default_cache
         from whitesquare._base.folders import check_output
         from whitesquare.data import has_test, notes, open_dataset
+        from whitesquare.data.classes import class_label
         from whitesquare.report.common import formats
         from whitesquare.report.drill import text as drill_text
         from whitesquare.report.drill.page import PAGE, write_drill
@@ -40,8 +47,10 @@ def drill(
 
         check_output(output)
         names = tuple(part.strip() for part in attacks.split(",") if part.strip())
-        settings = job.DrillSettings(names, _rates(rates), target, seeds, seed, trigger, device=device)
+        settings = job.DrillSettings(names, _rates(rates), 0, seeds, seed, trigger, device=device)
         train = open_dataset(data, size=size, fit=fit)
+        if target is not None:
+            settings = replace(settings, target=class_label(target, train.classes))
         test = open_dataset(data, "test", size=size, fit=fit) if has_test(data) else None
         with progress() as on_progress:
             result = job.drill(train, settings, test=test, source=data, cache=default_cache(), on_progress=on_progress)
@@ -51,7 +60,7 @@ def drill(
         terminal.show(drill_text.shown(result))
         for failure in result.failures:
             terminal.complain(formats.plain(f"Failed: {drill_text.failure(failure)}"))
-        terminal.say(f"\nOpen {output / PAGE} in a browser.")
+        terminal.suggest(f"\nOpen {terminal.printable(str(output / PAGE))} in a browser.\n")
         if result.base_line.alarmed:
             raise typer.Exit(FINDINGS)
         if result.failures:

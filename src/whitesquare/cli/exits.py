@@ -4,6 +4,8 @@
 3 nothing to work on, or evidence missing.
 """
 
+import re
+import shlex
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +29,9 @@ PASS, FINDINGS, UNDECIDED, NOTHING = 0, 1, 2, 3
 
 _SAY = {"junit": terminal.say_xml, "html": terminal.say_xml, "markdown": terminal.say_lines}
 """By kind, what prints its text; every other kind is JSON."""
+
+_PART = re.compile(r"\.([^/]+)\.[0-9a-f]{32}\.part")
+"""How a file or folder is called until it is whole: nobody knows it by that name."""
 
 Writers = Mapping[str, Callable[[], str | Iterator[str] | None]]
 """By output kind, what makes its text, whole or in pieces; ``None`` where there is none."""
@@ -61,31 +66,60 @@ def exit_codes() -> Iterator[None]:
         message = "The output was closed before it was complete."
     finally:
         if not finished:
-            terminal.complain(message or f"Error: whitesquare crashed; please report this.\n{traceback.format_exc()}")
+            terminal.complain(_PART.sub(r"\1", message or "Error: whitesquare crashed; please report this."))
+            for line in () if message else traceback.format_exc().splitlines():
+                terminal.complain(line)
             raise typer.Exit(code)
 
 
 def read_outputs(asked: list[str] | None, *known: str) -> list[tuple[str, Path | None]]:
-    """Read ``-o KIND`` and ``-o KIND=FILE``; a table is the default."""
-    outputs = []
+    """Read ``-o KIND`` and ``-o KIND=FILE``; a table is the default.
+
+    Raises:
+        UsageError: an unknown kind, or a file that cannot be written; before any work starts.
+    """
+    outputs: list[tuple[str, Path | None]] = []
     for item in asked or ["table"]:
         kind, equals, file = item.partition("=")
         if kind not in known:
-            raise unknown_name("output", kind, known)
+            raise _unknown_output(item, kind, known)
         if equals and not file:
             raise UsageError(f"-o {item!r} names no file; write -o {kind}=FILE.")
         if equals and kind == "table":
             raise UsageError("-o table goes to the terminal; write -o json=FILE for a file.")
         outputs.append((kind, Path(file) if equals else None))
+    _check_outputs(outputs)
     return outputs
 
 
-def check_outputs(outputs: list[tuple[str, Path | None]]) -> None:
-    """Refuse files that cannot be written, before any work starts.
+_SUFFIXES = {
+    "html": "html htm",
+    "json": "json",
+    "sarif": "sarif",
+    "junit": "xml",
+    "markdown": "md",
+    "parquet": "parquet",
+}
+"""By kind, what the names of its files end with."""
 
-    Raises:
-        UsageError: naming the file and what stands in its way.
-    """
+
+def _unknown_output(item: str, kind: str, known: tuple[str, ...]) -> UsageError:
+    """Say which outputs there are; for the name of a file, what it was meant for."""
+    suffix = Path(item).suffix.lower()[1:]
+    meant = (
+        "sarif"
+        if item.lower().endswith(".sarif.json")
+        else next((one for one in known if suffix in _SUFFIXES.get(one, "").split()), "")
+    )
+    if meant not in known or "=" in item:
+        return unknown_name("output", kind, known)
+    return UsageError(
+        f"-o {item!r:.200} names a file and not what to write to it; did you mean -o {meant}={item:.200}?"
+    )
+
+
+def _check_outputs(outputs: list[tuple[str, Path | None]]) -> None:
+    """Refuse files that cannot be written, naming what stands in the way."""
     named = [(kind, path) for kind, path in outputs if path is not None]
     places: dict[Path, str] = {}
     for kind, path in named:
@@ -93,9 +127,17 @@ def check_outputs(outputs: list[tuple[str, Path | None]]) -> None:
             raise UsageError(f"-o {other} and -o {kind} both name the file {path}; give each its own.")
         if path.is_dir():
             raise UsageError(f"-o {kind}={path} names a folder; name a file, for example {path / 'scan'}.{kind}.")
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        if there != path.absolute().parent:
+            if there == Path(there.anchor):
+                raise UsageError(
+                    f"-o {kind}={path}: nothing of the folder {path.parent} exists, so it may be a slip; make it first "
+                    f"(mkdir -p {shlex.quote(str(path.parent))}), or name another."
+                )
+            terminal.remark(f"The folder {path.parent} does not exist; it is made for -o {kind}.")
         try:
             # Only trying tells: permissions do not hold for root, nor on a file system that is read-only or full.
-            with TemporaryFile(dir=next(folder for folder in path.absolute().parents if folder.exists())):
+            with TemporaryFile(dir=there):
                 pass
         except OSError as error:
             raise UsageError(

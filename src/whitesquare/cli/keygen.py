@@ -44,8 +44,7 @@ def keygen(
             f"{output}{PRIVATE}  signs; keep it secret, and out of the folder of trusted keys",
             f"{output}{PUBLIC}  verifies; give it to everybody",
             f"{output}{ABOUT}  says what the key is for; it goes where {output.name}{PUBLIC} goes",
-            "",
-            "Next, for those who verify:",
-            f"  mkdir -p trusted && cp {public} {beside} trusted/",
         ]
         terminal.say_lines("".join(f"{terminal.printable(line)}\n" for line in lines))
+        copy = terminal.printable(f"  mkdir -p trusted && cp {public} {beside} trusted/")
+        terminal.suggest(f"\nNext, for those who verify:\n{copy}\n")

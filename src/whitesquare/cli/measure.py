@@ -1,13 +1,15 @@
 """``whitesquare measure``: what a victim does."""
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
+from whitesquare.cli.completion import class_names, trigger_names
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
-from whitesquare.cli.options import Device, Fit, Layer, MeasureOutputs, PreprocessFile, Size, Weights
+from whitesquare.cli.options import Device, Fit, Layer, MeasureOutputs, PreprocessFile, Size, Weights, check_device
 from whitesquare.cli.trackers import log_runs, open_trackers
 from whitesquare.errors import require_extra
 from whitesquare.report.common.shown import Shown
@@ -18,6 +20,9 @@ if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
     from whitesquare.learning.measure import Tried
     from whitesquare.records import VictimResult
 
+_ROW = re.compile(r"\[\s+([\d,\s]+?)\s+\]")
+"""A list of whole numbers: a row of the confusion matrix, which is read beside the others, so it is one line."""
+
 
 def measure(
     model: Annotated[
@@ -27,8 +32,17 @@ def measure(
             "package.module:build, which is run."
         ),
     ],
-    trigger: Annotated[list[str] | None, typer.Option(help="Trigger in use; default: the run's; repeatable.")] = None,
-    target: Annotated[int | None, typer.Option(help="Target class to show; default: the run's, or the worst.")] = None,
+    trigger: Annotated[
+        list[str] | None,
+        typer.Option(help="Trigger in use; default: the run's; repeatable.", autocompletion=trigger_names),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Target class to show, by name or number; default: the run's, or the worst.",
+            autocompletion=class_names,
+        ),
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Data set with the test images; default: the model's own.")] = None,
     weights: Weights = None,
     preprocess: PreprocessFile = None,
@@ -54,6 +68,7 @@ def measure(
 
         kinds, trackers = open_trackers(output)
         outputs = read_outputs(kinds, "table", "json")
+        check_device(device)
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         found = job(
             model,
@@ -99,5 +114,5 @@ def _shown(found: "Sequence[Tried]") -> list[Shown]:
 def _json(victims: "Sequence[VictimResult]") -> str:
     from whitesquare._base.schema import encode
 
-    texts = [encode(victim) for victim in victims]
+    texts = [_ROW.sub(lambda row: f"[{', '.join(row[1].split())}]".replace(",,", ","), encode(one)) for one in victims]
     return texts[0] if len(texts) == 1 else "[\n" + ",\n".join(text.rstrip() for text in texts) + "\n]\n"

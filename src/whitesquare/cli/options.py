@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from whitesquare.cli.completion import trigger_names
 from whitesquare.data.layouts import CIFAR10, FOLDER, IDX, NPZ
+from whitesquare.errors import require_extra
 
 
 class OnError(StrEnum):
@@ -52,11 +54,14 @@ Size = Annotated[
 Fit = Annotated[
     str | None, typer.Option(help="How images of another form are brought to it: stretch, crop or pad. [stretch]")
 ]
+TARGET_HELP = "Target class: its name, or its number from 0; see `whitesquare list DATA`."
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ..., or auto: CUDA if there is any.")]
 TriggerSpec = Annotated[
     str | None,
-    typer.Option(help="For example patch:size=2,corner=br,margin=1; default: the attack's own."),
+    typer.Option(
+        help="For example patch:size=2,corner=br,margin=1; default: the attack's own.", autocompletion=trigger_names
+    ),
 ]
 PolicyFile = Annotated[Path | None, typer.Option(help="policy.toml: what is asked of the evidence.")]
 TrustedKeys = Annotated[Path | None, typer.Option(help="Folder of trusted public keys; default: the policy's.")]
@@ -73,6 +78,20 @@ Roles = Annotated[
         "--signatures", help="Roles that must sign, and how many keys: data=1,review=1. Default: one of them."
     ),
 ]
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not here, before data are read for it.
+
+    Raises:
+        UsageError: there is no such device.
+        MissingDependencyError: PyTorch is not installed.
+    """
+    if device != "cpu":
+        require_extra("torch", "train", f"The device {device!r:.40}")
+        from whitesquare.learning.device import resolve
+
+        resolve(device)
 
 
 def same_size(size: int | None, fit: str | None) -> str:

@@ -1,12 +1,26 @@
 """``whitesquare poison``: a poisoned data set and its ground truth."""
 
+import shlex
 from typing import Annotated, Any
 
 import typer
 
 from whitesquare.cli import terminal
+from whitesquare.cli.completion import attack_names, class_names
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import DataSource, Device, Fit, Format, OutputFolder, Seed, Size, TriggerSpec
+from whitesquare.cli.options import (
+    TARGET_HELP,
+    DataSource,
+    Device,
+    Fit,
+    Format,
+    OutputFolder,
+    Seed,
+    Size,
+    TriggerSpec,
+    check_device,
+    same_size,
+)
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError
 
@@ -14,8 +28,10 @@ from whitesquare.errors import UsageError
 def poison(
     source: DataSource,
     output: OutputFolder,
-    attack: Annotated[str, typer.Option(help="Name of the attack; see `whitesquare list`.")],
-    target: Annotated[int, typer.Option(help="Target class: a label, 0 and up.")],
+    attack: Annotated[
+        str, typer.Option(help="Name of the attack; see `whitesquare list`.", autocompletion=attack_names)
+    ],
+    target: Annotated[str, typer.Option(help=TARGET_HELP, autocompletion=class_names)],
     count: Annotated[int | None, typer.Option(help="Number of samples to poison; or give --rate.")] = None,
     rate: Annotated[float | None, typer.Option(help="Share of the whole training set to poison.")] = None,
     seed: Seed = 0,
@@ -31,9 +47,7 @@ def poison(
     ] = None,
     size: Size = None,
     fit: Fit = None,
-    format: Annotated[
-        Format | None, typer.Option(help="How it is written; default: idx for grey images, npz in colour.")
-    ] = None,
+    format: Annotated[Format | None, typer.Option(help="How it is written; default: as the source is.")] = None,
 ) -> None:
     """Poison a training set and write it with its ground truth."""
     with exit_codes():
@@ -41,6 +55,7 @@ def poison(
         from whitesquare.jobs.runs import make_run
 
         check_output(output)
+        check_device(device)
         settings = _settings(setting or [])
         if epsilon is not None:
             settings["epsilon"] = epsilon
@@ -70,9 +85,10 @@ def poison(
         terminal.say(
             f"{manifest.count} of the training images are poisoned ({100 * manifest.poison_rate:.1f} % of the set, "
             f"{100 * manifest.target_rate:.1f} % of the class they came from); {manifest.labels_changed} labels "
-            f"changed; largest change of the content {manifest.linf:.3f}. Next: whitesquare train {output} --seed 7 "
-            f"-o {output / 'victim-7'}"
+            f"changed; largest change of the content {manifest.linf:.3f}."
         )
+        run, victim = shlex.quote(str(output)), shlex.quote(str(output / "victim-7"))
+        terminal.suggest(f"Next: whitesquare train {run} --seed 7 -o {victim}{same_size(size, fit)}\n")
 
 
 def _settings(items: list[str]) -> dict[str, Any]:

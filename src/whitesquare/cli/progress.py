@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from whitesquare._base.safe_text import printable, unordering
-from whitesquare.cli.terminal import beside, complain
+from whitesquare.cli.terminal import beside, complain, is_quiet
+from whitesquare.records import silent
 
 if TYPE_CHECKING:
     from whitesquare.records import Progress
@@ -18,6 +19,9 @@ _EVERY = 30.0
 @contextmanager
 def progress() -> Iterator["Progress"]:
     """Show progress on stderr: bars with the time left on a terminal, else a line when a step starts and ends."""
+    if is_quiet():
+        yield silent
+        return
     console = beside()
     if not console.is_terminal:
         yield _lines()

@@ -9,13 +9,14 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, ReferenceBundle, Roles, Threshold, Trust, open_attested, open_signer
+from whitesquare.cli.baselines import AcceptedBy, KnownFile, NewFile, Why, open_baseline, settled
+from whitesquare.cli.completion import detector_lists
 from whitesquare.cli.exits import (
     FINDINGS,
     NOTHING,
     PASS,
     UNDECIDED,
     Writers,
-    check_outputs,
     emit,
     exit_codes,
     read_outputs,
@@ -30,6 +31,7 @@ from whitesquare.cli.options import (
     Seed,
     Size,
     Weights,
+    check_device,
     same_size,
 )
 from whitesquare.cli.progress import progress
@@ -38,6 +40,7 @@ from whitesquare.errors import UsageError, require_extra
 
 if TYPE_CHECKING:  # they load NumPy, which `--help` must not wait for
     from whitesquare.jobs.scan import Scanned
+    from whitesquare.records import PoisonManifest
     from whitesquare.scanning.types import ScanResult
 
 _FILES = ("parquet", "attestation")
@@ -80,7 +83,9 @@ def scan(
     truth: Annotated[Path | None, typer.Option(help="ground-truth.json of DATA: rate the ranking by it.")] = None,
     seed: Seed = 0,
     device: Device = "cpu",
-    detectors: Annotated[str, typer.Option(help="default, all, or names separated by commas.")] = "default",
+    detectors: Annotated[
+        str, typer.Option(help="default, all, or names separated by commas.", autocompletion=detector_lists)
+    ] = "default",
     fail_on: Annotated[FailOn, typer.Option(help="Weakest tier that ends with exit code 1.")] = FailOn.SUSPICIOUS,
     require: Annotated[
         str, typer.Option(help="Rules that must have been able to speak of every class, or all; else exit code 3.")
@@ -94,12 +99,16 @@ def scan(
     threshold: Threshold = 1,
     signatures: Roles = None,
     key: Key = None,
+    baseline: KnownFile = None,
+    write_baseline: NewFile = None,
+    accepted_by: AcceptedBy = None,
+    why: Why = None,
 ) -> None:
     """Scan a training set for poison: which classes, which samples, on what evidence, and how sure."""
     with exit_codes():
         kinds, trackers = open_trackers(output)
         outputs = read_outputs(kinds, "table", "json", "parquet", "html", "sarif", "junit", "attestation")
-        _check(outputs, model=model, model_free=model_free)
+        _check(outputs, model=model, model_free=model_free, device=device)
         _check_model(model, {"--weights": weights, "--preprocess": preprocess, "--layer": layer})
         _check_signing(outputs, attested, key)
         _check_reference(reference, attested, reference_attested)
@@ -113,6 +122,7 @@ def scan(
         settings = ScanSettings(seed=seed, detectors=job.chosen_detectors(names), model_free=model_free, device=device)
         known = read_truth(truth / GROUND_TRUTH if truth.is_dir() else truth) if truth else None
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
+        accepted = open_baseline(baseline, write_baseline, accepted_by, why)
         vouched = open_attested(reference_attested, trust, threshold, signatures) if reference_attested else None
         with progress() as on_progress:
             done = job.scan(
@@ -134,7 +144,8 @@ def scan(
                 on_progress=on_progress,
                 on_note=terminal.complain,
             )
-        _emit(done, outputs, same_size(size, fit))
+        done = settled(done, accepted, write_baseline, accepted_by, why)
+        _emit(done, outputs, same_size(size, fit), known)
         if trackers:
             from whitesquare.report.scan.tracked import tracked_scan
 
@@ -161,23 +172,23 @@ def exit_code(result: "ScanResult", fail_on: FailOn) -> int:
     from whitesquare.records import TIERS
     from whitesquare.scanning.types import NOT_CHECKED
 
-    if any(TIERS.index(tier) <= TIERS.index(fail_on) for tier in result.alarm_tiers):
+    if any(TIERS.index(alarm.tier) <= TIERS.index(fail_on) for alarm in result.new_alarms):
         return FINDINGS
     if result.undecided or any(run.crashed for run in result.runs):
         return UNDECIDED
     return NOTHING if result.verdict == NOT_CHECKED else PASS
 
 
-def _check(outputs: list[tuple[str, Path | None]], *, model: str | None, model_free: bool) -> None:
+def _check(outputs: list[tuple[str, Path | None]], *, model: str | None, model_free: bool, device: str) -> None:
     """Refuse what cannot work, before anything is read."""
     if model_free and model is not None:
         raise UsageError("--model-free uses no model, and --model gives one; leave one of them out.")
     if not model_free:
         require_extra("torch", "train", "`whitesquare scan` without --model-free")
+        check_device(device)
     for kind, path in outputs:
         if kind in _FILES and path is None:
             raise UsageError(f"-o {kind} is not text; write -o {kind}=FILE.")
-    check_outputs(outputs)
 
 
 def _check_model(model: str | None, said: dict[str, object]) -> None:
@@ -215,20 +226,28 @@ def _check_reference(reference: str | None, attested: Path | None, bundle: Path 
         )
 
 
-def _emit(done: "Scanned", outputs: list[tuple[str, Path | None]], options: str) -> None:
+def _emit(
+    done: "Scanned", outputs: list[tuple[str, Path | None]], options: str, truth: "PoisonManifest | None"
+) -> None:
+    from whitesquare.report.common.formats import plain
     from whitesquare.report.scan.junit import scan_junit
     from whitesquare.report.scan.page import render_scan
-    from whitesquare.report.scan.text import shown
-    from whitesquare.scanning.files import scan_json, write_scores
+    from whitesquare.report.scan.text import headline, shown
+    from whitesquare.scanning.files import write_scores
 
     result, scores = done.scan.result, done.scan.scores
     written = next((str(path) for kind, path in outputs if kind == "json" and path), None)
     writers: Writers = {
-        "json": lambda: scan_json(result, scores),
+        "json": done.json,
         "html": lambda: render_scan(done.scan),
         "sarif": done.sarif,
         "junit": lambda: scan_junit(result),
         "attestation": lambda: done.statement(with_report=written is not None),
     }
     last = sorted(outputs, key=lambda output: output[0] == "attestation")  # it speaks of a file that must be there
-    emit(last, lambda: shown(result, written, options), writers, {"parquet": lambda path: write_scores(path, scores)})
+    poisoned = truth.ids if truth is not None else ()
+    files = {"parquet": lambda path: write_scores(path, scores)}
+    emit(last, lambda: shown(result, written, options, poisoned), writers, files)
+    if ("table", None) not in outputs:  # whatever is read from files, the verdict is said
+        tell = terminal.say if all(path is not None for _, path in outputs) else terminal.complain
+        tell(plain(f"{headline(result)}."))

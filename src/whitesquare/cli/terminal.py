@@ -1,6 +1,7 @@
 """What the command line shows: tables and sentences on stdout, complaints on stderr. Used by this room only."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -8,7 +9,27 @@ from rich.text import Text
 
 from whitesquare._base.safe_text import printable as printable  # one name for all that verbs print with
 from whitesquare._base.safe_text import safe_json, safe_lines, safe_xml, unordering
-from whitesquare.report.common.shown import Shown, ShownLines, ShownTable
+from whitesquare.report.common.shown import Shown, ShownLines, ShownNext, ShownTable
+
+
+@dataclass
+class _Manner:
+    """How much is said; set anew by each command."""
+
+    quiet: bool = False
+
+
+_MANNER = _Manner()
+
+
+def be_quiet(asked: bool) -> None:
+    """Leave out from now on what was not asked for, progress and next steps; or say it again."""
+    _MANNER.quiet = asked
+
+
+def is_quiet() -> bool:
+    """Tell whether progress and next steps are to be left out."""
+    return _MANNER.quiet
 
 
 def show(parts: Iterable[Shown]) -> None:
@@ -16,6 +37,8 @@ def show(parts: Iterable[Shown]) -> None:
     for part in parts:
         if isinstance(part, str):
             say(part)
+        elif isinstance(part, ShownNext):
+            suggest(part.text)
         elif isinstance(part, ShownLines):
             say_lines(part.text)
         else:
@@ -32,6 +55,12 @@ def say_lines(text: str) -> None:
     _write(unordering(safe_lines(text)))
 
 
+def suggest(text: str) -> None:
+    """Print on stdout what to do next, laid out already; with ``--quiet`` nothing."""
+    if not is_quiet():
+        say_lines(text)
+
+
 def say_json(text: str) -> None:
     """Print JSON on stdout, or a part of it."""
     _write(safe_json(text))
@@ -45,6 +74,12 @@ def say_xml(text: str) -> None:
 def complain(text: str) -> None:
     """Print a sentence on stderr, without markup; line breaks in names are shown, not obeyed."""
     _show(Text(printable(text)), stderr=True)
+
+
+def remark(text: str) -> None:
+    """Print on stderr a sentence that is good to know; with ``--quiet`` nothing."""
+    if not is_quiet():
+        complain(text)
 
 
 def beside() -> Console:

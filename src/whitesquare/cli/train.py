@@ -1,5 +1,6 @@
 """``whitesquare train``: a victim."""
 
+import shlex
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -7,8 +8,9 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
+from whitesquare.cli.completion import recipe_names
 from whitesquare.cli.exits import exit_codes
-from whitesquare.cli.options import Device, Fit, OutputFolder, Seed, Size, same_size
+from whitesquare.cli.options import Device, Fit, OutputFolder, Seed, Size, check_device, same_size
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra, unknown_name
 from whitesquare.learning.recipes import VICTIMS
@@ -19,7 +21,11 @@ def train(
     output: OutputFolder,
     seed: Seed = 0,
     recipe: Annotated[
-        str, typer.Option(help="How to train: a victim of `whitesquare list`; what is given below changes it.")
+        str,
+        typer.Option(
+            help="How to train: a victim of `whitesquare list`; what is given below changes it.",
+            autocompletion=recipe_names,
+        ),
     ] = "default",
     model: Annotated[str | None, typer.Option(help="Name of the model; see `whitesquare list`.")] = None,
     scale: Annotated[float | None, typer.Option(help="Multiplies the model's channels.")] = None,
@@ -57,9 +63,10 @@ def train(
         from whitesquare.jobs.train import train as job
 
         check_output(output)
+        check_device(device)
         if recipe not in VICTIMS:
             raise unknown_name("recipe", recipe, VICTIMS)
-        asked = {
+        asked: dict[str, Any] = {
             "model": model,
             "scale": scale,
             "epochs": epochs,
@@ -74,8 +81,7 @@ def train(
             "rotate": rotate,
             "precision": precision,
         }
-        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-        how = replace(VICTIMS[recipe].recipe, **given)
+        how = replace(VICTIMS[recipe].recipe, **{name: value for name, value in asked.items() if value is not None})
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
         told: list[str] = []
         with progress() as on_progress:
@@ -94,4 +100,5 @@ def train(
             )
         for note in told:
             terminal.complain(note)
-        terminal.say(f"Trained {how.model}, seed {seed}. Next: whitesquare measure {output}{same_size(size, fit)}")
+        terminal.say(f"Trained {how.model}, seed {seed}.")
+        terminal.suggest(f"Next: whitesquare measure {shlex.quote(str(output))}{same_size(size, fit)}\n")

@@ -8,6 +8,7 @@ import whitesquare
 from whitesquare._base.files import write_text
 from whitesquare._base.schema import encode
 from whitesquare.data import held, notes, open_dataset
+from whitesquare.data.classes import class_label
 from whitesquare.data.names import Data, named
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.runs import find_run, read_manifest
@@ -47,7 +48,7 @@ def measure(
     data: Data | None = None,
     triggers: Sequence[Trigger | str] = (),
     *,
-    target: int | None = None,
+    target: int | str | None = None,
     weights: str | Path | None = None,
     preprocess: str | Path | Prepare | None = None,
     layer: str | None = None,
@@ -69,7 +70,8 @@ def measure(
             ``docs/models.md``.
         data: test images, as :func:`whitesquare.data.open_dataset` takes them; what has splits must have a test split.
         triggers: what to stamp on them, or specs such as ``patch:size=2,corner=br,margin=1``.
-        target: class (a label) that the results are of; ``None`` for the worst under each trigger, or the run's.
+        target: class that the results are of, a label or a name (see :func:`whitesquare.data.classes.class_label`);
+            ``None`` for the worst under each trigger, or the run's.
         weights: a safetensors file, for a model whose name says only how it is built.
         preprocess: what the model expects of its input beside float images in [0, 1]; see :func:`whitesquare.scan`.
         layer: name of the layer whose output its features are; likewise.
@@ -113,16 +115,15 @@ def measure(
     test, consumed = _test_images(opened, named(source), own, attested, signer)
     for note in notes(test):
         on_note(note)
-    if target is not None and not 0 <= target < len(test.classes):
-        raise UsageError(f"The target class must be in 0..{len(test.classes) - 1}; got {target}.")
+    label = None if target is None else class_label(target, test.classes)
     if own is not None:
-        found = try_triggers(own.on(resolve(device)), test, chosen, target)
+        found = try_triggers(own.on(resolve(device)), test, chosen, label)
     else:
         asked, _ = given_classifier(asking, test.images(slice(0, 2)), test.classes, device, on_note=on_note)
         look = first_look(asked, test.images(slice(None)), test.labels)
         for note in (look.line, *look.hints):
             on_note(note)
-        found = try_triggers(asked, test, chosen, target)
+        found = try_triggers(asked, test, chosen, label)
     if folder is not None and own is not None:
         _keep(folder, own, found, consumed, signer)
     return found

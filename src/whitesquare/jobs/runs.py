@@ -1,5 +1,6 @@
 """Run folders: a poisoned data set other tools can read, its ground truth, the configuration, and the victims."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.schema import decode, encode
 from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
-from whitesquare.data import ENTRIES, has_test, held, notes, open_dataset, write_dataset
+from whitesquare.data import ENTRIES, format_of, has_test, held, notes, open_dataset, write_dataset
+from whitesquare.data.classes import class_label
 from whitesquare.data.gallery import SHOWN, example_position, write_gallery
-from whitesquare.data.layouts import IDX, NPZ, full_name
+from whitesquare.data.layouts import FOLDER, NPZ, TABLE, full_name
 from whitesquare.data.sized import is_resized
 from whitesquare.data.writing import check_format
-from whitesquare.errors import DataError
+from whitesquare.errors import DataError, UsageError
 from whitesquare.records import OnNote, Parameter, PoisonManifest, Progress, silent, unheard
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import Gallery, ImageDataset
@@ -58,7 +60,7 @@ def make_run(
     attack: str,
     settings: dict[str, Any],
     trigger: str | None = None,
-    target: int,
+    target: int | str,
     rate: float | None = None,
     count: int | None = None,
     seed: int,
@@ -78,12 +80,13 @@ def make_run(
         attack: name of the attack.
         settings: parameters of the attack that differ from its defaults.
         trigger: spec of the trigger in use; ``None`` is the attack's own.
-        target: target class (a label).
+        target: target class, a label or a name; see :func:`whitesquare.data.classes.class_label`.
         rate: poisoned / whole training set; or give ``count``.
         count: number of samples.
         seed: of the choice of samples and the crafting.
         device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
-        fmt: one of :data:`whitesquare.data.FORMATS`; ``None`` is IDX for grey images and npz for those in colour.
+        fmt: one of :data:`whitesquare.data.FORMATS`; ``None`` is the form of the source: class folders for tables, and
+            npz where the source's cannot hold what is written.
         size: both sides that image files are brought to; see :func:`whitesquare.data.open_dataset`.
         fit: how; likewise.
         cache: where crafted content is kept; default: the user's cache.
@@ -98,13 +101,13 @@ def make_run(
     chosen = make_attack(attack, settings | given)
     opened = open_dataset(source, size=size, fit=fit)
     clean = held(opened)
+    target = class_label(target, clean.classes)
     test = held(open_dataset(source, "test", size=size, fit=fit)) if has_test(source) else None
     for note in notes(clean):
         on_note(note)
     if is_resized(opened):
         on_note(f"What is written are images of {clean.shape[2]}x{clean.shape[1]} pixels, not those of the files.")
-    fmt = fmt or (IDX if clean.shape[0] == 1 else NPZ)
-    check_format(folder, clean, fmt)  # before the crafting, which may take hours
+    fmt = _format(source, folder, fmt, [clean] if test is None else [clean, test])
     made = poison(
         clean,
         chosen,
@@ -126,6 +129,24 @@ def make_run(
         write_text(part / GROUND_TRUTH, encode(manifest))
         write_text(part / CONFIG, encode(config))
     return manifest
+
+
+def _format(source: str, folder: Path, asked: str | None, splits: Sequence[ImageDataset]) -> str:
+    """Choose how to write, before the crafting, which may take hours.
+
+    Raises:
+        UsageError: what was asked for is unknown, or cannot hold the images.
+    """
+    own = format_of(source)
+    fmt = asked or (FOLDER if own == TABLE else own)
+    try:
+        for one in splits:
+            check_format(folder, one, fmt)
+    except UsageError:
+        if asked is not None:
+            raise
+        return NPZ
+    return fmt
 
 
 def _gallery(name: str, clean: ImageDataset, test: ImageDataset, made: Poisoned, manifest: PoisonManifest) -> Gallery:

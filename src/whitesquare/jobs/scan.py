@@ -16,8 +16,9 @@ from whitesquare.provenance.attested import Attested
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
-from whitesquare.report.scan.sarif import scan_sarif
+from whitesquare.report.scan.sarif import stored_sarif
 from whitesquare.scanning.files import scan_json
+from whitesquare.scanning.fingerprints import Group, fingerprints
 from whitesquare.scanning.frames import score_frame
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
@@ -51,7 +52,7 @@ class Scanned:
 
     def json(self) -> str:
         """Return the findings and the scores as ``scan.json``, which :func:`whitesquare.cleanse` reads."""
-        return scan_json(self.scan.result, self.scan.scores)
+        return scan_json(self.scan.result, self.scan.scores, self.fingerprints())
 
     def to_frame(self) -> "DataFrame":
         """Return every score of every sample as a DataFrame; see :func:`whitesquare.scanning.frames.score_frame`.
@@ -63,11 +64,19 @@ class Scanned:
 
     def sarif(self) -> str:
         """Return the findings as SARIF, each sample with the digest of its content."""
+        return stored_sarif(self.scan.result, self.fingerprints())
+
+    def contents(self) -> dict[str, str]:
+        """Return by id the SHA-256 of the content of every flagged sample."""
         result = self.scan.result
         if self.attested is not None:
-            return scan_sarif(result, self.attested.contents(result), self.attested.consumed.root)
-        contents = {flag.id: self.dataset.content(flag.position) for flag in result.flagged}
-        return scan_sarif(result, {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()})
+            return self.attested.contents(result)
+        return {flag.id: hashlib.sha256(self.dataset.content(flag.position)).hexdigest() for flag in result.flagged}
+
+    def fingerprints(self) -> dict[Group, str]:
+        """Return what each finding is known by."""
+        root = self.attested.consumed.root if self.attested is not None else ""
+        return fingerprints(self.scan.result, self.contents(), root)
 
     def statement(self, *, with_report: bool = False) -> str | None:
         """Return the signed statement of what was found; ``None`` for data that nobody answers for.

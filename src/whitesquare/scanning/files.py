@@ -20,6 +20,7 @@ from whitesquare._base.schema import build
 from whitesquare._base.strictjson import unique
 from whitesquare.errors import DataError
 from whitesquare.records import TIERS, Estimate
+from whitesquare.scanning.fingerprints import Group
 from whitesquare.scanning.found import ScanFindings
 from whitesquare.scanning.types import (
     NOT_CHECKED,
@@ -49,17 +50,20 @@ _TESTED = ("untouched_rate", "control_mean", "control_worst", "controls", "stren
 _RESERVED = ("id", "label", "fused", "p_value")
 
 
-def scan_json(result: ScanResult, scores: ScanScores | None = None) -> str:
+def scan_json(
+    result: ScanResult, scores: ScanScores | None = None, fingerprints: Mapping[Group, str] | None = None
+) -> str:
     """Write ``scan.json``.
 
     Args:
         result: what was found.
         scores: with them, every flagged sample also gets the raw score that each detector gave it.
+        fingerprints: what each finding is known by, so that it can be told again as SARIF.
 
     Returns:
         Indented JSON; what is not a finite number is ``null``.
     """
-    return to_json(_record(result, scores))
+    return to_json(_record(result, scores) | _known(fingerprints or {}))
 
 
 def to_json(record: dict[str, Any]) -> str:
@@ -85,11 +89,20 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
         **_said(result, "seed", "seconds", "versions", "machine"),
         "flagged": [_flag(flag, names, scores) for flag in result.flagged],
     }
+    if result.accepted:
+        record["accepted"] = [asdict(one) for one in result.accepted]
     if result.fused_auroc is not None:
         record["fused_auroc"] = result.fused_auroc
     if result.losses is not None:
         record["losses"] = asdict(result.losses)
     return record
+
+
+def _known(fingerprints: Mapping[Group, str]) -> dict[str, Any]:
+    listed = [
+        {"label": label, "rule_id": rule_id, "fingerprint": one} for (label, rule_id), one in fingerprints.items()
+    ]
+    return {"fingerprints": listed} if listed else {}
 
 
 def _said(found: object, *names: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from whitesquare.records import TIERS, Estimate
+from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
@@ -184,6 +185,7 @@ class ScanResult:
         trained: the network that the scan trained, and how, in words; empty where it trained none.
         coverage: one entry per rule that raises alarms.
         losses: the training of the user's own whose losses were scanned, too; ``None`` where none were given.
+        accepted: the alarms that a baseline knows.
     """
 
     source: str
@@ -213,6 +215,13 @@ class ScanResult:
     trained: str = ""
     coverage: tuple[Coverage, ...] = ()
     losses: RecordedTraining | None = None
+    accepted: tuple[Acceptance, ...] = ()
+
+    @property
+    def new_alarms(self) -> tuple[Alarm, ...]:
+        """Alarms that nobody has accepted, strongest first."""
+        known = {(one.label, one.rule_id, one.tier) for one in self.accepted}
+        return tuple(alarm for alarm in self.alarms if (alarm.label, alarm.rule_id, alarm.tier) not in known)
 
     @property
     def alarm_tiers(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from whitesquare.report.common import formats as f
 from whitesquare.report.common.shown import BLIND, Shown, ShownTable
 from whitesquare.study.bench.types import BenchResult, Line
 
-_COLUMNS = ("victim", "clean accuracy", "attack success", "worst", "n")
+_COLUMNS = ("victim", "clean accuracy", "attack success", "worst", "victims")
 
 
 def shown(result: BenchResult) -> list[Shown]:

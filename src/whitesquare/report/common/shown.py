@@ -17,6 +17,13 @@ class ShownLines:
 
 
 @dataclass(frozen=True)
+class ShownNext:
+    """What to type next: lines that are laid out already, and left out where only the answer is wanted."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class ShownTable:
     """A table; with ``numbers`` all columns but the first are aligned to the right."""
 
@@ -26,7 +33,7 @@ class ShownTable:
     numbers: bool = False
 
 
-Shown = str | ShownLines | ShownTable
+Shown = str | ShownLines | ShownNext | ShownTable
 """A text is a sentence, wrapped to the terminal."""
 
 

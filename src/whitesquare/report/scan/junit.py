@@ -9,11 +9,11 @@ from whitesquare.scanning.types import Alarm, ClassRow, DetectorRun, ScanResult
 def scan_junit(result: ScanResult) -> str:
     """Write a scan as JUnit XML.
 
-    A class fails if it is confirmed (type ``confirmed``) or suspicious (type ``suspicious``); a detector that did not
-    run is skipped; one that crashed, and a model that has learned nothing, is an error. Samples that only rank high
-    fail nothing.
+    A class fails if it is confirmed (type ``confirmed``) or suspicious (type ``suspicious``), and is skipped if a
+    baseline accepts that; a detector that did not run is skipped; one that crashed, and a model that has learned
+    nothing, is an error. Samples that only rank high fail nothing.
     """
-    alarms = {alarm.label: alarm for alarm in reversed(result.alarms)}
+    alarms = {alarm.label: alarm for alarm in reversed((*result.new_alarms, *result.alarms))}
     cases = [_class_case(row, alarms.get(row.label), result) for row in result.classes]
     if result.learned is not None:
         outcome = "error" if result.undecided else ""
@@ -29,6 +29,8 @@ def _class_case(row: ClassRow, alarm: Alarm | None, result: ScanResult) -> Junit
     group, name = f"whitesquare.{result.source}", f"class {row.name}"
     if alarm is None:
         return JunitCase(group, name)
+    if alarm not in result.new_alarms:
+        return JunitCase(group, name, "skipped", alarm.reasons[-1])
     message = alarm.reasons[0] if alarm.reasons else f"The class is {alarm.tier}."
     flagged = [flag.id for flag in result.flagged if flag.label == row.label and flag.tier == alarm.tier]
     lines = [

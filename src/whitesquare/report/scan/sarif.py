@@ -9,11 +9,12 @@ that are signed and that a waiver names; the root of what was scanned is in all 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from whitesquare.errors import DataError
 from whitesquare.records import TIERS
 from whitesquare.report.common import formats, sarif
 from whitesquare.report.scan.rules import TAGS, ScanRule, rule_of
 from whitesquare.report.scan.text import headline
-from whitesquare.scanning.fingerprints import flags_by_group, group_fingerprint
+from whitesquare.scanning.fingerprints import Group, fingerprints, flags_by_group
 from whitesquare.scanning.types import Alarm, DetectorRun, Flag, ScanResult
 
 LEVELS = dict(zip(TIERS, ("error", "warning", "note"), strict=True))
@@ -42,11 +43,32 @@ def scan_sarif(result: ScanResult, contents: Mapping[str, str], root: str = "") 
     Raises:
         DataError: the digest of a flagged sample is missing.
     """
+    return stored_sarif(result, fingerprints(result, contents, root))
+
+
+def stored_sarif(result: ScanResult, known: Mapping[Group, str]) -> str:
+    """Write a scan as SARIF 2.1.0, by fingerprints that are known.
+
+    Args:
+        result: what was found.
+        known: what :func:`whitesquare.scanning.fingerprints.fingerprints` returned.
+
+    Raises:
+        DataError: one is missing.
+    """
     groups = _groups(result)
+    if missing := [group for group in groups if (group.label, group.rule_id) not in known]:
+        raise DataError(
+            f"The fingerprint of what {missing[0].rule_id} says of the class {missing[0].class_name!r:.60} is missing, "
+            "so that code scanning could not tell it from a new finding; scan again."
+        )
+    new = {(alarm.label, alarm.rule_id) for alarm in result.new_alarms}
+    accepted = {(one.label, one.rule_id): f"{one.why} ({one.by}, {one.when})" for one in result.accepted}
+    why = {group: reason for group, reason in accepted.items() if group not in new}
     run = sarif.SarifRun(
         tool="whitesquare",
         rules=[_descriptor(rule) for rule in _rules(result, groups)],
-        results=[_result(group, _fingerprint(group, contents, root, result.digest)) for group in groups],
+        results=[_result(group, known, why) for group in groups],
         fingerprints=sarif.FINGERPRINT,
         base="DATASET",
         base_text=f"The data set scanned: {formats.short(result.source, 80)}",
@@ -90,18 +112,15 @@ def _descriptor(rule: ScanRule) -> sarif.SarifRule:
     return sarif.SarifRule(rule.rule_id, rule.name, summary, rule.text, help, "warning", about)
 
 
-def _fingerprint(group: _Group, contents: Mapping[str, str], root: str, digest: str) -> str:
-    within = root or ("" if group.flags else digest)
-    return group_fingerprint(group.rule_id, group.class_name, group.flags, contents, within)
-
-
-def _result(group: _Group, fingerprint: str) -> sarif.SarifResult:
+def _result(group: _Group, known: Mapping[Group, str], why: Mapping[Group, str]) -> sarif.SarifResult:
+    key = group.label, group.rule_id
     return sarif.SarifResult(
         rule=group.rule_id,
         level=LEVELS[group.tier],
         text=_message(group),
         places=_places(group),
-        fingerprint=fingerprint,
+        fingerprint=known[key],
+        accepted=[why[key]] if key in why else (),
         properties={
             "tier": group.tier,
             "class": group.class_name,

@@ -1,10 +1,11 @@
 """A scan in words: the headline, what was looked at, what the tiers mean, and what to type next."""
 
 import shlex
+from collections.abc import Collection
 
 from whitesquare.report.common import formats as f
-from whitesquare.report.common.shown import Shown, ShownLines, ShownTable
-from whitesquare.scanning.types import Alarm, ScanResult
+from whitesquare.report.common.shown import Shown, ShownNext, ShownTable
+from whitesquare.scanning.types import NOT_ASKED, Alarm, ScanResult
 
 SCAN_FILE = "scan.json"
 _SKIPPED = 5
@@ -25,6 +26,14 @@ _CALIBRATION = {
 
 def headline(result: ScanResult) -> str:
     """Say in one line what the scan found; one in which nothing ran, or no model had learned, did not find nothing."""
+    known = len(result.alarms) - len(result.new_alarms)
+    if not known:
+        return _headline(result)
+    told = "all that was found is" if known == len(result.alarms) else f"{known} of {len(result.alarms)} findings are"
+    return f"{_headline(result)}; {told} accepted in the baseline"
+
+
+def _headline(result: ScanResult) -> str:
     confirmed = [alarm for alarm in result.alarms if alarm.tier == "confirmed"]
     known = {alarm.label for alarm in confirmed}
     others = [alarm for alarm in result.alarms if alarm.label not in known]
@@ -117,13 +126,17 @@ def losses(result: ScanResult) -> str:
 
 def notices(result: ScanResult) -> list[str]:
     """Say what did not run, by reason, and what else weakens the numbers: a line each, one empty before.the first."""
-    reasons = dict.fromkeys((run.reason, run.crashed) for run in result.runs if run.reason)
+    unasked = sum(run.reason == NOT_ASKED for run in result.runs)
+    reasons = dict.fromkeys((run.reason, run.crashed) for run in result.runs if run.reason not in ("", NOT_ASKED))
     lines = [
         f"{'Crashed' if crashed else 'Not run'}: "
         + ", ".join(f"{f.short(run.name)} ({f.short(run.rule_id, 12)})" for run in result.runs if run.reason == reason)
         + f": {f.short(reason, 300)}"
         for reason, crashed in reasons
     ]
+    lines += (
+        [f"Not asked for: {f.plural(unasked, 'detector')} more; --detectors all runs all, slowly."] if unasked else []
+    )
     lines += [f"Warning: {f.short(warning, 400)}" for warning in result.warnings]
     if result.skipped:
         verb = "is" if len(result.skipped) == 1 else "are"
@@ -141,10 +154,12 @@ def coverage(result: ScanResult) -> str:
     if not short or not checked(result):
         return ""
     whole = len(result.coverage)
+    alike: dict[tuple[int, int, str], list[str]] = {}
+    for one in short:
+        alike.setdefault((one.classes, one.of, one.why), []).append(f.short(one.rule_id, 12))
     told = "; ".join(
-        f"{f.short(one.rule_id, 12)} {f'only in {one.classes} of {one.of} classes' if one.classes else 'in none'} "
-        f"({f.short(one.why, 200)})"
-        for one in short
+        f"{', '.join(rules)} {f'only in {classes} of {of} classes' if classes else 'in none'} ({f.short(why, 200)})"
+        for (classes, of, why), rules in alike.items()
     )
     return f"Coverage: {whole - len(short)} of {whole} rules could have raised an alarm in every class; {told}."
 
@@ -176,38 +191,58 @@ def strength(alarm: Alarm) -> str:
     return "at full strength, as an attacker who trained with a dim trigger would use it"
 
 
-def shown(result: ScanResult, scan_file: str | None = None, options: str = "") -> list[Shown]:
+def beside_truth(result: ScanResult, poisoned: Collection[str]) -> str:
+    """Say how much of what is known to be poisoned was flagged, and how much else."""
+    flagged = {flag.id for flag in result.flagged if flag.tier != "review"}
+    right = len(flagged & set(poisoned))
+    ranked = "" if result.fused_auroc is None else f"; AUROC of the ranking {f.decimal(result.fused_auroc)}"
+    return (
+        f"Beside the truth: {f.count(right)} of {f.plural(len(poisoned), 'poison')} flagged by an alarm, and "
+        f"{f.plural(len(flagged) - right, 'clean sample')}{ranked}."
+    )
+
+
+def shown(
+    result: ScanResult, scan_file: str | None = None, options: str = "", poisoned: Collection[str] = ()
+) -> list[Shown]:
     """Show what a scan found: the verdict, the classes that stand out, what did not run, and what to do next.
 
     Args:
         result: what was found.
         scan_file: where ``scan.json`` is written, which the next command reads; ``None`` if it is not.
         options: how the data were opened, to follow that command.
+        poisoned: ids of the samples that are known to be poisoned; empty where that is not known.
     """
     parts: list[Shown] = [f"{headline(result)}. {lead(result)}"]
     parts += [f"- {f.short(reason, 400)}" for reason in result.reasons]
+    known = [alarm for alarm in result.alarms if alarm not in result.new_alarms]
+    parts += [f"- Class {f.short(one.class_name, 60)}, {one.rule_id}: {f.short(one.reasons[-1], 400)}" for one in known]
     if result.alarms:
         columns = ("class", "tier", "flagged", "flip rate in %", "control", "p")
+        rows = [_alarm_row(alarm, new=alarm in result.new_alarms) for alarm in result.alarms]
         title = "\nClasses that stand out (control: the worst of the patterns pasted for comparison)"
-        parts.append(ShownTable(title, columns, [_alarm_row(alarm) for alarm in result.alarms], numbers=True))
+        parts.append(ShownTable(title, columns, rows, numbers=True))
     parts += notices(result)
+    if poisoned:
+        parts.append(f"\n{beside_truth(result, poisoned)}")
     said = (
         caution(result),
         coverage(result),
         learned(result),
         losses(result),
-        calibration(result),
+        "" if result.calibration.lower() in result.calibration_note.lower() else calibration(result),
         f.short(result.calibration_note, 600),
     )
     parts.append("\n" + " ".join(part for part in said if part))
     if result.alarms:
         first = "" if scan_file else f" (after the same scan with -o json={SCAN_FILE})"
-        parts.append(ShownLines(f"\nNext{first}:\n  {next_command(result, scan_file or SCAN_FILE, options)}\n"))
+        parts.append(ShownNext(f"\nNext{first}:\n  {next_command(result, scan_file or SCAN_FILE, options)}\n"))
     return parts
 
 
-def _alarm_row(alarm: Alarm) -> tuple[str, ...]:
+def _alarm_row(alarm: Alarm, *, new: bool) -> tuple[str, ...]:
     test = alarm.transplant
     rate = f.interval(test.flip_rate.value, test.flip_rate.low, test.flip_rate.high, sign="") if test else "not tested"
     control = f.share(test.control_worst if test else None)
-    return f.short(alarm.class_name, 20), alarm.tier, str(alarm.carriers), rate, control, f.p_value(alarm.p_value)
+    tier = alarm.tier if new else "accepted"
+    return f.short(alarm.class_name, 20), tier, str(alarm.carriers), rate, control, f.p_value(alarm.p_value)

@@ -9,6 +9,7 @@ import numpy as np
 
 from whitesquare.attacks import ATTACKS, KNOWN_ATTACKS, attack_parameters, make_attack
 from whitesquare.data import dataset_digest, has_test, open_dataset, require_classes
+from whitesquare.data.classes import class_label
 from whitesquare.errors import DataError, UsageError, WhitesquareError
 from whitesquare.learning.recipes import Recipe
 from whitesquare.records import Parameter
@@ -105,9 +106,10 @@ def _baseline(cell: Cell) -> Cell:
 def _cells(grid: Grid, sources: Mapping[str, CellSource], recipes: Mapping[str, Recipe], where: str) -> Iterator[Cell]:
     tasks = [ScanTask(kind, grid.detectors, grid.retrain, grid.model_free) for kind in grid.kind]
     targets = dict.fromkeys(grid.target)
-    for data, spec, target, name in product(grid.data, grid.trigger or (None,), targets, grid.attack):
+    for data, spec, asked, name in product(grid.data, grid.trigger or (None,), targets, grid.attack):
         try:
             train = sources[data].train
+            target = class_label(asked, train.classes)
             if not sources[data].test and (grid.retrain or not grid.detectors):
                 raise UsageError(
                     f"The data set {data} has no test split, which victims are measured on; add one, or only scan."
@@ -117,7 +119,7 @@ def _cells(grid: Grid, sources: Mapping[str, CellSource], recipes: Mapping[str, 
             ways = [_CLEAN] if name == BASELINE and grid.detectors else _ways(grid, train, spec, target, name)
         except WhitesquareError as error:
             raise UsageError(f"{where}: {error}") from error
-        for (attack, parameters, trigger, count), seed in product(ways, _attack_seeds(grid, target)):
+        for (attack, parameters, trigger, count), seed in product(ways, _attack_seeds(grid, asked)):
             seeds = (_VICTIM_SEED + seed,) if grid.detectors else grid.victim_seeds
             for task, victim, victim_seed in product(tasks if grid.detectors else [None], grid.victim, seeds):
                 yield Cell(
@@ -136,7 +138,7 @@ def _cells(grid: Grid, sources: Mapping[str, CellSource], recipes: Mapping[str, 
                 )
 
 
-def _attack_seeds(grid: Grid, target: int) -> tuple[int, ...]:
+def _attack_seeds(grid: Grid, target: int | str) -> tuple[int, ...]:
     if not grid.paired:
         return grid.attack_seeds
     return tuple(seed for seed, own in zip(grid.attack_seeds, grid.target, strict=True) if own == target)
@@ -181,8 +183,8 @@ def _parameters(grid: Grid) -> Iterator[dict[str, Parameter]]:
 def _counts(grid: Grid, train: ImageDataset, target: int, attack: Attack, name: str) -> tuple[int, ...]:
     size = len(train.labels)
     of_target = int(np.sum(train.labels == target))
-    if not 0 <= target < len(train.classes) or not of_target:
-        raise UsageError(f"The target class {target} has no sample; the labels are 0..{len(train.classes) - 1}.")
+    if not of_target:
+        raise UsageError(f"The target class {target} ({train.classes[target]!r:.60}) has no sample; name another.")
     counts = grid.count or tuple(max(1, round(rate * size)) for rate in grid.rate)
     held = of_target if attack.clean_label else size - of_target
     if max(counts) > held:

@@ -26,7 +26,7 @@ class Grid:
     Attributes:
         attack: names of attacks; ``none`` scans clean data.
         data: data sets, as :func:`whitesquare.data.open_dataset` takes them.
-        target: target classes (labels).
+        target: target classes, labels or names; see :func:`whitesquare.data.classes.class_label`.
         count: numbers of poisons; or ``rate``.
         rate: shares of the whole training set to poison.
         epsilon: budgets of the attack; empty leaves its default.
@@ -46,7 +46,7 @@ class Grid:
 
     attack: tuple[str, ...]
     data: tuple[str, ...] = (EMBEDDED,)
-    target: tuple[int, ...] = (0,)
+    target: tuple[int | str, ...] = (0,)
     count: tuple[int, ...] = ()
     rate: tuple[float, ...] = ()
     epsilon: tuple[float, ...] = ()
