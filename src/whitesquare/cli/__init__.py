@@ -16,6 +16,7 @@ from whitesquare.cli.bench import bench
 from whitesquare.cli.cleanse import cleanse
 from whitesquare.cli.countersign import countersign
 from whitesquare.cli.demo import demo
+from whitesquare.cli.doctor import doctor
 from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS, UNDECIDED
 from whitesquare.cli.explain import explain
@@ -67,6 +68,7 @@ VERBS = (
 for verb in VERBS:
     app.command()(verb)
 app.command("list")(list_)
+app.command()(doctor)
 
 
 def main() -> None:
