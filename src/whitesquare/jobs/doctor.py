@@ -94,7 +94,8 @@ def _parts() -> Iterator[CheckedPart]:
 
 def _extra(extra: str) -> CheckedPart:
     """Import every module of an extra: what cannot be imported is not there, whatever is installed."""
-    found, gives = [], GIVES.get(extra, "an optional part")
+    found: list[str] = []
+    gives = GIVES.get(extra, "an optional part")
     get = f"pip install 'whitesquare[{extra}]'"
     for module in (name for name, brings in EXTRAS.items() if brings == extra):
         if find_spec(module) is None:
