@@ -27,6 +27,20 @@ def ending(measurement: Measurement) -> str:
     return f"; after scan and cleanse, {f.percent(found.after.asr.mean)}"
 
 
+def in_short(measurement: Measurement) -> list[str]:
+    """Say in one sentence what a scan made of it; none where no scan was made."""
+    both = defended(measurement)
+    if both is None or both[0].after is None:
+        return sentences(measurement)
+    found, row, after = *both, both[0].after
+    stopped = "It can be stopped" if _gone(after, row, measurement) else "A scan does not stop it"
+    return [
+        f"{stopped}: a scan raises an alarm for class {', '.join(map(f.quoted, found.alarmed))}, cleansing removes "
+        f"{f.count(found.poisons_removed)} of the {f.count(found.poisons)} poisons, and networks trained on the rest "
+        f"give the attacker {f.percent(after.asr.mean)} instead of {f.percent(row.asr.mean)}."
+    ]
+
+
 def sentences(measurement: Measurement) -> list[str]:
     """Say what was found, what was removed, and what is left of the attack, one paragraph each."""
     both = defended(measurement)
@@ -47,14 +61,14 @@ def sentences(measurement: Measurement) -> list[str]:
         f"A scan of {name}, which knows neither rate nor truth, raises an alarm for class {classes}{rebuilt}.",
         f"Cleansing removes {f.count(found.removed)} confirmed samples: {f.count(found.poisons_removed)} of the "
         f"{f.count(found.poisons)} poisons, and {f.plural(others, 'clean image')}.",
-        _left(found.after, row, baseline(measurement)),
+        _left(found.after, row, measurement),
     ]
 
 
-def _left(after: Row, row: Row, clean: Row | None) -> str:
+def _left(after: Row, row: Row, measurement: Measurement) -> str:
+    clean = baseline(measurement)
     level = f", where clean training has {f.percent(clean.asr.mean)}" if clean else ""
-    gone = judge(_as_attacked(after, row), clean).effect is Effect.FAILS
-    verdict = "The backdoor is gone" if gone else "The backdoor is not gone"
+    verdict = "The backdoor is gone" if _gone(after, row, measurement) else "The backdoor is not gone"
     return (
         f"{verdict}: networks trained on the rest give the attacker {f.percent(after.asr.mean)} instead of "
         f"{f.percent(row.asr.mean)} ({f.evidence(after.asr)}){level}, and read {f.percent(after.ca.mean)} of the test "
@@ -62,9 +76,10 @@ def _left(after: Row, row: Row, clean: Row | None) -> str:
     )
 
 
-def _as_attacked(after: Row, row: Row) -> Row:
-    """Present what is left as an attack, by whose marks it is judged."""
-    return replace(row, asr=after.asr, ca=after.ca, visibility=after.visibility)
+def _gone(after: Row, row: Row, measurement: Measurement) -> bool:
+    """Tell by the marks of an attack whether what is left is none."""
+    left = replace(row, asr=after.asr, ca=after.ca, visibility=after.visibility)
+    return judge(left, baseline(measurement)).effect is Effect.FAILS
 
 
 def tiles(measurement: Measurement) -> list[tuple[str, TableCell, str]]:

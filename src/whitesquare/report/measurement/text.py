@@ -166,7 +166,7 @@ def conclusion(measurement: Measurement) -> list[str]:
             f"In {names} the network cannot see the trigger\u2019s place: nothing follows about those attacks. Move "
             "the trigger, or use a network that looks at the whole image (padded convolutions), and measure again."
         )
-    return paragraphs + ([" ".join(stopped)] if (stopped := defence.sentences(measurement)) else [])
+    return paragraphs + defence.in_short(measurement)
 
 
 def _on_overt_labels(rows: list[Row]) -> str:
