@@ -14,10 +14,18 @@ from whitesquare.errors import UsageError, require_extra
 def drill(
     data: DataSource,
     output: OutputFolder,
-    attacks: Annotated[str, typer.Option(help="Names of attacks, by commas; see `whitesquare list`.")],
-    rates: Annotated[str, typer.Option(help="Shares of the whole training set to poison, by commas.")],
+    attacks: Annotated[
+        str, typer.Option(help="Names of attacks, by commas; see `whitesquare list`.")
+    ] = "adaptive,sinusoidal,stamp,label-flip",
+    rates: Annotated[
+        str | None,
+        typer.Option(
+            help="Shares of the whole training set to poison, by commas; default: a tenth, a fifth and a half of the "
+            "target class."
+        ),
+    ] = None,
     target: Annotated[int, typer.Option(help="Target class: a label, 0 and up.")] = 0,
-    seeds: Annotated[int, typer.Option(help="Runs of each attack at each rate; ten tell nine in ten.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Runs of each attack at each rate; ten tell nine in ten.")] = 3,
     trigger: TriggerSpec = None,
     size: Size = None,
     fit: Fit = None,
@@ -40,11 +48,21 @@ def drill(
 
         check_output(output)
         names = tuple(part.strip() for part in attacks.split(",") if part.strip())
-        settings = job.DrillSettings(names, _rates(rates), target, seeds, seed, trigger, device=device)
+        settings = job.DrillSettings(
+            names, None if rates is None else _rates(rates), target, seeds, seed, trigger, device=device
+        )
         train = open_dataset(data, size=size, fit=fit)
         test = open_dataset(data, "test", size=size, fit=fit) if has_test(data) else None
         with progress() as on_progress:
-            result = job.drill(train, settings, test=test, source=data, cache=default_cache(), on_progress=on_progress)
+            result = job.drill(
+                train,
+                settings,
+                test=test,
+                source=data,
+                cache=default_cache(),
+                on_progress=on_progress,
+                on_note=terminal.complain,
+            )
             write_drill(result, output)
         for note in notes(train):
             terminal.complain(note)

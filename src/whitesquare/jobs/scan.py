@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +16,15 @@ from whitesquare.provenance.attested import Attested
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.records import PoisonManifest, Progress, silent
+from whitesquare.report.scan.page import render_scan
 from whitesquare.report.scan.sarif import scan_sarif
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
 from whitesquare.scanning.signed import AttestedScan, reference_record
-from whitesquare.scanning.types import Scan
+from whitesquare.scanning.types import Alarm, Scan
 from whitesquare.signing.keys import Signer
-from whitesquare.types import ImageDataset
+from whitesquare.types import FloatArray, ImageDataset
 
 if TYPE_CHECKING:  # a model-free scan works without PyTorch
     from whitesquare.learning.given import Given
@@ -43,6 +45,21 @@ class Scanned:
     scan: Scan
     dataset: ImageDataset
     attested: AttestedScan | None = None
+
+    @property
+    def verdict(self) -> str:
+        """The strongest tier of an alarm, or why there is none; see :mod:`whitesquare.scanning.types`."""
+        return self.scan.result.verdict
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """The classes that stand out, the strongest first."""
+        return self.scan.result.alarms
+
+    def _repr_html_(self) -> str:
+        """Show the page in a notebook, in a frame of its own: its names are those of the data."""
+        page = escape(render_scan(self.scan))
+        return f'<iframe title="Scan" srcdoc="{page}" width="100%" height="640" sandbox=""></iframe>'
 
     def json(self) -> str:
         """Return the findings and the scores as ``scan.json``, which :func:`whitesquare.cleanse` reads."""
@@ -83,6 +100,8 @@ def scan(
     settings: ScanSettings = BY_DEFAULT,
     *,
     model: "Given | None" = None,
+    features: FloatArray | None = None,
+    pred_probs: FloatArray | None = None,
     reference: str | Path | ImageDataset | None = None,
     truth: PoisonManifest | None = None,
     skip_unreadable: bool = False,
@@ -100,6 +119,9 @@ def scan(
         settings: how.
         model: a model trained on it: its path, a model of ours, a network, or any classifier; ``None`` trains the
             scan's own.
+        features: ``(N, D)`` numbers that a model of yours makes of the samples, in the order of the data set. The
+            detectors that read features use them; no model is trained, so nothing can be confirmed.
+        pred_probs: ``(N, K)`` probabilities of the classes, by models that had not seen the sample; likewise.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skip_unreadable: leave files out that cannot be read, and name them, instead of stopping.
@@ -140,6 +162,8 @@ def scan(
         settings,
         source=named(data),
         model=model,
+        features=features,
+        pred_probs=pred_probs,
         reference=trusted,
         truth=truth,
         skipped=skipped,

@@ -13,6 +13,7 @@ from whitesquare.data import dataset_digest, held, notes
 from whitesquare.detectors.types import Evidence
 from whitesquare.errors import DataError, NothingToDoError, UsageError, WhitesquareError
 from whitesquare.records import Estimate, Progress, silent
+from whitesquare.scanning.brought import WHY, brought
 from whitesquare.scanning.learned import HeldOut, accuracy, by_heart, held_out, nothing_learned
 from whitesquare.scanning.reference import Reference, fitted
 from whitesquare.scanning.running import one_torch_thread
@@ -89,6 +90,8 @@ def gather(
     *,
     model: "Given | None" = None,
     reference: ImageDataset | None = None,
+    features: FloatArray | None = None,
+    pred_probs: FloatArray | None = None,
     clock: ScanClock,
     on_progress: Progress = silent,
 ) -> Gathered:
@@ -100,6 +103,8 @@ def gather(
         folder: where features are kept; the evidence reads them from there.
         model: a model trained on it; ``None`` trains the scan's own.
         reference: samples said to be clean.
+        features: what a model that is not given makes of the samples; see :mod:`whitesquare.scanning.brought`.
+        pred_probs: likewise.
         clock: told when a step is done.
         on_progress: told how far each step is.
 
@@ -115,7 +120,9 @@ def gather(
     evidence = Evidence(images, labels, dataset.classes, alone, settings.seed, on_progress=on_progress)
     trusted = fitted(dataset, images, reference) if reference is not None else None
     clock.lap("reading")
-    if settings.model_free:
+    if features is not None or pred_probs is not None:
+        found = _ask_arrays(evidence, model, features, pred_probs)
+    elif settings.model_free:
         found = _nobody(evidence, "the scan was asked to be model-free")
     elif model is not None:
         found = _ask_given(evidence, model, settings, folder)
@@ -152,6 +159,20 @@ def _comparable(dataset: ImageDataset) -> ImageDataset:
 
 def _nobody(evidence: Evidence, why: str) -> Gathered:
     return Gathered(evidence, MODEL_FREE, why=why)
+
+
+def _ask_arrays(
+    evidence: Evidence, model: "Given | None", features: FloatArray | None, pred_probs: FloatArray | None
+) -> Gathered:
+    """Take what was computed elsewhere; nothing can be confirmed by it, for it answers to no new image."""
+    if model is not None:
+        raise UsageError("Give the model, which is asked for its own, or features and pred_probs; not both.")
+    found = Gathered(brought(evidence, features, pred_probs), MODEL_FREE, why=WHY)
+    if found.evidence.logits is None:
+        return found
+    learned = accuracy(found.evidence.logits, evidence.labels)
+    undecided = nothing_learned(learned, len(np.unique(evidence.labels)), given=True)
+    return _silenced(found, undecided) if undecided else found
 
 
 def _ask_given(evidence: Evidence, model: "Given", settings: ScanSettings, folder: Path) -> Gathered:
@@ -235,7 +256,7 @@ def _looked_beyond(found: Gathered, model: Classifier, evidence: Evidence) -> Ga
 
 
 def _silenced(found: Gathered, undecided: str) -> Gathered:
-    silent = replace(found.evidence, model=None, features=None, logits=None, losses=None)
+    silent = replace(found.evidence, model=None, features=None, logits=None, pred_probs=None, losses=None)
     return replace(found, evidence=silent, models=(), why="the model has learned nothing", undecided=undecided)
 
 

@@ -9,7 +9,7 @@ from whitesquare.scanning.gather import ScanClock, gather
 from whitesquare.scanning.judge import judge
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import Scan
-from whitesquare.types import ImageDataset
+from whitesquare.types import FloatArray, ImageDataset
 
 if TYPE_CHECKING:
     from whitesquare.learning.given import Given
@@ -22,6 +22,8 @@ def run_scan(
     source: str = "",
     model: "Given | None" = None,
     reference: ImageDataset | None = None,
+    features: FloatArray | None = None,
+    pred_probs: FloatArray | None = None,
     truth: PoisonManifest | None = None,
     skipped: dict[str, str] | None = None,
     on_progress: Progress = silent,
@@ -35,6 +37,8 @@ def run_scan(
         model: a model trained on it: its path, a model of ours, a network, or any classifier; ``None`` trains the
             scan's own.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
+        features: ``(N, D)`` by a model that is not given, and then no other is trained.
+        pred_probs: ``(N, K)`` probabilities by models that had not seen the sample; likewise.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skipped: files left out while reading, with the reason.
         on_progress: told how far each step is.
@@ -52,6 +56,8 @@ def run_scan(
             Path(folder),
             model=model,
             reference=reference,
+            features=features,
+            pred_probs=pred_probs,
             clock=clock,
             on_progress=on_progress,
         )

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,25 +14,22 @@ from whitesquare.data import dataset_digest
 from whitesquare.errors import UsageError, WhitesquareError
 from whitesquare.learning.estimates import share
 from whitesquare.learning.recipes import Recipe
-from whitesquare.records import Estimate, Progress, silent
+from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import ScanResult
-from whitesquare.study.drill_types import (
-    ENOUGH_RUNS,
-    BaseLine,
-    DrillFailure,
-    DrillResult,
-    DrillRow,
-    DrillRun,
-    Smallest,
-)
+from whitesquare.study.drill_sentences import announcement, conclusion, smallest
+from whitesquare.study.drill_types import BaseLine, DrillFailure, DrillResult, DrillRow, DrillRun
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import Attack, ImageDataset
 
 _SEEDS = 100_000
 """Seeds end here: above lie those of the scan's own models, and a victim must never be one of them."""
 _STEP = "drill: scans"
+FOUR = ("adaptive", "sinusoidal", "stamp", "label-flip")
+"""What is rehearsed unless somebody says otherwise: the one that takes longest first, so that its time bounds all."""
+_OF_CLASS = (0.1, 0.2, 0.5)
+"""Default rates, as shares of the target class."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,8 @@ class DrillSettings:
 
     Attributes:
         attacks: names of registered attacks.
-        rates: poisoned / whole training set, each in (0, 1).
+        rates: poisoned / whole training set, each in (0, 1); ``None`` for a tenth, a fifth and a half of the target
+            class, as shares of the whole with one digit.
         target: target class (a label).
         seeds: runs of each attack at each rate.
         seed: of the first run.
@@ -50,10 +48,10 @@ class DrillSettings:
         device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
     """
 
-    attacks: tuple[str, ...]
-    rates: tuple[float, ...]
+    attacks: tuple[str, ...] = FOUR
+    rates: tuple[float, ...] | None = None
     target: int = 0
-    seeds: int = 1
+    seeds: int = 3
     seed: int = 0
     trigger: str | None = None
     recipe: Recipe = field(default_factory=Recipe)
@@ -61,13 +59,14 @@ class DrillSettings:
 
     def __post_init__(self) -> None:
         """Refuse what no data set could be drilled with; attacks are looked up by their nearest name."""
-        if not self.attacks or not self.rates:
+        rates = self.rates if self.rates is not None else _OF_CLASS
+        if not self.attacks or not rates:
             raise UsageError("A drill needs at least one attack and one rate; name them.")
-        if len(set(self.attacks)) < len(self.attacks) or len(set(self.rates)) < len(self.rates):
+        if len(set(self.attacks)) < len(self.attacks) or len(set(rates)) < len(rates):
             raise UsageError("An attack or a rate is named twice; name each once.")
         for name in self.attacks:
             make_attack(name)
-        for rate in self.rates:
+        for rate in rates:
             if not 0 < rate < 1:
                 raise UsageError(f"A poison rate is a share of the training set, above 0 and below 1; got {rate}.")
         if self.seeds < 1:
@@ -86,14 +85,18 @@ class DrillSettings:
         return make_attack(name, {} if self.trigger is None else {"trigger": parse_trigger(self.trigger)})
 
 
+BY_DEFAULT = DrillSettings()
+
+
 def drill(
     dataset: ImageDataset,
-    settings: DrillSettings,
+    settings: DrillSettings = BY_DEFAULT,
     *,
     test: ImageDataset | None = None,
     source: str = "",
     cache: Cache = no_cache,
     on_progress: Progress = silent,
+    on_note: OnNote = unheard,
 ) -> DrillResult:
     """Scan the data as it is, then poisoned copies of it, which exist in memory only.
 
@@ -106,6 +109,7 @@ def drill(
         source: name or path of the data set, for the report.
         cache: where crafted poisons are kept between drills.
         on_progress: told how many scans are done, and how far the crafting of an attack is.
+        on_note: told, once the first run is done, how long all of them take, and what takes less.
 
     Raises:
         UsageError: the target class has no sample.
@@ -113,10 +117,13 @@ def drill(
     """
     started = time.perf_counter()
     _check_target(dataset, settings.target)
+    settings = replace(settings, rates=settings.rates or default_rates(dataset, settings.target))
+    assert settings.rates is not None  # noqa: S101 - narrows the type
     total = 1 + len(settings.attacks) * len(settings.rates) * settings.seeds
     on_progress(_STEP, 0, total)
     plain = run_scan(dataset, settings.scan(settings.seed), source=source).result
     on_progress(_STEP, 1, total)
+    before = time.perf_counter()
     runs: dict[tuple[str, float], list[DrillRun]] = {}
     failures: list[DrillFailure] = []
     for done, (name, rate, seed) in enumerate(_plan(settings), start=2):
@@ -129,7 +136,10 @@ def drill(
         except Exception as error:  # noqa: BLE001 - an attack may be anyone's; the others go on and the report says so
             failures.append(DrillFailure(name, rate, seed, f"It crashed: {type(error).__name__}: {error}"))
         on_progress(_STEP, done, total)
+        if done == 2 < total:
+            on_note(announcement(time.perf_counter() - before, total - 1))
     rows = tuple(_row(name, rate, found) for (name, rate), found in runs.items())
+    found = tuple(smallest(name, [row for row in rows if row.attack == name]) for name in _names(rows))
     return DrillResult(
         source=source,
         digest=dataset_digest(dataset),
@@ -138,38 +148,21 @@ def drill(
         target_name=dataset.classes[settings.target],
         base_line=_base_line(plain),
         rows=rows,
-        smallest=tuple(smallest(name, [row for row in rows if row.attack == name]) for name in _names(rows)),
+        smallest=found,
         failures=tuple(failures),
         notices=_notices(plain, test),
         seed=settings.seed,
         seconds=time.perf_counter() - started,
         versions=versions(),
         machine=machine(),
+        conclusion=conclusion(rows, found) if rows else "",
     )
 
 
-def smallest(attack: str, rows: Sequence[DrillRow]) -> Smallest:
-    """Find the smallest rate from which on every tested rate is caught nine times in ten.
-
-    Args:
-        attack: its name.
-        rows: its rows, one per rate, in any order; at least one.
-    """
-    found: float | None = None
-    for row in sorted(rows, key=lambda row: -row.rate):
-        if not row.nine_in_ten:
-            break
-        found = row.rate
-    runs = min(len(row.runs) for row in rows)
-    few = f" (this rests on {runs} run{'s' * (runs > 1)} per rate, not on ten)" if runs < ENOUGH_RUNS else ""
-    if found is None:
-        largest = max(row.rate for row in rows)
-        sentence = f"{attack}: no tested rate is caught nine times in ten; the largest was {100 * largest:g} %{few}."
-    else:
-        least = found == min(row.rate for row in rows)
-        beside = "; no smaller one was tested" if least else ""
-        sentence = f"{attack}: the smallest rate that is caught nine times in ten is {100 * found:g} %{beside}{few}."
-    return Smallest(attack, found, runs, sentence)
+def default_rates(dataset: ImageDataset, target: int) -> tuple[float, ...]:
+    """Return a tenth, a fifth and a half of a class, as shares of the whole training set with one digit."""
+    share = int((dataset.labels == target).sum()) / len(dataset.labels)
+    return tuple(dict.fromkeys(float(f"{part * share:.0e}") for part in _OF_CLASS))
 
 
 def _check_target(dataset: ImageDataset, target: int) -> None:
@@ -182,7 +175,7 @@ def _check_target(dataset: ImageDataset, target: int) -> None:
 
 def _plan(settings: DrillSettings) -> Iterator[tuple[str, float, int]]:
     for name in settings.attacks:
-        for rate in settings.rates:
+        for rate in settings.rates or ():
             for number in range(settings.seeds):
                 yield name, rate, settings.seed + number
 

@@ -7,7 +7,7 @@ from whitesquare.records import Estimate
 CAUGHT, OF_TEN = 0.9, 0.9
 """A run counts as caught if that share of its poisons is flagged, and a rate if that share of its runs is."""
 ENOUGH_RUNS = 10
-"""Runs from which "nine times in ten" can be told; with fewer the number of runs is said."""
+"""Runs from which "nine times in ten" can be told; of fewer it is said whether all of them were caught."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,7 @@ class DrillResult:
         seconds: wall-clock, in all.
         versions: versions of the parts that decide the numbers.
         machine: processor, cores, memory.
+        conclusion: one sentence to say aloud; empty without a row.
     """
 
     source: str
@@ -176,3 +177,4 @@ class DrillResult:
     seconds: float
     versions: dict[str, str]
     machine: dict[str, str]
+    conclusion: str = ""
