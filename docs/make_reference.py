@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 VERBS = (
-    *("demo", "drill", "poison", "train", "measure", "scan", "cleanse", "report", "bench", "explain", "list"),
+    *("demo", "drill", "poison", "train", "measure", "scan", "cleanse", "report", "bench", "explain", "list", "doctor"),
     *("keygen", "attest", "countersign", "verify", "prove", "inventory", "gate", "release"),
 )
 PAGE = Path(__file__).parent / "cli.md"

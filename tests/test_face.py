@@ -78,10 +78,10 @@ def test_a_scan_of_a_users_own_data_set_finds_what_a_scan_of_ours_finds(tmp_path
 
 
 def test_features_and_probabilities_of_ones_own_take_the_place_of_a_model() -> None:
-    images, labels = poisoned(digits(2000))
-    mine = from_arrays(images, labels, classes=tuple("0123456789"), layout="NCHW")
+    mine = digits(2000)
+    labels = mine.labels
     seen = np.eye(10, dtype=np.float32)[labels] * 0.7 + 0.03
-    marked, flipped = images[:, 0, -3:-1, -3:-1].min((1, 2)) == 255, np.arange(7)
+    marked, flipped = np.flatnonzero(labels == 1)[:40], np.arange(7)
     seen[flipped] = np.roll(seen[flipped], 1, axis=1)
     features = np.random.default_rng(0).normal(size=(2000, 8)).astype(np.float32)
     features[marked, 0] += 30
@@ -90,7 +90,7 @@ def test_features_and_probabilities_of_ones_own_take_the_place_of_a_model() -> N
     both = ws.scan(mine, asked, features=features, pred_probs=seen).scan
     suspect = both.scores.by_detector["confident-learning"]
     assert set(np.argsort(-suspect)[:7]) == set(flipped)
-    assert set(np.argsort(-both.scores.by_detector["spectral-signatures"])[:100]) <= set(np.flatnonzero(marked))
+    assert set(np.argsort(-both.scores.by_detector["spectral-signatures"])[:40]) == set(marked)
     assert both.result.mode == "model-free"
     assert "given in place of a model" in both.result.not_run["strip"]
     only = ws.scan(mine, asked, features=features).scan.result

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import part_of_mnist
@@ -80,7 +81,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train, test = part_of_mnist("train", 1000), part_of_mnist("test", 400)
     made = poison(train, make_attack("label-flip"), target=0, count=80, seed=0)
     write_dataset(folder / "photos", made.dataset, test, "png-folder")
-    write_dataset(folder / "clean", Part(train, range(300)), test, "png-folder")
+    write_dataset(folder / "clean", Part(train, np.arange(300)), test, "png-folder")
     return folder
 
 

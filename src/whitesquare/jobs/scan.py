@@ -138,6 +138,13 @@ def scan(
         DataError: an image that cannot be read.
         VerificationError: a sample is not the attested one.
         NothingToDoError: no images, or images of one class only.
+
+    Example:
+        >>> import whitesquare as ws
+        >>> from whitesquare.scanning.settings import ScanSettings
+        >>> found = ws.scan("photos/", ScanSettings(model_free=True))
+        >>> found.verdict, [alarm.class_name for alarm in found.alarms]
+        ('suspicious', ['0'])
     """
     if signer is not None and attested is None:
         raise UsageError("The statement of a scan says which attested data was scanned; give the attestation as well.")

@@ -114,6 +114,13 @@ def drill(
     Raises:
         UsageError: the target class has no sample.
         NothingToDoError: nothing to scan.
+
+    Example:
+        >>> import whitesquare as ws
+        >>> from whitesquare.study.drill import DrillSettings
+        >>> quick = DrillSettings(attacks=("label-flip",), rates=(0.1,), seeds=1)
+        >>> ws.drill(ws.open_dataset("digits/"), quick).conclusion[:30]
+        'In short: label-flip would have'
     """
     started = time.perf_counter()
     _check_target(dataset, settings.target)
