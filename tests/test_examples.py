@@ -50,7 +50,11 @@ def test_every_public_name_is_typed_and_has_an_example_of_a_few_lines() -> None:
         assert 2 <= len(lines) <= 6, name
 
 
-@pytest.mark.parametrize("name", ORDER)
+SLOW = {"drill": pytest.mark.slow}
+"""It scans twice."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in ORDER])
 def test_the_example_of_a_public_name_runs(name: str, folder: Path) -> None:
     text = inspect.getdoc(getattr(ws, name))
     found = doctest.DocTestParser().get_doctest(text, {}, name, name, 0)

@@ -110,7 +110,8 @@ def _small(evidence: Evidence) -> FloatArray:
 def _shares(voters: IntArray, classes: int) -> Float64Array:
     """Return the share ``(B, K)`` of the voters of each sample that are of each class."""
     offsets = np.arange(len(voters))[:, None] * classes
-    shares = np.bincount((voters + offsets).ravel(), minlength=len(voters) * classes) / voters.shape[1]
+    counts = np.bincount((voters + offsets).ravel(), minlength=len(voters) * classes)
+    shares: Float64Array = counts / voters.shape[1]
     return shares.reshape(-1, classes)
 
 

@@ -98,7 +98,7 @@ def cleanse(
         >>> found = ws.scan("photos/", ScanSettings(model_free=True))
         >>> _ = Path("scan.json").write_text(found.json())
         >>> ws.cleanse("photos/", Path("scan.json"), Path("cleaned"), tier="suspicious").by_class
-        {'0': (60, 116)}
+        {'0': (40, 58)}
     """
     check_output(folder)
     _check_apart(source, folder)

@@ -81,7 +81,7 @@ def attest(
         >>> import whitesquare as ws
         >>> from whitesquare.signing.keys import load_signer
         >>> signer = load_signer("private/alice.pem", ask=input)
-        >>> ws.attest(Path("photos"), [signer], Path("attest")).version
+        >>> ws.attest(Path("photos"), [signer], Path("attest")).dataset.version
         1
     """
     now = now or utc_now()
