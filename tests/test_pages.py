@@ -98,8 +98,9 @@ def run(found: list[Block], data: Path, folder: Path) -> str:
     env = os.environ | folders | {"PATH": f"{tool.parent}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     # What a person would type at the terminal that keygen asks at.
     env |= {"WHITESQUARE_KEY_PASSWORD": "correct horse"}
+    (folder / "page.sh").write_text(script(found))
     done = subprocess.run(
-        ["bash"], input=script(found), cwd=folder, env=env, text=True, capture_output=True, check=False
+        ["bash", "page.sh"], cwd=folder, env=env, text=True, capture_output=True, stdin=subprocess.DEVNULL, check=False
     )
     assert done.returncode == 0, f"{done.stderr[-3000:]}\n{done.stdout[-2000:]}"
     return done.stdout
