@@ -90,12 +90,11 @@ def run(found: list[Block], data: Path, folder: Path) -> str:
     shutil.copytree(data / "photos", folder / "photos")
     shutil.copytree(data / "clean", folder / "path" / "to" / "data")
     folders = {"HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state"), "COLUMNS": "120"}
-    tool = folder / "bin" / "whitesquare"
-    tool.parent.mkdir()
-    tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m whitesquare.cli "$@"\n')
-    tool.chmod(0o755)
-    (tool.parent / "python").symlink_to(sys.executable)
-    env = os.environ | folders | {"PATH": f"{tool.parent}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    (programs := folder / "bin").mkdir()
+    for name, started in (("whitesquare", " -m whitesquare.cli"), ("python", "")):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{started} "$@"\n')
+        (programs / name).chmod(0o755)
+    env = os.environ | folders | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     # What a person would type at the terminal that keygen asks at.
     env |= {"WHITESQUARE_KEY_PASSWORD": "correct horse"}
     (folder / "page.sh").write_text(script(found))
