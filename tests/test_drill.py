@@ -72,7 +72,7 @@ def test_a_drill_finds_what_it_planted(story):
     said = " ".join(done.stdout.split())
     assert "label-flip: caught in the one run of each rate from 5 % on" in said
     assert "In short: label-flip and stamp would have been caught in the one run of each rate" in said
-    assert "this rests on 1 run per rate, not on ten" in said
+    assert "--seeds 10 tells whether that is so nine times in ten" in said
 
 
 def test_what_cannot_be_rehearsed_is_a_line_with_its_reason(story):
