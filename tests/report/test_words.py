@@ -58,7 +58,7 @@ def test_a_defence_that_fails_is_told_as_one(mnist_measurement: Measurement) -> 
     silent = defence(verdict="nothing found", alarmed=(), flip_rate=None, removed=0, poisons_removed=0, after=None)
     blind = replace(mnist_measurement, defence=silent)
     assert headline(blind).endswith("; a scan confirms nothing, and the backdoor stays")
-    assert "confirms no sample (verdict: nothing found)" in conclusion(blind)[-1]
+    assert "confirms no sample (its verdict: nothing found)" in conclusion(blind)[-1]
 
 
 def test_it_works_but_costs_accuracy() -> None:
