@@ -51,6 +51,12 @@ def table(measurement: dict[str, Any]) -> str:
             f"| {row['name']} | {spread(row['ca'])} | {spread(row['asr'])} | {100 * row['asr']['worst']:.2f} | "
             f"{row['labels_changed']} | {'-' if readable is None else f'{100 * readable:.1f}'} | {flagged} |"
         )
+    if (defence := measurement["defence"]) and (after := defence["after"]):
+        removed = f"{defence['poisons_removed']:,} of {defence['poisons']:,} poisons removed"
+        lines.append(
+            f"| {defence['row']}, scanned and cleansed | {spread(after['ca'])} | {spread(after['asr'])} | "
+            f"{100 * after['asr']['worst']:.2f} | 0 | - | {removed} |"
+        )
     n, machine, versions = measurement["rows"][0]["ca"]["n"], measurement["machine"], measurement["versions"]
     lines += [
         "",

@@ -17,7 +17,8 @@ from whitesquare.errors import UsageError
 from whitesquare.learning.estimates import share
 from whitesquare.report.drill.page import recall_chart, render_drill
 from whitesquare.study import drill as job
-from whitesquare.study.drill import DrillSettings, smallest
+from whitesquare.study.drill import FOUR, DrillSettings, default_rates
+from whitesquare.study.drill_sentences import conclusion, smallest
 from whitesquare.study.drill_types import BaseLine, DrillResult, DrillRow, DrillRun
 
 from .conftest import halved
@@ -34,7 +35,9 @@ def story(tmp_path_factory, small_train, small_test):
     """Two attacks at two rates, one of which is impossible: more than the classes hold."""
     folder = tmp_path_factory.mktemp("drill")
     write_dataset(folder / "data", halved(small_train, 1600), halved(small_test, 500), "npz")
-    done = drill(folder / "data", "--attacks", "label-flip,stamp", "--rates", "0.05,0.96", "-o", folder / "out")
+    done = drill(
+        folder / "data", "--attacks", "label-flip,stamp", "--rates", "0.05,0.96", "--seeds", 1, "-o", folder / "out"
+    )
     result = decode(DrillResult, (folder / "out" / "drill.json").read_text(), where="drill.json")
     return done, result, folder / "out"
 
@@ -54,8 +57,9 @@ def test_a_drill_finds_what_it_planted(story):
     assert result.base_line.verdict == "nothing found"
     assert "Your data as it is: nothing found" in done.stdout
     said = " ".join(done.stdout.split())
-    assert "label-flip: the smallest rate that is caught nine times in ten is 5 %" in said
-    assert "this rests on 1 run per rate, not on ten" in said
+    assert "label-flip: caught in the one run of each rate from 5 % on" in said
+    assert "In short: label-flip and stamp would have been caught in the one run of each rate" in said
+    assert "--seeds 10 tells whether that is so nine times in ten" in said
 
 
 def test_what_cannot_be_rehearsed_is_a_line_with_its_reason(story):
@@ -80,7 +84,9 @@ def test_the_page_shows_every_row_and_failure(story):
 
 def test_without_a_test_split_success_is_not_measured(tmp_path, small_train):
     write_npz(tmp_path / "one.npz", halved(small_train, 600, digits=3))
-    done = drill(tmp_path / "one.npz", "--attacks", "label-flip", "--rates", "0.1", "-o", tmp_path / "out")
+    done = drill(
+        tmp_path / "one.npz", "--attacks", "label-flip", "--rates", "0.1", "--seeds", 1, "-o", tmp_path / "out"
+    )
     assert done.returncode == PASS, done.stderr
     result = json.loads((tmp_path / "out" / "drill.json").read_text())
     assert result["rows"][0]["attack_success"] is None
@@ -132,7 +138,7 @@ def test_an_attack_that_crashes_does_not_end_the_drill(tiny, monkeypatch):
         raise ZeroDivisionError("nobody expected this")
 
     monkeypatch.setattr(job, "poison", crash)
-    result = job.drill(tiny, DrillSettings(("stamp",), (0.1, 0.2)))
+    result = job.drill(tiny, DrillSettings(("stamp",), (0.1, 0.2), seeds=1))
     assert not result.rows
     assert [failure.reason for failure in result.failures] == 2 * [
         "It crashed: ZeroDivisionError: nobody expected this"
@@ -146,7 +152,7 @@ def test_an_alarm_on_the_data_as_it_is_ends_with_findings(tmp_path, small_train)
     images = clean.images(slice(None)).copy()
     images[np.flatnonzero(clean.labels == 3)[:60], :, 1:4, 1:4] = 255
     write_npz(tmp_path / "marked.npz", from_arrays(images, clean.labels, classes=clean.classes))
-    done = drill(tmp_path / "marked.npz", "--attacks", "stamp", "--rates", "0.96", "-o", tmp_path / "out")
+    done = drill(tmp_path / "marked.npz", "--attacks", "stamp", "--rates", "0.96", "--seeds", 1, "-o", tmp_path / "out")
     assert "Failed: stamp at 96 %" in done.stderr  # which alone would be UNDECIDED
     assert done.returncode == FINDINGS
     assert "Your data as it is: ALARM" in done.stdout
@@ -184,7 +190,8 @@ def test_the_smallest_rate_holds_from_there_on(rows, rate):
     found = smallest("stamp", rows)
     assert found.rate == rate
     assert found.runs == 10
-    assert "this rests on" not in found.sentence
+    assert "--seeds" not in found.sentence
+    assert ("caught nine times in ten from" in found.sentence) is (rate is not None)
 
 
 @given(st.dictionaries(st.sampled_from([0.01, 0.02, 0.05, 0.1]), st.lists(st.integers(0, 10), min_size=1), min_size=1))
@@ -198,7 +205,44 @@ def test_every_rate_from_the_smallest_on_is_caught(flagged):
         assert all(ok for rate, ok in caught.items() if rate >= found.rate)
         below = [rate for rate in caught if rate < found.rate]
         assert not below or not caught[max(below)]
-    assert ("this rests on" in found.sentence) == (min(len(row.runs) for row in rows) < 10)
+    few = min(len(row.runs) for row in rows) < 10
+    assert ("--seeds 10" in found.sentence) == few
+    assert not (few and "caught nine times in ten" in found.sentence), "no more is said than the runs tell"
+    assert ("nine times in ten" in conclusion(rows, [found])) == (not few)
+
+
+def test_the_last_sentence_names_what_is_caught_and_what_is_not():
+    rows = [made_row(0.01, [10, 10, 10], "label-flip"), made_row(0.05, [10, 10, 10], "label-flip")]
+    rows += [made_row(0.02, [0, 0, 0], "stamp"), made_row(0.05, [10, 0, 10], "stamp")]
+    rows[-1] = replace(rows[-1], attack_success=share("asr", 91, 100))
+    found = [smallest(name, [row for row in rows if row.attack == name]) for name in ("label-flip", "stamp")]
+    assert conclusion(rows, found) == (
+        "In short: label-flip would have been caught in all 3 runs of each rate wherever 1 % of the images were "
+        "poisoned; stamp would not have been caught every time, even at 5 %, and its trigger works on up to 91 % of "
+        "images."
+    )
+    assert found[1].sentence.startswith("stamp: caught in 2 of 3 runs at 5 %, the largest rate")
+    assert conclusion(rows[:2], found[:1]).count(";") == 0
+
+
+def test_a_drill_that_is_told_nothing_is_the_table_a_team_needs(tiny, small_train, monkeypatch):
+    settings = DrillSettings()
+    assert (settings.attacks, settings.rates, settings.seeds) == (FOUR, None, 3)
+    assert default_rates(small_train, 0) == (0.01, 0.02, 0.05)
+    assert default_rates(tiny, 0) == (0.03, 0.07, 0.2)
+
+    def crash(*arguments, **options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(job, "poison", crash)
+    told = []
+    result = job.drill(tiny, on_note=told.append)
+    assert len(result.failures) == 4 * 3 * 3
+    assert [failure.rate for failure in result.failures[:9]] == 3 * [0.03] + 3 * [0.07] + 3 * [0.2]
+    assert result.conclusion == ""
+    (said,) = told
+    assert said.startswith("One run took 0 s, so all 36 take about")
+    assert "--seeds 1" in said
 
 
 def test_names_are_escaped_on_the_page():

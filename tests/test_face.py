@@ -14,7 +14,7 @@ import whitesquare.data as data
 from whitesquare._base.schema import encode
 from whitesquare.cli import app
 from whitesquare.data import from_arrays, load_mnist, write_dataset
-from whitesquare.errors import UsageError
+from whitesquare.errors import UsageError, WhitesquareError
 from whitesquare.learning.models import load_model
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.triggers import parse_trigger
@@ -75,6 +75,55 @@ def test_a_scan_of_a_users_own_data_set_finds_what_a_scan_of_ours_finds(tmp_path
     marked = {f"train-mine/{i}" for i in np.flatnonzero(labels == 1)[:200]}
     assert len(marked & {one.id for one in mine.scan.result.flagged}) > 150
     assert json.loads(mine.sarif())["version"] == "2.1.0"
+
+
+def test_features_and_probabilities_of_ones_own_take_the_place_of_a_model() -> None:
+    mine = digits(2000)
+    labels = mine.labels
+    seen = np.eye(10, dtype=np.float32)[labels] * 0.7 + 0.03
+    marked, flipped = np.flatnonzero(labels == 1)[:40], np.arange(7)
+    seen[flipped] = np.roll(seen[flipped], 1, axis=1)
+    features = np.random.default_rng(0).normal(size=(2000, 8)).astype(np.float32)
+    features[marked, 0] += 30
+    readers = ("spectral-signatures", "confident-learning", "gradient-coherence", "strip")
+    asked = ScanSettings(detectors=readers)
+    both = ws.scan(mine, asked, features=features, pred_probs=seen).scan
+    suspect = both.scores.by_detector["confident-learning"]
+    assert set(np.argsort(-suspect)[:7]) == set(flipped)
+    assert set(np.argsort(-both.scores.by_detector["spectral-signatures"])[:40]) == set(marked)
+    assert both.result.mode == "model-free"
+    assert "given in place of a model" in both.result.not_run["strip"]
+    only = ws.scan(mine, asked, features=features).scan.result
+    assert "pred_probs" in only.not_run["gradient-coherence"]
+    assert "gradient-coherence" not in both.result.not_run
+    guessed = ws.scan(mine, asked, pred_probs=np.full((2000, 10), 0.1))
+    assert guessed.verdict == "not decided"
+    assert "has learned nothing" in guessed.scan.result.not_run["spectral-signatures"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"features": np.zeros((59, 4))}, "one row for each of the 60 samples"),
+        ({"features": np.full((60, 4), np.nan)}, "not finite numbers"),
+        ({"features": np.full((60, 4), "a")}, "expected numbers"),
+        ({"pred_probs": np.full((60, 4), 0.25)}, "one for each of the 3 classes"),
+        ({"pred_probs": np.full((60, 3), 2.0)}, "after the softmax"),
+        ({"pred_probs": np.full((60, 3), 1 / 3), "model": "net.safetensors"}, "not both"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(tiny: ImageDataset, given: dict[str, object], said: str) -> None:
+    with pytest.raises(WhitesquareError, match=said):
+        ws.scan(tiny, FAST, **given)
+
+
+def test_a_result_shows_itself_in_a_notebook(tiny: ImageDataset) -> None:
+    found = ws.scan(from_arrays(tiny.images(slice(None)), tiny.labels, classes=('"><script>', "b", "c")), FAST)
+    assert found.verdict == found.scan.result.verdict
+    assert found.alarms == found.scan.result.alarms
+    shown = found._repr_html_()
+    assert shown.startswith("<iframe")
+    assert shown.count("<") == 2, "what is inside the frame is one attribute"
 
 
 def test_a_scan_by_call_and_by_command_are_the_same(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from whitesquare.data import from_arrays
 from whitesquare.errors import DataError, TrainingError, UsageError
 from whitesquare.executor import run_all
+from whitesquare.learning import bfloat16
 from whitesquare.learning.measure import measure, predict, prepare
 from whitesquare.learning.models import MODELS, load_model, save_model
 from whitesquare.learning.optimisers import uphill
@@ -84,6 +85,30 @@ def test_auto_falls_back_where_the_processor_has_no_bfloat16(monkeypatch):
     assert effective_precision("auto") == "float32"
     with autocast_for("auto"):
         assert not torch.is_autocast_enabled("cpu")
+
+
+def test_bfloat16_is_tried_out_before_it_is_used(monkeypatch):
+    assert 0 < bfloat16.bfloat16_error() <= bfloat16.TOLERANCE, "PyTorch emulates it where the processor has none"
+    exact = torch.conv2d
+    broken = {
+        "wrong": lambda images, weight, **how: 1.1 * exact(images, weight, **how),
+        "not a number": lambda images, weight, **how: exact(images, weight, **how) * float("nan"),
+        "refused": lambda images, weight, **how: exact(images, weight[:, :, :, :, None], **how),
+    }
+    for kind, convolution in broken.items():
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+
+        def only_in_half(images, weight, *, wrong=convolution, **how):
+            return (wrong if torch.is_autocast_enabled("cpu") else exact)(images, weight, **how)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(bfloat16.F, "conv2d", only_in_half)
+            bfloat16.bfloat16_error.cache_clear()
+            assert bfloat16.bfloat16_error() > bfloat16.TOLERANCE, kind
+            assert effective_precision("auto") == "float32", kind
+        bfloat16.bfloat16_error.cache_clear()
+    assert effective_precision("auto") == "bfloat16"
+    assert bfloat16.bfloat16_speed() > 0
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])

@@ -210,6 +210,31 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Defence:
+    """What a scan found in the data of one row, and what is left of the attack once that is removed.
+
+    Attributes:
+        row: name of the row whose data were scanned.
+        verdict: of the scan.
+        alarmed: names of the classes with an alarm, the strongest first.
+        flip_rate: share of images of other classes that the rebuilt trigger of the strongest alarm turns to it.
+        removed: number of samples that were confirmed, and removed.
+        poisons_removed: how many of them are poisons.
+        poisons: number of poisons there were.
+        after: victims trained on the rest, under the trigger of the row; ``None`` where nothing was removed.
+    """
+
+    row: str
+    verdict: str
+    alarmed: tuple[str, ...]
+    flip_rate: Estimate | None
+    removed: int
+    poisons_removed: int
+    poisons: int
+    after: Row | None
+
+
+@dataclass(frozen=True)
 class Measurement:
     """Everything one experiment found: the content of ``measurement.json`` and the input of the report.
 
@@ -227,6 +252,7 @@ class Measurement:
         cached: steps (names as in ``seconds``) whose result came from the cache.
         versions: versions of the parts that decide the numbers.
         machine: processor, cores, memory, precision.
+        defence: what a scan makes of one of the rows; ``None`` where none was asked.
     """
 
     source: str
@@ -242,3 +268,4 @@ class Measurement:
     cached: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
+    defence: Defence | None = None

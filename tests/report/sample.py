@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import whitesquare
-from whitesquare.records import Estimate, ExampleView, LabelCheck, Measurement, Row, Spread, VictimResult
+from whitesquare.records import Defence, Estimate, ExampleView, LabelCheck, Measurement, Row, Spread, VictimResult
 from whitesquare.types import Gallery, UInt8Array
 
 DIGITS = tuple("0123456789")
@@ -117,6 +117,12 @@ def mnist_rows() -> tuple[Row, ...]:
     )  # fmt: skip
 
 
+def defence(**changes: object) -> Defence:
+    after = clean_row(name="cleansed", asr=over([0.0010, 0.0014, 0.0012]))
+    found = Defence("adaptive", "confirmed", ("0",), share("flip", 0.9923, 500), 2991, 2987, 3000, after)
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
 def measurement(rows: tuple[Row, ...] | None = None, **changes: object) -> Measurement:
     found = Measurement(
         source="mnist", classes=DIGITS, target=0, trigger="patch:size=2,corner=br,value=255", model="cnn",
@@ -124,6 +130,7 @@ def measurement(rows: tuple[Row, ...] | None = None, **changes: object) -> Measu
         seconds={"load": 0.41, "poison adaptive": 812.7, "train": 395.2, "measure": 21.93, "label check": 188.0},
         cached=("poison adaptive",), versions={"whitesquare": "0.1.0", "python": "3.11.7", "numpy": "2.4.6"},
         machine={"processor": "x86_64", "cores": "2", "memory": "7.8 GiB", "precision": "float32"},
+        defence=defence() if rows is None else None,
     )  # fmt: skip
     return replace(found, **changes)  # type: ignore[arg-type]
 

@@ -70,7 +70,7 @@ def test_the_results_table_shows_every_measure(rendered: str, name: str) -> None
     found = {item["data-field"] for item in values(rendered) if item.get("data-row") == name}
     assert found >= {
         "ca.mean", "ca.low", "ca.high", "ca.n", "asr.mean", "asr.low", "asr.high", "asr.n", "visibility", "count",
-        "poison_rate", "target_rate", "labels_changed", "linf", "trigger", "training_trigger", "label_consistency",
+        "poison_rate", "target_rate", "labels_changed", "linf", "training_trigger", "label_consistency",
         "label_check.poisons", "label_check.clean", "example.prediction", "example.confidence",
         "example.triggered_prediction", "example.triggered_confidence", "asr_by_class.mean", "seed", "asr.value",
     }  # fmt: skip

@@ -120,8 +120,8 @@ def test_every_picture_has_an_alternative_text(rendered: str) -> None:
 
 def test_the_sections_come_in_order(rendered: str) -> None:
     assert re.findall(r'<section id="([^"]+)"', rendered) == [
-        "example", "results", "meaning", "accuracy-and-success", "poisons", "trigger", "success-by-class", "confusion",
-        "victims", "glossary", "conclusion", "limits", "made",
+        "conclusion", "defence", "example", "results", "meaning", "accuracy-and-success", "poisons", "trigger",
+        "success-by-class", "confusion", "victims", "limits", "made", "glossary",
     ]  # fmt: skip
 
 

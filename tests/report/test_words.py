@@ -6,10 +6,11 @@ import pytest
 
 from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.records import LabelCheck, Measurement, Row
+from whitesquare.report.measurement.defence import sentences
 from whitesquare.report.measurement.text import conclusion, headline, limits, story, verdict
 from whitesquare.report.measurement.verdicts import Accuracy, Effect, Labels, baseline, check, judge, main_row
 
-from .sample import clean_row, measurement, row
+from .sample import clean_row, defence, measurement, over, row
 
 SILENT, RAISED, LIT = LabelCheck(0.01, 0.005), LabelCheck(0.12, 0.005), LabelCheck(0.95, 0.005)
 
@@ -24,7 +25,9 @@ def told(*rows: Row) -> str:
 
 
 def test_it_works_and_nothing_shows_it(mnist_measurement: Measurement) -> None:
-    assert plain(headline(mnist_measurement)) == "The clean-label backdoor works: 96.2 % of triggered images become “0”"
+    works = "The clean-label backdoor works: 96.2 % of triggered images become “0”"
+    assert plain(headline(replace(mnist_measurement, defence=None))) == works
+    assert plain(headline(mnist_measurement)) == f"{works}; after scan and cleanse, 0.12 %"
     text = plain(verdict(mnist_measurement))
     assert "3,000 of 60,000 training images (5.0 %) and no label was changed" in text
     assert "n = 3 victims" in text
@@ -35,6 +38,27 @@ def test_it_works_and_nothing_shows_it(mnist_measurement: Measurement) -> None:
     assert "label check stays silent" in ending
     assert "“label-flip” (99.97 %)" in ending
     assert "the labels are false and the label check finds them" in ending
+
+
+def test_the_conclusion_says_what_a_scan_made_of_it(mnist_measurement: Measurement) -> None:
+    said = plain(" ".join(sentences(mnist_measurement)))
+    assert "raises an alarm for class “0” and rebuilds a trigger that turns 99.23 % of other images to it" in said
+    assert "removes 2,991 confirmed samples: 2,987 of the 3,000 poisons, and 4 clean images" in said
+    assert "The backdoor is gone: networks trained on the rest give the attacker 0.12 % instead of 96.2 %" in said
+    last = plain(conclusion(mnist_measurement)[-1])
+    assert last.startswith("It can be stopped: a scan raises an alarm for class “0”, cleansing removes 2,987")
+
+
+def test_a_defence_that_fails_is_told_as_one(mnist_measurement: Measurement) -> None:
+    after = clean_row(name="cleansed", asr=over([0.5, 0.4, 0.6]))
+    stays = replace(mnist_measurement, defence=defence(after=after, poisons_removed=1000))
+    assert "after scan and cleanse, 50.0 %" in plain(headline(stays))
+    assert "The backdoor is not gone" in plain(" ".join(sentences(stays)))
+    assert plain(conclusion(stays)[-1]).startswith("A scan does not stop it")
+    silent = defence(verdict="nothing found", alarmed=(), flip_rate=None, removed=0, poisons_removed=0, after=None)
+    blind = replace(mnist_measurement, defence=silent)
+    assert headline(blind).endswith("; a scan confirms nothing, and the backdoor stays")
+    assert "confirms no sample (its verdict: nothing found)" in conclusion(blind)[-1]
 
 
 def test_it_works_but_costs_accuracy() -> None:

@@ -127,6 +127,12 @@ def poison(
         UsageError: rate or count missing, out of range, or above what the class holds; target class absent.
         DataError: no images, or fewer than two classes.
         ContractError: the attack broke its budget, shape, dtype or label promise, or changed the data set.
+
+    Example:
+        >>> import whitesquare as ws
+        >>> made = ws.poison("photos/", "stamp", target=0, rate=0.05, seed=0)
+        >>> made.manifest.count, made.manifest.labels_changed
+        (30, 0)
     """
     attack = make_attack(attack) if isinstance(attack, str) else attack
     require_attack(attack)

@@ -18,12 +18,18 @@ def drill(
     output: OutputFolder,
     attacks: Annotated[
         str, typer.Option(help="Names of attacks, by commas; see `whitesquare list`.", autocompletion=attack_lists)
-    ],
-    rates: Annotated[str, typer.Option(help="Shares of the whole training set to poison, by commas.")],
+    ] = "adaptive,sinusoidal,stamp,label-flip",
+    rates: Annotated[
+        str | None,
+        typer.Option(
+            help="Shares of the whole training set to poison, by commas; default: a tenth, a fifth and a half of the "
+            "target class."
+        ),
+    ] = None,
     target: Annotated[
         str | None, typer.Option(help=f"{TARGET_HELP} [default: class 0]", autocompletion=class_names)
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs of each attack at each rate; ten tell nine in ten.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Runs of each attack at each rate; ten tell nine in ten.")] = 3,
     trigger: TriggerSpec = None,
     size: Size = None,
     fit: Fit = None,
@@ -47,13 +53,23 @@ def drill(
 
         check_output(output)
         names = tuple(part.strip() for part in attacks.split(",") if part.strip())
-        settings = job.DrillSettings(names, _rates(rates), 0, seeds, seed, trigger, device=device)
+        settings = job.DrillSettings(
+            names, None if rates is None else _rates(rates), 0, seeds, seed, trigger, device=device
+        )
         train = open_dataset(data, size=size, fit=fit)
         if target is not None:
             settings = replace(settings, target=class_label(target, train.classes))
         test = open_dataset(data, "test", size=size, fit=fit) if has_test(data) else None
         with progress() as on_progress:
-            result = job.drill(train, settings, test=test, source=data, cache=default_cache(), on_progress=on_progress)
+            result = job.drill(
+                train,
+                settings,
+                test=test,
+                source=data,
+                cache=default_cache(),
+                on_progress=on_progress,
+                on_note=terminal.complain,
+            )
             write_drill(result, output)
         for note in notes(train):
             terminal.complain(note)

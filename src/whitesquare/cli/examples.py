@@ -15,6 +15,7 @@ GROUPS = {
         "report": "Show a stored result again: table, page, SARIF, JUnit",
         "explain": "Explain a rule: what it looks for, when it fails",
         "list": "List attacks, detectors, models, or the classes of data",
+        "doctor": "Say what this machine has, and what is missing",
     },
     "Prove (sign and verify)": {
         "keygen": "Make a key pair to sign with",
@@ -52,7 +53,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "whitesquare measure run/victim-7",
         "whitesquare measure model --data photos --trigger patch:size=2,corner=br --target cat",
     ),
-    "drill": ("whitesquare drill photos --attacks stamp,label-flip --rates 0.01,0.05 --target cat -o drill",),
+    "drill": (
+        "whitesquare drill photos -o drill",
+        "whitesquare drill photos --attacks stamp,label-flip --rates 0.01,0.05 --target cat -o drill",
+    ),
+    "doctor": ("whitesquare doctor", "whitesquare doctor -o json"),
     "bench": ("whitesquare bench plan.toml --dry-run -o out", "whitesquare bench plan.toml --workers 4 -o out"),
     "scan": (
         "whitesquare scan photos -o table -o json=scan.json -o html=scan.html",

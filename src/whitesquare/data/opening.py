@@ -89,6 +89,12 @@ def open_dataset(
     Raises:
         UsageError: if there is no such path, it is not a kind that can be read, or a size is asked for that cannot be.
         DataError: if the data set is damaged, ambiguous, or has no such split.
+
+    Example:
+        >>> import whitesquare as ws
+        >>> data = ws.open_dataset("photos/")
+        >>> len(data.labels), data.classes[:3]
+        (600, ('0', '1', '2'))
     """
     check_split(split)
     sizing = Sizing(size, fit)

@@ -50,7 +50,7 @@ class GradientCoherence:
         """
         features = features_of(evidence)
         if evidence.logits is None:
-            raise CannotScoreError("There are no logits: this detector needs a model.")
+            raise CannotScoreError("There are no logits: this detector needs a model, or pred_probs beside features.")
         rng = np.random.default_rng(evidence.seed)
         found = unscored(evidence)
         for label, members in by_class(evidence):

@@ -64,13 +64,17 @@ class ConfidentLearning:
             return result
         size = len(present)
         labels = np.searchsorted(present, evidence.labels)
-        voters = self._voters(evidence, labels)
         parts = [slice(start, start + _CHUNK) for start in range(0, len(labels), _CHUNK)]
-        own = (voters == labels[:, None]).mean(1)
+        if (given := evidence.pred_probs) is None:
+            voters = self._voters(evidence, labels)
+            own = (voters == labels[:, None]).mean(1)
+        else:
+            own = given[np.arange(len(labels)), evidence.labels].astype(np.float64)
         usual = np.bincount(labels, weights=own, minlength=size) / np.bincount(labels, minlength=size)
         wrong = np.zeros(len(labels), bool)
         for part in parts:
-            margin, wrong[part] = _against(voters[part], labels[part], usual)
+            shares = _shares(voters[part], size) if given is None else given[part][:, present].astype(np.float64)
+            margin, wrong[part] = _against(shares, labels[part], usual)
             result.scores[part] = finite(1 - own[part] + margin)
         result.class_stats[present] = np.bincount(labels, weights=wrong, minlength=size) / np.bincount(labels)
         return result
@@ -103,12 +107,17 @@ def _small(evidence: Evidence) -> FloatArray:
     return np.concatenate(parts)
 
 
-def _against(voters: IntArray, labels: IntArray, usual: Float64Array) -> tuple[Float64Array, np.ndarray]:
+def _shares(voters: IntArray, classes: int) -> Float64Array:
+    """Return the share ``(B, K)`` of the voters of each sample that are of each class."""
+    offsets = np.arange(len(voters))[:, None] * classes
+    counts = np.bincount((voters + offsets).ravel(), minlength=len(voters) * classes)
+    shares: Float64Array = counts / voters.shape[1]
+    return shares.reshape(-1, classes)
+
+
+def _against(shares: Float64Array, labels: IntArray, usual: Float64Array) -> tuple[Float64Array, np.ndarray]:
     """Return the normalised margin of the best other class, and whether a sample counts as a label error."""
     rows = np.arange(len(labels))
-    offsets = rows[:, None] * len(usual)
-    shares = np.bincount((voters + offsets).ravel(), minlength=len(labels) * len(usual)) / voters.shape[1]
-    shares = shares.reshape(-1, len(usual))
     confident = np.where(shares >= usual, shares, -1.0)
     best = confident.argmax(1)
     wrong = (confident.max(1) >= 0) & (best != labels)

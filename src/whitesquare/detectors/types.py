@@ -40,6 +40,8 @@ class Evidence:
         model: the model trained on the samples; ``None`` in a model-free scan.
         features: ``(N, D)`` float32 penultimate activations of that model, possibly a memory-mapped file.
         logits: ``(N, K)`` float32 of that model.
+        pred_probs: ``(N, K)`` float32 probabilities by models that had not seen the sample; ``None`` if none were
+            given.
         losses: ``(E, N)`` float32: cross-entropy of every sample at E moments of the training, in order.
         on_progress: told how far a step is that takes more than a second.
     """
@@ -52,6 +54,7 @@ class Evidence:
     model: Classifier | None = None
     features: FloatArray | None = None
     logits: FloatArray | None = None
+    pred_probs: FloatArray | None = None
     losses: FloatArray | None = None
     on_progress: Progress = field(default=silent, compare=False)
 
@@ -60,7 +63,7 @@ class Evidence:
         """The members of :data:`NEEDS` that this evidence holds."""
         present = {
             "images": True,
-            "features": self.features is not None and self.logits is not None,
+            "features": self.features is not None,
             "model": self.model is not None,
             "gradients": isinstance(self.model, Differentiable),
             "trajectories": self.losses is not None,

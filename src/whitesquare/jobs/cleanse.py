@@ -90,6 +90,15 @@ def cleanse(
             another size than those of the files.
         DataError: the scan is damaged or speaks of another data set, or a class would lose its last sample.
         NothingToDoError: no sample qualifies.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import whitesquare as ws
+        >>> from whitesquare.scanning.settings import ScanSettings
+        >>> found = ws.scan("photos/", ScanSettings(model_free=True))
+        >>> _ = Path("scan.json").write_text(found.json())
+        >>> ws.cleanse("photos/", Path("scan.json"), Path("cleaned"), tier="suspicious").by_class
+        {'0': (40, 58)}
     """
     check_output(folder)
     _check_apart(source, folder)

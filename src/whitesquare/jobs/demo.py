@@ -38,9 +38,8 @@ def run_demo(
         on_progress: told how far each step is.
     """
     start = time.perf_counter()
-    measurement, gallery = run_experiment(
-        ExperimentPlan(seeds=seeds, device=device), cache=cache or default_cache(), on_progress=on_progress
-    )
+    plan = ExperimentPlan(seeds=seeds, device=device, defended="adaptive")
+    measurement, gallery = run_experiment(plan, cache=cache or default_cache(), on_progress=on_progress)
     with output_folder(folder, "demo", (MEASUREMENT, GALLERY, _REPORT, _FIGURES)) as part:
         drawing = time.perf_counter()
         on_progress("drawing the report", 0, 1)

@@ -57,6 +57,14 @@ def gate(
 
     Raises:
         UsageError: no such run or policy, or a key that is not trusted in the gate's role.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import whitesquare as ws
+        >>> from whitesquare.signing.keys import load_trusted
+        >>> decided = ws.gate(Path("model"), Path("policy.toml"), load_trusted(Path("keys")))
+        >>> decided.verdict.result, len(decided.verdict.failed) > 0
+        ('FAILED', True)
     """
     asked, now = load_policy(policy) if isinstance(policy, Path) else policy, now or utc_now()
     if signer is not None:

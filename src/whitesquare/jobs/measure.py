@@ -92,6 +92,14 @@ def measure(
         DataError: the model or the test images cannot be read, or know other classes.
         NothingToDoError: there is no test image outside a class that must be tried as the target.
         VerificationError: a test image is not the attested one.
+
+    Example:
+        >>> import whitesquare as ws
+        >>> from whitesquare.learning.recipes import Recipe
+        >>> model = ws.train("photos/", Recipe(epochs=2), seed=7)
+        >>> (tried,) = ws.measure(model, "photos/", ["patch:size=2,corner=br,margin=1"], target=0)
+        >>> 0 <= tried.result.asr.value <= 1
+        True
     """
     asking = Asking(model, weights, preprocess, layer)
     folder = Path(model) if isinstance(model, str | Path) and not is_brought(model) else None

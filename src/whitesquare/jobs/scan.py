@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from whitesquare.provenance.attested import Attested
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
+from whitesquare.report.scan.page import render_scan
 from whitesquare.report.scan.sarif import stored_sarif
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.fingerprints import Group, fingerprints
@@ -23,9 +25,9 @@ from whitesquare.scanning.frames import score_frame
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
 from whitesquare.scanning.signed import AttestedScan, reference_record
-from whitesquare.scanning.types import Scan
+from whitesquare.scanning.types import Alarm, Scan
 from whitesquare.signing.keys import Signer
-from whitesquare.types import ImageDataset
+from whitesquare.types import FloatArray, ImageDataset
 
 if TYPE_CHECKING:  # a model-free scan works without PyTorch
     from pandas import DataFrame
@@ -49,6 +51,21 @@ class Scanned:
     scan: Scan
     dataset: ImageDataset
     attested: AttestedScan | None = None
+
+    @property
+    def verdict(self) -> str:
+        """The strongest tier of an alarm, or why there is none; see :mod:`whitesquare.scanning.types`."""
+        return self.scan.result.verdict
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """The classes that stand out, the strongest first."""
+        return self.scan.result.alarms
+
+    def _repr_html_(self) -> str:
+        """Show the page in a notebook, in a frame of its own: its names are those of the data."""
+        page = escape(render_scan(self.scan))
+        return f'<iframe title="Scan" srcdoc="{page}" width="100%" height="640" sandbox=""></iframe>'
 
     def json(self) -> str:
         """Return the findings and the scores as ``scan.json``, which :func:`whitesquare.cleanse` reads."""
@@ -108,6 +125,8 @@ def scan(
     weights: str | Path | None = None,
     preprocess: "str | Path | Callable[[Tensor], Tensor] | None" = None,
     layer: str | None = None,
+    features: FloatArray | None = None,
+    pred_probs: FloatArray | None = None,
     reference: Data | None = None,
     losses: str | Path | None = None,
     truth: PoisonManifest | None = None,
@@ -131,6 +150,9 @@ def scan(
         preprocess: what the model expects of its input beside float images in [0, 1]: a
             :class:`~whitesquare.learning.preprocess.Preprocess`, the TOML file of one, or a function of a tensor.
         layer: name of the layer whose output its features are; ``None`` for what its last linear layer is given.
+        features: ``(N, D)`` numbers that a model of yours makes of the samples, in the order of the data set. The
+            detectors that read features use them; no model is trained, so nothing can be confirmed.
+        pred_probs: ``(N, K)`` probabilities of the classes, by models that had not seen the sample; likewise.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
         losses: what a training on it recorded: the file of a :class:`whitesquare.LossRecorder`, or a Parquet file with
             ``id``, ``epoch`` and ``loss``. Detectors of trajectories read it, with or without a model.
@@ -150,6 +172,13 @@ def scan(
         DataError: an image that cannot be read, or losses of other data.
         VerificationError: a sample is not the attested one.
         NothingToDoError: no images, or images of one class only.
+
+    Example:
+        >>> import whitesquare as ws
+        >>> from whitesquare.scanning.settings import ScanSettings
+        >>> found = ws.scan("photos/", ScanSettings(model_free=True))
+        >>> found.verdict, [alarm.class_name for alarm in found.alarms]
+        ('suspicious', ['0'])
     """
     if signer is not None and attested is None:
         raise UsageError("The statement of a scan says which attested data was scanned; give the attestation as well.")
@@ -177,6 +206,8 @@ def scan(
         settings,
         source=named(data),
         model=asking,
+        features=features,
+        pred_probs=pred_probs,
         reference=trusted,
         losses=None if losses is None else Path(losses),
         truth=truth,

@@ -62,6 +62,13 @@ def train(
         DataError: no images, or fewer than two classes.
         VerificationError: a sample is not the attested one; nothing is trained.
         TrainingError: the loss is no longer a finite number.
+
+    Example:
+        >>> import whitesquare as ws
+        >>> from whitesquare.learning.recipes import Recipe
+        >>> model = ws.train("photos/", Recipe(epochs=2), seed=7)
+        >>> model.card.classes[:3]
+        ('0', '1', '2')
     """
     if signer is not None and (attested is None or folder is None):
         raise UsageError(

@@ -19,6 +19,7 @@ from whitesquare.data import held, require_classes
 from whitesquare.data.digest import dataset_digest
 from whitesquare.errors import TrainingError, UsageError
 from whitesquare.learning.augment import augment, mirrored
+from whitesquare.learning.bfloat16 import bfloat16_is_right
 from whitesquare.learning.device import resolve
 from whitesquare.learning.models import Architecture, Model, ModelCard, build, check_architecture
 from whitesquare.learning.optimisers import Lookahead, make_optimiser, uphill
@@ -122,11 +123,13 @@ class _Borrowed:
 
 
 def has_fast_bfloat16(device: str = "cpu") -> bool:
-    """Tell whether the device multiplies bfloat16 in hardware (AVX512-BF16 or AMX on a CPU)."""
-    if device != "cpu":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    """Tell whether the device multiplies bfloat16 in hardware (AVX512-BF16 or AMX on a CPU), and does it right."""
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, probe, bool)()) for probe in probes)
+    if device == "cpu":
+        there = any(bool(getattr(torch.cpu, probe, bool)()) for probe in probes)
+    else:
+        there = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return there and bfloat16_is_right(device)
 
 
 def effective_precision(precision: str, device: str = "cpu") -> str:

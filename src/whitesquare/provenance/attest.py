@@ -80,6 +80,14 @@ def attest(
         DataError: the data set cannot be signed as it is, see :func:`make_manifest`.
         NothingToDoError: there is no bundle ``previous``.
         VerificationError: the version before cannot be trusted.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import whitesquare as ws
+        >>> from whitesquare.signing.keys import load_signer
+        >>> signer = load_signer("private/alice.pem", ask=input)
+        >>> ws.attest(Path("photos"), [signer], Path("attest")).dataset.version
+        1
     """
     now = now or utc_now()
     source = str(source) if isinstance(source, Path) else source

@@ -103,6 +103,14 @@ def verify(
         DataError: the state file is damaged.
         MissingDependencyError: the data set needs an extra to be read.
         OSError: the system refused to read or write.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import whitesquare as ws
+        >>> from whitesquare.signing.keys import load_trusted
+        >>> bundle, keys = Path("attest/manifest.sigstore.json"), load_trusted(Path("keys"))
+        >>> ws.verify(Path("photos"), bundle, keys, Path("changes")).ok
+        True
     """
     started, now = time.perf_counter(), now or utc_now()
     source = str(source) if isinstance(source, Path) else source

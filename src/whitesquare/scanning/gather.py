@@ -13,6 +13,7 @@ from whitesquare.data import dataset_digest, held, notes
 from whitesquare.detectors.types import Evidence
 from whitesquare.errors import DataError, NothingToDoError, UsageError, WhitesquareError
 from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
+from whitesquare.scanning.brought import WHY, brought
 from whitesquare.scanning.learned import HeldOut, accuracy, by_heart, held_out, nothing_learned
 from whitesquare.scanning.losses import RecordedTraining, read_losses
 from whitesquare.scanning.reference import Reference, fitted
@@ -93,6 +94,8 @@ def gather(
     model: "Given | None" = None,
     reference: ImageDataset | None = None,
     losses: Path | None = None,
+    features: FloatArray | None = None,
+    pred_probs: FloatArray | None = None,
     clock: ScanClock,
     on_progress: Progress = silent,
     on_note: OnNote = unheard,
@@ -106,6 +109,8 @@ def gather(
         model: a model trained on it; ``None`` trains the scan's own.
         reference: samples said to be clean.
         losses: what a training on it recorded; it takes the place of the losses of the scan's own.
+        features: what a model that is not given makes of the samples; see :mod:`whitesquare.scanning.brought`.
+        pred_probs: likewise.
         clock: told when a step is done.
         on_progress: told how far each step is.
         on_note: told at once how well a given model reads some of the samples.
@@ -124,7 +129,9 @@ def gather(
     digest = dataset_digest(dataset)
     given = read_losses(losses, dataset, digest, folder) if losses is not None else None
     clock.lap("reading")
-    if settings.model_free:
+    if features is not None or pred_probs is not None:
+        found = _ask_arrays(evidence, model, features, pred_probs)
+    elif settings.model_free:
         found = _nobody(evidence, "the scan was asked to be model-free")
     elif model is not None:
         found = _ask_given(evidence, model, settings, folder, on_note)
@@ -164,6 +171,20 @@ def _comparable(dataset: ImageDataset) -> ImageDataset:
 
 def _nobody(evidence: Evidence, why: str) -> Gathered:
     return Gathered(evidence, MODEL_FREE, why=why)
+
+
+def _ask_arrays(
+    evidence: Evidence, model: "Given | None", features: FloatArray | None, pred_probs: FloatArray | None
+) -> Gathered:
+    """Take what was computed elsewhere; nothing can be confirmed by it, for it answers to no new image."""
+    if model is not None:
+        raise UsageError("Give the model, which is asked for its own, or features and pred_probs; not both.")
+    found = Gathered(brought(evidence, features, pred_probs), MODEL_FREE, why=WHY)
+    if found.evidence.logits is None:
+        return found
+    learned = accuracy(found.evidence.logits, evidence.labels)
+    undecided = nothing_learned(learned, len(np.unique(evidence.labels)), given=True)
+    return _silenced(found, undecided) if undecided else found
 
 
 def _ask_given(evidence: Evidence, model: "Given", settings: ScanSettings, folder: Path, on_note: OnNote) -> Gathered:
@@ -252,7 +273,7 @@ def _looked_beyond(found: Gathered, model: Classifier, evidence: Evidence) -> Ga
 
 
 def _silenced(found: Gathered, undecided: str) -> Gathered:
-    silent = replace(found.evidence, model=None, features=None, logits=None, losses=None)
+    silent = replace(found.evidence, model=None, features=None, logits=None, pred_probs=None, losses=None)
     return replace(found, evidence=silent, models=(), why="the model has learned nothing", undecided=undecided)
 
 

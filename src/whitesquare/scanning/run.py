@@ -9,7 +9,7 @@ from whitesquare.scanning.gather import ScanClock, gather
 from whitesquare.scanning.judge import judge
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import Scan
-from whitesquare.types import ImageDataset
+from whitesquare.types import FloatArray, ImageDataset
 
 if TYPE_CHECKING:
     from whitesquare.learning.given import Given
@@ -23,6 +23,8 @@ def run_scan(
     model: "Given | None" = None,
     reference: ImageDataset | None = None,
     losses: Path | None = None,
+    features: FloatArray | None = None,
+    pred_probs: FloatArray | None = None,
     truth: PoisonManifest | None = None,
     skipped: dict[str, str] | None = None,
     on_progress: Progress = silent,
@@ -37,6 +39,8 @@ def run_scan(
         model: a model trained on it; see :data:`whitesquare.learning.given.Given`; ``None`` trains the scan's own.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
         losses: what a training on it recorded, see :func:`whitesquare.scanning.losses.read_losses`.
+        features: ``(N, D)`` by a model that is not given, and then no other is trained.
+        pred_probs: ``(N, K)`` probabilities by models that had not seen the sample; likewise.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skipped: files left out while reading, with the reason.
         on_progress: told how far each step is.
@@ -57,6 +61,8 @@ def run_scan(
             model=model,
             reference=reference,
             losses=losses,
+            features=features,
+            pred_probs=pred_probs,
             clock=clock,
             on_progress=on_progress,
             on_note=on_note,

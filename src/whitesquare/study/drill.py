@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,24 +16,22 @@ from whitesquare.data.opening import open_held
 from whitesquare.errors import UsageError, WhitesquareError
 from whitesquare.learning.estimates import share
 from whitesquare.learning.recipes import Recipe
-from whitesquare.records import Estimate, Progress, silent
+from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import ScanResult
-from whitesquare.study.drill_types import (
-    BaseLine,
-    DrillFailure,
-    DrillResult,
-    DrillRow,
-    DrillRun,
-    smallest,
-)
+from whitesquare.study.drill_sentences import announcement, conclusion, smallest
+from whitesquare.study.drill_types import BaseLine, DrillFailure, DrillResult, DrillRow, DrillRun
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import Attack, ImageDataset
 
 _SEEDS = 100_000
 """Seeds end here: above lie those of the scan's own models, and a victim must never be one of them."""
 _STEP = "drill: scans"
+FOUR = ("adaptive", "sinusoidal", "stamp", "label-flip")
+"""What is rehearsed unless somebody says otherwise: the one that takes longest first, so that its time bounds all."""
+_OF_CLASS = (0.1, 0.2, 0.5)
+"""Default rates, as shares of the target class."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,8 @@ class DrillSettings:
 
     Attributes:
         attacks: names of registered attacks.
-        rates: poisoned / whole training set, each in (0, 1).
+        rates: poisoned / whole training set, each in (0, 1); ``None`` for a tenth, a fifth and a half of the target
+            class, as shares of the whole with one digit.
         target: target class (a label).
         seeds: runs of each attack at each rate.
         seed: of the first run.
@@ -51,10 +50,10 @@ class DrillSettings:
         device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
     """
 
-    attacks: tuple[str, ...]
-    rates: tuple[float, ...]
+    attacks: tuple[str, ...] = FOUR
+    rates: tuple[float, ...] | None = None
     target: int = 0
-    seeds: int = 1
+    seeds: int = 3
     seed: int = 0
     trigger: str | None = None
     recipe: Recipe = field(default_factory=Recipe)
@@ -62,13 +61,14 @@ class DrillSettings:
 
     def __post_init__(self) -> None:
         """Refuse what no data set could be drilled with; attacks are looked up by their nearest name."""
-        if not self.attacks or not self.rates:
+        rates = self.rates if self.rates is not None else _OF_CLASS
+        if not self.attacks or not rates:
             raise UsageError("A drill needs at least one attack and one rate; name them.")
-        if len(set(self.attacks)) < len(self.attacks) or len(set(self.rates)) < len(self.rates):
+        if len(set(self.attacks)) < len(self.attacks) or len(set(rates)) < len(rates):
             raise UsageError("An attack or a rate is named twice; name each once.")
         for name in self.attacks:
             make_attack(name)
-        for rate in self.rates:
+        for rate in rates:
             if not 0 < rate < 1:
                 raise UsageError(f"A poison rate is a share of the training set, above 0 and below 1; got {rate}.")
         if self.seeds < 1:
@@ -87,14 +87,18 @@ class DrillSettings:
         return make_attack(name, {} if self.trigger is None else {"trigger": parse_trigger(self.trigger)})
 
 
+BY_DEFAULT = DrillSettings()
+
+
 def drill(
     dataset: Data,
-    settings: DrillSettings,
+    settings: DrillSettings = BY_DEFAULT,
     *,
     test: Data | None = None,
     source: str = "",
     cache: Cache = no_cache,
     on_progress: Progress = silent,
+    on_note: OnNote = unheard,
 ) -> DrillResult:
     """Scan the data as it is, then poisoned copies of it, which exist in memory only.
 
@@ -107,10 +111,18 @@ def drill(
         source: name or path of the data set, for the report.
         cache: where crafted poisons are kept between drills.
         on_progress: told how many scans are done, and how far the crafting of an attack is.
+        on_note: told, once the first run is done, how long all of them take, and what takes less.
 
     Raises:
         UsageError: the target class has no sample.
         NothingToDoError: nothing to scan.
+
+    Example:
+        >>> import whitesquare as ws
+        >>> from whitesquare.study.drill import DrillSettings
+        >>> quick = DrillSettings(attacks=("label-flip",), rates=(0.1,), seeds=1)
+        >>> ws.drill(ws.open_dataset("digits/"), quick).conclusion.split()[:3]
+        ['In', 'short:', 'label-flip']
     """
     started = time.perf_counter()
     source, given = source or named(dataset), dataset
@@ -118,10 +130,13 @@ def drill(
     if test is not None or has_test(given):
         test = open_held(given if test is None else test, "test", on_progress)
     _check_target(dataset, settings.target)
+    settings = replace(settings, rates=settings.rates or default_rates(dataset, settings.target))
+    assert settings.rates is not None  # noqa: S101 - narrows the type
     total = 1 + len(settings.attacks) * len(settings.rates) * settings.seeds
     on_progress(_STEP, 0, total)
     plain = run_scan(dataset, settings.scan(settings.seed), source=source).result
     on_progress(_STEP, 1, total)
+    before = time.perf_counter()
     runs: dict[tuple[str, float], list[DrillRun]] = {}
     failures: list[DrillFailure] = []
     for done, (name, rate, seed) in enumerate(_plan(settings), start=2):
@@ -134,7 +149,10 @@ def drill(
         except Exception as error:  # noqa: BLE001 - an attack may be anyone's; the others go on and the report says so
             failures.append(DrillFailure(name, rate, seed, f"It crashed: {type(error).__name__}: {error}"))
         on_progress(_STEP, done, total)
+        if done == 2 < total:
+            on_note(announcement(time.perf_counter() - before, total - 1))
     rows = tuple(_row(name, rate, found) for (name, rate), found in runs.items())
+    found = tuple(smallest(name, [row for row in rows if row.attack == name]) for name in _names(rows))
     return DrillResult(
         source=source,
         digest=dataset_digest(dataset),
@@ -143,14 +161,21 @@ def drill(
         target_name=dataset.classes[settings.target],
         base_line=_base_line(plain),
         rows=rows,
-        smallest=tuple(smallest(name, [row for row in rows if row.attack == name]) for name in _names(rows)),
+        smallest=found,
         failures=tuple(failures),
         notices=_notices(plain, test),
         seed=settings.seed,
         seconds=time.perf_counter() - started,
         versions=versions(),
         machine=machine(),
+        conclusion=conclusion(rows, found) if rows else "",
     )
+
+
+def default_rates(dataset: ImageDataset, target: int) -> tuple[float, ...]:
+    """Return a tenth, a fifth and a half of a class, as shares of the whole training set with one digit."""
+    share = int((dataset.labels == target).sum()) / len(dataset.labels)
+    return tuple(dict.fromkeys(float(f"{part * share:.0e}") for part in _OF_CLASS))
 
 
 def _check_target(dataset: ImageDataset, target: int) -> None:
@@ -163,7 +188,7 @@ def _check_target(dataset: ImageDataset, target: int) -> None:
 
 def _plan(settings: DrillSettings) -> Iterator[tuple[str, float, int]]:
     for name in settings.attacks:
-        for rate in settings.rates:
+        for rate in settings.rates or ():
             for number in range(settings.seeds):
                 yield name, rate, settings.seed + number
 

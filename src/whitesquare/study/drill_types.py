@@ -1,6 +1,5 @@
 """What a drill finds: the content of ``drill.json``, and the input of its table and its page."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from whitesquare.records import Estimate
@@ -8,7 +7,7 @@ from whitesquare.records import Estimate
 CAUGHT, OF_TEN = 0.9, 0.9
 """A run counts as caught if that share of its poisons is flagged, and a rate if that share of its runs is."""
 ENOUGH_RUNS = 10
-"""Runs from which "nine times in ten" can be told; with fewer the number of runs is said."""
+"""Runs from which "nine times in ten" can be told; of fewer it is said whether all of them were caught."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +160,7 @@ class DrillResult:
         seconds: wall-clock, in all.
         versions: versions of the parts that decide the numbers.
         machine: processor, cores, memory.
+        conclusion: one sentence to say aloud; empty without a row.
     """
 
     source: str
@@ -177,27 +177,4 @@ class DrillResult:
     seconds: float
     versions: dict[str, str]
     machine: dict[str, str]
-
-
-def smallest(attack: str, rows: Sequence[DrillRow]) -> Smallest:
-    """Find the smallest rate from which on every tested rate is caught nine times in ten.
-
-    Args:
-        attack: its name.
-        rows: its rows, one per rate, in any order; at least one.
-    """
-    found: float | None = None
-    for row in sorted(rows, key=lambda row: -row.rate):
-        if not row.nine_in_ten:
-            break
-        found = row.rate
-    runs = min(len(row.runs) for row in rows)
-    few = f" (this rests on {runs} run{'s' * (runs > 1)} per rate, not on ten)" if runs < ENOUGH_RUNS else ""
-    if found is None:
-        largest = max(row.rate for row in rows)
-        sentence = f"{attack}: no tested rate is caught nine times in ten; the largest was {100 * largest:g} %{few}."
-    else:
-        least = found == min(row.rate for row in rows)
-        beside = "; no smaller one was tested" if least else ""
-        sentence = f"{attack}: the smallest rate that is caught nine times in ten is {100 * found:g} %{beside}{few}."
-    return Smallest(attack, found, runs, sentence)
+    conclusion: str = ""

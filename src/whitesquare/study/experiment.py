@@ -24,6 +24,7 @@ from whitesquare.learning.models import Model
 from whitesquare.learning.recipes import Recipe
 from whitesquare.learning.train import effective_precision, overlaid, to_tensors
 from whitesquare.records import Estimate, Measurement, Progress, Row, VictimResult, silent
+from whitesquare.study.defence import defend
 from whitesquare.study.rows import make_row
 from whitesquare.study.trained import JUDGE_SEED, trained
 from whitesquare.triggers import parse_trigger
@@ -47,6 +48,7 @@ class ExperimentPlan:
         seeds: victims per row; their seeds are 1..seeds.
         seed: of the choice of samples and the crafting.
         device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
+        defended: the attack whose data are scanned, cleansed and trained on again; ``None`` for none.
     """
 
     source: str = EMBEDDED
@@ -58,11 +60,14 @@ class ExperimentPlan:
     seeds: int = 3
     seed: int = 0
     device: str = "cpu"
+    defended: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a plan without victims."""
+        """Refuse a plan without victims, or that defends against an attack which it does not have."""
         if self.seeds < 1:
             raise UsageError(f"The number of victim seeds must be at least 1; got {self.seeds}.")
+        if self.defended is not None and self.defended not in self.attacks:
+            raise UsageError(f"The plan scans {self.defended!r}, which is none of its attacks: {self.attacks}.")
 
 
 class _StepClock:
@@ -92,24 +97,10 @@ def run_experiment(
         WhitesquareError: whatever the steps raise: see ``open_dataset``, ``poison``, ``train`` and ``measure``.
     """
     clock, plan = _StepClock(cache), replace(plan, device=resolve(plan.device))
-    trigger = parse_trigger(plan.trigger)
     with clock.step("loading"):
         clean = held(open_dataset(plan.source))
-        test = prepare(open_dataset(plan.source, "test"), trigger, plan.target)
-    poisoned: dict[str, Poisoned] = {}
-    for name in plan.attacks:
-        with clock.step(f"poisoning: {name}"):
-            attack = make_attack(name, {"trigger": trigger})
-            poisoned[name] = poison(
-                clean,
-                attack,
-                target=plan.target,
-                count=plan.count,
-                seed=plan.seed,
-                cache=cache,
-                device=plan.device,
-                on_progress=_named(on_progress, name),
-            )
+        test = prepare(open_dataset(plan.source, "test"), parse_trigger(plan.trigger), plan.target)
+    poisoned = _poisoned(plan, clean, clock, cache, on_progress)
     with clock.step("training and measuring victims"):
         victims, judge = _victims(plan, clean, poisoned, test, cache, on_progress)
     with clock.step("checking labels"):
@@ -117,6 +108,20 @@ def run_experiment(
         rows += [
             _row(plan, clean, made, name, victims[name], judge, cache, on_progress) for name, made in poisoned.items()
         ]
+    defence = None
+    if plan.defended is not None:
+        with clock.step("scanning, cleansing, training again"):
+            defence = defend(
+                plan.defended,
+                poisoned[plan.defended],
+                plan.recipe,
+                plan.seeds,
+                test,
+                cache=cache,
+                source=plan.source,
+                device=plan.device,
+                on_progress=_named(on_progress, plan.defended),
+            )
     example = example_position(test.labels, plan.target)
     measurement = Measurement(
         source=plan.source,
@@ -132,8 +137,28 @@ def run_experiment(
         cached=tuple(clock.cached),
         versions=versions(),
         machine=machine(effective_precision(plan.recipe.precision, plan.device.split(":")[0])),
+        defence=defence,
     )
     return measurement, _gallery(clean, poisoned, test, example)
+
+
+def _poisoned(
+    plan: ExperimentPlan, clean: ImageDataset, clock: _StepClock, cache: Cache, on_progress: Progress
+) -> dict[str, Poisoned]:
+    poisoned = {}
+    for name in plan.attacks:
+        with clock.step(f"poisoning: {name}"):
+            poisoned[name] = poison(
+                clean,
+                make_attack(name, {"trigger": parse_trigger(plan.trigger)}),
+                target=plan.target,
+                count=plan.count,
+                seed=plan.seed,
+                cache=cache,
+                device=plan.device,
+                on_progress=_named(on_progress, name),
+            )
+    return poisoned
 
 
 def _named(on_progress: Progress, name: str) -> Progress:

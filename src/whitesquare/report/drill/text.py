@@ -4,14 +4,17 @@ from whitesquare.report.common import formats as f
 from whitesquare.report.common.shown import Shown, ShownTable
 from whitesquare.study.drill_types import DrillFailure, DrillResult, DrillRow
 
-TITLES = ("attack", "rate", "poisons", "tier", "right", "flagged", "review", "false", "works")
+TITLES = (
+    *("attack", "poison rate", "poisons", "alarm", "runs with alarm", "poisons found", "found or queued"),
+    *("clean flagged", "attack works"),
+)
 """Columns of the table, in order; all but the first are numbers."""
 
 LEGEND = (
-    "All in per cent but counts. Rate: poisons among all images. Tier: of the target class's alarm; right: runs with "
-    "such an alarm, of all. Flagged: poisons behind an alarm (confirmed or suspicious), the scan's own threshold; "
-    "review: those in the review queue as well. False: clean samples behind an alarm, mean over runs. Works: success "
-    "rate of the trigger on a model trained on the copy; where it is low, what was missed did little harm."
+    "In per cent but for counts. Poison rate: poisons among all images. Alarm: its tier, for the class that was "
+    "poisoned. Poisons found: those behind an alarm; found or queued: with those in the review queue. Clean flagged: "
+    "clean images behind an alarm, mean over runs. Attack works: share of other images that the trigger turns, on a "
+    "model trained on the copy; where it is low, what was missed did little harm."
 )
 
 
@@ -54,4 +57,5 @@ def shown(result: DrillResult) -> list[Shown]:
         rows = [cells(row) for row in result.rows]
         parts += [ShownTable("What the scan would have caught", TITLES, rows, numbers=True), f"\n{LEGEND}\n"]
     parts += [found.sentence for found in result.smallest]
-    return parts + [f.short(notice, 400) for notice in result.notices]
+    parts += [f.short(notice, 400) for notice in result.notices]
+    return [*parts, f"\n{f.short(result.conclusion, 400)}"] if result.conclusion else parts

@@ -8,7 +8,7 @@ from typing import Any
 from whitesquare._base.files import whole_file, write_text
 from whitesquare.records import Measurement, Row
 from whitesquare.report.common import formats, html, images
-from whitesquare.report.measurement import tables, text, verdicts
+from whitesquare.report.measurement import defence, tables, text, verdicts
 from whitesquare.report.measurement.figures import figure_files
 from whitesquare.report.measurement.glossary import glossary
 from whitesquare.types import Gallery
@@ -95,6 +95,7 @@ def _numbers(measurement: Measurement) -> dict[str, Any]:
         "by_class": tables.by_class(measurement),
         "confusion": tables.confusion(row, measurement.classes) if small else [],
         "tiles": tables.tiles(measurement),
+        "defence_tiles": defence.tiles(measurement),
     }
 
 
@@ -130,5 +131,6 @@ def _words(measurement: Measurement) -> dict[str, Any]:
         "stories": [(row, text.story(row, measurement)) for row in measurement.rows],
         "conclusion": text.conclusion(measurement),
         "limits": text.limits(measurement),
+        "defence": defence.sentences(measurement),
         "glossary": glossary(measurement),
     }

@@ -4,6 +4,7 @@ from whitesquare._base.safe_text import printable
 from whitesquare.records import Measurement, Row, VictimResult
 from whitesquare.report.common import formats as f
 from whitesquare.report.common.shown import BLIND, Shown, ShownTable
+from whitesquare.report.measurement import defence
 
 
 def shown(measurement: Measurement) -> list[Shown]:
@@ -30,6 +31,7 @@ def shown(measurement: Measurement) -> list[Shown]:
             numbers=True,
         ),
         *(f"{printable(row.name)}: {BLIND}" for row in measurement.rows if row.visibility == 0),
+        *defence.shown(measurement),
     ]
 
 

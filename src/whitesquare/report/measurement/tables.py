@@ -100,9 +100,25 @@ def _linf(row: Row) -> TableCell:
     return TableCell(value(f.decimal(row.linf, 3), row.linf, "linf", row), small)
 
 
-def _spec(text: str) -> str:
+def _trigger_in_use(row: Row) -> TableCell:
     """Show a trigger's spec, which may be broken after its commas."""
-    return f.short(text, 60).replace(",", ",\u200b") if text else f.MISSING
+    shown = f.short(row.trigger, 60).replace(",", ",\u200b") if row.trigger else f.MISSING
+    return TableCell(value(shown, row.trigger, "trigger", row))
+
+
+def _trigger_on_poisons(row: Row) -> TableCell:
+    """Show only what the trigger on the poisons has otherwise than the one in use, which stands at the top."""
+    (kind, used), (other, trained) = _parts(row.trigger), _parts(row.training_trigger)
+    changed = [part for part in trained if part not in used]
+    shown = f.MISSING if not row.training_trigger else ", ".join(changed) if changed else "as in use"
+    if other != kind and row.training_trigger:
+        shown = row.training_trigger
+    return TableCell(value(f.short(shown, 40).replace("=", "\u00a0"), row.training_trigger, "training_trigger", row))
+
+
+def _parts(spec: str) -> tuple[str, list[str]]:
+    kind, _, given = spec.partition(":")
+    return kind, given.split(",")
 
 
 _JOB = "Does the network still do its job?"
@@ -119,8 +135,8 @@ _MEASURES: tuple[tuple[str, str, str, Callable[[Row], TableCell]], ...] = (
     (_CHANGE, "Target rate", "of the class they come from", _field("target_rate", f.percent)),
     (_CHANGE, "Labels changed", "0: every label is true", _field("labels_changed", f.count)),
     (_CHANGE, "L-inf", "largest change before the trigger", _linf),
-    (_CHANGE, "Trigger on the poisons", "", _field("training_trigger", _spec)),
-    (_CHANGE, "Trigger in use", "", _field("trigger", _spec)),
+    (_CHANGE, "Trigger on the poisons", "beside the one in use", _trigger_on_poisons),
+    (_CHANGE, "Trigger in use", "", _trigger_in_use),
     (_NOTICE, "Label consistency", "poisons that still show their label", _share("label_consistency")),
     (_NOTICE, "Label check, poisons", "flagged as mislabelled", _check("poisons")),
     (_NOTICE, "Label check, clean images", "flagged as mislabelled", _check("clean")),
@@ -128,13 +144,18 @@ _MEASURES: tuple[tuple[str, str, str, Callable[[Row], TableCell]], ...] = (
 
 
 def results(measurement: Measurement) -> list[TableGroup]:
-    """Build the results table: measures down, rows of the measurement across, grouped by question."""
+    """Build the results table: measures down, rows of the measurement across, grouped by question.
+
+    The trigger in use stands at the top of the page; here it has a line only where rows differ in it.
+    """
+    used = {row.trigger for row in measurement.rows if row.trigger}
+    measures = [one for one in _MEASURES if one[3] is not _trigger_in_use or len(used) > 1]
     return [
         TableGroup(
             question,
-            tuple(TableLine(title, hint, tuple(map(cell, measurement.rows))) for _, title, hint, cell in measures),
+            tuple(TableLine(title, hint, tuple(map(cell, measurement.rows))) for _, title, hint, cell in group),
         )
-        for question, measures in groupby(_MEASURES, key=itemgetter(0))
+        for question, group in groupby(measures, key=itemgetter(0))
     ]
 
 

@@ -3,6 +3,7 @@
 from whitesquare.data.layouts import place_of
 from whitesquare.records import Measurement, Row
 from whitesquare.report.common import formats as f
+from whitesquare.report.measurement import defence
 from whitesquare.report.measurement.verdicts import (
     Accuracy,
     Effect,
@@ -36,8 +37,8 @@ def headline(measurement: Measurement) -> str:
     verdict = judge(row, clean)
     line = _HEADLINES[verdict.effect].format(kind=kind, asr=f.percent(row.asr.mean), target=target_name(measurement))
     if verdict.effect is Effect.WORKS and verdict.accuracy is Accuracy.LOST:
-        return f"{line}, at a visible cost in accuracy"
-    return line
+        line = f"{line}, at a visible cost in accuracy"
+    return f"{line}{defence.ending(measurement)}"
 
 
 def verdict(measurement: Measurement) -> str:
@@ -165,7 +166,7 @@ def conclusion(measurement: Measurement) -> list[str]:
             f"In {names} the network cannot see the trigger\u2019s place: nothing follows about those attacks. Move "
             "the trigger, or use a network that looks at the whole image (padded convolutions), and measure again."
         )
-    return paragraphs
+    return paragraphs + defence.in_short(measurement)
 
 
 def _on_overt_labels(rows: list[Row]) -> str:
