@@ -20,6 +20,7 @@ from whitesquare.cli.drill import drill
 from whitesquare.cli.exits import PASS, UNDECIDED
 from whitesquare.cli.explain import explain
 from whitesquare.cli.gate import gate
+from whitesquare.cli.interrupts import heeded
 from whitesquare.cli.inventory import inventory
 from whitesquare.cli.keygen import keygen
 from whitesquare.cli.list import list_
@@ -76,4 +77,5 @@ def main() -> None:
         raise SystemExit(UNDECIDED)
     # A worker process imports nothing from the folder it starts in, which may be the data set that is judged.
     os.environ["PYTHONSAFEPATH"] = "1"
-    app(prog_name="whitesquare")
+    with heeded():
+        app(prog_name="whitesquare")

@@ -24,6 +24,7 @@ from whitesquare.errors import (
 from whitesquare.report.common.shown import Shown
 
 PASS, FINDINGS, UNDECIDED, NOTHING = 0, 1, 2, 3
+INTERRUPTED = "Interrupted; nothing was left half-written."
 
 _SAY = {"junit": terminal.say_xml, "html": terminal.say_xml, "markdown": terminal.say_lines}
 """By kind, what prints its text; every other kind is JSON."""
@@ -53,7 +54,7 @@ def exit_codes() -> Iterator[None]:
     except OSError as error:
         message = f"Error: the system refused to read or write: {error}; nothing was left half-written."
     except KeyboardInterrupt:
-        message = "Interrupted; nothing was left half-written."
+        message = INTERRUPTED
     except typer.Exit:
         finished = True
         raise

@@ -1,6 +1,8 @@
 """What the command line shows: tables and sentences on stdout, complaints on stderr. Used by this room only."""
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +11,8 @@ from rich.text import Text
 from whitesquare._base.safe_text import printable as printable  # one name for all that verbs print with
 from whitesquare._base.safe_text import safe_json, safe_lines, safe_xml, unordering
 from whitesquare.report.common.shown import Shown, ShownLines, ShownTable
+
+_STDERR = 2
 
 
 def show(parts: Iterable[Shown]) -> None:
@@ -45,6 +49,13 @@ def say_xml(text: str) -> None:
 def complain(text: str) -> None:
     """Print a sentence on stderr, without markup; line breaks in names are shown, not obeyed."""
     _show(Text(printable(text)), stderr=True)
+
+
+def last_words(text: str) -> None:
+    """Print a sentence on stderr from whatever thread, past all that may be drawing there, and show the cursor again."""
+    shown = "\x1b[?25h" if os.isatty(_STDERR) else ""
+    with suppress(OSError):
+        os.write(_STDERR, f"{shown}\n{printable(text)}\n".encode())
 
 
 def beside() -> Console:

@@ -5,6 +5,9 @@ more, and the others do not notice.
 """
 
 import multiprocessing
+import os
+import signal
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,17 +15,18 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.environment import hidden_secrets
-from whitesquare.executor.types import Item, Outcome, Result, Shared, Work, reason
+from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
 
 _ATTEMPTS = 2
-_PATIENCE = 5.0
-"""Seconds an idle worker gets to leave by itself."""
+_PATIENCE, _LAST = 5.0, 1.0
+"""Seconds an idle worker gets to leave by itself, and any worker to tidy up when it is told to end."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class ProcessExecutor:
 
     workers: int
 
-    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Iterator[Outcome[Result]]:
+    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Outcomes[Result]:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
         with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder:
             crew = _Crew(work, items, _Files(_placed(shared, Path(folder))), min(self.workers, len(items)))
@@ -108,6 +112,8 @@ class _Crew:
             worker.pipe.close()
             worker.process.terminate()
         for worker in self._workers:
+            worker.process.join(_LAST)
+            worker.process.kill()
             worker.process.join()
 
     def _hire(self) -> None:
@@ -155,6 +161,10 @@ class _Crew:
 
 def _serve(pipe: Connection, work: Work[Any, Any], shared: Shared) -> None:
     """Work off what comes through the pipe until it is closed; runs in the worker process."""
+    # A terminal's Ctrl-C reaches every process; whoever started this one decides when it ends, and tidies up first.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
@@ -164,6 +174,13 @@ def _serve(pipe: Connection, work: Work[Any, Any], shared: Shared) -> None:
         except (EOFError, OSError):
             return
         pipe.send(_attempt(work, item, shared))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is no more, however that ended: nobody waits for its result."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _attempt(work: Work[Item, Result], item: Item, shared: Shared) -> tuple[Result | None, str | None]:

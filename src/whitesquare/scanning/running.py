@@ -3,9 +3,9 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from whitesquare._base.crew import Crew
 from whitesquare._base.machine import usable_cores
 from whitesquare.detectors.contract import require_suspicion
 from whitesquare.detectors.registry import DETECTORS, KNOWN_DETECTORS
@@ -38,8 +38,8 @@ def run_detectors(
     able = [name for name, reason in reasons.items() if not reason]
     # What follows gradients takes longest: begun last, it would run alone.
     begun = sorted(able, key=lambda name: "gradients" not in KNOWN_DETECTORS[name].needs)
-    with ThreadPoolExecutor(max(1, usable_cores()), initializer=one_thread_each) as pool:
-        outcomes = dict(zip(begun, pool.map(lambda name: _run(evidence, name), begun), strict=True))
+    with Crew(usable_cores(), one_thread_each) as crew:
+        outcomes = dict(zip(begun, crew.map(lambda name: _run(evidence, name), begun), strict=True))
     found = {name: outcomes[name][0] for name in able}
     runs = tuple(
         outcomes[name][1] if name in outcomes else DetectorRun(name, one.rule_id, one.family, 0.0, reasons[name])
