@@ -59,8 +59,8 @@ class _Watch:
         self._next()
         again, _, _ = select.select([self._heard], [], [], _PATIENCE)
         terminal.last_words(
-            f"Interrupted{', twice' if again else ''}; ended before all was tidied up, so what was being written may be "
-            "left under a name that ends in .part, which nothing reads and you may delete."
+            f"Interrupted{', twice' if again else ''}; ended before all was tidied up: what was being written may be left "
+            "under a name that ends in .part, which nothing reads and you may delete."
         )
         os._exit(UNDECIDED)
 

@@ -52,7 +52,7 @@ def complain(text: str) -> None:
 
 
 def last_words(text: str) -> None:
-    """Print a sentence on stderr from whatever thread, past all that may be drawing there, and show the cursor again."""
+    """Print a sentence on stderr past all that may be drawing there, and show the cursor again; for any thread."""
     shown = "\x1b[?25h" if os.isatty(_STDERR) else ""
     with suppress(OSError):
         os.write(_STDERR, f"{shown}\n{printable(text)}\n".encode())

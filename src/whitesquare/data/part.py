@@ -16,6 +16,9 @@ from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.records import Progress, silent
 from whitesquare.types import Encoded, EncodedDataset, ImageDataset, Index, IntArray, Noted, Shape, UInt8Array
 
+UNLIKE = "another size or colour mode: "
+"""What the reason begins with where a file can be read and is not like the others."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part(Presented):
@@ -126,7 +129,7 @@ def readable_part(
         part = _decoded(dataset, of_kind, usual, skipped, on_progress)
         if part is not None:
             for i in sorted(left):
-                skipped[i] = f"it is {describe(shapes[i])}, and most files are {describe(part.shape)}"
+                skipped[i] = f"{UNLIKE}it is {describe(shapes[i])}, and most files are {describe(part.shape)}"
                 _read(dataset, i)
             return part, {dataset.ids[i]: skipped[i] for i in sorted(skipped)}
     raise NothingToDoError(
@@ -177,7 +180,7 @@ def _decoded(
     usual = Counter(found.values()).most_common(1)[0][0]
     for i, shape in found.items():
         if shape != usual:
-            skipped[i] = f"it is {describe(shape)}, and most files are {describe(usual)}"
+            skipped[i] = f"{UNLIKE}it is {describe(shape)}, and most files are {describe(usual)}"
     kept = [row for row, shape in enumerate(found.values()) if shape == usual]
     pixels = rows[: len(found)] if len(kept) == len(found) else rows[kept]
     return Part(dataset, np.array(list(found), np.int64)[kept], pixels.reshape(-1, *usual))

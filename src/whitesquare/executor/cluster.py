@@ -55,13 +55,19 @@ class RayExecutor:
         task: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(_task)
         waiting = deque(enumerate(items))
         flying: dict[Any, int] = {}
-        while waiting or flying:
-            while waiting and len(flying) < self.workers:
-                index, item = waiting.popleft()
-                # The references travel inside a list: Ray would fetch bare ones whether or not they are read.
-                flying[task.remote(work, item, [held])] = index
-            (done,), _ = ray.wait(list(flying), num_returns=1)
-            yield _outcome(flying.pop(done), done)
+        try:
+            while waiting or flying:
+                while waiting and len(flying) < self.workers:
+                    index, item = waiting.popleft()
+                    # The references travel inside a list: Ray would fetch bare ones whether or not they are read.
+                    flying[task.remote(work, item, [held])] = index
+                (done,), _ = ray.wait(list(flying), num_returns=1)
+                yield _outcome(flying.pop(done), done)
+        finally:
+            for reference in flying:  # nobody waits for them any more
+                ray.cancel(reference, force=True)
+            if flying and self.address is None:
+                ray.shutdown()
 
 
 def _connect(address: str | None, workers: int, shared: int) -> None:

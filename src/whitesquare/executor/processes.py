@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, 
 
 _ATTEMPTS = 2
 _PATIENCE, _LAST = 5.0, 1.0
-"""Seconds an idle worker gets to leave by itself, and any worker to tidy up when it is told to end."""
+"""Seconds an idle worker gets to leave by itself, and all of them to tidy up when they are told to end."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,9 @@ class _Crew:
         for worker in self._workers:
             worker.pipe.close()
             worker.process.terminate()
+        end = time.monotonic() + _LAST
         for worker in self._workers:
-            worker.process.join(_LAST)
+            worker.process.join(max(0.0, end - time.monotonic()))
             worker.process.kill()
             worker.process.join()
 
@@ -122,8 +124,14 @@ class _Crew:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._work, self._shared), daemon=True)
-        with hidden_secrets():  # a spawned process cannot be given an environment
-            process.start()
+        # A spawned process cannot be given an environment; that it inherits which signals are held back, too, is meant:
+        # a terminal's Ctrl-C reaches every process, and whoever started this one decides when it ends.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with hidden_secrets():
+                process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         theirs.close()
         worker = _Worker(process, ours, -1)
         self._workers.append(worker)
@@ -161,9 +169,7 @@ class _Crew:
 
 def _serve(pipe: Connection, work: Work[Any, Any], shared: Shared) -> None:
     """Work off what comes through the pipe until it is closed; runs in the worker process."""
-    # A terminal's Ctrl-C reaches every process; whoever started this one decides when it ends, and tidies up first.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what it is writing is taken away first
     Thread(target=_end_with_parent, daemon=True).start()
     import torch
 

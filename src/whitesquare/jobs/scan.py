@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from whitesquare.data import held, open_dataset, readable_part
 from whitesquare.data.names import named
 from whitesquare.data.sized import beside
@@ -76,6 +78,7 @@ class _Read:
     dataset: ImageDataset
     reading: Reading | None
     skipped: dict[str, str]
+    left_out: tuple[int, ...] = ()
 
 
 def scan(
@@ -143,6 +146,7 @@ def scan(
         reference=trusted,
         truth=truth,
         skipped=skipped,
+        left_out=read.left_out,
         on_progress=on_progress,
     )
     return Scanned(found, read.dataset, work)
@@ -176,5 +180,8 @@ def _read(
     dataset = reading.dataset if reading is not None else dataset
     if skip_unreadable:
         part, skipped = readable_part(dataset, name, on_progress)
-        return _Read(part, reading, skipped)
+        left_out = np.bincount(dataset.labels, minlength=len(part.classes)) - np.bincount(
+            part.labels, minlength=len(part.classes)
+        )
+        return _Read(part, reading, skipped, tuple(left_out.tolist()))
     return _Read(held(dataset), reading, {})

@@ -1,6 +1,7 @@
 """The scan from end to end: gather the evidence, then judge it."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ def run_scan(
     reference: ImageDataset | None = None,
     truth: PoisonManifest | None = None,
     skipped: dict[str, str] | None = None,
+    left_out: Sequence[int] = (),
     on_progress: Progress = silent,
 ) -> Scan:
     """Scan a training set.
@@ -37,6 +39,7 @@ def run_scan(
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skipped: files left out while reading, with the reason.
+        left_out: how many of them belong to each class, by label.
         on_progress: told how far each step is.
 
     Raises:
@@ -55,4 +58,4 @@ def run_scan(
             clock=clock,
             on_progress=on_progress,
         )
-        return judge(gathered, settings, truth=truth, source=source, skipped=skipped, clock=clock)
+        return judge(gathered, settings, truth=truth, source=source, skipped=skipped, left_out=left_out, clock=clock)

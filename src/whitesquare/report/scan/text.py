@@ -2,6 +2,7 @@
 
 import shlex
 
+from whitesquare.data.part import UNLIKE
 from whitesquare.report.common import formats as f
 from whitesquare.report.common.shown import Shown, ShownLines, ShownTable
 from whitesquare.scanning.types import Alarm, ScanResult
@@ -24,7 +25,11 @@ _CALIBRATION = {
 
 
 def headline(result: ScanResult) -> str:
-    """Say in one line what the scan found; one in which nothing ran, or no model had learned, did not find nothing."""
+    """Say in one line what the scan found, and of what; what could not have found anything did not find nothing."""
+    return _answer(result) + "".join(f"; {said}" for said in (left_out(result), _empty(result)) if said)
+
+
+def _answer(result: ScanResult) -> str:
     confirmed = [alarm for alarm in result.alarms if alarm.tier == "confirmed"]
     known = {alarm.label for alarm in confirmed}
     others = [alarm for alarm in result.alarms if alarm.label not in known]
@@ -35,15 +40,34 @@ def headline(result: ScanResult) -> str:
         return f"Not decided: the model has learned nothing{f'; {looks}, by what needs no model' if looks else ''}"
     if looks:
         return f"{looks[0].upper()}{looks[1:]}, but that is not proven"
-    ran = sum(not run.reason for run in result.runs)
+    ran, whole = sum(not run.reason for run in result.runs), len(result.coverage)
     if ran == 0:
         return "Nothing was checked: no detector ran"
-    whole = len(result.coverage)
+    if not checked(result):
+        return f"Nothing was checked: none of the {whole} rules that raise alarms could have raised one"
+    if any(row.thinned for row in result.classes):
+        return "Not checked: too much of a class was left out"
     spoke = sum(one.classes == one.of for one in result.coverage)
     rules = f"; {spoke} of {whole} rules could have raised an alarm" if spoke < whole else ""
     if len(result.runs) > ran:
         return f"Nothing found by the {f.plural(ran, 'detector')} that ran; {len(result.runs) - ran} did not run{rules}"
     return f"Nothing found by {'the one detector' if ran == 1 else f'any of the {ran} detectors'}{rules}"
+
+
+def left_out(result: ScanResult) -> str:
+    """Say how many files were left out of the scan; empty if none was."""
+    out = sum(row.left_out for row in result.classes)
+    if not out:
+        return ""
+    return f"{f.count(out)} of {f.plural(result.size + out, 'file')} {'was' if out == 1 else 'were'} left out"
+
+
+def _empty(result: ScanResult) -> str:
+    empty = [row.name for row in result.classes if not row.size]
+    if not empty:
+        return ""
+    which = f"class {f.quoted(empty[0])} has" if len(empty) == 1 else f"{len(empty)} classes have"
+    return f"{which} no samples"
 
 
 def _many(alarms: list[Alarm]) -> bool:
@@ -62,7 +86,9 @@ def lead(result: ScanResult) -> str:
     """Say how much was scanned and how much of it is flagged, by tier."""
     whole = f"{f.plural(result.size, 'sample')} in {f.plural(len(result.classes), 'class', ending='es')}"
     if not checked(result):
-        return f"The data set holds {whole}; no detector looked at them."
+        looked = any(not run.reason for run in result.runs)
+        why = "nothing that looked at them could have raised an alarm" if looked else "no detector looked at them"
+        return f"The data set holds {whole}; {why}."
     counts = {tier: sum(flag.tier == tier for flag in result.flagged) for tier in TIER_MEANING}
     parts = [f"{f.count(number)} {tier}" for tier, number in counts.items() if number]
     flagged = f"flagged: {', '.join(parts)}" if parts else "none is flagged"
@@ -70,8 +96,8 @@ def lead(result: ScanResult) -> str:
 
 
 def checked(result: ScanResult) -> bool:
-    """Tell whether any detector ran; where none did, no number of findings is zero."""
-    return any(not run.reason for run in result.runs)
+    """Tell whether anything could have been found; where nothing could, no number of findings is zero."""
+    return result.checked
 
 
 def calibration(result: ScanResult) -> str:
@@ -99,7 +125,18 @@ def learned(result: ScanResult) -> str:
     return f"{told}.{layer}"
 
 
-def notices(result: ScanResult) -> list[str]:
+def skipped(result: ScanResult) -> str:
+    """Say how many files are not part of the scan, those that cannot be read apart from those unlike the others."""
+    unlike = sum(reason.startswith(UNLIKE) for reason in result.skipped.values())
+    broken = len(result.skipped) - unlike
+    said = [f"{f.plural(broken, 'file')} could not be read"] if broken else []
+    said += [f"{f.plural(unlike, 'file')} {'has' if unlike == 1 else 'have'} another size or colour mode"] * bool(
+        unlike
+    )
+    return f"{' and '.join(said)} and {'is' if broken + unlike == 1 else 'are'} not part of this scan." if said else ""
+
+
+def notices(result: ScanResult, scan_file: str | None = None) -> list[str]:
     """Say what did not run, by reason, and what else weakens the numbers: a line each, one empty before.the first."""
     reasons = dict.fromkeys((run.reason, run.crashed) for run in result.runs if run.reason)
     lines = [
@@ -109,13 +146,12 @@ def notices(result: ScanResult) -> list[str]:
         for reason, crashed in reasons
     ]
     lines += [f"Warning: {f.short(warning, 400)}" for warning in result.warnings]
-    if result.skipped:
-        verb = "is" if len(result.skipped) == 1 else "are"
-        lines.append(f"{f.plural(len(result.skipped), 'file')} could not be read and {verb} not part of this scan.")
-        first = list(result.skipped.items())[:_SKIPPED]
-        lines += [f"- {f.short(name)}: {f.short(reason, 300)}" for name, reason in first]
-        if len(result.skipped) > _SKIPPED:
-            lines.append(f"- and {len(result.skipped) - _SKIPPED} more, all listed in {SCAN_FILE}")
+    lines += [told for told in [skipped(result)] if told]
+    first = list(result.skipped.items())[:_SKIPPED]
+    lines += [f"- {f.short(name)}: {f.short(reason, 300)}" for name, reason in first]
+    if len(result.skipped) > _SKIPPED:
+        listed = f"all listed in {f.short(scan_file)}" if scan_file else f"listed with -o json={SCAN_FILE}"
+        lines.append(f"- and {len(result.skipped) - _SKIPPED} more, {listed}")
     return ["", *lines] if lines else []
 
 
@@ -174,7 +210,7 @@ def shown(result: ScanResult, scan_file: str | None = None, options: str = "") -
         columns = ("class", "tier", "flagged", "flip rate in %", "control", "p")
         title = "\nClasses that stand out (control: the worst of the patterns pasted for comparison)"
         parts.append(ShownTable(title, columns, [_alarm_row(alarm) for alarm in result.alarms], numbers=True))
-    parts += notices(result)
+    parts += notices(result, scan_file)
     said = (
         caution(result),
         coverage(result),
