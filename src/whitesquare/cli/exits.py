@@ -13,6 +13,7 @@ from tempfile import TemporaryFile
 import typer
 
 from whitesquare.cli import terminal
+from whitesquare.cli.progress import progress
 from whitesquare.errors import (
     NothingToDoError,
     UsageError,
@@ -121,9 +122,7 @@ def emit(
     from whitesquare._base.files import write_text
 
     files = files or {}
-    texts = {
-        kind: "".join(_pieces(writers[kind]())) for kind, path in outputs if path is not None and kind not in files
-    }
+    texts = {kind: _made(kind, writers[kind]) for kind, path in outputs if path is not None and kind not in files}
     for kind, path in outputs:
         if path is not None and kind in files:
             files[kind](path)
@@ -134,6 +133,17 @@ def emit(
         else:
             for piece in _pieces(writers[kind]()):
                 _SAY.get(kind, terminal.say_json)(piece)
+
+
+def _made(kind: str, write: Callable[[], str | Iterator[str] | None]) -> str:
+    """Make a text; a page, whose pictures take a while, is told of."""
+    if kind != "html":
+        return "".join(_pieces(write()))
+    with progress() as told:
+        told("drawing the page", 0, 1)
+        text = "".join(_pieces(write()))
+        told("drawing the page", 1, 1)
+    return text
 
 
 def _pieces(made: str | Iterator[str] | None) -> Iterable[str]:

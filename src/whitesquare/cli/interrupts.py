@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
@@ -13,6 +14,8 @@ from whitesquare.cli.exits import INTERRUPTED, UNDECIDED
 
 _PATIENCE = 1.7
 """Seconds that a run gets to tidy up."""
+_ONE, _MANY = 0.3, 4096
+"""Seconds within which signals count as one: `timeout` sends its own to a program and to all of its group."""
 _HEEDED = (signal.SIGINT, signal.SIGTERM)
 _OUTSIDE = 130
 """The exit code of an interrupt that came before a verb began."""
@@ -56,14 +59,15 @@ class _Watch:
 
     def _wait(self) -> None:
         """Give the main thread its time from the first interrupt on, and none from the second on."""
-        self._next()
-        again, _, _ = select.select([self._heard], [], [], _PATIENCE)
-        terminal.last_words(
-            f"Interrupted{', twice' if again else ''}; ended before all was tidied up: what was being written may be left "
-            "under a name that ends in .part, which nothing reads and you may delete."
-        )
-        os._exit(UNDECIDED)
-
-    def _next(self) -> None:
         while os.read(self._heard, 1)[0] not in _HEEDED:
             pass
+        time.sleep(_ONE)
+        os.set_blocking(self._heard, False)
+        with suppress(BlockingIOError):
+            os.read(self._heard, _MANY)
+        again, _, _ = select.select([self._heard], [], [], _PATIENCE - _ONE)
+        terminal.last_words(
+            f"Interrupted{', twice' if again else ''}; ended before all was tidied up: what was being written may be "
+            "left under a name that ends in .part, which nothing reads and you may delete."
+        )
+        os._exit(UNDECIDED)

@@ -9,6 +9,7 @@ from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Device, Fit, Outputs, Size
+from whitesquare.cli.progress import progress
 from whitesquare.errors import require_extra
 from whitesquare.report.common.shown import Shown
 
@@ -45,18 +46,20 @@ def measure(
 
         outputs = read_outputs(output, "table", "json")
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
-        found = job(
-            model,
-            data,
-            trigger or (),
-            target=target,
-            device=device,
-            size=size,
-            fit=fit,
-            attested=allowed,
-            signer=signer,
-            on_note=terminal.complain,
-        )
+        with progress() as on_progress:
+            found = job(
+                model,
+                data,
+                trigger or (),
+                target=target,
+                device=device,
+                size=size,
+                fit=fit,
+                attested=allowed,
+                signer=signer,
+                on_note=terminal.complain,
+                on_progress=on_progress,
+            )
         emit(outputs, lambda: _shown(found), {"json": lambda: _json([one.result for one in found])})
 
 

@@ -66,8 +66,6 @@ class RayExecutor:
         finally:
             for reference in flying:  # nobody waits for them any more
                 ray.cancel(reference, force=True)
-            if flying and self.address is None:
-                ray.shutdown()
 
 
 def _connect(address: str | None, workers: int, shared: int) -> None:

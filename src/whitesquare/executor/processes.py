@@ -26,7 +26,7 @@ from whitesquare._base.environment import hidden_secrets
 from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
 
 _ATTEMPTS = 2
-_PATIENCE, _LAST = 5.0, 1.0
+_PATIENCE, _LAST = 5.0, 0.5
 """Seconds an idle worker gets to leave by itself, and all of them to tidy up when they are told to end."""
 
 

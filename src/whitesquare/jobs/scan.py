@@ -184,4 +184,4 @@ def _read(
             part.labels, minlength=len(part.classes)
         )
         return _Read(part, reading, skipped, tuple(left_out.tolist()))
-    return _Read(held(dataset), reading, {})
+    return _Read(held(dataset, on_progress), reading, {})

@@ -109,7 +109,7 @@ def gather(
         DataError: it is damaged.
         TrainingError: the training diverged.
     """
-    dataset = _comparable(dataset)
+    dataset = _comparable(dataset, on_progress)
     images, labels = dataset.images(slice(None)), dataset.labels
     alone = np.zeros(len(labels), np.bool_)
     evidence = Evidence(images, labels, dataset.classes, alone, settings.seed, on_progress=on_progress)
@@ -123,7 +123,9 @@ def gather(
         found = _ask_own(evidence, settings, folder)
     warnings = (*found.warnings, *notes(dataset))
     clock.lap("model")
-    return replace(found, ids=dataset.ids, digest=dataset_digest(dataset), reference=trusted, warnings=warnings)
+    return replace(
+        found, ids=dataset.ids, digest=dataset_digest(dataset, on_progress), reference=trusted, warnings=warnings
+    )
 
 
 def gather_beside(evidence: Evidence, alone: Gathered, settings: ScanSettings, folder: Path) -> Gathered:
@@ -139,7 +141,7 @@ def gather_beside(evidence: Evidence, alone: Gathered, settings: ScanSettings, f
     return _ask_own(evidence, settings, folder, models=1)
 
 
-def _comparable(dataset: ImageDataset) -> ImageDataset:
+def _comparable(dataset: ImageDataset, on_progress: Progress) -> ImageDataset:
     """Decode every image once, if there are classes to compare."""
     present = np.unique(dataset.labels)
     if len(present) < 2:
@@ -147,7 +149,7 @@ def _comparable(dataset: ImageDataset) -> ImageDataset:
             f"There is nothing to compare: the data set has images of {len(present)} class"
             f"{'es' * (len(present) != 1)}, and a scan compares classes; expected two or more."
         )
-    return held(dataset)
+    return held(dataset, on_progress)
 
 
 def _nobody(evidence: Evidence, why: str) -> Gathered:
@@ -189,7 +191,12 @@ def _ask_own(evidence: Evidence, settings: ScanSettings, folder: Path, models: i
     found = replace(found, trained=told(recipe.for_size(len(evidence.labels))))
     if evidence.trusted.any():
         return found
-    return _compared(_looked_beyond(found, trained[0], evidence), probed.accuracy if probed else None)
+    beside = replace(trained[0], on_progress=_as(evidence.on_progress, "training a model on a part"))
+    return _compared(_looked_beyond(found, beside, evidence), probed.accuracy if probed else None)
+
+
+def _as(on_progress: Progress, step: str) -> Progress:
+    return lambda _, done, total: on_progress(step, done, total)
 
 
 def _compared(found: Gathered, linear: Estimate | None) -> Gathered:
