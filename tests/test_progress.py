@@ -15,9 +15,19 @@ class Told:
 
     def __init__(self):
         self.now, self.lines = 0.0, []
-        self.say = Lines(lambda line: self.lines.append((self.now, line)), lambda: self.now)
+        self.waiting = []
+        self.say = Lines(
+            lambda line: self.lines.append((self.now, line)),
+            lambda: self.now,
+            lambda seconds, call: self.waiting.append((self.now + seconds, call)),
+        )
 
     def at(self, now, *args):
+        while due := [one for one in self.waiting if one[0] <= now]:
+            first = min(due, key=lambda one: one[0])
+            self.waiting.remove(first)
+            self.now = first[0]
+            first[1]()
         self.now = now
         self.say(*args)
 
@@ -47,9 +57,8 @@ def test_a_step_that_could_not_be_announced_in_time_is_told_of_later():
     told.at(0.0, "short", 0, 1)
     told.at(0.1, "long", 0, 10)
     told.at(0.2, "short", 1, 1)
-    told.at(0.8, "long", 1, 10)
-    told.at(4.0, "long", 2, 10)
-    assert [line for _, line in told.lines] == ["short ...", "long ...", "long: 2 of 10, about 16 s left"]
+    told.at(4.1, "long", 2, 10)
+    assert told.lines == [(0.0, "short ..."), (0.6, "long ..."), (4.1, "long: 2 of 10, about 16 s left")]
 
 
 def test_a_step_taken_up_in_the_middle_is_estimated_from_there():

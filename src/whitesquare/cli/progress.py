@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from threading import Lock, Timer
 from typing import TYPE_CHECKING
 
 from whitesquare._base.safe_text import printable, unordering
@@ -59,27 +61,45 @@ class _Step:
     told: float | None = None
 
 
+def _later(seconds: float, call: Callable[[], None]) -> None:
+    timer = Timer(seconds, call)
+    timer.daemon = True
+    timer.start()
+
+
 class Lines:
     """Tells of steps in lines: that one began, how long it will take, and how long it took.
 
-    Many short steps may begin in one second, so a line that would come too soon after another is left out; a step is
-    announced by the next one it has.
+    Many short steps may begin in one second, so a line that would come too soon after another is left out; that a step
+    began is said a little later, if it is still under way.
     """
 
-    def __init__(self, write: Callable[[str], None] = complain, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None] = complain,
+        clock: Callable[[], float] = time.monotonic,
+        later: Callable[[float, Callable[[], None]], None] = _later,
+    ) -> None:
         """Make one.
 
         Args:
             write: takes a line.
             clock: seconds.
+            later: calls a function after so many of them.
         """
-        self._write, self._clock = write, clock
+        self._write, self._clock, self._later = write, clock, later
         self._steps: dict[str, _Step] = {}
         self._last = float("-inf")
+        self._lock = Lock()
 
     def __call__(self, step: str, done: int, total: int) -> None:
         """Be told how far a step is."""
+        with self._lock:
+            self._told(step, done, total)
+
+    def _told(self, step: str, done: int, total: int) -> None:
         now = self._clock()
+        new = step not in self._steps
         known = self._steps.setdefault(step, _Step(now, done))
         if done >= total:
             del self._steps[step]
@@ -88,8 +108,20 @@ class Lines:
             left = (now - known.began) / (done - known.before) * (total - done)
             if self._tell(f"{step}: {done} of {total}, about {left:.0f} s left", now):
                 known.told, known.announced = now, True
-        elif not known.announced:
-            known.announced = self._tell(f"{step} ...", now)
+        elif new:
+            self._announce(step, known)
+
+    def _announce(self, step: str, known: _Step) -> None:
+        """Say that a step began, or try again; one that has ended meanwhile, or was told of, needs no word."""
+        if known.announced or self._steps.get(step) is not known:
+            return
+        known.announced = self._tell(f"{step} ...", self._clock())
+        if not known.announced:
+            self._later(_APART, partial(self._again, step, known))
+
+    def _again(self, step: str, known: _Step) -> None:
+        with self._lock:
+            self._announce(step, known)
 
     def _is_due(self, step: _Step, now: float) -> bool:
         return now - step.began >= _FIRST if step.told is None else now - step.told >= _EVERY

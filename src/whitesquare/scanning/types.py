@@ -7,7 +7,7 @@ from whitesquare.records import TIERS, Estimate
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED = "nothing found", "not checked", "not decided"
-"""The verdicts besides the tiers: no alarm; none could have been raised, or too much was left out; no model learned."""
+"""The verdicts besides the tiers: no alarm; no detector ran, or too much was left out; no model learned."""
 NOT_ASKED = "not asked for (slow; --detectors all runs it)"
 """Why a detector did not run that nobody asked to."""
 MOST_LEFT_OUT = 0.01
@@ -228,20 +228,20 @@ class ScanResult:
     def verdict(self) -> str:
         """The strongest tier among the alarms, ``nothing found``, or ``not checked`` if that would say too much.
 
-        Ranks alone are never a finding; where no rule could have raised an alarm, or much of a class was left out,
-        silence is none. A scan whose model has learned nothing is ``not decided``, alarms or not.
+        Ranks alone are never a finding; a scan in which nothing ran, or of what was left of a class, has found out
+        nothing. One whose model has learned nothing is ``not decided``, alarms or not.
         """
+        thinned = any(row.thinned for row in self.classes)
         if self.undecided:
             return NOT_DECIDED
         if self.alarms:
             return self.alarm_tiers[0]
-        return NOTHING_FOUND if self.checked and not any(row.thinned for row in self.classes) else NOT_CHECKED
+        return NOTHING_FOUND if any(not run.reason for run in self.runs) and not thinned else NOT_CHECKED
 
     @property
-    def checked(self) -> bool:
-        """Whether a detector ran, and a rule, where that is known, could have raised an alarm."""
-        able = not self.coverage or any(one.classes for one in self.coverage)
-        return able and any(not run.reason for run in self.runs)
+    def mute(self) -> bool:
+        """Whether no rule could have raised an alarm, however poisoned the data were."""
+        return bool(self.coverage) and not any(one.classes for one in self.coverage)
 
     @property
     def not_run(self) -> dict[str, str]:

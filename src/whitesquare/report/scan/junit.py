@@ -19,8 +19,8 @@ def scan_junit(result: ScanResult) -> str:
 
     A class fails if it is confirmed (type ``confirmed``) or suspicious (type ``suspicious``). A class without samples,
     a detector that did not run, and a rule that could not have raised an alarm in every class are skipped. A class of
-    which too much was left out, a detector that crashed, a scan in which nothing could have raised an alarm, and a
-    model that has learned nothing are errors. Samples that only rank high fail nothing.
+    which too much was left out, a detector that crashed, a scan that checked nothing, and a model that has learned
+    nothing are errors. Samples that only rank high fail nothing.
     """
     alarms = {alarm.label: alarm for alarm in reversed(result.alarms)}
     cases = [_class_case(row, alarms.get(row.label), result) for row in result.classes]
@@ -29,8 +29,9 @@ def scan_junit(result: ScanResult) -> str:
         cases.append(JunitCase("whitesquare.model", "the model has learned the data", outcome, result.undecided))
     cases += [_detector_case(run) for run in result.runs if run.reason]
     cases += [_rule_case(one) for one in result.coverage if one.classes < one.of]
-    if result.verdict == NOT_CHECKED:
-        cases.append(JunitCase(_COVERAGE, "the scan could have found something", "error", headline(result)))
+    if result.verdict == NOT_CHECKED or result.mute:
+        outcome = "error" if result.verdict == NOT_CHECKED else "skipped"
+        cases.append(JunitCase(_COVERAGE, "the scan could have found something", outcome, headline(result)))
     if result.skipped:
         cases.append(_files_case(result))
     said = "\n".join((headline(result), *result.reasons, *result.warnings))

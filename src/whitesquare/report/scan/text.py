@@ -43,10 +43,10 @@ def _answer(result: ScanResult) -> str:
     ran, whole = sum(not run.reason for run in result.runs), len(result.coverage)
     if ran == 0:
         return "Nothing was checked: no detector ran"
-    if not checked(result):
-        return f"Nothing was checked: none of the {whole} rules that raise alarms could have raised one"
     if any(row.thinned for row in result.classes):
         return "Not checked: too much of a class was left out"
+    if result.mute:
+        return f"Nothing could have been found: none of the {whole} rules that raise alarms could have raised one"
     spoke = sum(one.classes == one.of for one in result.coverage)
     rules = f"; {spoke} of {whole} rules could have raised an alarm" if spoke < whole else ""
     if len(result.runs) > ran:
@@ -86,9 +86,7 @@ def lead(result: ScanResult) -> str:
     """Say how much was scanned and how much of it is flagged, by tier."""
     whole = f"{f.plural(result.size, 'sample')} in {f.plural(len(result.classes), 'class', ending='es')}"
     if not checked(result):
-        looked = any(not run.reason for run in result.runs)
-        why = "nothing that looked at them could have raised an alarm" if looked else "no detector looked at them"
-        return f"The data set holds {whole}; {why}."
+        return f"The data set holds {whole}; no detector looked at them."
     counts = {tier: sum(flag.tier == tier for flag in result.flagged) for tier in TIER_MEANING}
     parts = [f"{f.count(number)} {tier}" for tier, number in counts.items() if number]
     flagged = f"flagged: {', '.join(parts)}" if parts else "none is flagged"
@@ -96,8 +94,8 @@ def lead(result: ScanResult) -> str:
 
 
 def checked(result: ScanResult) -> bool:
-    """Tell whether anything could have been found; where nothing could, no number of findings is zero."""
-    return result.checked
+    """Tell whether any detector ran; where none did, no number of findings is zero."""
+    return any(not run.reason for run in result.runs)
 
 
 def calibration(result: ScanResult) -> str:
@@ -158,7 +156,7 @@ def notices(result: ScanResult, scan_file: str | None = None) -> list[str]:
 def coverage(result: ScanResult) -> str:
     """Say which rules could not have raised an alarm in these data; empty if all of them could."""
     short = [one for one in result.coverage if one.classes < one.of]
-    if not short or all(run.reason for run in result.runs):
+    if not short or not checked(result):
         return ""
     whole = len(result.coverage)
     told = "; ".join(
