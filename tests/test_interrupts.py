@@ -83,7 +83,7 @@ CASES = {
     "train": (("train", "mnist", "-o", "out"), "training", 1.0, signal.SIGINT),
     "poison": (
         ("poison", "mnist", "--attack", "adaptive", "--target", "0", "--count", "300", "-o", "out"),
-        "training surrogates",
+        "crafting",
         1.0,
         signal.SIGINT,
     ),
