@@ -16,6 +16,10 @@ This page is written by `docs/make_reference.py` from `whitesquare --help`.
 Exit codes, the same for every verb: **0** pass; **1** findings, or a verification or policy failed; **2** could not
 decide (usage, unreadable input, crash, interrupt); **3** nothing to work on, or evidence missing. Results go to stdout,
 progress and errors to stderr; there is no colour off a terminal or with `NO_COLOR`.
+
+Ctrl-C, or SIGTERM, ends every verb within two seconds with exit code 2: it stops what runs in threads and processes and
+removes what was half-written; a second one ends it at once. Progress is bars on a terminal; in a pipe, a line when a
+step begins and ends and, with the time left, after two seconds and then every thirty, at most two lines a second.
 """
 
 

@@ -1,6 +1,7 @@
 """What kept a scan silent: nothing to find, or rules that could not have spoken."""
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -9,16 +10,21 @@ from typer.testing import CliRunner
 from whitesquare.cli import app
 from whitesquare.cli.exits import NOTHING, PASS, UNDECIDED
 from whitesquare.data import from_arrays, write_dataset
+from whitesquare.data.part import UNLIKE
 from whitesquare.detectors.contrast import ceiling, log_contrast
 from whitesquare.detectors.pixel_contrast import PixelContrast
 from whitesquare.detectors.types import Evidence
 from whitesquare.errors import UsageError
+from whitesquare.report.common.formats import plain
 from whitesquare.report.scan.text import headline
+from whitesquare.report.scan.text import skipped as told_skipped
 from whitesquare.scanning.coverage import chosen_rules, lacking
 from whitesquare.scanning.criteria import CRITERIA, reachable
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import Coverage
+
+from .report.scan_sample import nothing_found
 
 FREE = ScanSettings(model_free=True)
 
@@ -100,3 +106,84 @@ def test_names_of_rules():
         chosen_rules("PX1")
     partly, whole = Coverage("A", 1, 2, "small"), Coverage("B", 2, 2, "")
     assert lacking((partly, whole), ["A", "B"]) == (partly,)
+
+
+def classes_of(folder, broken, sizes=(300, 300)):
+    """Write class folders of noise, some of whose files are no images; of each class the first."""
+    write_dataset(folder, noise(sizes), None, "png-folder")
+    for label, count in enumerate(broken):
+        files = sorted(next(path for path in folder.rglob(str(label)) if path.is_dir()).iterdir())
+        for file in files[:count]:
+            file.write_bytes(b"no image")
+
+
+def scanned(folder, *options):
+    outputs = [part for kind in ("json", "junit", "sarif", "html") for part in ("-o", f"{kind}={folder}.{kind}")]
+    asked = ["scan", str(folder), "--model-free", "--detectors", "pixel-contrast,patch-contrast", *options]
+    return CliRunner().invoke(app, [*asked, "--on-error", "skip", "-o", "table", *outputs])
+
+
+def test_what_is_left_out_of_a_class_beyond_one_percent_is_exit_code_3_and_said_everywhere(tmp_path):
+    classes_of(tmp_path / "data", (0, 4))
+    done = scanned(tmp_path / "data")
+    assert done.exit_code == NOTHING, done.output
+    first = "Not checked: too much of a class was left out; 4 of 600 files were left out"
+    told = " ".join(done.stdout.split())
+    assert told.startswith(first)
+    assert "4 of 300 of class 1" in told
+    assert "4 files could not be read and are not part of this scan" in told
+    found = json.loads((tmp_path / "data.json").read_text())
+    assert found["verdict"] == "not checked"
+    assert [row["left_out"] for row in found["classes"]] == [0, 4]
+    assert len(found["skipped"]) == 4
+    name = min(found["skipped"])
+    junit = ElementTree.parse(tmp_path / "data.junit").getroot()
+    outcomes = {case.get("name"): [one.tag for one in case] for case in junit.iter("testcase")}
+    assert outcomes["class 1"] == ["error"]
+    assert outcomes["class 0"] == []
+    assert name in (tmp_path / "data.junit").read_text()
+    run = json.loads((tmp_path / "data.sarif").read_text())["runs"][0]
+    assert run["invocations"][0]["executionSuccessful"] is False
+    assert name in json.dumps(run)
+    assert "too much of a class was left out" in (tmp_path / "data.html").read_text()
+    assert "4 left out" in (tmp_path / "data.html").read_text()
+
+
+def test_one_percent_may_be_left_out_and_is_said(tmp_path):
+    classes_of(tmp_path / "data", (3, 0))
+    done = scanned(tmp_path / "data")
+    assert done.exit_code == PASS, done.output
+    assert "3 of 600 files were left out" in " ".join(done.stdout.split()).split(". ")[0]
+    assert json.loads((tmp_path / "data.json").read_text())["verdict"] == "nothing found"
+
+
+def test_a_class_that_is_left_out_whole_is_no_class_without_poison(tmp_path):
+    classes_of(tmp_path / "data", (0, 0, 300), (300, 300, 300))
+    done = scanned(tmp_path / "data")
+    assert done.exit_code == NOTHING
+    assert "300 of 300 of class 2" in " ".join(done.stdout.split())
+    assert "class \u201c2\u201d has no samples" in done.stdout
+
+
+def test_where_no_rule_could_have_spoken_that_is_the_headline(tmp_path):
+    write_dataset(tmp_path / "data", noise([30, 30]), None, "npz")
+    done = CliRunner().invoke(app, ["scan", str(tmp_path / "data"), "--model-free", "--detectors", "noise-residual"])
+    told = " ".join(done.stdout.split())
+    assert told.startswith("Nothing could have been found: none of the 6 rules that raise alarms could have raised one")
+    assert "None of the 6 rules that raise alarms could have raised one among 60 samples" in told
+    assert "NR01 in none (it compares 4 classes or more, and these are 2)" in told
+
+
+def test_only_rules_that_could_have_raised_an_alarm_are_counted():
+    result = run_scan(noise([300, 300]), FREE).result
+    able = [one.rule_id for one in result.coverage if one.classes]
+    assert 1 < len(able) < len(result.coverage)
+    assert f"None of the {len(able)} rules that could have raised an alarm ({', '.join(able)})" in result.reasons[0]
+
+
+def test_a_file_of_another_kind_is_told_apart_from_one_that_cannot_be_read():
+    skipped = {"a": f"{UNLIKE}it is 8x8 grey, and most files are 9x9 grey", "b": "it is cut off"}
+    said = plain(told_skipped(nothing_found(skipped=skipped)))
+    assert said == (
+        "1 file could not be read and 1 file has another size or colour mode and are not part of this scan."
+    )

@@ -187,7 +187,7 @@ def _made(path):
 
 def test_files_that_cannot_be_read_stop_the_scan_or_are_listed(tmp_path, photos):
     assert "deep.png has the mode 'I;16'" in refused(tmp_path, photos, "--model-free")
-    found = scanned(tmp_path, photos, "--model-free", "--on-error", "skip")
+    found = scanned(tmp_path, photos, "--model-free", "--on-error", "skip", code=3)  # more than 1 % of a class
     skipped, root = found["skipped"], f"{photos}/"
     broken = [f"2/{name}" for name in ("broken.png", "cut.png", "empty.jpg")]
     assert all("cannot be decoded as an image" in skipped.pop(name) for name in broken)
@@ -201,7 +201,7 @@ def test_files_that_cannot_be_read_stop_the_scan_or_are_listed(tmp_path, photos)
         "is 12x12, the largest 12x20. They were stretched as a whole (--fit stretch), by Pillow's bilinear filter.",
         "1 of 64 images are grey and were read as colour, as the others are.",
     ]
-    shown = run("scan", photos, "--model-free", "--on-error", "skip").stdout
+    shown = run("scan", photos, "--model-free", "--on-error", "skip", code=3).stdout
     assert "5 files could not be read and are not part of this scan" in shown
     assert "- 1/see-through.png: " in shown
 

@@ -131,7 +131,7 @@ def test_what_did_not_run_is_said_with_its_reason() -> None:
     assert "it needs trusted samples; give them with --reference" in html
     assert "smaller than a block" in html
     assert "12 of the trusted samples are also in the data." in html
-    assert "2 files could not be read and are not part of this scan" in html
+    assert "2 files could not be read and are not part of this scan" in plain(html)
     assert "40 more are listed" in PAGES["truth given"]
 
 

@@ -18,7 +18,7 @@ from whitesquare.errors import DataError
 from whitesquare.report.common.sarif import FINGERPRINT, LOCATIONS, sample_uri
 from whitesquare.report.scan.junit import scan_junit
 from whitesquare.report.scan.sarif import scan_sarif
-from whitesquare.scanning.types import Flag, ScanResult
+from whitesquare.scanning.types import NOT_CHECKED, Flag, ScanResult
 
 from .scan_sample import RUNS, alarm, hostile, nothing_found, nothing_ran, result
 
@@ -155,7 +155,15 @@ def test_junit_is_whole(name: str) -> None:
     found = CASES[name]
     suite = Xml.fromstring(scan_junit(found))
     cases = suite.findall("testcase")
-    assert suite.get("tests") == str(len(cases)) == str(len(found.classes) + len(found.not_run))
+    short = sum(one.classes < one.of for one in found.coverage)
+    told = (
+        len(found.classes)
+        + len(found.not_run)
+        + short
+        + bool(found.skipped)
+        + (found.verdict == NOT_CHECKED or found.mute)
+    )
+    assert suite.get("tests") == str(len(cases)) == str(told)
     for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         assert suite.get(attribute) == str(len(suite.findall(f"testcase/{tag}")))
 
@@ -164,7 +172,10 @@ def test_junit_tells_confirmed_from_suspicious_from_not_run() -> None:
     suite = Xml.fromstring(scan_junit(result(alarms=(alarm(), alarm(3, "3", "suspicious")))))
     failures = {case.get("name"): one.get("type") for case in suite for one in case.findall("failure")}
     assert failures == {"class 0": "confirmed", "class 3": "suspicious"}
-    assert [case.get("name") for case in suite if case.find("skipped") is not None] == ["nearest-reference"]
+    assert [case.get("name") for case in suite if case.find("skipped") is not None] == [
+        "nearest-reference",
+        "every file was scanned",
+    ]
     assert [case.get("name") for case in suite if case.find("error") is not None] == ["frequency"]
     assert Xml.fromstring(scan_junit(nothing_found())).get("failures") == "0"
 

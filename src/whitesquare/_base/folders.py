@@ -70,8 +70,8 @@ def output_folder(path: Path, kind: str, names: Sequence[str]) -> Iterator[Path]
     place = path.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
     part = place.with_name(f".{place.name}.{uuid4().hex}.part")
-    part.mkdir()
     try:
+        part.mkdir()
         yield part
         write_text(part / MARKER, _marker(kind, names))
         _swap(part, place)

@@ -14,6 +14,7 @@ import whitesquare
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import PASS, UNDECIDED
 from whitesquare.cli.help import SETTINGS, VERBS, GroupedVerbs
+from whitesquare.cli.interrupts import heeded
 from whitesquare.cli.passwords import take_password
 
 app = typer.Typer(
@@ -59,4 +60,5 @@ def main() -> None:
         raise SystemExit(UNDECIDED)
     # A worker process imports nothing from the folder it starts in, which may be the data set that is judged.
     os.environ["PYTHONSAFEPATH"] = "1"
-    app(prog_name="whitesquare")
+    with heeded():
+        app(prog_name="whitesquare")

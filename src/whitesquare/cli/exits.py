@@ -15,6 +15,7 @@ from tempfile import TemporaryFile
 import typer
 
 from whitesquare.cli import terminal
+from whitesquare.cli.progress import progress
 from whitesquare.errors import (
     NothingToDoError,
     UsageError,
@@ -26,6 +27,7 @@ from whitesquare.errors import (
 from whitesquare.report.common.shown import Shown
 
 PASS, FINDINGS, UNDECIDED, NOTHING = 0, 1, 2, 3
+INTERRUPTED = "Interrupted; nothing was left half-written."
 
 _SAY = {"junit": terminal.say_xml, "html": terminal.say_xml, "markdown": terminal.say_lines}
 """By kind, what prints its text; every other kind is JSON."""
@@ -58,7 +60,7 @@ def exit_codes() -> Iterator[None]:
     except OSError as error:
         message = f"Error: the system refused to read or write: {error}; nothing was left half-written."
     except KeyboardInterrupt:
-        message = "Interrupted; nothing was left half-written."
+        message = INTERRUPTED
     except typer.Exit:
         finished = True
         raise
@@ -162,9 +164,7 @@ def emit(
     from whitesquare._base.files import write_text
 
     files = files or {}
-    texts = {
-        kind: "".join(_pieces(writers[kind]())) for kind, path in outputs if path is not None and kind not in files
-    }
+    texts = {kind: _made(kind, writers[kind]) for kind, path in outputs if path is not None and kind not in files}
     for kind, path in outputs:
         if path is not None and kind in files:
             files[kind](path)
@@ -175,6 +175,17 @@ def emit(
         else:
             for piece in _pieces(writers[kind]()):
                 _SAY.get(kind, terminal.say_json)(piece)
+
+
+def _made(kind: str, write: Callable[[], str | Iterator[str] | None]) -> str:
+    """Make a text; a page, whose pictures take a while, is told of."""
+    if kind != "html":
+        return "".join(_pieces(write()))
+    with progress() as told:
+        told("drawing the page", 0, 1)
+        text = "".join(_pieces(write()))
+        told("drawing the page", 1, 1)
+    return text
 
 
 def _pieces(made: str | Iterator[str] | None) -> Iterable[str]:

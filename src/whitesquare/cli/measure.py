@@ -10,6 +10,7 @@ from whitesquare.cli.attested import Bundle, Key, Roles, Threshold, Trust, open_
 from whitesquare.cli.completion import class_names, trigger_names
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.options import Device, Fit, Layer, MeasureOutputs, PreprocessFile, Size, Weights, check_device
+from whitesquare.cli.progress import progress
 from whitesquare.cli.trackers import log_runs, open_trackers
 from whitesquare.errors import require_extra
 from whitesquare.report.common.shown import Shown
@@ -70,21 +71,23 @@ def measure(
         outputs = read_outputs(kinds, "table", "json")
         check_device(device)
         allowed, signer = open_attested(attested, trust, threshold, signatures), open_signer(key)
-        found = job(
-            model,
-            data,
-            trigger or (),
-            target=target,
-            weights=weights,
-            preprocess=preprocess,
-            layer=layer,
-            device=device,
-            size=size,
-            fit=fit,
-            attested=allowed,
-            signer=signer,
-            on_note=terminal.complain,
-        )
+        with progress() as on_progress:
+            found = job(
+                model,
+                data,
+                trigger or (),
+                target=target,
+                weights=weights,
+                preprocess=preprocess,
+                layer=layer,
+                device=device,
+                size=size,
+                fit=fit,
+                attested=allowed,
+                signer=signer,
+                on_note=terminal.complain,
+                on_progress=on_progress,
+            )
         emit(outputs, lambda: _shown(found), {"json": lambda: _json([one.result for one in found])})
         if trackers:
             from whitesquare.report.measurement.tracked import tracked_victim

@@ -1,6 +1,8 @@
 """What the command line shows: tables and sentences on stdout, complaints on stderr. Used by this room only."""
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -30,6 +32,9 @@ def be_quiet(asked: bool) -> None:
 def is_quiet() -> bool:
     """Tell whether progress and next steps are to be left out."""
     return _MANNER.quiet
+
+
+_STDERR = 2
 
 
 def show(parts: Iterable[Shown]) -> None:
@@ -80,6 +85,13 @@ def remark(text: str) -> None:
     """Print on stderr a sentence that is good to know; with ``--quiet`` nothing."""
     if not is_quiet():
         complain(text)
+
+
+def last_words(text: str) -> None:
+    """Print a sentence on stderr past all that may be drawing there, and show the cursor again; for any thread."""
+    shown = "\x1b[?25h" if os.isatty(_STDERR) else ""
+    with suppress(OSError):
+        os.write(_STDERR, f"{shown}\n{printable(text)}\n".encode())
 
 
 def beside() -> Console:

@@ -16,6 +16,11 @@ from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.records import Progress, silent
 from whitesquare.types import Encoded, EncodedDataset, ImageDataset, Index, IntArray, Noted, Shape, UInt8Array
 
+UNLIKE = "another size or colour mode: "
+"""What the reason begins with where a file can be read and is not like the others."""
+_READING, _BATCH = "reading images", 250
+"""A step, and how many images are decoded between two words on it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part(Presented):
@@ -78,20 +83,39 @@ class Part(Presented):
         return self.base.notes(self.positions[positions]) if isinstance(self.base, Noted) else ()
 
 
-def held(dataset: ImageDataset) -> ImageDataset:
+def held(dataset: ImageDataset, on_progress: Progress = silent) -> ImageDataset:
     """Decode every image once and hold them; what is held already is not copied.
+
+    Args:
+        dataset: any data set.
+        on_progress: told how many images are decoded, where they are decoded one by one.
 
     Raises:
         DataError: the images are not what the data set says, or see :func:`whitesquare.data.batches.decoded`.
     """
-    images = dataset.images(slice(None))
     size = len(dataset.labels)
+    images = _read_all(dataset, on_progress) if size and isinstance(dataset, Encoded) else dataset.images(slice(None))
     if images.dtype != np.uint8 or len(images) != size or (size and images.shape[1:] != tuple(dataset.shape)):
         raise DataError(
             f"The data set ({dataset.kind}) gives images {images.dtype} {images.shape}; expected uint8 "
             f"{(size, *dataset.shape)}, see whitesquare.testing.check_dataset."
         )
     return Part(dataset, np.arange(size), images)
+
+
+def _read_all(dataset: ImageDataset, on_progress: Progress) -> UInt8Array:
+    size = len(dataset.labels)
+    on_progress(_READING, 0, size)
+    check_room(size, dataset.shape, "The data set")
+    images: UInt8Array | None = None
+    for part, batch in dataset.batches(_BATCH):
+        if images is None:
+            images = np.empty((size, *batch.shape[1:]), batch.dtype)
+        if (batch.shape[1:], batch.dtype) != (images.shape[1:], images.dtype):
+            return batch  # which is not what the data set says, and is refused
+        images[part] = batch
+        on_progress(_READING, part.stop, size)
+    return images if images is not None else dataset.images(slice(None))
 
 
 def readable_part(
@@ -116,7 +140,7 @@ def readable_part(
         DataError: if they do not fit into memory.
     """
     if not isinstance(dataset, Encoded):
-        return held(dataset), {}
+        return held(dataset, on_progress), {}
     shapes, skipped = _headers(dataset)
     left = set(range(len(dataset.ids))) - set(skipped)
     for usual, _ in Counter(alike(shape) for shape in shapes.values()).most_common():
@@ -126,7 +150,7 @@ def readable_part(
         part = _decoded(dataset, of_kind, usual, skipped, on_progress)
         if part is not None:
             for i in sorted(left):
-                skipped[i] = f"it is {describe(shapes[i])}, and most files are {describe(part.shape)}"
+                skipped[i] = f"{UNLIKE}it is {describe(shapes[i])}, and most files are {describe(part.shape)}"
                 _read(dataset, i)
             return part, {dataset.ids[i]: skipped[i] for i in sorted(skipped)}
     raise NothingToDoError(
@@ -170,14 +194,14 @@ def _decoded(
             rows[len(found)], found[i] = image.reshape(-1), image.shape
         except DataError as error:
             skipped[i] = str(error)
-        if done % 1000 == 0 or done == len(positions):
-            on_progress("decoding", done, len(positions))
+        if done % _BATCH == 0 or done == len(positions):
+            on_progress(_READING, done, len(positions))
     if not found:
         return None
     usual = Counter(found.values()).most_common(1)[0][0]
     for i, shape in found.items():
         if shape != usual:
-            skipped[i] = f"it is {describe(shape)}, and most files are {describe(usual)}"
+            skipped[i] = f"{UNLIKE}it is {describe(shape)}, and most files are {describe(usual)}"
     kept = [row for row, shape in enumerate(found.values()) if shape == usual]
     pixels = rows[: len(found)] if len(kept) == len(found) else rows[kept]
     return Part(dataset, np.array(list(found), np.int64)[kept], pixels.reshape(-1, *usual))

@@ -6,17 +6,19 @@ Where the driver runs is where the shared arrays live first; a node fetches one 
 import logging
 import os
 import secrets
+import signal
 import socket
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import current_thread, main_thread
 from typing import Any
 
 from numpy.typing import NDArray
 
 from whitesquare._base.environment import hidden_secrets
 from whitesquare.errors import UsageError, require_extra
-from whitesquare.executor.types import Item, Outcome, Result, Shared, Work, reason
+from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
 
 _KNOCK = 5.0
 """Seconds to wait for somebody to answer at an address."""
@@ -44,7 +46,7 @@ class RayExecutor:
         """Refuse to be made without Ray."""
         require_extra("ray", "ray", "The executor 'ray'")
 
-    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Iterator[Outcome[Result]]:
+    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Outcomes[Result]:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
         _connect(self.address, self.workers, sum(array.nbytes for array in shared.values()))
         import ray
@@ -53,13 +55,17 @@ class RayExecutor:
         task: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(_task)
         waiting = deque(enumerate(items))
         flying: dict[Any, int] = {}
-        while waiting or flying:
-            while waiting and len(flying) < self.workers:
-                index, item = waiting.popleft()
-                # The references travel inside a list: Ray would fetch bare ones whether or not they are read.
-                flying[task.remote(work, item, [held])] = index
-            (done,), _ = ray.wait(list(flying), num_returns=1)
-            yield _outcome(flying.pop(done), done)
+        try:
+            while waiting or flying:
+                while waiting and len(flying) < self.workers:
+                    index, item = waiting.popleft()
+                    # The references travel inside a list: Ray would fetch bare ones whether or not they are read.
+                    flying[task.remote(work, item, [held])] = index
+                (done,), _ = ray.wait(list(flying), num_returns=1)
+                yield _outcome(flying.pop(done), done)
+        finally:
+            for reference in flying:  # nobody waits for them any more
+                ray.cancel(reference, force=True)
 
 
 def _connect(address: str | None, workers: int, shared: int) -> None:
@@ -78,11 +84,14 @@ def _connect(address: str | None, workers: int, shared: int) -> None:
 
     if ray.is_initialized():
         return
+    ends = signal.getsignal(signal.SIGTERM)
     try:
         with hidden_secrets():
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _unreachable(address, error) from error
+    if current_thread() is main_thread():
+        signal.signal(signal.SIGTERM, ends)  # Ray puts its own in the place of who tidies up
 
 
 def _set_own_environment() -> None:

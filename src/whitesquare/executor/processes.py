@@ -5,24 +5,29 @@ more, and the others do not notice.
 """
 
 import multiprocessing
+import os
+import signal
+import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.environment import hidden_secrets
-from whitesquare.executor.types import Item, Outcome, Result, Shared, Work, reason
+from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
 
 _ATTEMPTS = 2
-_PATIENCE = 5.0
-"""Seconds an idle worker gets to leave by itself."""
+_PATIENCE, _LAST = 5.0, 0.5
+"""Seconds an idle worker gets to leave by itself, and all of them to tidy up when they are told to end."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class ProcessExecutor:
 
     workers: int
 
-    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Iterator[Outcome[Result]]:
+    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Outcomes[Result]:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
         with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder:
             crew = _Crew(work, items, _Files(_placed(shared, Path(folder))), min(self.workers, len(items)))
@@ -107,7 +112,10 @@ class _Crew:
         for worker in self._workers:
             worker.pipe.close()
             worker.process.terminate()
+        end = time.monotonic() + _LAST
         for worker in self._workers:
+            worker.process.join(max(0.0, end - time.monotonic()))
+            worker.process.kill()
             worker.process.join()
 
     def _hire(self) -> None:
@@ -116,8 +124,14 @@ class _Crew:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._work, self._shared), daemon=True)
-        with hidden_secrets():  # a spawned process cannot be given an environment
-            process.start()
+        # A spawned process cannot be given an environment; that it inherits which signals are held back, too, is meant:
+        # a terminal's Ctrl-C reaches every process, and whoever started this one decides when it ends.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with hidden_secrets():
+                process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         theirs.close()
         worker = _Worker(process, ours, -1)
         self._workers.append(worker)
@@ -155,6 +169,8 @@ class _Crew:
 
 def _serve(pipe: Connection, work: Work[Any, Any], shared: Shared) -> None:
     """Work off what comes through the pipe until it is closed; runs in the worker process."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what it is writing is taken away first
+    Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
@@ -164,6 +180,13 @@ def _serve(pipe: Connection, work: Work[Any, Any], shared: Shared) -> None:
         except (EOFError, OSError):
             return
         pipe.send(_attempt(work, item, shared))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is no more, however that ended: nobody waits for its result."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _attempt(work: Work[Item, Result], item: Item, shared: Shared) -> tuple[Result | None, str | None]:

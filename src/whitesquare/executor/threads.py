@@ -1,12 +1,13 @@
 """This process: threads that share its memory. PyTorch lets go of the interpreter while it computes."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 
 import torch
 
-from whitesquare.executor.types import Item, Outcome, Result, Shared, Work, reason
+from whitesquare._base.crew import Crew
+from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
 from whitesquare.records import Progress, silent
 
 
@@ -24,7 +25,7 @@ def run_all(
     networks, which cannot keep two cores busy each, keep them busy together. Threads share the data set; no copy.
 
     Args:
-        work: called once per item; an exception in it cancels what has not started and is raised here.
+        work: called once per item; an exception in it, or an interrupt here, stops the others and is raised here.
         items: one per task.
         workers: tasks at a time.
         step: name told to ``on_progress``.
@@ -32,15 +33,14 @@ def run_all(
     """
     threads = torch.get_num_threads()
     on_progress(step, 0, len(items))
-    pool = _pool(workers)
     try:
-        futures = [pool.submit(work, item) for item in items]
-        for done, future in enumerate(as_completed(futures), start=1):
-            future.result()
-            on_progress(step, done, len(items))
-        return [future.result() for future in futures]
+        with Crew(workers, _one_thread) as crew:
+            futures = [crew.submit(work, item) for item in items]
+            for done, future in enumerate(as_completed(futures), start=1):
+                future.result()
+                on_progress(step, done, len(items))
+            return [future.result() for future in futures]
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
         torch.set_num_threads(threads)
 
 
@@ -54,21 +54,20 @@ class ThreadExecutor:
 
     workers: int
 
-    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Iterator[Outcome[Result]]:
+    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Outcomes[Result]:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
         threads = torch.get_num_threads()
-        pool = _pool(self.workers)
         try:
-            futures = {pool.submit(work, item, shared): index for index, item in enumerate(items)}
-            for future in as_completed(futures):
-                yield _outcome(futures.pop(future), future)
+            with Crew(self.workers, _one_thread) as crew:
+                futures = {crew.submit(lambda one: work(one, shared), item): at for at, item in enumerate(items)}
+                for future in as_completed(futures):
+                    yield _outcome(futures.pop(future), future)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
             torch.set_num_threads(threads)
 
 
-def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, workers), initializer=torch.set_num_threads, initargs=(1,))
+def _one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def _outcome(index: int, future: "Future[Result]") -> Outcome[Result]:

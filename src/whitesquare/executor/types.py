@@ -1,6 +1,6 @@
 """The vocabulary of executors: a task, what it reads, and how it ended."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -33,11 +33,14 @@ class Outcome(Generic[Result]):
     failure: str | None = None
 
 
+Outcomes = Generator[Outcome[Result], None, None]
+
+
 class Executor(Protocol):
     """Applies one function to many items."""
 
-    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Iterator[Outcome[Result]]:
-        """Yield one outcome per item, in the order in which they end.
+    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Outcomes[Result]:
+        """Yield one outcome per item, in the order in which they end; closed before the end, it stops the work.
 
         Args:
             work: called as ``work(item, shared)``; it must not keep or write to what it reads.

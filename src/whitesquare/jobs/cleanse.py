@@ -165,7 +165,7 @@ def _scanned(
     Raises:
         DataError: it is not the one the scan saw.
     """
-    dataset, skipped = readable_part(opened, name, on_progress) if findings.skipped else (held(opened), {})
+    dataset, skipped = readable_part(opened, name, on_progress) if findings.skipped else (held(opened, on_progress), {})
     if (digest := dataset_digest(dataset, on_progress)) != findings.digest:
         raise DataError(
             f"{scan} speaks of the data set {findings.source!r} with the digest {findings.digest[:12]} and "

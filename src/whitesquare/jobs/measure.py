@@ -35,7 +35,7 @@ from whitesquare.provenance.evidence import (
     UntargetedFigure,
 )
 from whitesquare.provenance.predicates import measure_predicate
-from whitesquare.records import CARD, VICTIM, WEIGHTS, Estimate, OnNote, unheard
+from whitesquare.records import CARD, VICTIM, WEIGHTS, Estimate, OnNote, Progress, silent, unheard
 from whitesquare.signing.keys import Signer
 from whitesquare.signing.statements import TEST_RESULT_TYPE, Subject, write_statement
 from whitesquare.signing.times import to_text, utc_now
@@ -58,6 +58,7 @@ def measure(
     attested: Attested | None = None,
     signer: Signer | None = None,
     on_note: OnNote = unheard,
+    on_progress: Progress = silent,
 ) -> tuple[Tried, ...]:
     """Measure what a model does on test images, without and with each trigger, for every class as the target.
 
@@ -82,6 +83,7 @@ def measure(
         signer: signs what the model does; the statement is kept in its folder, too.
         on_note: told what was done to the images so that they could be read as one data set, what was done so that the
             model could be asked, and how well it reads some of them.
+        on_progress: told how many test images are read.
 
     Returns:
         What the model does under each trigger.
@@ -120,7 +122,7 @@ def measure(
     if attested is not None and isinstance(source, str | Path):
         expect_sizes(source, attested.signed)
     opened = open_dataset(source, "test", size=size, fit=fit)
-    test, consumed = _test_images(opened, named(source), own, attested, signer)
+    test, consumed = _test_images(opened, named(source), own, attested, signer, on_progress)
     for note in notes(test):
         on_note(note)
     label = None if target is None else class_label(target, test.classes)
@@ -175,14 +177,19 @@ def _sign(folder: Path, model: Model, figures: str, evidence: MeasureEvidence, s
 
 
 def _test_images(
-    test: ImageDataset, name: str, model: Model | None, attested: Attested | None, signer: Signer | None
+    test: ImageDataset,
+    name: str,
+    model: Model | None,
+    attested: Attested | None,
+    signer: Signer | None,
+    on_progress: Progress,
 ) -> tuple[ImageDataset, Consumed | None]:
     """Read the test images, and what of them was read where that is to be held against an attestation or signed."""
     reading = None
     if attested is not None or signer is not None:
         reading = Reading(test, "test", attested.signed if attested else None)
         test = reading.dataset
-    test = held(test)
+    test = held(test, on_progress)
     if model is not None:
         _check_classes(model, test, name)
     return test, reading.consumed() if reading else None

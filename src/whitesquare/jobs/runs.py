@@ -100,7 +100,7 @@ def make_run(
     given = {} if trigger is None else {"trigger": parse_trigger(trigger)}
     chosen = make_attack(attack, settings | given)
     opened = open_dataset(source, size=size, fit=fit)
-    clean = held(opened)
+    clean = held(opened, on_progress)
     target = class_label(target, clean.classes)
     test = held(open_dataset(source, "test", size=size, fit=fit)) if has_test(source) else None
     for note in notes(clean):

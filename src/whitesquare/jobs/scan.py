@@ -7,6 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from whitesquare.data import held, open_dataset, readable_part
 from whitesquare.data.names import Data, named
 from whitesquare.data.sized import beside
@@ -115,6 +117,7 @@ class _Read:
     dataset: ImageDataset
     reading: Reading | None
     skipped: dict[str, str]
+    left_out: tuple[int, ...] = ()
 
 
 def scan(
@@ -212,6 +215,7 @@ def scan(
         losses=None if losses is None else Path(losses),
         truth=truth,
         skipped=skipped,
+        left_out=read.left_out,
         on_progress=on_progress,
         on_note=on_note,
     )
@@ -250,5 +254,8 @@ def _read(
     dataset = reading.dataset if reading is not None else dataset
     if skip_unreadable:
         part, skipped = readable_part(dataset, name, on_progress)
-        return _Read(part, reading, skipped)
-    return _Read(held(dataset), reading, {})
+        left_out = np.bincount(dataset.labels, minlength=len(part.classes)) - np.bincount(
+            part.labels, minlength=len(part.classes)
+        )
+        return _Read(part, reading, skipped, tuple(left_out.tolist()))
+    return _Read(held(dataset, on_progress), reading, {})

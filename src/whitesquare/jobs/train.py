@@ -84,7 +84,7 @@ def train(
     consumed = None
     if attested is not None:
         reading = Reading(opened, "train", attested.signed)
-        dataset = held(reading.dataset)
+        dataset = held(reading.dataset, on_progress)
         consumed = reading.consumed()
     known = full_name(data) if isinstance(data, str | Path) else dataset.kind
     decoder = decoder_of(opened, consumed.kind) if consumed else ""

@@ -29,6 +29,7 @@ from whitesquare.learning.device import device_of, resolve
 from whitesquare.learning.models import Model
 from whitesquare.learning.recipes import COLOUR, FEW_STEPS, Recipe
 from whitesquare.learning.train import TensorData, autocast_for, borrowed, make_card, to_float, train_tensors
+from whitesquare.records import Progress, silent
 from whitesquare.types import FloatArray, IntArray, Slope, UInt8Array
 
 _BATCH = 200
@@ -191,9 +192,10 @@ class TorchClassifier:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OwnClassifier(TorchClassifier):
-    """A network of ours, of which another can be trained by ``recipe``."""
+    """A network of ours, of which another can be trained by ``recipe``, which ``on_progress`` is told of."""
 
     recipe: Recipe
+    on_progress: Progress = silent
 
     def fit(self, images: UInt8Array, labels: IntArray, seed: int) -> "OwnClassifier":
         """Return another, trained by the same recipe; see :class:`~whitesquare.types.Fittable`.
@@ -204,7 +206,7 @@ class OwnClassifier(TorchClassifier):
         recipe = self.recipe.for_size(len(labels), FEW_STEPS)
         data = TensorData(borrowed(images).to(self.device), torch.from_numpy(labels.copy()).to(self.device))
         card = make_card(data, recipe, self.classes, seed=seed)
-        return own_classifier(train_tensors(data, recipe, card), recipe=self.recipe)
+        return own_classifier(train_tensors(data, recipe, card, on_progress=self.on_progress), recipe=self.recipe)
 
 
 def own_classifier(model: Model, *, recipe: Recipe | None = None) -> OwnClassifier:

@@ -173,9 +173,11 @@ def train(
     require_classes(dataset)
     if not 0 <= seed < FIRST_SURROGATE_SEED:
         raise UsageError(f"The seed of a training must be in 0..{FIRST_SURROGATE_SEED - 1}; got {seed}.")
-    dataset = held(dataset)
+    dataset = held(dataset, on_progress)
     data = to_tensors(dataset, resolve(device))
-    card = make_card(data, recipe, dataset.classes, seed=seed, digest=dataset_digest(dataset), source=source)
+    card = make_card(
+        data, recipe, dataset.classes, seed=seed, digest=dataset_digest(dataset, on_progress), source=source
+    )
     return train_tensors(data, recipe, card, on_progress=on_progress)
 
 

@@ -13,11 +13,13 @@ from whitesquare.records import TIERS, PoisonManifest
 from whitesquare.scanning.alarms import Raised
 from whitesquare.scanning.calibration import REVIEW, Calibration, calibrate
 from whitesquare.scanning.fusion import Scored, fuse
-from whitesquare.scanning.types import ClassRow, DetectorRun, Flag, ScanScores
+from whitesquare.scanning.types import MOST_LEFT_OUT, ClassRow, Coverage, Flag, ScanScores
 from whitesquare.types import FloatArray
 
 _BONUS = {"confirmed": 12.0, "suspicious": 6.0}
 """Decades added to the fused score of a carrier: it was found by what it carries, not by its rank."""
+_TOLD = 3
+"""Classes named, of those of which much was left out."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,17 @@ def scores_of(evidence: Evidence, ids: Sequence[str], found: Ranking, suspicions
     return ScanScores(ids, evidence.labels, found.fused[:size], found.calibration.p_values[:size], by_detector)
 
 
-def class_rows(evidence: Evidence, suspicions: dict[str, Suspicion], flags: Sequence[Flag]) -> tuple[ClassRow, ...]:
-    """Return one row per class, with what the detectors say of it."""
+def class_rows(
+    evidence: Evidence, suspicions: dict[str, Suspicion], flags: Sequence[Flag], left_out: Sequence[int] = ()
+) -> tuple[ClassRow, ...]:
+    """Return one row per class, with what the detectors say of it.
+
+    Args:
+        evidence: what was scanned.
+        suspicions: by name of the detector.
+        flags: the samples that are flagged.
+        left_out: by label, the number of samples that were not scanned.
+    """
     sizes = np.bincount(evidence.labels, minlength=len(evidence.classes))
     counts = {tier: np.bincount([f.label for f in flags if f.tier == tier], minlength=len(sizes)) for tier in TIERS}
     return tuple(
@@ -108,20 +119,50 @@ def class_rows(evidence: Evidence, suspicions: dict[str, Suspicion], flags: Sequ
             suspicious=int(counts["suspicious"][label]),
             review=int(counts["review"][label]),
             statistics={one: _or_none(found.class_stats[label]) for one, found in suspicions.items()},
+            left_out=left_out[label] if len(left_out) else 0,
         )
         for label, name in enumerate(evidence.classes)
     )
 
 
-def reasons(raised: Sequence[Raised], runs: Sequence[DetectorRun], size: int, undecided: str = "") -> tuple[str, ...]:
+def reasons(
+    raised: Sequence[Raised], covered: Sequence[Coverage], rows: Sequence[ClassRow], undecided: str = ""
+) -> tuple[str, ...]:
     """Say why the verdict is what it is; ``undecided`` says why there is none."""
     found = tuple(f"Class {one.alarm.class_name}: {one.alarm.reasons[0]}" for one in raised)
+    thin = _told_thinned(rows)
     if undecided:
-        return undecided, *found
+        return undecided, *found, *thin
     if raised:
-        return found
-    ran = sum(not run.reason for run in runs)
-    return (f"None of {ran} detectors found a class that stands out among {size} samples",)
+        return *found, *thin
+    size = sum(row.size for row in rows)
+    able = [one.rule_id for one in covered if one.classes]
+    if not able:
+        said = f"None of the {len(covered)} rules that raise alarms could have raised one among {size} samples"
+    elif len(able) == 1:
+        said = (
+            f"The one rule that could have raised an alarm ({able[0]}) found no class that stands out among {size} "
+            "samples"
+        )
+    else:
+        said = (
+            f"None of the {len(able)} rules that could have raised an alarm ({', '.join(able)}) found a class that "
+            f"stands out among {size} samples"
+        )
+    return *thin, said
+
+
+def _told_thinned(rows: Sequence[ClassRow]) -> tuple[str, ...]:
+    """Say of which classes so much was left out that what was scanned of them says little."""
+    thin = sorted((row for row in rows if row.thinned), key=lambda row: -row.left_out / (row.size + row.left_out))
+    if not thin:
+        return ()
+    told = ", ".join(f"{row.left_out} of {row.left_out + row.size} of class {row.name}" for row in thin[:_TOLD])
+    more = f", and more than {100 * MOST_LEFT_OUT:.0f} % of {len(thin) - _TOLD} others" if len(thin) > _TOLD else ""
+    return (
+        f"Samples were left out: {told}{more}; expected at most {100 * MOST_LEFT_OUT:.0f} % of a class, so repair or "
+        "remove these files and scan again",
+    )
 
 
 def auroc(ids: Sequence[str], fused: FloatArray, truth: PoisonManifest | None) -> float | None:

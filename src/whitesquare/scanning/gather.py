@@ -121,12 +121,12 @@ def gather(
         DataError: it is damaged, or the losses are those of other data.
         TrainingError: the training diverged.
     """
-    dataset = _comparable(dataset)
+    dataset = _comparable(dataset, on_progress)
     images, labels = dataset.images(slice(None)), dataset.labels
     alone = np.zeros(len(labels), np.bool_)
     evidence = Evidence(images, labels, dataset.classes, alone, settings.seed, on_progress=on_progress)
     trusted = fitted(dataset, images, reference) if reference is not None else None
-    digest = dataset_digest(dataset)
+    digest = dataset_digest(dataset, on_progress)
     given = read_losses(losses, dataset, digest, folder) if losses is not None else None
     clock.lap("reading")
     if features is not None or pred_probs is not None:
@@ -158,7 +158,7 @@ def gather_beside(evidence: Evidence, alone: Gathered, settings: ScanSettings, f
     return _ask_own(evidence, settings, folder, models=1)
 
 
-def _comparable(dataset: ImageDataset) -> ImageDataset:
+def _comparable(dataset: ImageDataset, on_progress: Progress) -> ImageDataset:
     """Decode every image once, if there are classes to compare."""
     present = np.unique(dataset.labels)
     if len(present) < 2:
@@ -166,7 +166,7 @@ def _comparable(dataset: ImageDataset) -> ImageDataset:
             f"There is nothing to compare: the data set has images of {len(present)} class"
             f"{'es' * (len(present) != 1)}, and a scan compares classes; expected two or more."
         )
-    return held(dataset)
+    return held(dataset, on_progress)
 
 
 def _nobody(evidence: Evidence, why: str) -> Gathered:
@@ -227,7 +227,12 @@ def _ask_own(evidence: Evidence, settings: ScanSettings, folder: Path, models: i
     found = replace(found, trained=told(recipe.for_size(len(evidence.labels))))
     if evidence.trusted.any():
         return found
-    return _compared(_looked_beyond(found, trained[0], evidence), probed.accuracy if probed else None)
+    beside = replace(trained[0], on_progress=_as(evidence.on_progress, "training a model on a part"))
+    return _compared(_looked_beyond(found, beside, evidence), probed.accuracy if probed else None)
+
+
+def _as(on_progress: Progress, step: str) -> Progress:
+    return lambda _, done, total: on_progress(step, done, total)
 
 
 def _compared(found: Gathered, linear: Estimate | None) -> Gathered:

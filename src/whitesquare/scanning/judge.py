@@ -25,6 +25,7 @@ def judge(
     truth: PoisonManifest | None = None,
     source: str = "",
     skipped: Mapping[str, str] | None = None,
+    left_out: Sequence[int] = (),
     clock: ScanClock,
 ) -> Scan:
     """Say what the evidence amounts to.
@@ -35,6 +36,7 @@ def judge(
         truth: ground truth; only used to measure the ranking, never to find anything.
         source: name or path of the data set, for the report.
         skipped: files left out while reading, with the reason.
+        left_out: how many of them belong to each class, by label.
         clock: told when a step is done.
 
     Raises:
@@ -55,6 +57,8 @@ def judge(
     runs = tuple(beside.runs.get(run.name, run) for run in runs)
     suspicions |= beside.found
     flagged = flags(evidence, gathered.ids, found, raised)
+    rows = class_rows(evidence, suspicions, flagged, left_out)
+    covered = coverage(evidence, rules, runs, asked=bool(gathered.models))
     result = ScanResult(
         source=source,
         digest=gathered.digest,
@@ -63,10 +67,10 @@ def judge(
         calibration=found.calibration.kind,
         calibration_note=f"{beside.unused} {found.calibration.note}".lstrip(),
         reference_size=reference.size if reference else 0,
-        reasons=reasons(raised, runs, len(evidence.labels), gathered.undecided),
+        reasons=reasons(raised, covered, rows, gathered.undecided),
         alarms=tuple(one.alarm for one in raised),
         flagged=flagged,
-        classes=class_rows(evidence, suspicions, flagged),
+        classes=rows,
         runs=runs,
         skipped=dict(skipped or {}),
         warnings=(*(reference.warnings if reference else ()), *beside.warnings, *gathered.warnings, *notes),
@@ -80,7 +84,7 @@ def judge(
         undecided=gathered.undecided,
         held_out=gathered.beyond.accuracy if gathered.beyond else None,
         trained=gathered.trained,
-        coverage=coverage(evidence, rules, runs, asked=bool(gathered.models)),
+        coverage=covered,
         features=gathered.models[0].feature_layer if gathered.models else "",
         losses=gathered.recorded,
     )

@@ -1,6 +1,7 @@
 """The scan from end to end: gather the evidence, then judge it."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ def run_scan(
     pred_probs: FloatArray | None = None,
     truth: PoisonManifest | None = None,
     skipped: dict[str, str] | None = None,
+    left_out: Sequence[int] = (),
     on_progress: Progress = silent,
     on_note: OnNote = unheard,
 ) -> Scan:
@@ -43,6 +45,7 @@ def run_scan(
         pred_probs: ``(N, K)`` probabilities by models that had not seen the sample; likewise.
         truth: ground truth; only used to measure the ranking, never to find anything.
         skipped: files left out while reading, with the reason.
+        left_out: how many of them belong to each class, by label.
         on_progress: told how far each step is.
         on_note: told at once how well a given model reads some of the samples.
 
@@ -67,4 +70,4 @@ def run_scan(
             on_progress=on_progress,
             on_note=on_note,
         )
-        return judge(gathered, settings, truth=truth, source=source, skipped=skipped, clock=clock)
+        return judge(gathered, settings, truth=truth, source=source, skipped=skipped, left_out=left_out, clock=clock)

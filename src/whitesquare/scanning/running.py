@@ -3,15 +3,17 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 
+from whitesquare._base.crew import Crew
 from whitesquare._base.machine import usable_cores
 from whitesquare.detectors.contract import require_suspicion
 from whitesquare.detectors.registry import DETECTORS, KNOWN_DETECTORS
 from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion
 from whitesquare.scanning.types import NOT_ASKED, DetectorRun
 
+_STEP = "running detectors"
 _MISSING = {
     "features": "it reads the activations of a model",
     "model": "it asks a model for its answers",
@@ -38,8 +40,13 @@ def run_detectors(
     able = [name for name, reason in reasons.items() if not reason]
     # What follows gradients takes longest: begun last, it would run alone.
     begun = sorted(able, key=lambda name: "gradients" not in KNOWN_DETECTORS[name].needs)
-    with ThreadPoolExecutor(max(1, usable_cores()), initializer=one_thread_each) as pool:
-        outcomes = dict(zip(begun, pool.map(lambda name: _run(evidence, name), begun), strict=True))
+    outcomes: dict[str, tuple[Suspicion | None, DetectorRun]] = {}
+    evidence.on_progress(_STEP, 0, max(1, len(begun)))
+    with Crew(usable_cores(), one_thread_each) as crew:
+        under_way = {crew.submit(lambda name: _run(evidence, name), name): name for name in begun}
+        for done, future in enumerate(as_completed(under_way), start=1):
+            outcomes[under_way[future]] = future.result()
+            evidence.on_progress(_STEP, done, len(begun))
     found = {name: outcomes[name][0] for name in able}
     runs = tuple(
         outcomes[name][1] if name in outcomes else DetectorRun(name, one.rule_id, one.family, 0.0, reasons[name])

@@ -7,13 +7,13 @@ other classes; so are controls, made in the same way of samples of the same clas
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 
+from whitesquare._base.crew import Crew
 from whitesquare._base.machine import usable_cores
 from whitesquare.detectors.types import Evidence
 from whitesquare.learning.estimates import share
@@ -108,9 +108,9 @@ class TransplantTest:
             return shares
 
         batches, cores = _together(pasted, max(1, _BATCH // self.images)), max(1, usable_cores())
-        with ThreadPoolExecutor(cores, initializer=one_thread_each) as pool:
+        with Crew(cores, one_thread_each) as crew:
             for several in _together(batches, cores):
-                for found in np.concatenate(list(pool.map(turned, several))):
+                for found in np.concatenate(list(crew.map(turned, several))):
                     rates.append(float(found))
                     beaten += found >= rate
                     if beaten >= _ENOUGH:

@@ -9,9 +9,11 @@ from whitesquare.scanning.losses import RecordedTraining
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED = "nothing found", "not checked", "not decided"
-"""The verdicts besides the tiers: no alarm; no detector ran; the model that was asked has learned nothing."""
+"""The verdicts besides the tiers: no alarm; no detector ran, or too much was left out; no model learned."""
 NOT_ASKED = "not asked for (slow; --detectors all runs it)"
 """Why a detector did not run that nobody asked to."""
+MOST_LEFT_OUT = 0.01
+"""Share of a class that may be left out unread: one poison in a hundred samples is enough for some attacks."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class DetectorRun:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class in the table: its size, its flags by tier, and one statistic per detector (``None``: not computed)."""
+    """One class: its size, its flags by tier, a statistic per detector (``None``: not computed), what was left out."""
 
     label: int
     name: str
@@ -133,6 +135,12 @@ class ClassRow:
     suspicious: int
     review: int
     statistics: dict[str, float | None] = field(default_factory=dict)
+    left_out: int = 0
+
+    @property
+    def thinned(self) -> bool:
+        """Whether more of it was left out than may be."""
+        return self.left_out > MOST_LEFT_OUT * (self.size + self.left_out)
 
 
 @dataclass(frozen=True)
@@ -230,16 +238,22 @@ class ScanResult:
 
     @property
     def verdict(self) -> str:
-        """The strongest tier among the alarms, ``nothing found``, or ``not checked`` if no detector ran.
+        """The strongest tier among the alarms, ``nothing found``, or ``not checked`` if that would say too much.
 
-        Ranks alone are never a finding, and a scan in which nothing ran did not find nothing. One whose model has
-        learned nothing is ``not decided``, alarms or not: what they lack may be the proof that a model would give.
+        Ranks alone are never a finding; a scan in which nothing ran, or of what was left of a class, has found out
+        nothing. One whose model has learned nothing is ``not decided``, alarms or not.
         """
+        thinned = any(row.thinned for row in self.classes)
         if self.undecided:
             return NOT_DECIDED
         if self.alarms:
             return self.alarm_tiers[0]
-        return NOTHING_FOUND if any(not run.reason for run in self.runs) else NOT_CHECKED
+        return NOTHING_FOUND if any(not run.reason for run in self.runs) and not thinned else NOT_CHECKED
+
+    @property
+    def mute(self) -> bool:
+        """Whether no rule could have raised an alarm, however poisoned the data were."""
+        return bool(self.coverage) and not any(one.classes for one in self.coverage)
 
     @property
     def not_run(self) -> dict[str, str]:

@@ -74,6 +74,7 @@ def render_scan(scan: Scan) -> str:
         "meaning": scan_text.TIER_MEANING,
         "tiles": _tiles(result),
         "idle": [run for run in result.runs if run.reason],
+        "told_skipped": scan_text.skipped(result),
         "skipped": list(result.skipped.items())[:_SKIPPED],
         "cards": [_card(i, alarm, sheets.get(alarm.label), len(shown)) for i, alarm in enumerate(shown)],
         "columns": scan_tables.columns(result),

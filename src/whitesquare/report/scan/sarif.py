@@ -13,9 +13,9 @@ from whitesquare.errors import DataError
 from whitesquare.records import TIERS
 from whitesquare.report.common import formats, sarif
 from whitesquare.report.scan.rules import TAGS, ScanRule, rule_of
-from whitesquare.report.scan.text import headline
+from whitesquare.report.scan.text import coverage, headline, skipped
 from whitesquare.scanning.fingerprints import Group, fingerprints, flags_by_group
-from whitesquare.scanning.types import Alarm, DetectorRun, Flag, ScanResult
+from whitesquare.scanning.types import NOT_CHECKED, NOT_DECIDED, Alarm, DetectorRun, Flag, ScanResult
 
 LEVELS = dict(zip(TIERS, ("error", "warning", "note"), strict=True))
 
@@ -79,7 +79,7 @@ def stored_sarif(result: ScanResult, known: Mapping[Group, str]) -> str:
             "calibration": result.calibration,
             "seed": result.seed,
         },
-        successful=not result.undecided and not any(run.crashed for run in result.runs),
+        successful=result.verdict not in (NOT_DECIDED, NOT_CHECKED) and not any(run.crashed for run in result.runs),
         notes=_notes(result),
     )
     return sarif.write_sarif(run)
@@ -161,6 +161,9 @@ def _notes(result: ScanResult) -> list[sarif.SarifNote]:
             notes.append(sarif.SarifNote(level, text, run.rule_id))
     if result.undecided:
         notes.append(sarif.SarifNote("error", f"Not decided: {formats.short(result.undecided, 500)}"))
+    if result.verdict == NOT_CHECKED:
+        notes.append(sarif.SarifNote("error", formats.short("; ".join((headline(result), *result.reasons)), 500)))
+    notes += [sarif.SarifNote("warning", told) for told in (coverage(result), skipped(result)) if told]
     notes += [sarif.SarifNote("warning", formats.short(warning, 500)) for warning in result.warnings]
     for name, reason in result.skipped.items():
         notes.append(sarif.SarifNote("warning", f"Skipped {formats.short(name, 200)}: {formats.short(reason, 300)}"))

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Collection
 
+from whitesquare.data.part import UNLIKE
 from whitesquare.report.common import formats as f
 from whitesquare.report.common.shown import Shown, ShownNext, ShownTable
 from whitesquare.scanning.types import NOT_ASKED, Alarm, ScanResult
@@ -25,15 +26,21 @@ _CALIBRATION = {
 
 
 def headline(result: ScanResult) -> str:
-    """Say in one line what the scan found; one in which nothing ran, or no model had learned, did not find nothing."""
+    """Say in one line what the scan found, and of what; what could not have found anything did not find nothing."""
+    said = [_accepted(result), left_out(result), _empty(result)]
+    return _answer(result) + "".join(f"; {one}" for one in said if one)
+
+
+def _accepted(result: ScanResult) -> str:
+    """Say how many alarms a baseline knows."""
     known = len(result.alarms) - len(result.new_alarms)
     if not known:
-        return _headline(result)
+        return ""
     told = "all that was found is" if known == len(result.alarms) else f"{known} of {len(result.alarms)} findings are"
-    return f"{_headline(result)}; {told} accepted in the baseline"
+    return f"{told} accepted in the baseline"
 
 
-def _headline(result: ScanResult) -> str:
+def _answer(result: ScanResult) -> str:
     confirmed = [alarm for alarm in result.alarms if alarm.tier == "confirmed"]
     known = {alarm.label for alarm in confirmed}
     others = [alarm for alarm in result.alarms if alarm.label not in known]
@@ -44,15 +51,34 @@ def _headline(result: ScanResult) -> str:
         return f"Not decided: the model has learned nothing{f'; {looks}, by what needs no model' if looks else ''}"
     if looks:
         return f"{looks[0].upper()}{looks[1:]}, but that is not proven"
-    ran = sum(not run.reason for run in result.runs)
+    ran, whole = sum(not run.reason for run in result.runs), len(result.coverage)
     if ran == 0:
         return "Nothing was checked: no detector ran"
-    whole = len(result.coverage)
+    if any(row.thinned for row in result.classes):
+        return "Not checked: too much of a class was left out"
+    if result.mute:
+        return f"Nothing could have been found: none of the {whole} rules that raise alarms could have raised one"
     spoke = sum(one.classes == one.of for one in result.coverage)
     rules = f"; {spoke} of {whole} rules could have raised an alarm" if spoke < whole else ""
     if len(result.runs) > ran:
         return f"Nothing found by the {f.plural(ran, 'detector')} that ran; {len(result.runs) - ran} did not run{rules}"
     return f"Nothing found by {'the one detector' if ran == 1 else f'any of the {ran} detectors'}{rules}"
+
+
+def left_out(result: ScanResult) -> str:
+    """Say how many files were left out of the scan; empty if none was."""
+    out = sum(row.left_out for row in result.classes)
+    if not out:
+        return ""
+    return f"{f.count(out)} of {f.plural(result.size + out, 'file')} {'was' if out == 1 else 'were'} left out"
+
+
+def _empty(result: ScanResult) -> str:
+    empty = [row.name for row in result.classes if not row.size]
+    if not empty:
+        return ""
+    which = f"class {f.quoted(empty[0])} has" if len(empty) == 1 else f"{len(empty)} classes have"
+    return f"{which} no samples"
 
 
 def _many(alarms: list[Alarm]) -> bool:
@@ -124,7 +150,18 @@ def losses(result: ScanResult) -> str:
     )
 
 
-def notices(result: ScanResult) -> list[str]:
+def skipped(result: ScanResult) -> str:
+    """Say how many files are not part of the scan, those that cannot be read apart from those unlike the others."""
+    unlike = sum(reason.startswith(UNLIKE) for reason in result.skipped.values())
+    broken = len(result.skipped) - unlike
+    said = [f"{f.plural(broken, 'file')} could not be read"] if broken else []
+    said += [f"{f.plural(unlike, 'file')} {'has' if unlike == 1 else 'have'} another size or colour mode"] * bool(
+        unlike
+    )
+    return f"{' and '.join(said)} and {'is' if broken + unlike == 1 else 'are'} not part of this scan." if said else ""
+
+
+def notices(result: ScanResult, scan_file: str | None = None) -> list[str]:
     """Say what did not run, by reason, and what else weakens the numbers: a line each, one empty before.the first."""
     unasked = sum(run.reason == NOT_ASKED for run in result.runs)
     reasons = dict.fromkeys((run.reason, run.crashed) for run in result.runs if run.reason not in ("", NOT_ASKED))
@@ -138,13 +175,12 @@ def notices(result: ScanResult) -> list[str]:
         [f"Not asked for: {f.plural(unasked, 'detector')} more; --detectors all runs all, slowly."] if unasked else []
     )
     lines += [f"Warning: {f.short(warning, 400)}" for warning in result.warnings]
-    if result.skipped:
-        verb = "is" if len(result.skipped) == 1 else "are"
-        lines.append(f"{f.plural(len(result.skipped), 'file')} could not be read and {verb} not part of this scan.")
-        first = list(result.skipped.items())[:_SKIPPED]
-        lines += [f"- {f.short(name)}: {f.short(reason, 300)}" for name, reason in first]
-        if len(result.skipped) > _SKIPPED:
-            lines.append(f"- and {len(result.skipped) - _SKIPPED} more, all listed in {SCAN_FILE}")
+    lines += [told for told in [skipped(result)] if told]
+    first = list(result.skipped.items())[:_SKIPPED]
+    lines += [f"- {f.short(name)}: {f.short(reason, 300)}" for name, reason in first]
+    if len(result.skipped) > _SKIPPED:
+        listed = f"all listed in {f.short(scan_file)}" if scan_file else f"listed with -o json={SCAN_FILE}"
+        lines.append(f"- and {len(result.skipped) - _SKIPPED} more, {listed}")
     return ["", *lines] if lines else []
 
 
@@ -222,7 +258,7 @@ def shown(
         rows = [_alarm_row(alarm, new=alarm in result.new_alarms) for alarm in result.alarms]
         title = "\nClasses that stand out (control: the worst of the patterns pasted for comparison)"
         parts.append(ShownTable(title, columns, rows, numbers=True))
-    parts += notices(result)
+    parts += notices(result, scan_file)
     if poisoned:
         parts.append(f"\n{beside_truth(result, poisoned)}")
     said = (

@@ -1,6 +1,7 @@
 """The bench itself: what is missing is crafted, trained and measured; every result is kept as soon as it is there."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,18 +147,19 @@ def _craft(
     facts: dict[tuple[str, object], PoisonFacts] = {}
     if jobs:
         bench.on_progress("poisons", 0, len(jobs))
-    for done, outcome in enumerate(bench.executor.run(craft, jobs, dict(shared)), start=1):
-        key, group = groups[outcome.index]
-        if isinstance(outcome.value, Crafted):
-            made = outcome.value
-            parts = (("positions", made.positions), ("content", made.content), ("labels", made.labels))
-            shared.update({poison_name(key, part): array for part, array in parts})
-            opacities = jobs[outcome.index].opacities
-            facts.update({(key, opacity): fact for opacity, fact in zip(opacities, made.facts, strict=True)})
-        else:
-            for cell in group:
-                _fail(bench, cell, f"Its poison could not be crafted: {outcome.failure}", failures)
-        bench.on_progress("poisons", done, len(jobs))
+    with closing(bench.executor.run(craft, jobs, dict(shared))) as outcomes:
+        for done, outcome in enumerate(outcomes, start=1):
+            key, group = groups[outcome.index]
+            if isinstance(outcome.value, Crafted):
+                made = outcome.value
+                parts = (("positions", made.positions), ("content", made.content), ("labels", made.labels))
+                shared.update({poison_name(key, part): array for part, array in parts})
+                opacities = jobs[outcome.index].opacities
+                facts.update({(key, opacity): fact for opacity, fact in zip(opacities, made.facts, strict=True)})
+            else:
+                for cell in group:
+                    _fail(bench, cell, f"Its poison could not be crafted: {outcome.failure}", failures)
+            bench.on_progress("poisons", done, len(jobs))
     return facts
 
 
@@ -202,23 +204,36 @@ def _measure(
     ]
     total, before = len(bench.cells), len(records) + len(failures)
     bench.on_progress("cells", before, total)
-    for done, outcome in enumerate(bench.executor.run(measure_cell, jobs, shared), start=before + 1):
-        cell = cells[outcome.index]
-        if outcome.value is None:
-            _fail(bench, cell, outcome.failure or "It gave no result.", failures)
-        else:
-            found, poison, code = outcome.value, poisons[outcome.index], code_digest(DECIDING)
-            record = (
-                Record(cell, poison, found.victim, found.seconds, code)
-                if isinstance(found, Trained)
-                else ScanRecord(cell, poison, *found, code)
-            )
-            try:
-                bench.store.finish(record)
-                records[cell.key] = record
-            except (OSError, WhitesquareError) as error:
-                _fail(bench, cell, f"Its result could not be written: {error}", failures)
-        bench.on_progress("cells", done, total)
+    with closing(bench.executor.run(measure_cell, jobs, shared)) as outcomes:
+        for done, outcome in enumerate(outcomes, start=before + 1):
+            cell = cells[outcome.index]
+            if outcome.value is None:
+                _fail(bench, cell, outcome.failure or "It gave no result.", failures)
+            else:
+                _keep(bench, cell, poisons[outcome.index], outcome.value, records, failures)
+            bench.on_progress("cells", done, total)
+
+
+def _keep(
+    bench: _Bench,
+    cell: Cell,
+    poison: PoisonFacts | None,
+    found: Trained | tuple[ScanFigures, float],
+    records: dict[str, Record | ScanRecord],
+    failures: dict[str, Failure],
+) -> None:
+    """Write down what came of a cell."""
+    code = code_digest(DECIDING)
+    record = (
+        Record(cell, poison, found.victim, found.seconds, code)
+        if isinstance(found, Trained)
+        else ScanRecord(cell, poison, *found, code)
+    )
+    try:
+        bench.store.finish(record)
+        records[cell.key] = record
+    except (OSError, WhitesquareError) as error:
+        _fail(bench, cell, f"Its result could not be written: {error}", failures)
 
 
 def _classes(bench: _Bench, cell: Cell) -> tuple[str, ...]:
