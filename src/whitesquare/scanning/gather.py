@@ -11,15 +11,16 @@ import numpy as np
 
 from whitesquare.data import dataset_digest, held, notes
 from whitesquare.detectors.types import Evidence
-from whitesquare.errors import DataError, NothingToDoError, UsageError, WhitesquareError
+from whitesquare.errors import NothingToDoError, UsageError, WhitesquareError
 from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
+from whitesquare.scanning.answers import read_answers
 from whitesquare.scanning.brought import WHY, brought
 from whitesquare.scanning.learned import HeldOut, accuracy, by_heart, held_out, nothing_learned
 from whitesquare.scanning.losses import RecordedTraining, read_losses
 from whitesquare.scanning.reference import Reference, fitted
 from whitesquare.scanning.running import one_torch_thread
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.types import Classifier, FloatArray, ImageDataset, OnePass, UInt8Array
+from whitesquare.types import Classifier, FloatArray, ImageDataset
 
 if TYPE_CHECKING:
     from whitesquare.learning.given import Given
@@ -30,7 +31,6 @@ _SCAN_SEED = 700_001
 """The scan's models have seeds of their own, so that no victim of a benchmark is ever its scan model."""
 _OTHERS = 500
 """Added to them for the model that is asked about samples which it has not seen."""
-_BATCH = 1000
 _LARGE = 2000
 """Grey levels of an image from which on a training is faster on several threads than on one."""
 
@@ -251,7 +251,7 @@ def _compared(found: Gathered, linear: Estimate | None) -> Gathered:
 
 def _answered(evidence: Evidence, models: Sequence[Classifier], mode: str, folder: Path) -> Gathered:
     """Ask a model about every sample; of one that has learned nothing, nothing else is kept."""
-    features, logits = _read(models[0], evidence, folder)
+    features, logits = read_answers(models[0], evidence, folder)
     learned = accuracy(logits, evidence.labels)
     undecided = nothing_learned(learned, len(np.unique(evidence.labels)), given=mode == GIVEN)
     found = Gathered(evidence, mode, models=models, learned=learned)
@@ -280,30 +280,3 @@ def _looked_beyond(found: Gathered, model: Classifier, evidence: Evidence) -> Ga
 def _silenced(found: Gathered, undecided: str) -> Gathered:
     silent = replace(found.evidence, model=None, features=None, logits=None, pred_probs=None, losses=None)
     return replace(found, evidence=silent, models=(), why="the model has learned nothing", undecided=undecided)
-
-
-def _read(model: Classifier, evidence: Evidence, folder: Path) -> tuple[FloatArray, FloatArray]:
-    """Return features ``(N, D)`` in a memory-mapped file below ``folder``, and logits ``(N, K)``.
-
-    Raises:
-        DataError: an output is not a finite number: it would count as an answer.
-    """
-    size = len(evidence.labels)
-    features: FloatArray | None = None
-    logits = np.empty((size, len(evidence.classes)), np.float32)
-    for start in range(0, size, _BATCH):
-        part = slice(start, min(start + _BATCH, size))
-        found, logits[part] = _both(model, evidence.images[part])
-        if not (np.isfinite(logits[part]).all() and np.isfinite(found).all()):
-            raise DataError("The model's outputs are not finite numbers (NaN or infinity); give a trained model.")
-        if features is None:
-            path, shape = folder / "features.npy", (size, found.shape[1])
-            features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-        features[part] = found
-        evidence.on_progress("reading features", part.stop, size)
-    assert features is not None  # noqa: S101 - narrows the type: there are samples
-    return features, logits
-
-
-def _both(model: Classifier, images: UInt8Array) -> tuple[FloatArray, FloatArray]:
-    return model.answers(images) if isinstance(model, OnePass) else (model.features(images), model.logits(images))

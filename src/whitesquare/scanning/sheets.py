@@ -7,7 +7,7 @@ import numpy as np
 from whitesquare.detectors.types import Evidence
 from whitesquare.learning.label_check import thumbnails
 from whitesquare.scanning.alarms import Raised
-from whitesquare.scanning.types import ContactSheet
+from whitesquare.scanning.contacts import ContactSheet
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 SHOWN = 16

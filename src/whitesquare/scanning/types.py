@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from whitesquare.records import TIERS, Estimate
+from whitesquare.scanning.contacts import ContactSheet
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
-from whitesquare.types import FloatArray, IntArray, UInt8Array
+from whitesquare.types import FloatArray, IntArray
 
 NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED = "nothing found", "not checked", "not decided"
 """The verdicts besides the tiers: no alarm; no detector ran, or too much was left out; no model learned."""
@@ -278,27 +279,6 @@ class ScanScores:
     fused: FloatArray
     p_values: FloatArray
     by_detector: dict[str, FloatArray]
-
-
-@dataclass(frozen=True)
-class ContactSheet:
-    """Pictures of one alarm: top suspects beside normal samples of the same class that look most like them.
-
-    Attributes:
-        label: the class.
-        suspects: ``(M, C, H, W)``.
-        suspect_ids: their ids.
-        normal: ``(M, C, H, W)``, the match of each suspect.
-        normal_ids: their ids.
-        heat: ``(M, H, W)`` float32 in [0, 1]: where in the suspect the evidence lies.
-    """
-
-    label: int
-    suspects: UInt8Array
-    suspect_ids: tuple[str, ...]
-    normal: UInt8Array
-    normal_ids: tuple[str, ...]
-    heat: FloatArray
 
 
 @dataclass(frozen=True)

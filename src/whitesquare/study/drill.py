@@ -19,9 +19,8 @@ from whitesquare.learning.recipes import Recipe
 from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.scanning.types import ScanResult
-from whitesquare.study.drill_sentences import announcement, conclusion, smallest
-from whitesquare.study.drill_types import BaseLine, DrillFailure, DrillResult, DrillRow, DrillRun
+from whitesquare.study.drill_sentences import announcement, base_line, conclusion, notices_of, smallest
+from whitesquare.study.drill_types import DrillFailure, DrillResult, DrillRow, DrillRun
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import Attack, ImageDataset
 
@@ -159,11 +158,11 @@ def drill(
         size=len(dataset.labels),
         target=settings.target,
         target_name=dataset.classes[settings.target],
-        base_line=_base_line(plain),
+        base_line=base_line(plain),
         rows=rows,
         smallest=found,
         failures=tuple(failures),
-        notices=_notices(plain, test),
+        notices=notices_of(plain, test),
         seed=settings.seed,
         seconds=time.perf_counter() - started,
         versions=versions(),
@@ -281,25 +280,3 @@ def _pooled(name: str, found: Sequence[Estimate | None]) -> Estimate | None:
 
 def _names(rows: Sequence[DrillRow]) -> list[str]:
     return list(dict.fromkeys(row.attack for row in rows))
-
-
-def _base_line(found: ScanResult) -> BaseLine:
-    names = tuple(dict.fromkeys(alarm.class_name for alarm in found.alarms))
-    flagged = sum(flag.tier != "review" for flag in found.flagged)
-    sentence = "Your data as it is: nothing found."
-    if names:
-        sentence = (
-            f"Your data as it is: ALARM ({found.verdict}), {len(names)} class{'es' * (len(names) > 1)}, {flagged} "
-            "samples; look at that first, for the numbers below were measured on top of it."
-        )
-    return BaseLine(found.verdict, names, flagged, len(found.flagged) - flagged, sentence)
-
-
-def _notices(plain: ScanResult, test: ImageDataset | None) -> tuple[str, ...]:
-    notices = [f"{one.name} crashed on the data as it is: {one.reason}" for one in plain.runs if one.crashed]
-    if plain.mode == "model-free":
-        why = next((one.reason for one in plain.runs if "no model could be trained" in one.reason), "")
-        notices.append(f"The scans trained no model, so none could confirm anything: {why or plain.mode}")
-    if test is None:
-        notices.append("The data set has no test split, so no attack's success could be measured.")
-    return tuple(notices)

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from whitesquare.study.drill_types import ENOUGH_RUNS, DrillRow, Smallest
+from whitesquare.scanning.types import ScanResult
+from whitesquare.study.drill_types import ENOUGH_RUNS, BaseLine, DrillRow, Smallest
+from whitesquare.types import ImageDataset
 
 
 def smallest(attack: str, rows: Sequence[DrillRow]) -> Smallest:
@@ -53,6 +55,30 @@ def conclusion(rows: Sequence[DrillRow], found: Sequence[Smallest]) -> str:
         said = f"{names} would not have been caught {often}, even at {_share(largest)}"
         parts.append(f"{said}{_harm(rows, {one.attack for one in missed})}")
     return f"In short: {'; '.join(parts)}."
+
+
+def base_line(found: ScanResult) -> BaseLine:
+    """Say what a scan makes of the data as they are."""
+    names = tuple(dict.fromkeys(alarm.class_name for alarm in found.alarms))
+    flagged = sum(flag.tier != "review" for flag in found.flagged)
+    sentence = "Your data as it is: nothing found."
+    if names:
+        sentence = (
+            f"Your data as it is: ALARM ({found.verdict}), {len(names)} class{'es' * (len(names) > 1)}, {flagged} "
+            "samples; look at that first, for the numbers below were measured on top of it."
+        )
+    return BaseLine(found.verdict, names, flagged, len(found.flagged) - flagged, sentence)
+
+
+def notices_of(plain: ScanResult, test: ImageDataset | None) -> tuple[str, ...]:
+    """Say what the scans could not do, by that of the data as they are, and what was not measured without a test split."""
+    notices = [f"{one.name} crashed on the data as it is: {one.reason}" for one in plain.runs if one.crashed]
+    if plain.mode == "model-free":
+        why = next((one.reason for one in plain.runs if "no model could be trained" in one.reason), "")
+        notices.append(f"The scans trained no model, so none could confirm anything: {why or plain.mode}")
+    if test is None:
+        notices.append("The data set has no test split, so no attack's success could be measured.")
+    return tuple(notices)
 
 
 def announcement(seconds: float, runs: int) -> str:

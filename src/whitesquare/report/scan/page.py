@@ -13,7 +13,8 @@ from whitesquare.report.scan import pictures as scan_pictures
 from whitesquare.report.scan import tables as scan_tables
 from whitesquare.report.scan import text as scan_text
 from whitesquare.report.scan.pictures import Suspect, TriggerPictures
-from whitesquare.scanning.types import Alarm, ContactSheet, Scan, ScanResult, TriggerEstimate
+from whitesquare.scanning.contacts import ContactSheet
+from whitesquare.scanning.types import Alarm, Scan, ScanResult, TriggerEstimate
 
 _QUEUE = 100
 _CLASSES = 20

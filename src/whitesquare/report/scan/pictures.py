@@ -9,7 +9,8 @@ from PIL import Image
 
 from whitesquare.errors import DataError
 from whitesquare.report.common import html, images, style
-from whitesquare.scanning.types import ContactSheet, TriggerEstimate
+from whitesquare.scanning.contacts import ContactSheet
+from whitesquare.scanning.types import TriggerEstimate
 from whitesquare.types import UInt8Array
 
 SHOWN = 12
