@@ -71,7 +71,7 @@ def base_line(found: ScanResult) -> BaseLine:
 
 
 def notices_of(plain: ScanResult, test: ImageDataset | None) -> tuple[str, ...]:
-    """Say what the scans could not do, by that of the data as they are, and what was not measured without a test split."""
+    """Say what the scans could not do, by that of the data as they are, and what no test split leaves unmeasured."""
     notices = [f"{one.name} crashed on the data as it is: {one.reason}" for one in plain.runs if one.crashed]
     if plain.mode == "model-free":
         why = next((one.reason for one in plain.runs if "no model could be trained" in one.reason), "")
