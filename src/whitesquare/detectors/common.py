@@ -18,10 +18,17 @@ if TYPE_CHECKING:
 
 Float64Array = NDArray[np.float64]
 
+_AT_ONCE = 1 << 24
+"""Numbers that are made of images at a time: what 60,000 digits allow, a few photographs do not."""
 _LARGEST = 1e30
 """Scores are cut here: far above any that means something, and squares of it are not needed."""
 _RANK = 1e-9
 """Directions with a smaller share of the variance are rounding errors of float32 activations."""
+
+
+def images_at_once(shape: tuple[int, ...], most: int) -> int:
+    """Return how many images of a shape ``(..., C, H, W)`` are turned into numbers at a time, at least one."""
+    return max(1, min(most, _AT_ONCE // int(np.prod(shape[-3:]))))
 
 
 def one_thread() -> AbstractContextManager[object]:

@@ -20,6 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from whitesquare.detectors.common import images_at_once
 from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class, unscored
 from whitesquare.types import FloatArray, UInt8Array
 
@@ -64,9 +65,10 @@ class NoiseResidual:
 def grain_of(evidence: Evidence) -> FloatArray:
     """Return the logarithms of the twelve numbers of every image, ``(N, 12)``."""
     parts = []
-    for start in range(0, len(evidence.images), _CHUNK):
-        parts.append(_grain(evidence.images[start : start + _CHUNK]))
-        evidence.on_progress("reading the grain", min(start + _CHUNK, len(evidence.images)), len(evidence.images))
+    size, few = len(evidence.images), images_at_once(evidence.images.shape, _CHUNK)
+    for start in range(0, size, few):
+        parts.append(_grain(evidence.images[start : start + few]))
+        evidence.on_progress("reading the grain", min(start + few, size), size)
     return np.concatenate(parts)
 
 

@@ -16,6 +16,7 @@ Failure modes: content that is typical of one class has gains of its own, so thi
 patterns of fewer than about 2 % of the class lie below the noise (Baik, Ben Arous and Peche 2005).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,8 +25,9 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.ndimage import uniform_filter
 
+from whitesquare.detectors.common import images_at_once
 from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
-from whitesquare.types import FloatArray, UInt8Array
+from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 _CHUNK = 4096
 _LARGEST = 1024
@@ -60,12 +62,16 @@ class ResidualComponents:
             axes, centre, spread, gains = _directions(own, others, self.components)
             found.class_stats[label] = np.log(gains.max(initial=1))
             weights = np.log(np.maximum(gains, 1))
-            for start in range(0, len(members), _CHUNK):
-                part = members[start : start + _CHUNK]
+            for part in _parts(members, evidence):
                 z = (residuals(evidence.images[part]) - centre) @ axes / spread
                 found.scores[part] = np.log1p((weights * z**2).sum(1))
             evidence.on_progress("comparing residuals", label + 1, len(evidence.classes))
         return found
+
+
+def _parts(members: IntArray, evidence: Evidence) -> Iterator[IntArray]:
+    few = images_at_once(evidence.images.shape, _CHUNK)
+    return (members[start : start + few] for start in range(0, len(members), few))
 
 
 def residuals(images: UInt8Array) -> FloatArray:
@@ -93,8 +99,8 @@ def _moments(evidence: Evidence) -> tuple[NDArray[np.int64], NDArray[np.float64]
     kinds = len(evidence.classes)
     sums, products = np.zeros((kinds, size)), np.zeros((kinds, size, size), np.float64)
     for label, members in by_class(evidence):
-        for start in range(0, len(members), _CHUNK):
-            rows = residuals(evidence.images[members[start : start + _CHUNK]])
+        for part in _parts(members, evidence):
+            rows = residuals(evidence.images[part])
             sums[label] += rows.sum(0, dtype=np.float64)
             products[label] += rows.T @ rows
     return np.bincount(evidence.labels, minlength=kinds), sums, products

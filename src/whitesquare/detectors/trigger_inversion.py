@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.detectors.common import finite, gradient_of, model_of
+from whitesquare.detectors.common import finite, gradient_of, images_at_once, model_of
 from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class, unscored
 from whitesquare.types import FloatArray, IntArray
 
@@ -149,8 +149,9 @@ def _dependence(evidence: Evidence, found: Inversion, label: int, members: IntAr
     some = evidence.images[others[:: max(1, len(others) // 1000)]]
     usual = np.median(some, 0) if len(some) else np.zeros(some.shape[1:], np.float64)
     drops = []
-    for start in range(0, len(members), _BATCH):
-        part = members[start : start + _BATCH]
+    few = images_at_once(evidence.images.shape, _BATCH)
+    for start in range(0, len(members), few):
+        part = members[start : start + few]
         images = evidence.images[part]
         filled = np.rint(images * (1 - mask) + usual * mask).astype(np.uint8)
         before = model.logits(images) if evidence.logits is None else evidence.logits[part]

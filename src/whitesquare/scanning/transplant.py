@@ -15,6 +15,7 @@ import numpy as np
 
 from whitesquare._base.crew import Crew
 from whitesquare._base.machine import usable_cores
+from whitesquare.detectors.common import images_at_once
 from whitesquare.detectors.types import Evidence
 from whitesquare.learning.estimates import share
 from whitesquare.scanning.marks.types import FoundTrigger
@@ -107,7 +108,10 @@ class TransplantTest:
             shares: FloatArray = (answers == label).mean(1, dtype=np.float32)
             return shares
 
-        batches, cores = _together(pasted, max(1, _BATCH // self.images)), max(1, usable_cores())
+        batches, cores = (
+            _together(pasted, max(1, images_at_once(evidence.images.shape, _BATCH) // self.images)),
+            max(1, usable_cores()),
+        )
         with Crew(cores, one_thread_each) as crew:
             for several in _together(batches, cores):
                 for found in np.concatenate(list(crew.map(turned, several))):

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.fft import dctn, idctn
 
+from whitesquare.detectors.common import images_at_once
 from whitesquare.detectors.spectrum import smooth
 from whitesquare.detectors.types import Evidence, Hint
 from whitesquare.scanning.marks.added import add, centred, projection
@@ -78,10 +79,11 @@ class FaintKind:
     def carriers(self, evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
         """Return the members that show it more clearly than one in 10,000 of the others does."""
         wave = _high_pass(trigger.pattern).mean(0).ravel()
+        few = images_at_once(evidence.images.shape, _CHUNK)
         shown = np.concatenate(
             [
-                _scale_free(high_pass(evidence.images[start : start + _CHUNK])) @ wave
-                for start in range(0, len(evidence.labels), _CHUNK)
+                _scale_free(high_pass(evidence.images[start : start + few])) @ wave
+                for start in range(0, len(evidence.labels), few)
             ]
         )
         own = evidence.labels == hint.label
