@@ -140,8 +140,10 @@ def test_the_action_decides_with_its_own_code(runner: Runner) -> None:
 
 
 def test_the_hook_verifies_with_its_own_code(runner: Runner) -> None:
-    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-    (used,) = [one for found in documented() for repo in found.get("repos", []) for one in repo["hooks"]]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    (hook,) = [one for one in hooks if one["id"] == "whitesquare-verify"]
+    used, *_ = [one for found in documented() for repo in found.get("repos", []) for one in repo["hooks"]]
+    assert used["id"] == hook["id"]
     path = {"PATH": f"{runner.temp / 'whitesquare' / 'bin'}:/usr/bin:/bin"}
     done = runner.run(hook["entry"], path, " " + " ".join(used["args"]))
     assert done.code == 0, done.said

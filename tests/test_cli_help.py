@@ -118,7 +118,7 @@ def test_quiet_leaves_the_answer_and_the_errors(photographs: Path, tmp_path: Pat
     asked = ("poison", photographs, "--attack", "stamp", "--target", "cat", "--count", 3)
     out, err = run(*asked, "-o", tmp_path / "loud")
     assert "Next: whitesquare train" in out
-    assert "write train" in err
+    assert "reading images" in err
     out, err = run(*asked, "-q", "-o", tmp_path / "quiet")
     assert "3 of the training images are poisoned" in out
     assert "Next" not in out

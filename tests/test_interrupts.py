@@ -149,7 +149,7 @@ def test_what_cannot_be_interrupted_is_ended(tmp_path, times):
             os.kill(process.pid, signal.SIGINT)
             time.sleep(0.7)
         said, took = ended(process)
-    assert process.returncode == 2
+    assert process.returncode == 2, said
     assert ("Interrupted, twice; ended" in said) == (times == 2)
     assert "Interrupted" in said
     assert ".part" in said

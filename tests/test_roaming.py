@@ -11,7 +11,7 @@ from whitesquare.scanning.marks.roaming import nearest
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 
-CLASSES, PER_CLASS, TARGET = 6, 400, 4
+CLASSES, PER_CLASS, TARGET = 10, 300, 4
 
 
 def clouds(seed=0):

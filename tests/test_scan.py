@@ -212,7 +212,7 @@ def test_a_control_that_does_as_much_keeps_the_p_value_high():
     trigger = reconstruct(found, hint)
     everything = obedient(13, 13, 2)
     with torch.no_grad():
-        everything.network[1].bias[2] = 30.0
+        everything.network.network[1].bias[2] = 30.0
     test = TransplantTest().run(found, everything, trigger, 2, np.flatnonzero(truth))
     assert test.p_value > 0.5
     assert test.untouched_rate == 1.0

@@ -77,7 +77,9 @@ def test_a_file_of_another_size_is_refused_by_its_header(tmp_path, size, monkeyp
     with pytest.raises(DataError, match=rf"2\.png is {size[0]}x{size[1]} RGB but .*0\.png is 5x7 RGB"):
         dataset.images(slice(None))  # decoded, it would be damaged
     part, skipped = readable_part(dataset)
-    assert skipped == {"a/2.png": f"it is {size[0]}x{size[1]} RGB, and most files are 5x7 RGB"}
+    assert skipped == {
+        "a/2.png": f"another size or colour mode: it is {size[0]}x{size[1]} RGB, and most files are 5x7 RGB"
+    }
     assert len(part.ids) == 3
 
 
@@ -130,7 +132,7 @@ def test_turned_files_of_one_kind_are_kept_as_they_are_shown(tmp_path):
         Image.fromarray(pixels).save(tmp_path / "a" / f"{i}.png", **({"exif": exif} if i == 4 else {}))
     part, skipped = readable_part(load_image_folder(tmp_path))
     assert part.images(slice(None))[:, 0, 0, 0].tolist() == [0, 1, 2, 4]
-    assert skipped == {"a/3.png": "it is 4x6 grey, and most files are 6x4 grey"}
+    assert skipped == {"a/3.png": "another size or colour mode: it is 4x6 grey, and most files are 6x4 grey"}
 
 
 # --- how much is free -------------------------------------------------------------------------------------------

@@ -37,8 +37,8 @@ from whitesquare.data.sources.mnist import load_mnist
 from whitesquare.data.sources.npz import load_npz
 from whitesquare.data.sources.objects.contents import telling
 from whitesquare.data.sources.objects.opening import open_object
+from whitesquare.data.sources.objects.request import ObjectRequest
 from whitesquare.data.sources.objects.splits import splits_in, unread_splits
-from whitesquare.data.sources.objects.wanted import Wanted
 from whitesquare.data.sources.others import open_other, other_source
 from whitesquare.data.sources.parquet import load_parquet
 from whitesquare.data.sources.published_arrays import load_published
@@ -228,7 +228,7 @@ def _open_object(source: object, split: str, sizing: Sizing, on_progress: Progre
     if not missing:
         return _checked(given)
     other = None if splits is None else splits.get("test" if split == "train" else "train")
-    asked = Wanted(split, beside=other, is_sized=sizing.is_asked, on_progress=on_progress)
+    asked = ObjectRequest(split, beside=other, is_sized=sizing.is_asked, on_progress=on_progress)
     opened = open_object(given, asked) if len(missing) > _CLOSE else None
     if opened is None:
         raise UsageError(

@@ -106,10 +106,10 @@ def held(dataset: ImageDataset, on_progress: Progress = silent) -> ImageDataset:
 def _read_all(dataset: ImageDataset, on_progress: Progress) -> UInt8Array:
     size = len(dataset.labels)
     on_progress(_READING, 0, size)
-    check_room(size, dataset.shape, "The data set")
     images: UInt8Array | None = None
     for part, batch in dataset.batches(_BATCH):
-        if images is None:
+        if images is None:  # asked for its shape, a data set would decode the first image for that alone
+            check_room(size, as_shape(batch.shape), "The data set")
             images = np.empty((size, *batch.shape[1:]), batch.dtype)
         if (batch.shape[1:], batch.dtype) != (images.shape[1:], images.dtype):
             return batch  # which is not what the data set says, and is refused

@@ -52,7 +52,7 @@ class PixelContrast:
         for number, scale in enumerate(SCALES):
             bits = code_bits(evidence.images, scale, kinds, 14)
             for _, codes in window_codes(evidence.images, scale, bits):
-                for few in np.array_split(codes, min(len(codes), -(-codes.size // _TOGETHER))):
+                for few in np.array_split(codes, min(len(codes), codes.size // _TOGETHER + 1)):
                     np.maximum(best, self._contrast(few, bits, labels, sizes), out=best)
             evidence.on_progress("counting pixels", number + 1, len(SCALES))
         peaks = class_peaks(best, evidence, self.least)

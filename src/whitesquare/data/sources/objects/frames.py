@@ -8,12 +8,12 @@ from whitesquare.data.sources.objects.contents import ContentImages
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_frame
 from whitesquare.data.sources.objects.labels import Label, labels_of, numbered, said_of
 from whitesquare.data.sources.objects.paths import path_ids
-from whitesquare.data.sources.objects.wanted import Wanted
+from whitesquare.data.sources.objects.request import ObjectRequest
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset
 
 
-def open_frame(frame: Any, asked: Wanted) -> ImageDataset:
+def open_frame(frame: Any, asked: ObjectRequest) -> ImageDataset:
     """Open a data frame, whose images are decoded when they are asked for.
 
     Raises:

@@ -14,7 +14,7 @@ from whitesquare.data.sources.objects.contents import ContentImages
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_of
 from whitesquare.data.sources.objects.labels import Label, labels_of, numbered, said_of
 from whitesquare.data.sources.objects.reading import guarded, read_stream
-from whitesquare.data.sources.objects.wanted import Wanted
+from whitesquare.data.sources.objects.request import ObjectRequest
 from whitesquare.errors import DataError
 from whitesquare.types import ImageDataset
 
@@ -46,7 +46,7 @@ class HubRows:
         return found if self.dtype is None else np.array(found, self.dtype)
 
 
-def open_hub(thing: Any, asked: Wanted) -> ImageDataset:
+def open_hub(thing: Any, asked: ObjectRequest) -> ImageDataset:
     """Open a data set of Hugging Face.
 
     Raises:
@@ -74,7 +74,7 @@ def open_hub(thing: Any, asked: Wanted) -> ImageDataset:
     return ContentImages(root=Path(kind), classes=classes, ids=ids, labels=labels, kind=kind, told=told, cell=cell)
 
 
-def _open_stream(thing: Any, asked: Wanted, kind: str) -> ImageDataset:
+def _open_stream(thing: Any, asked: ObjectRequest, kind: str) -> ImageDataset:
     told = _aside(thing, kind) if getattr(thing, "_formatting", None) is not None else ()
     plain = thing.with_format(None)
     first = next(guarded(plain.take(1), kind), None)

@@ -8,14 +8,14 @@ import numpy as np
 from whitesquare.data.sources.objects.frames import open_frame
 from whitesquare.data.sources.objects.hub import is_hub, open_hub
 from whitesquare.data.sources.objects.kinds import TORCH_DATA, is_frame, is_of, is_torch_dataset
+from whitesquare.data.sources.objects.request import ObjectRequest
 from whitesquare.data.sources.objects.tensors import open_mapping, open_pair
 from whitesquare.data.sources.objects.torch_sets import open_items, open_stream, open_torch
-from whitesquare.data.sources.objects.wanted import Wanted
 from whitesquare.errors import UsageError
 from whitesquare.types import ImageDataset
 
 
-def open_object(thing: Any, asked: Wanted) -> ImageDataset | None:
+def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
     """Open an object as a data set; ``None`` if it is of no kind that is known.
 
     Raises:
@@ -39,7 +39,7 @@ def open_object(thing: Any, asked: Wanted) -> ImageDataset | None:
     return open_stream(thing, asked) if hasattr(thing, "__iter__") else None
 
 
-def _inside(thing: Any, asked: Wanted) -> ImageDataset:
+def _inside(thing: Any, asked: ObjectRequest) -> ImageDataset:
     opened = open_object(thing, asked)
     if opened is None:
         raise UsageError(f"A {type(thing).__name__} inside another data set is no data set; give one of PyTorch.")

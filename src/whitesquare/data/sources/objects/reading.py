@@ -15,8 +15,8 @@ from whitesquare.data.sources.objects.contents import ContentImages
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose
 from whitesquare.data.sources.objects.labels import Label, label_of, numbered, said_of
 from whitesquare.data.sources.objects.numbers import refuse_dark
+from whitesquare.data.sources.objects.request import ObjectRequest
 from whitesquare.data.sources.objects.store import Kept, Spool
-from whitesquare.data.sources.objects.wanted import Wanted
 from whitesquare.errors import DataError, WhitesquareError
 from whitesquare.types import ImageDataset
 
@@ -34,7 +34,7 @@ _TOLD = 1000
 def read_samples(
     read: Read,
     count: int,
-    asked: Wanted,
+    asked: ObjectRequest,
     *,
     kind: str,
     names: tuple[str, ...] | None = None,
@@ -76,7 +76,7 @@ def read_samples(
 
 def read_stream(
     items: Iterable[Any],
-    asked: Wanted,
+    asked: ObjectRequest,
     *,
     kind: str,
     names: tuple[str, ...] | None = None,
@@ -185,7 +185,7 @@ def _opened(
     kept: Kept,
     labels: list[Label],
     ids: tuple[str, ...],
-    asked: Wanted,
+    asked: ObjectRequest,
     kind: str,
     names: tuple[str, ...] | None,
     told: tuple[str, ...],

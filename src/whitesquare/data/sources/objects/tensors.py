@@ -14,7 +14,7 @@ from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_of
 from whitesquare.data.sources.objects.labels import labels_of, numbered, said_of
 from whitesquare.data.sources.objects.numbers import not_bytes, refuse_dark
 from whitesquare.data.sources.objects.reading import read_samples
-from whitesquare.data.sources.objects.wanted import Wanted
+from whitesquare.data.sources.objects.request import ObjectRequest
 from whitesquare.errors import DataError
 from whitesquare.types import ImageDataset
 
@@ -24,7 +24,7 @@ _BESIDE = ("ids", "classes", "layout")
 def open_pair(
     images: Any,
     labels: Any,
-    asked: Wanted,
+    asked: ObjectRequest,
     *,
     kind: str = "arrays",
     classes: Sequence[str] | None = None,
@@ -69,7 +69,7 @@ def open_pair(
     return part_of(replace(opened, kind=kind, told=told), asked.only)
 
 
-def open_mapping(given: Mapping[str, Any], asked: Wanted) -> ImageDataset:
+def open_mapping(given: Mapping[str, Any], asked: ObjectRequest) -> ImageDataset:
     """Open a dict of images and labels, and of ``ids``, ``classes`` and ``layout`` where there are some.
 
     Raises:

@@ -11,14 +11,14 @@ from whitesquare.data.sources.objects.contents import Chosen, ContentImages, tel
 from whitesquare.data.sources.objects.kinds import TORCH_DATA, class_names, is_of, reads_by
 from whitesquare.data.sources.objects.labels import numbered
 from whitesquare.data.sources.objects.reading import read_samples, read_stream
+from whitesquare.data.sources.objects.request import Again, ObjectRequest
 from whitesquare.data.sources.objects.tensors import open_pair
 from whitesquare.data.sources.objects.vision import is_vision, open_vision
-from whitesquare.data.sources.objects.wanted import Again, Wanted
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset, IntArray
 
 
-def open_torch(thing: Any, asked: Wanted, again: Again) -> ImageDataset:
+def open_torch(thing: Any, asked: ObjectRequest, again: Again) -> ImageDataset:
     """Open a ``torch.utils.data.Dataset``, or the one of a ``DataLoader``.
 
     Args:
@@ -47,7 +47,7 @@ def open_torch(thing: Any, asked: Wanted, again: Again) -> ImageDataset:
     return open_items(thing, asked)
 
 
-def open_items(thing: Any, asked: Wanted) -> ImageDataset:
+def open_items(thing: Any, asked: ObjectRequest) -> ImageDataset:
     """Open what gives a sample for each position, such as a user's own data set, or a list of samples.
 
     Raises:
@@ -60,7 +60,7 @@ def open_items(thing: Any, asked: Wanted) -> ImageDataset:
     return read_samples(plain.__getitem__, count, asked, kind=kind, names=class_names(thing), told=told)
 
 
-def open_stream(thing: Any, asked: Wanted) -> ImageDataset:
+def open_stream(thing: Any, asked: ObjectRequest) -> ImageDataset:
     """Open what gives samples in order.
 
     Raises:
@@ -81,14 +81,14 @@ def _count(thing: Any) -> int:
         ) from error
 
 
-def _open_tensors(thing: Any, asked: Wanted) -> ImageDataset:
+def _open_tensors(thing: Any, asked: ObjectRequest) -> ImageDataset:
     kind = kind_of(thing)
     if len(thing.tensors) < 2:
         raise DataError(f"{kind} has one tensor; expected images and labels, so give TensorDataset(images, labels).")
     return open_pair(thing.tensors[0], thing.tensors[1], asked, kind=kind)
 
 
-def _open_subset(thing: Any, asked: Wanted, again: Again) -> ImageDataset:
+def _open_subset(thing: Any, asked: ObjectRequest, again: Again) -> ImageDataset:
     kind, count = kind_of(thing), _count(thing.dataset)
     indices = np.asarray(list(thing.indices), np.int64)
     if len(indices) and not -count <= indices.min() <= indices.max() < count:
@@ -105,7 +105,7 @@ def _open_subset(thing: Any, asked: Wanted, again: Again) -> ImageDataset:
     return telling(again(thing.dataset, asked.of(chosen)), told)
 
 
-def _open_sum(thing: Any, asked: Wanted, again: Again) -> ImageDataset:
+def _open_sum(thing: Any, asked: ObjectRequest, again: Again) -> ImageDataset:
     kind = kind_of(thing)
     ends = np.cumsum([_count(one) for one in thing.datasets])
     positions = asked.positions(int(ends[-1]))

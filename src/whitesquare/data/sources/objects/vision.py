@@ -14,8 +14,8 @@ from whitesquare.data.sources.objects.kinds import class_names, is_torch_dataset
 from whitesquare.data.sources.objects.labels import numbered, said_of
 from whitesquare.data.sources.objects.paths import path_ids
 from whitesquare.data.sources.objects.reading import read_samples
+from whitesquare.data.sources.objects.request import ObjectRequest
 from whitesquare.data.sources.objects.tensors import open_pair
-from whitesquare.data.sources.objects.wanted import Wanted
 from whitesquare.errors import DataError
 from whitesquare.types import ImageDataset
 
@@ -27,7 +27,7 @@ def is_vision(thing: Any) -> bool:
     return is_torch_dataset(thing) and reads_by(thing, _PACKAGE) and (_listed(thing) or _targets(thing) is not None)
 
 
-def open_vision(thing: Any, asked: Wanted) -> ImageDataset:
+def open_vision(thing: Any, asked: ObjectRequest) -> ImageDataset:
     """Open a data set of torchvision by what it holds, so that no transform has a part in it.
 
     Raises:
@@ -44,7 +44,7 @@ def open_vision(thing: Any, asked: Wanted) -> ImageDataset:
     return part_of(telling(opened, *aside, told), asked.only)
 
 
-def _open_files(thing: Any, asked: Wanted, kind: str) -> ImageDataset:
+def _open_files(thing: Any, asked: ObjectRequest, kind: str) -> ImageDataset:
     positions = asked.positions(len(thing.samples)).tolist()
     if not positions:
         raise DataError(f"{kind} has no samples; expected images of two classes or more, so add some.")

@@ -12,7 +12,7 @@ from whitesquare.types import ImageDataset, IntArray
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ObjectRequest:
     """What is asked.
 
     Attributes:
@@ -29,7 +29,7 @@ class Wanted:
     is_sized: bool = False
     on_progress: Progress = silent
 
-    def of(self, only: IntArray | None) -> "Wanted":
+    def of(self, only: IntArray | None) -> "ObjectRequest":
         """Ask the same of an object that lies inside another, for the samples at these positions."""
         return replace(self, only=only, beside=None)
 
@@ -42,5 +42,5 @@ class Wanted:
         return tuple(position_id(self.split, i) for i in self.positions(count).tolist())
 
 
-Again = Callable[[Any, Wanted], ImageDataset]
+Again = Callable[[Any, ObjectRequest], ImageDataset]
 """Opens an object that lies inside another."""
