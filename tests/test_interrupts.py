@@ -145,6 +145,7 @@ def test_what_cannot_be_interrupted_is_ended(tmp_path, times):
     prepare(tmp_path)
     with started(tmp_path, "-c", STUCK) as process:
         told(process, "begun")
+        time.sleep(1)  # it is told before the step that hears nothing
         for _ in range(times):
             os.kill(process.pid, signal.SIGINT)
             time.sleep(0.7)
