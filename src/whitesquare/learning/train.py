@@ -5,7 +5,8 @@ float only when it is used. The same code runs on a GPU (see :mod:`whitesquare.l
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,11 @@ class TensorData:
         if self.overlay is not None:
             self.overlay.stamp(images, index)
         return to_float(images), self.labels[index]
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "TensorData":
+        """Return the same with all images changed, those that replace some as well."""
+        overlay = self.overlay and replace(self.overlay, images=change(self.overlay.images))
+        return TensorData(change(self.images), self.labels, overlay)
 
 
 @dataclass(frozen=True)
@@ -212,10 +218,12 @@ def train_tensors(
     """Train on tensors already in place, for callers that train many models on one data set; see :func:`train`."""
     network = build(card.architecture, card.seed).to(data.images.device)
     if isinstance(network, Whitened):
+        data = data.mapped(network.averaged)
         # From all over: in folders the classes stand one after the other.
         spread = torch.linspace(0, len(data.labels) - 1, min(_SAMPLE, len(data.labels)), device=data.labels.device)
         network.prepare(data.batch(spread.long())[0])
-    _fit(network, data, recipe, card.seed, on_losses, on_progress)
+    with network.given_averaged() if isinstance(network, Whitened) else nullcontext():
+        _fit(network, data, recipe, card.seed, on_losses, on_progress)
     return Model(network.eval(), card)
 
 

@@ -6,6 +6,8 @@ over the largest tensor), images stay even in size (odd ones are slow on process
 data are part of the whitening, and images above 60 pixels are averaged down first.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -13,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _PATCH = 2
+_PART = 100
 _SIDE = 40
 """Pixels that a side should have; larger images are averaged down by the nearest whole factor."""
 _EPSILON = 5e-4
@@ -85,9 +88,25 @@ class Whitened(nn.Sequential):
         super().__init__(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(inputs, classes, bias=False))
 
     def prepare(self, images: Tensor) -> None:
-        """Learn the whitening from images ``(N, C, H, W)``, float in [0, 1]."""
+        """Learn the whitening from images ``(N, C, H, W)``, float in [0, 1], averaged down already."""
         with torch.no_grad():
-            cast(Whitening, self[1]).fit(self[0](images))
+            cast(Whitening, self[1]).fit(images)
+
+    def averaged(self, images: Tensor) -> Tensor:
+        """Return uint8 images ``(N, C, H, W)`` averaged down as the network would, a part at a time."""
+        if isinstance(self[0], nn.Identity):
+            return images
+        parts = [self[0](part.float()).round_().to(torch.uint8) for part in torch.split(images, _PART)]
+        return torch.cat(parts) if parts else images
+
+    @contextmanager
+    def given_averaged(self) -> Iterator[None]:
+        """Let the network be given images that are averaged down already: once, not at every pass of a training."""
+        shrink, self[0] = self[0], nn.Identity()
+        try:
+            yield
+        finally:
+            self[0] = shrink
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits ``(N, K)``."""

@@ -22,7 +22,9 @@ from whitesquare.types import FloatArray, IntArray, UInt8Array
 _LEVELS = {FULL: (12.0, 3.0), AMPLIFIED: (24.0, 6.0)}
 """Mean grey level that it is driven to, and the most that it is multiplied by: triggers are published that are two and
 three times as strong in use."""
-_MOST_SAMPLES, _MOST_CARRIERS = 2000, 100
+_FEWEST_SAMPLES, _MOST_SAMPLES, _VALUES = 200, 2000, 1 << 25
+"""Samples that controls are rebuilt from, as many as have so many values."""
+_MOST_CARRIERS = 100
 _CLIP = 3.0
 _LEAST = 0.25
 """Grey levels: a pattern below it is rounding."""
@@ -67,7 +69,8 @@ class FaintKind:
         rng: np.random.Generator,
     ) -> Iterator[FoundTrigger]:
         """Give what images share that a random filter picks: a sum of twelve waves, as that of a detector."""
-        pool = some(np.setdiff1d(evidence.members(label), carriers), evidence.seed, _MOST_SAMPLES)
+        most = max(_FEWEST_SAMPLES, min(_MOST_SAMPLES, _VALUES // evidence.images[0].size))
+        pool = some(np.setdiff1d(evidence.members(label), carriers), evidence.seed, most)
         left = high_pass(evidence.images[pool])
         together = min(trigger.images, max(1, len(pool) // 4))
         rows, level = _scale_free(left), _level(self.strengths(trigger)[strength])
