@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from whitesquare.detectors.common import Float64Array, finite
+from whitesquare.detectors.common import Float64Array, finite, images_at_once
 from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
 from whitesquare.errors import UsageError
 from whitesquare.learning.label_check import thumbnails
@@ -103,7 +103,8 @@ class ConfidentLearning:
 
 
 def _small(evidence: Evidence) -> FloatArray:
-    parts = [thumbnails(evidence.images[start : start + _CHUNK]) for start in range(0, len(evidence.labels), _CHUNK)]
+    few = images_at_once(evidence.images.shape, _CHUNK)
+    parts = [thumbnails(evidence.images[start : start + few]) for start in range(0, len(evidence.labels), few)]
     return np.concatenate(parts)
 
 

@@ -29,7 +29,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.spatial import cKDTree
 
-from whitesquare.detectors.common import one_thread
+from whitesquare.detectors.common import images_at_once, one_thread
 from whitesquare.detectors.gaps import Gap, apart, deepest, standing, strength_at
 from whitesquare.detectors.spectrum import Int8Array, blocks, coefficients, views
 from whitesquare.detectors.templates import far_ends, refined, rows_of, second_moments, starts, tail_excess
@@ -184,7 +184,8 @@ def _variety(images: UInt8Array, places: IntArray, apart_from: BoolArray) -> flo
     """Return how much the contents of those apart vary, over how much those of the rest do; 1 if there are too few."""
     if apart_from.sum() < _FEWEST or (~apart_from).sum() < _FEWEST:
         return 1.0
-    chunks = (images[places[start : start + _CHUNK]] for start in range(0, len(places), _CHUNK))
+    few = images_at_once(images.shape, _CHUNK)
+    chunks = (images[places[start : start + few]] for start in range(0, len(places), few))
     contents = np.concatenate([_thumbnails(chunk) for chunk in chunks])
     few, rest = contents[apart_from], contents[~apart_from]
     count = min(len(few), len(rest), _NEIGHBOURS)

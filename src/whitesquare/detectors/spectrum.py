@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.fft import rfft2
 from scipy.ndimage import correlate1d, uniform_filter
 
+from whitesquare.detectors.common import images_at_once
 from whitesquare.types import FloatArray, UInt8Array
 
 Int8Array = NDArray[np.int8]
@@ -56,15 +57,16 @@ def coefficients(images: UInt8Array, view: View) -> Int8Array:
 
     Each coefficient is centred on its median over the images and divided by its median deviation.
     """
-    step = max(1, len(images) // _SAMPLE)
-    sample = _spectra(view(images[::step]))
+    few = images_at_once(images.shape, _CHUNK)
+    some = images[:: max(1, len(images) // _SAMPLE)]
+    sample = np.concatenate([_spectra(view(some[start : start + few])) for start in range(0, len(some), few)])
     centre = np.median(sample, 0)
     spread = 1.4826 * np.median(np.abs(sample - centre), 0)
     factor = np.where(spread > 0.02, SCALE / np.maximum(spread, 0.02), 0).astype(np.float32)
     found = np.empty((len(images), len(centre)), np.int8)
-    for start in range(0, len(images), _CHUNK):
-        rows = (_spectra(view(images[start : start + _CHUNK])) - centre) * factor
-        found[start : start + _CHUNK] = np.rint(np.clip(rows, -_LIMIT, _LIMIT))
+    for start in range(0, len(images), few):
+        rows = (_spectra(view(images[start : start + few])) - centre) * factor
+        found[start : start + few] = np.rint(np.clip(rows, -_LIMIT, _LIMIT))
     return found
 
 
