@@ -184,8 +184,8 @@ def _variety(images: UInt8Array, places: IntArray, apart_from: BoolArray) -> flo
     """Return how much the contents of those apart vary, over how much those of the rest do; 1 if there are too few."""
     if apart_from.sum() < _FEWEST or (~apart_from).sum() < _FEWEST:
         return 1.0
-    few = images_at_once(images.shape, _CHUNK)
-    chunks = (images[places[start : start + few]] for start in range(0, len(places), few))
+    most = images_at_once(images.shape, _CHUNK)
+    chunks = (images[places[start : start + most]] for start in range(0, len(places), most))
     contents = np.concatenate([_thumbnails(chunk) for chunk in chunks])
     few, rest = contents[apart_from], contents[~apart_from]
     count = min(len(few), len(rest), _NEIGHBOURS)
