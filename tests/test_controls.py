@@ -7,7 +7,7 @@ from whitesquare.detectors.types import Evidence
 from whitesquare.scanning.marks.field import FieldKind
 from whitesquare.scanning.marks.patch import PatchKind
 from whitesquare.scanning.marks.roaming import RoamingKind
-from whitesquare.scanning.marks.types import AS_FOUND, FoundTrigger
+from whitesquare.scanning.marks.types import AS_FOUND, Compared, FoundTrigger
 
 SIDE, CLASS = 12, 1
 KINDS = {kind.name: kind for kind in (PatchKind(), FieldKind(), RoamingKind())}
@@ -33,7 +33,7 @@ def trigger(kind):
 
 def made(evidence, kind, carriers, count=500):
     rng = np.random.default_rng(1)
-    return list(KINDS[kind].controls(evidence, CLASS, carriers, trigger(kind), AS_FOUND, count, rng))
+    return list(KINDS[kind].controls(Compared(evidence, CLASS, carriers, trigger(kind), AS_FOUND, count), rng))
 
 
 @pytest.mark.parametrize("kind", ["patch", "roaming", "field"])

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from whitesquare.detectors.types import Evidence, Hint
 from whitesquare.scanning.marks.faint import FaintKind, rebuilt
-from whitesquare.scanning.marks.types import FULL
+from whitesquare.scanning.marks.types import FULL, Compared
 from whitesquare.scanning.transplant import TransplantTest
 
 SIDE, TARGET = 24, 2
@@ -76,7 +76,7 @@ def test_a_model_that_obeys_it_is_proof_and_one_that_does_not_is_none(evidence):
 def test_controls_are_rebuilt_from_as_many_other_images_and_driven_as_far(evidence):
     truth = carriers(evidence.labels)
     trigger = rebuilt(evidence, truth)
-    made = list(trigger.kind.controls(evidence, TARGET, truth, trigger, FULL, 30, np.random.default_rng(0)))
+    made = list(trigger.kind.controls(Compared(evidence, TARGET, truth, trigger, FULL, 30), np.random.default_rng(0)))
     assert len(made) == 30
     assert {one.images for one in made} == {20}
     assert all(abs(np.corrcoef(one.pattern.mean(0).ravel(), BOARD.ravel())[0, 1]) < 0.6 for one in made)

@@ -40,6 +40,17 @@ def test_every_model_learns_images_of_any_size(name, shape):
     assert (predict(model, images).argmax(1) == labels).mean() > 0.9
 
 
+def test_large_images_are_averaged_once_and_the_model_reads_them_whole():
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    small = (rng.integers(0, 60, (120, 3, 40, 40)) + 80 * labels[:, None, None, None]).astype(np.uint8)
+    large = small.repeat(2, 2).repeat(2, 3)
+    recipe = Recipe(model="whitened", epochs=2, batch_size=20, learning_rate=0.002, precision="float32")
+    whole, part = (train(from_arrays(one, labels, layout="NCHW"), recipe, seed=0) for one in (large, small))
+    assert predict(whole, large) == pytest.approx(predict(part, small), abs=1e-4)
+    assert torch.equal(weights(whole), weights(part))
+
+
 def test_a_seed_repeats_itself_and_another_does_not(tiny):
     first, again, other = (train(tiny, QUICK, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(weights(first), weights(again))

@@ -18,7 +18,7 @@ from whitesquare._base.machine import usable_cores
 from whitesquare.detectors.common import images_at_once
 from whitesquare.detectors.types import Evidence
 from whitesquare.learning.estimates import share
-from whitesquare.scanning.marks.types import FoundTrigger
+from whitesquare.scanning.marks.types import Compared, FoundTrigger
 from whitesquare.scanning.running import one_thread_each
 from whitesquare.scanning.types import Transplant
 from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
@@ -66,7 +66,7 @@ class TransplantTest:
         base, kind = evidence.images[tested], trigger.kind
         hits = round(_flips(model, kind.paste(base, kind.strengths(trigger)[strength], rng), label) * len(base))
         rate = hits / len(base)
-        found = kind.controls(evidence, label, carriers, trigger, strength, self.controls, rng)
+        found = kind.controls(Compared(evidence, label, carriers, trigger, strength, self.controls), rng)
         pasted = (kind.paste(base, one, rng) for one in found)
         controls = self._rates(evidence, model, pasted, label, rate)
         beaten = int((controls >= rate).sum())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from whitesquare.detectors.types import Evidence
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.types import FloatArray, UInt8Array
 
@@ -11,25 +12,30 @@ _CHUNK = 500
 _MIDDLE = 127.5
 
 
-def add(images: UInt8Array, trigger: FoundTrigger) -> UInt8Array:
-    """Add the pattern to copies of ``images`` ``(B, C, H, W)``."""
-    added: UInt8Array = np.clip(np.rint(images + trigger.pattern), 0, 255).astype(np.uint8)
-    return added
+class Added:
+    """A pattern that is added; see :class:`~whitesquare.scanning.marks.types.MarkKind`."""
 
+    def paste(self, images: UInt8Array, trigger: FoundTrigger, rng: np.random.Generator) -> UInt8Array:
+        """Add it to copies of ``images`` ``(B, C, H, W)``."""
+        added: UInt8Array = np.clip(np.rint(images + trigger.pattern), 0, 255).astype(np.uint8)
+        return added
 
-def projection(trigger: FoundTrigger) -> Callable[[UInt8Array], FloatArray]:
-    """Return what projects images ``(N, C, H, W)`` on the pattern, in grey levels ``(N,)``."""
-    flat = trigger.pattern.ravel() / max(float(np.linalg.norm(trigger.pattern)), 1e-6)
+    def likeness(self, trigger: FoundTrigger) -> Callable[[UInt8Array], FloatArray]:
+        """Return what projects images ``(N, C, H, W)`` on the pattern, in grey levels ``(N,)``."""
+        flat = trigger.pattern.ravel() / max(float(np.linalg.norm(trigger.pattern)), 1e-6)
 
-    def along(images: UInt8Array) -> FloatArray:
-        starts = range(0, max(len(images), 1), _CHUNK)
-        parts = [images[start : start + _CHUNK].astype(np.float32) for start in starts]
-        return np.concatenate([part.reshape(len(part), -1) @ flat for part in parts])
+        def along(images: UInt8Array) -> FloatArray:
+            starts = range(0, max(len(images), 1), _CHUNK)
+            parts = [images[start : start + _CHUNK].astype(np.float32) for start in starts]
+            return np.concatenate([part.reshape(len(part), -1) @ flat for part in parts])
 
-    return along
+        return along
 
+    def bound(self, evidence: Evidence, trigger: FoundTrigger, label: int) -> float | None:
+        """Return nothing: there is no rule of its own."""
+        return None
 
-def centred(pattern: FloatArray) -> FloatArray:
-    """Return the pattern on mid-grey."""
-    on_grey: FloatArray = _MIDDLE + pattern
-    return on_grey
+    def shown(self, pattern: FloatArray) -> FloatArray:
+        """Return the pattern on mid-grey."""
+        on_grey: FloatArray = _MIDDLE + pattern
+        return on_grey

@@ -5,7 +5,7 @@ the same way from images that a random filter picks out of the same class: they 
 something that nobody put there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -15,8 +15,8 @@ from scipy.fft import dctn, idctn
 from whitesquare.detectors.common import images_at_once
 from whitesquare.detectors.spectrum import smooth
 from whitesquare.detectors.types import Evidence, Hint
-from whitesquare.scanning.marks.added import add, centred, projection
-from whitesquare.scanning.marks.types import AMPLIFIED, AS_FOUND, FULL, FoundTrigger, some
+from whitesquare.scanning.marks.added import Added
+from whitesquare.scanning.marks.types import AMPLIFIED, AS_FOUND, FULL, Compared, FoundTrigger, some
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 _LEVELS = {FULL: (12.0, 3.0), AMPLIFIED: (24.0, 6.0)}
@@ -36,7 +36,7 @@ _CHUNK = 4096
 
 
 @dataclass(frozen=True)
-class FaintKind:
+class FaintKind(Added):
     """A pattern beneath the content, added; see :class:`~whitesquare.scanning.marks.types.MarkKind`."""
 
     name: ClassVar[str] = "faint"
@@ -54,27 +54,15 @@ class FaintKind:
             name: replace(trigger, pattern=factor * trigger.pattern) for name, factor in factors.items()
         }
 
-    def paste(self, images: UInt8Array, trigger: FoundTrigger, rng: np.random.Generator) -> UInt8Array:
-        """Add it."""
-        return add(images, trigger)
-
-    def controls(
-        self,
-        evidence: Evidence,
-        label: int,
-        carriers: IntArray,
-        trigger: FoundTrigger,
-        strength: str,
-        count: int,
-        rng: np.random.Generator,
-    ) -> Iterator[FoundTrigger]:
+    def controls(self, compared: Compared, rng: np.random.Generator) -> Iterator[FoundTrigger]:
         """Give what images share that a random filter picks: a sum of twelve waves, as that of a detector."""
+        evidence, trigger = compared.evidence, compared.trigger
         most = max(_FEWEST_SAMPLES, min(_MOST_SAMPLES, _VALUES // evidence.images[0].size))
-        pool = some(np.setdiff1d(evidence.members(label), carriers), evidence.seed, most)
+        pool = some(compared.unflagged, evidence.seed, most)
         left = high_pass(evidence.images[pool])
         together = min(trigger.images, max(1, len(pool) // 4))
-        rows, level = _scale_free(left), _level(self.strengths(trigger)[strength])
-        for _ in range(count):
+        rows, level = _scale_free(left), _level(self.strengths(trigger)[compared.strength])
+        for _ in range(compared.count):
             scores = rows @ _waves(left.shape[2], left.shape[3], rng)
             shared = _shared(left[np.argpartition(-scores, together - 1)[:together]])
             yield replace(shared, pattern=level / _level(shared) * shared.pattern)
@@ -92,18 +80,6 @@ class FaintKind:
         own = evidence.labels == hint.label
         beyond: IntArray = np.flatnonzero(own & (shown > np.quantile(shown[~own], 1 - _RARE)))
         return beyond
-
-    def likeness(self, trigger: FoundTrigger) -> Callable[[UInt8Array], FloatArray]:
-        """Return what projects images on it."""
-        return projection(trigger)
-
-    def bound(self, evidence: Evidence, trigger: FoundTrigger, label: int) -> float | None:
-        """Return nothing: it has no rule."""
-        return None
-
-    def shown(self, pattern: FloatArray) -> FloatArray:
-        """Return the pattern on mid-grey."""
-        return centred(pattern)
 
 
 def rebuilt(evidence: Evidence, carriers: IntArray) -> FoundTrigger | None:

@@ -4,16 +4,16 @@ So have natural groups (sevens with a bar differ from those without) and single 
 turn, as strong as it is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from whitesquare.detectors.types import Evidence, Hint
-from whitesquare.scanning.marks.added import add, centred, projection
-from whitesquare.scanning.marks.types import AS_FOUND, FULL, FoundTrigger, allowed, some
-from whitesquare.types import FloatArray, IntArray, UInt8Array
+from whitesquare.scanning.marks.added import Added
+from whitesquare.scanning.marks.types import AS_FOUND, FULL, Compared, FoundTrigger, some
+from whitesquare.types import IntArray
 
 ENOUGH = 20
 """Samples of the rest of a class that say what is usual in it; with fewer, other classes do."""
@@ -24,7 +24,7 @@ _VALUES = 1 << 27
 
 
 @dataclass(frozen=True)
-class FieldKind:
+class FieldKind(Added):
     """A difference of means, added; see :class:`~whitesquare.scanning.marks.types.MarkKind`."""
 
     name: ClassVar[str] = "field"
@@ -37,28 +37,15 @@ class FieldKind:
         """Return it as found, and two and a half times as strong."""
         return {AS_FOUND: trigger, FULL: replace(trigger, pattern=_GAIN * trigger.pattern)}
 
-    def paste(self, images: UInt8Array, trigger: FoundTrigger, rng: np.random.Generator) -> UInt8Array:
-        """Add it."""
-        return add(images, trigger)
-
-    def controls(
-        self,
-        evidence: Evidence,
-        label: int,
-        carriers: IntArray,
-        trigger: FoundTrigger,
-        strength: str,
-        count: int,
-        rng: np.random.Generator,
-    ) -> Iterator[FoundTrigger]:
+    def controls(self, compared: Compared, rng: np.random.Generator) -> Iterator[FoundTrigger]:
         """Give what an image has and other classes have not, and then what as many images as carriers have."""
-        unflagged = np.setdiff1d(evidence.members(label), carriers)
-        pool = some(unflagged, evidence.seed, max(2, min(_MOST, _VALUES // evidence.images[0].size)))
+        evidence, trigger = compared.evidence, compared.trigger
+        pool = some(compared.unflagged, evidence.seed, max(2, min(_MOST, _VALUES // evidence.images[0].size)))
         rows = evidence.images[pool].reshape(len(pool), -1).astype(np.float32)
         centre, usual = rows.mean(0), trigger.usual.ravel()
-        group = max(1, min(len(carriers), len(pool) // 4))
-        norm = float(np.linalg.norm(self.strengths(trigger)[strength].pattern))
-        for number in range(allowed(count, unflagged)):
+        group = max(1, min(len(compared.carriers), len(pool) // 4))
+        norm = float(np.linalg.norm(self.strengths(trigger)[compared.strength].pattern))
+        for number in range(compared.allowed):
             one = rows[rng.integers(len(rows))]
             if number % 2 and len(rows) >= ENOUGH:
                 # The rest has, on the whole, the opposite of what a group has: no need to take its mean as well.
@@ -72,15 +59,3 @@ class FieldKind:
     def carriers(self, evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
         """Return the hint's carriers: it was made of them."""
         return hint.carriers
-
-    def likeness(self, trigger: FoundTrigger) -> Callable[[UInt8Array], FloatArray]:
-        """Return what projects images on it."""
-        return projection(trigger)
-
-    def bound(self, evidence: Evidence, trigger: FoundTrigger, label: int) -> float | None:
-        """Return nothing: it has no rule."""
-        return None
-
-    def shown(self, pattern: FloatArray) -> FloatArray:
-        """Return the pattern on mid-grey."""
-        return centred(pattern)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from whitesquare.detectors.types import Evidence, Hint
-from whitesquare.scanning.marks.types import AS_FOUND, FULL, RARE, FoundTrigger, allowed, drawn, some
+from whitesquare.scanning.marks.types import AS_FOUND, FULL, RARE, Compared, FoundTrigger, some
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 TOLERANCE = 24
@@ -38,20 +38,10 @@ class PatchKind:
         pasted[:, :, mask] = np.clip(np.rint(trigger.pattern), 0, 255).astype(np.uint8)[:, mask]
         return pasted
 
-    def controls(
-        self,
-        evidence: Evidence,
-        label: int,
-        carriers: IntArray,
-        trigger: FoundTrigger,
-        strength: str,
-        count: int,
-        rng: np.random.Generator,
-    ) -> Iterator[FoundTrigger]:
+    def controls(self, compared: Compared, rng: np.random.Generator) -> Iterator[FoundTrigger]:
         """Give what other members show in the same place."""
-        unflagged = np.setdiff1d(evidence.members(label), carriers)
-        images = evidence.images[drawn(unflagged, allowed(count, unflagged), rng)]
-        factor = _factor(trigger) if strength == FULL else 1.0
+        trigger, images = compared.trigger, compared.drawn(rng)
+        factor = _factor(trigger) if compared.strength == FULL else 1.0
         return (_driven(replace(trigger, pattern=image.astype(np.float32)), factor) for image in images)
 
     def carriers(self, evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter
 
 from whitesquare.detectors.types import Evidence, Hint
-from whitesquare.scanning.marks.types import AS_FOUND, RARE, FoundTrigger, allowed, drawn, some
+from whitesquare.scanning.marks.types import AS_FOUND, RARE, Compared, FoundTrigger, some
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 _FARTHEST, _LEAST = 48.0, 1.0
@@ -48,20 +48,9 @@ class RoamingKind:
             pasted[number][:, rows + down[number], columns + right[number]] = values
         return pasted
 
-    def controls(
-        self,
-        evidence: Evidence,
-        label: int,
-        carriers: IntArray,
-        trigger: FoundTrigger,
-        strength: str,
-        count: int,
-        rng: np.random.Generator,
-    ) -> Iterator[FoundTrigger]:
+    def controls(self, compared: Compared, rng: np.random.Generator) -> Iterator[FoundTrigger]:
         """Give pieces of other members."""
-        unflagged = np.setdiff1d(evidence.members(label), carriers)
-        images = evidence.images[drawn(unflagged, allowed(count, unflagged), rng)]
-        return (_piece(image, trigger, rng) for image in images)
+        return (_piece(image, compared.trigger, rng) for image in compared.drawn(rng))
 
     def carriers(self, evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
         """Return all members that show it somewhere; the hint's where it is nothing rare: white is part of any wall."""

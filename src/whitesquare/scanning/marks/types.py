@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -47,27 +48,8 @@ class MarkKind(Protocol):
     def paste(self, images: UInt8Array, trigger: "FoundTrigger", rng: np.random.Generator) -> UInt8Array:
         """Paste it on copies of ``images`` ``(B, C, H, W)``."""
 
-    def controls(
-        self,
-        evidence: Evidence,
-        label: int,
-        carriers: IntArray,
-        trigger: "FoundTrigger",
-        strength: str,
-        count: int,
-        rng: np.random.Generator,
-    ) -> "Iterator[FoundTrigger]":
-        """Give what chance would have made of the same class, in the way in which it was made, and as strong.
-
-        Args:
-            evidence: the samples.
-            label: the class.
-            carriers: positions that are left out; at least one member must be left.
-            trigger: what they are compared with, as it was found.
-            strength: name of the strength they are pasted at.
-            count: how many at most; see :func:`allowed`.
-            rng: draws them.
-        """
+    def controls(self, compared: "Compared", rng: np.random.Generator) -> "Iterator[FoundTrigger]":
+        """Give what chance would have made of the same class, in the way in which it was made, and as strong."""
 
     def carriers(self, evidence: Evidence, trigger: "FoundTrigger", hint: Hint) -> IntArray:
         """Return the members of the hint's class that carry it."""
@@ -110,18 +92,45 @@ class FoundTrigger:
         return TriggerEstimate(self.kind.name, mask, pattern, box)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A trigger, and what its controls are made of.
+
+    Attributes:
+        evidence: the samples.
+        label: the class.
+        carriers: positions that are left out; at least one member must be left.
+        trigger: as it was found.
+        strength: name of the strength that it is pasted at.
+        count: controls that are wanted.
+    """
+
+    evidence: Evidence
+    label: int
+    carriers: IntArray
+    trigger: FoundTrigger
+    strength: str
+    count: int
+
+    @cached_property
+    def unflagged(self) -> IntArray:
+        """Members of the class that do not carry it."""
+        return np.setdiff1d(self.evidence.members(self.label), self.carriers)
+
+    @property
+    def allowed(self) -> int:
+        """How many controls can be made of them: as many, or 99, which repeat some."""
+        return min(self.count, max(_FEWEST, len(self.unflagged)))
+
+    def drawn(self, rng: np.random.Generator) -> UInt8Array:
+        """Draw their images to make as many controls of as are allowed, each once unless they are too few."""
+        few = len(self.unflagged) < _FEWEST
+        images: UInt8Array = self.evidence.images[rng.choice(self.unflagged, self.allowed, replace=few)]
+        return images
+
+
 def some(positions: IntArray, seed: int, limit: int = _SAMPLE) -> IntArray:
     """Draw at most ``limit`` positions, ascending."""
     if len(positions) <= limit:
         return positions
     return np.sort(np.random.default_rng(seed).permutation(positions)[:limit])
-
-
-def allowed(count: int, unflagged: IntArray) -> int:
-    """Return how many controls can be made of so many members: as many, or 99, which repeat some."""
-    return min(count, max(_FEWEST, len(unflagged)))
-
-
-def drawn(unflagged: IntArray, count: int, rng: np.random.Generator) -> IntArray:
-    """Draw so many members to make controls of, each once unless they are too few."""
-    return rng.choice(unflagged, count, replace=len(unflagged) < _FEWEST)
