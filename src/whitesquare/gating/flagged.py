@@ -31,6 +31,8 @@ def read_flagged(
     """
     path = run / SCAN_REPORT
     try:
+        if path.exists() and not path.is_file():
+            raise VerificationError(f"{SCAN_REPORT} is no file.")
         if (size := path.stat().st_size) > MOST_BYTES:
             raise VerificationError(f"{SCAN_REPORT} has {size} bytes, and no scan has more than {MOST_BYTES}.")
         data = path.read_bytes()
