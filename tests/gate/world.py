@@ -139,6 +139,10 @@ max_age_days = 90
 """A policy under which every rule there is applies."""
 
 
+UNREVIEWED = FULL[: FULL.index("[review]")] + FULL[FULL.index("[training]") :]
+"""The same without what people must have decided."""
+
+
 def at(**ago: float) -> str:
     """A time so long before NOW."""
     return to_text(NOW - timedelta(**ago))

@@ -41,7 +41,9 @@ def read_flagged(
         decided = [one.id for one in review.said.decisions] if review.said else []
         contents = _contents(run / MANIFEST, dataset, scan, {*tiers, *decided})
     except FileNotFoundError:
-        return Flagged(problem=f"There is no {SCAN_REPORT}, which names the samples that had to be decided.")
+        return Flagged(
+            problem=f"There is no {SCAN_REPORT}, which names the samples that had to be decided.", missing=True
+        )
     except (WhitesquareError, OSError) as error:
         return Flagged(problem=str(error).replace(f"{run}/", ""))
     return Flagged(hashlib.sha256(data).hexdigest(), findings.digest, tiers, contents)

@@ -7,6 +7,7 @@ as people gave them: one counts only if a key of that role signed the statement.
 from collections.abc import Sequence
 from datetime import datetime
 
+from whitesquare._base.safe_text import printable
 from whitesquare.deciding.signed import SignedDecision
 from whitesquare.deciding.types import DISAGREED, RELABEL, REMOVE, UNSURE
 from whitesquare.gating.checks import about, aged, brief, names, signed_by_each
@@ -39,7 +40,7 @@ def review_subject(policy: Policy, evidence: RunEvidence, now: datetime) -> Rule
             f"the one here is {brief(flagged.scan)} of {brief(flagged.dataset)}."
         )
         faults.append(Fault(reason, (review.scan, review.dataset, flagged.scan, flagged.dataset)))
-    return RuleOutcome(found.found, found.expected, tuple(faults))
+    return RuleOutcome(found.found, found.expected, tuple(faults), missing=flagged.missing and not found.faults)
 
 
 def review_complete(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleOutcome:
@@ -48,7 +49,7 @@ def review_complete(policy: Policy, evidence: RunEvidence, now: datetime) -> Rul
     expected = f"{asked.min_decided:.0%} of those that are {asked.tier} or worse"
     if flagged.problem or flagged.scan != evidence.scan.value.report:
         reason = flagged.problem or "The scan.json here is not the signed one, so nobody knows what had to be decided."
-        return RuleOutcome("not known", expected, (Fault(reason, (flagged.scan, root)),))
+        return RuleOutcome("not known", expected, (Fault(reason, (flagged.scan, root)),), missing=flagged.missing)
     allowed = TIERS[: TIERS.index(asked.tier) + 1]
     wanted = [id for id, tier in flagged.tiers.items() if tier in allowed]
     decided = {one.id: one for one in evidence.review.value.decisions}
@@ -120,7 +121,7 @@ def _none(evidence: RunEvidence, ones: Sequence[SignedDecision], found: str, wha
 
 
 def _said(one: SignedDecision) -> str:
-    return "; ".join(f"{mark.by:.40}: {mark.choice}" for mark in one.marks[:_FEW])
+    return "; ".join(f"{printable(mark.by):.40}: {mark.choice}" for mark in one.marks[:_FEW])
 
 
 _SIGN = "Decide with `whitesquare review RUN`, then sign with `whitesquare review RUN --sign review.pem`"

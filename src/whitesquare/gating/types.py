@@ -75,6 +75,7 @@ class Flagged:
         tiers: tier of each flagged sample, by id.
         contents: SHA-256 of the content of samples that were flagged or decided, by id, as the signed manifest has it.
         problem: why they cannot be known; empty if they can.
+        missing: whether that is because there is no ``scan.json``.
     """
 
     scan: str = ""
@@ -82,6 +83,7 @@ class Flagged:
     tiers: dict[str, str] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
     problem: str = ""
+    missing: bool = False
 
 
 NO_REVIEW: SignedPart[ReviewEvidence] = SignedPart(REVIEW, problem=f"There is no file {REVIEW}.", missing=True)
