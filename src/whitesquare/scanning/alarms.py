@@ -46,11 +46,12 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _Carried:
-    """A candidate with those that carry it, and what it does to a model, once that was tested."""
+    """A candidate with those that carry it, how strong it is pasted, and what it does to a model, once tested."""
 
     rule_id: str
     trigger: FoundTrigger
     carriers: IntArray
+    strength: str = ""
     test: Transplant | None = None
 
 
@@ -115,14 +116,15 @@ def _notice(
     # What no model can be asked about is worth the trouble only where the class stands out by itself.
     candidates = _candidates(evidence, suspicions, models, label) if models or loud else []
     moving = _moving(evidence, models, candidates, test, label)
-    return _Noticed(label, loud, candidates, _first_carried(evidence, moving))
+    return _Noticed(label, loud, candidates, _leading(evidence, models, moving, test, label))
 
 
 def _tested(evidence: Evidence, models: Sequence[Classifier], test: TransplantTest, noticed: _Noticed) -> _Noticed:
     if noticed.moving is None:
         return noticed
-    found = test.run(evidence, models[0], noticed.moving.trigger, noticed.label, noticed.moving.carriers)
-    return replace(noticed, moving=replace(noticed.moving, test=found))
+    moving = noticed.moving
+    found = test.run(evidence, models[0], moving.trigger, noticed.label, moving.carriers, moving.strength)
+    return replace(noticed, moving=replace(moving, test=found))
 
 
 def _candidates(
@@ -144,6 +146,23 @@ def _candidates(
                 trigger = pruned(evidence, models[0], trigger, label) if models else trigger
                 found.append(_Candidate(filled, criterion.rule_id, trigger))
     return found
+
+
+def _leading(
+    evidence: Evidence, models: Sequence[Classifier], moving: list[_Candidate], test: TransplantTest, label: int
+) -> _Carried | None:
+    """Return, of the most moving candidate of each kind, the one that is farthest ahead of controls of its own.
+
+    What moves a model most need not be it: what a class is like moves it as well, and so do the controls made of that.
+    """
+    kinds = dict.fromkeys(one.trigger.kind.name for one in moving)
+    found = [_first_carried(evidence, [one for one in moving if one.trigger.kind.name == name]) for name in kinds]
+    ahead: list[tuple[float, _Carried]] = []
+    for one in found:
+        if one and len(np.setdiff1d(evidence.members(label), one.carriers)):
+            strength, lead = test.lead(evidence, models[0], one.trigger, label, one.carriers)
+            ahead.append((lead, replace(one, strength=strength)))
+    return max(ahead, key=lambda pair: pair[0])[1] if ahead else None
 
 
 def _first_carried(evidence: Evidence, candidates: list[_Candidate]) -> _Carried | None:
@@ -170,7 +189,8 @@ def _moving(
         return []
     moved = [max(test.flip_rates(evidence, models[0], one.trigger, label).values(), default=0.0) for one in candidates]
     far = np.array([rate / one.trigger.kind.least_gain for rate, one in zip(moved, candidates, strict=True)])
-    return [candidates[place] for place in np.argsort(-far, kind="stable") if far[place] >= _SCREEN]
+    images = [one.trigger.images for one in candidates]
+    return [candidates[place] for place in np.lexsort((np.negative(images), -far)) if far[place] >= _SCREEN]
 
 
 def _decide(
@@ -243,7 +263,7 @@ def _replicated(
     evidence: Evidence, one: _Carried, label: int, witnesses: Sequence[Classifier], test: TransplantTest, tested: int
 ) -> bool:
     """Tell whether models trained with other seeds agree."""
-    results = [test.run(evidence, model, one.trigger, label, one.carriers) for model in witnesses]
+    results = [test.run(evidence, model, one.trigger, label, one.carriers, one.strength) for model in witnesses]
     return all(_passes(one, result, tested) for result in results)
 
 
