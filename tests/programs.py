@@ -5,6 +5,8 @@ loads whitesquare anew in an environment and a folder of its own. Where starting
 tested, a test uses ``subprocess`` itself.
 """
 
+import atexit
+import gc
 import importlib
 import json
 import os
@@ -13,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -56,12 +59,36 @@ def _serve() -> None:
     """Answer every request with the exit code of a copy that became the program."""
     for name in LOADED:
         importlib.import_module(name)
+    gc.freeze()  # a copy that looks for garbage in what is loaded here has all that memory copied
     while line := sys.stdin.readline():
         child = os.fork()
         if not child:
-            _become(**json.loads(line))
-            return
+            os._exit(_code_of(json.loads(line)))
         print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])), flush=True)
+
+
+def _code_of(asked: dict) -> int:
+    """Be a program to its end, and return its exit code.
+
+    The end is what an interpreter does at its own, but for taking every module apart: with PyTorch and its like that
+    takes over a second of every program, which wrote its last word long before.
+    """
+    code: object = None
+    try:
+        _become(**asked)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    if not isinstance(code, int | None):
+        print(code, file=sys.stderr)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code or 0
 
 
 def _become(command: list[str], env: dict[str, str], cwd: str, out: str, err: str) -> None:
