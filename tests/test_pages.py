@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import part_of_mnist
+from tests.programs import write_program
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import Part, write_dataset
 
@@ -91,9 +91,8 @@ def run(found: list[Block], data: Path, folder: Path) -> str:
     shutil.copytree(data / "clean", folder / "path" / "to" / "data")
     folders = {"HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state"), "COLUMNS": "120"}
     (programs := folder / "bin").mkdir()
-    for name, started in (("whitesquare", " -m whitesquare.cli"), ("python", "")):
-        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{started} "$@"\n')
-        (programs / name).chmod(0o755)
+    write_program(programs / "whitesquare", "-m", "whitesquare.cli")
+    write_program(programs / "python")
     env = os.environ | folders | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     # What a person would type at the terminal that keygen asks at.
     env |= {"WHITESQUARE_KEY_PASSWORD": "correct horse"}
