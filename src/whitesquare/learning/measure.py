@@ -231,12 +231,14 @@ class Tried:
         asr: by target class (a label).
         sources: likewise; see :func:`worst_sources`.
         untargeted: see :func:`misled`.
+        classes: names of the classes, by label.
     """
 
     result: VictimResult
     asr: dict[int, Estimate]
     sources: dict[int, tuple[int, Turned]]
     untargeted: Turned
+    classes: tuple[str, ...]
 
 
 def try_triggers(
@@ -264,7 +266,8 @@ def try_triggers(
         asr = successes(answers, test.labels)
         shown = worst_of(asr) if target is None else target
         result = judge(model, replace(test, target=shown), answers)
-        found.append(Tried(result, asr, worst_sources(answers, test.labels), misled(answers, test.labels)))
+        sources, spoilt = worst_sources(answers, test.labels), misled(answers, test.labels)
+        found.append(Tried(result, asr, sources, spoilt, tuple(dataset.classes)))
     return tuple(found)
 
 
