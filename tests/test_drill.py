@@ -32,9 +32,9 @@ def drill(*arguments):
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory, small_train, small_test):
-    """Two attacks at two rates, one of which is impossible: more than the classes hold."""
+    """Two attacks at two rates, one of which is impossible: more than the classes hold; five digits are enough."""
     folder = tmp_path_factory.mktemp("drill")
-    write_dataset(folder / "data", halved(small_train, 1600), halved(small_test, 500), "npz")
+    write_dataset(folder / "data", halved(small_train, 800, digits=5), halved(small_test, 250, digits=5), "npz")
     done = drill(
         folder / "data", "--attacks", "label-flip,stamp", "--rates", "0.05,0.96", "--seeds", 1, "-o", folder / "out"
     )
@@ -46,7 +46,7 @@ def test_a_drill_finds_what_it_planted(story):
     done, result, _ = story
     assert [(row.attack, row.rate) for row in result.rows] == [("label-flip", 0.05), ("stamp", 0.05)]
     for row in result.rows:
-        assert row.poisons == 80
+        assert row.poisons == 40
         assert row.right_class == 1 == len(row.runs)
         assert row.recall.value >= 0.95
         assert row.recall_with_review.value >= row.recall.value
@@ -66,7 +66,7 @@ def test_what_cannot_be_rehearsed_is_a_line_with_its_reason(story):
     done, result, _ = story
     assert done.returncode == UNDECIDED
     assert [(failure.attack, failure.rate) for failure in result.failures] == [("label-flip", 0.96), ("stamp", 0.96)]
-    assert all("1536 were asked for" in failure.reason for failure in result.failures)
+    assert all("768 were asked for" in failure.reason for failure in result.failures)
     assert "Failed: stamp at 96 %" in done.stderr
 
 
@@ -76,21 +76,21 @@ def test_the_page_shows_every_row_and_failure(story):
     assert sorted(entry.name for entry in folder.iterdir()) == ["drill.json", "report.html", "whitesquare.json"]
     for number, row in enumerate(result.rows):
         assert f'data-field="rows.{number}.recall.value" data-value="{row.recall.value}"' in page
-    assert "1536 were asked for" in page
+    assert "768 were asked for" in page
     assert result.smallest[0].sentence in page
     assert "<script" not in page
     assert page == render_drill(result)
 
 
 def test_without_a_test_split_success_is_not_measured(tmp_path, small_train):
-    write_npz(tmp_path / "one.npz", halved(small_train, 600, digits=3))
+    write_npz(tmp_path / "one.npz", halved(small_train, 300, digits=3))
     done = drill(
         tmp_path / "one.npz", "--attacks", "label-flip", "--rates", "0.1", "--seeds", 1, "-o", tmp_path / "out"
     )
     assert done.returncode == PASS, done.stderr
     result = json.loads((tmp_path / "out" / "drill.json").read_text())
     assert result["rows"][0]["attack_success"] is None
-    assert result["rows"][0]["poisons"] == 60
+    assert result["rows"][0]["poisons"] == 30
     assert "no test split" in done.stdout
 
 

@@ -104,9 +104,8 @@ def _shown(found: "Sequence[Tried]") -> list[Shown]:
     for one in found:
         parts += shown_victim(one.result, one.classes)
         worst = worst_of(one.asr)
-        told = [
-            f"at worst {percent(one.asr[worst].value)} of the other images turn to class {class_told(worst, one.classes)}"
-        ]
+        most = f"at worst {percent(one.asr[worst].value)} of the other images turn to class"
+        told = [f"{most} {class_told(worst, one.classes)}"]
         if known := [(turned.share, source, target) for target, (source, turned) in one.sources.items() if turned.of]:
             share, source, target = max(known)
             of, to = class_told(source, one.classes), class_told(target, one.classes)

@@ -6,7 +6,6 @@ from whitesquare.scanning.criteria import Criterion
 from whitesquare.scanning.types import Transplant
 from whitesquare.types import FloatArray
 
-
 _STRENGTHS = {"as found": "as it was found", "full": "at full strength"}
 
 
@@ -30,9 +29,9 @@ def told_statistic(criterion: Criterion, statistics: FloatArray, label: int) -> 
 
 def told_proof(test: Transplant) -> str:
     """Say what a trigger does, and what its controls do."""
-    rate = test.flip_rate
+    rate, how = test.flip_rate, _STRENGTHS.get(test.strength, test.strength)
     return (
-        f"Pasted on images of other classes ({_STRENGTHS.get(test.strength, test.strength)}), the reconstructed trigger turns "
+        f"Pasted on images of other classes ({how}), the reconstructed trigger turns "
         f"{100 * rate.value:.1f} % of them [{100 * rate.low:.1f}, {100 * rate.high:.1f}] to this class; "
         f"{test.controls} controls turn {100 * test.control_mean:.1f} % on average, "
         f"{100 * test.control_worst:.1f} % at most"
