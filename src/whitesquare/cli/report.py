@@ -127,7 +127,7 @@ def _scan(found: "StoredScan", file: str) -> "Views":
     told = f"This page was made of {file}, which holds no pictures of samples; a scan with -o html=FILE shows them."
     page = replace(result, warnings=(*result.warnings, told))
     return (lambda: shown(result, file)), {
-        "html": lambda: render_scan(without_pictures(page)),
+        "html": lambda: render_scan(without_pictures(page), file),
         "sarif": lambda: stored_sarif(result, found.known),
         "junit": lambda: scan_junit(result),
     }

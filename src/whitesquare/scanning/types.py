@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from whitesquare.records import TIERS, Estimate
+from whitesquare.records import TIERS, Estimate, Made
 from whitesquare.scanning.contacts import ContactSheet
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
@@ -195,6 +195,7 @@ class ScanResult:
         coverage: one entry per rule that raises alarms.
         losses: the training of the user's own whose losses were scanned, too; ``None`` where none were given.
         accepted: the alarms that a baseline knows.
+        made: when, and by which command; ``None`` where nobody said so.
     """
 
     source: str
@@ -225,6 +226,7 @@ class ScanResult:
     coverage: tuple[Coverage, ...] = ()
     losses: RecordedTraining | None = None
     accepted: tuple[Acceptance, ...] = ()
+    made: Made | None = None
 
     @property
     def new_alarms(self) -> tuple[Alarm, ...]:
