@@ -103,6 +103,7 @@ def _measurement(found: "Measured") -> "Views":
 def _verdict(found: "Verdict") -> "Views":
     from whitesquare.report.gate.junit import gate_junit
     from whitesquare.report.gate.markdown import gate_markdown
+    from whitesquare.report.gate.page import render_gate
     from whitesquare.report.gate.sarif import gate_sarif
     from whitesquare.report.gate.text import shown
 
@@ -111,6 +112,7 @@ def _verdict(found: "Verdict") -> "Views":
         "sarif": lambda: gate_sarif(found),
         "junit": lambda: gate_junit(found),
         "markdown": lambda: gate_markdown(found),
+        "html": lambda: render_gate(found),
     }
 
 
