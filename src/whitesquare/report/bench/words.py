@@ -41,10 +41,10 @@ def lead(result: BenchResult) -> str:
     if not attacked:
         return f"{done(result)}; no victim of an attack among them."
     best = max(attacked, key=_success)
+    whose = f"by {formats.quoted(best.setting)} on {formats.quoted(best.victim)}"
     return (
-        f"{done(result)}. Highest attack success rate: {formats.spread(best.asr)}, worst {formats.percent(best.asr.worst)}, "
-        f"by {formats.quoted(best.setting)} on {formats.quoted(best.victim)}, at a clean accuracy of "
-        f"{formats.percent(best.ca.mean)}."
+        f"{done(result)}. Highest attack success rate: {formats.spread(best.asr)}, worst "
+        f"{formats.percent(best.asr.worst)}, {whose}, at a clean accuracy of {formats.percent(best.ca.mean)}."
     )
 
 
@@ -63,9 +63,10 @@ def told(name: str, result: BenchResult) -> str:
         settings: dict[str, list[Line]] = {}
         for line in result.lines:
             settings.setdefault(line.setting, []).append(line)
-        most = [(one, max(lines, key=_success)) for one, lines in settings.items()][:_TOLD]
+        most = {one: max(lines, key=_success) for one, lines in list(settings.items())[:_TOLD]}
         said = [
-            f"{formats.short(one)} {formats.percent(_success(it))} on {formats.short(it.victim)}" for one, it in most
+            f"{formats.short(one)} {formats.percent(_success(line))} on {formats.short(line.victim)}"
+            for one, line in most.items()
         ]
         return f"A grid of attack success rates by attack and network; the highest of each attack: {'; '.join(said)}."
     axis = _AXIS_OF[name]
