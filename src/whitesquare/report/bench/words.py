@@ -2,7 +2,7 @@
 
 from whitesquare.report.bench.charts import AXES, by_attack
 from whitesquare.report.common import formats
-from whitesquare.study.bench.types import BenchResult, Line
+from whitesquare.study.bench.types import BenchResult, Curve, Line
 
 _TOLD = 12
 """Curves, settings or attacks of a figure that its words name."""
@@ -70,14 +70,15 @@ def told(name: str, result: BenchResult) -> str:
         ]
         return f"A grid of attack success rates by attack and network; the highest of each attack: {'; '.join(said)}."
     axis = _AXIS_OF[name]
-    said = [
-        f"{formats.short(curve.name, 60)} from {formats.percent(curve.points[0].asr.mean)} at {curve.points[0].x:.3g} to "
-        f"{formats.percent(curve.points[-1].asr.mean)} at {curve.points[-1].x:.3g}"
-        for curve in result.curves
-        if curve.axis == axis
-    ]
+    said = [_told_curve(curve) for curve in result.curves if curve.axis == axis]
     against = AXES[axis].partition(",")[0].partition(":")[0]
     return f"Curves of the attack success rate against the {against}: {'; '.join(said[:_TOLD])}."
+
+
+def _told_curve(curve: Curve) -> str:
+    first, last = curve.points[0], curve.points[-1]
+    ends = [f"{formats.percent(one.asr.mean)} at {one.x:.3g}" for one in (first, last)]
+    return f"{formats.short(curve.name, 60)} from {ends[0]} to {ends[1]}"
 
 
 def _success(line: Line) -> float:
