@@ -58,7 +58,7 @@ def test_what_is_signed_is_said_to_be_so_and_by_whom(case: Signed) -> None:
     said = text_of(verified(case, 0))
     assert "✓ VERIFIED This is the signed data set" in said
     assert "signed by" in said
-    assert "whitesquare verify" in said, "the command is told"
+    assert f"The command whitesquare verify {case.data} --bundle" in said
 
 
 def test_every_change_is_a_line(case: Signed) -> None:

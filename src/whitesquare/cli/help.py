@@ -68,7 +68,7 @@ class GroupedVerbs(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments, and keep them as they were typed."""
-        remember(ctx, args)
+        remember(args)
         return super().parse_args(ctx, args)
 
     @property  # type: ignore[override]  # nothing is ever put into it

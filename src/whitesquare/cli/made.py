@@ -2,34 +2,30 @@
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any
-
-import typer
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from whitesquare.records import Made
 
-_ARGUMENTS = "whitesquare.arguments"
+_TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("typed", default=None)
 _SECRET = re.compile(r"((?:pin|pin-value|password|passwd|token|secret)=)[^&;\s]+|(?<=://)[^/@\s]+@", re.IGNORECASE)
 """What the URI of a key, a tracker or a cluster may hold."""
 
 
-def remember(context: Any, arguments: list[str]) -> None:
+def remember(arguments: Sequence[str]) -> None:
     """Keep what was typed, for the verb that is called."""
-    context.meta[_ARGUMENTS] = tuple(arguments)
+    _TYPED.set(tuple(arguments))
 
 
 def made_now() -> "Made":
     """Say what is made now, and by which command, without what is secret in it."""
-    from click import get_current_context
-
     from whitesquare.records import Made
     from whitesquare.signing.times import to_text, utc_now
 
-    context: typer.Context | None = get_current_context(silent=True)  # type: ignore[assignment]
-    arguments = context.meta.get(_ARGUMENTS) if context is not None else None
-    command = "" if arguments is None else shlex.join(["whitesquare", *map(_open, arguments)])
-    return Made(to_text(utc_now()), command)
+    typed = _TYPED.get()
+    return Made(to_text(utc_now()), "" if typed is None else shlex.join(["whitesquare", *map(_open, typed)]))
 
 
 def _open(argument: str) -> str:

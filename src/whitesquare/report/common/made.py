@@ -18,4 +18,4 @@ def shown_made(made: Made | None) -> ShownMade | None:
     """Make it safe to read; ``None`` where it is not known."""
     if made is None:
         return None
-    return ShownMade(f"{made.at[:16].replace('T', ' ')} UTC", formats.visible(made.command))
+    return ShownMade(f"{made.at[:16].replace('T', ' ')} UTC", formats.visible(made.command) if made.command else "")

@@ -6,7 +6,17 @@ from whitesquare.report.common import formats, html
 from whitesquare.report.common.made import shown_made
 from whitesquare.report.gate.text import LIMIT, MOST, about, headline, left_out, meaning, unused
 
-_WORDS = {PASSED: "\u2713 passed", FAILED: "\u2715 failed", MISSING: "? no evidence", WAIVED: "\u2713 waived"}
+_WORDS = {
+    PASSED: "\u2713\u00a0passed",
+    FAILED: "\u2715\u00a0failed",
+    MISSING: "?\u00a0no evidence",
+    WAIVED: "\u2713\u00a0waived",
+}
+    PASSED: "\u2713\u00a0passed",
+    FAILED: "\u2715\u00a0failed",
+    MISSING: "?\u00a0no evidence",
+    WAIVED: "\u2713\u00a0waived",
+}
 
 
 def render_gate(verdict: Verdict, command: str = "") -> str:
