@@ -12,11 +12,6 @@ _WORDS = {
     MISSING: "?\u00a0no evidence",
     WAIVED: "\u2713\u00a0waived",
 }
-    PASSED: "\u2713\u00a0passed",
-    FAILED: "\u2715\u00a0failed",
-    MISSING: "?\u00a0no evidence",
-    WAIVED: "\u2713\u00a0waived",
-}
 
 
 def render_gate(verdict: Verdict, command: str = "") -> str:
