@@ -17,6 +17,7 @@ from whitesquare.report.drill.page import render_drill
 from whitesquare.report.gate.page import render_gate
 from whitesquare.report.measurement.page import render_html
 from whitesquare.report.scan.page import render_scan
+from whitesquare.scanning.types import ClassRow, DetectorRun
 from whitesquare.study.bench.types import BenchResult
 from whitesquare.study.drill_sentences import conclusion, smallest
 from whitesquare.study.drill_types import BaseLine, DrillResult, DrillRow, DrillRun
@@ -60,8 +61,31 @@ def verify(folder: Path) -> str:
     return (folder / "verify.html").read_text(encoding="utf-8")
 
 
+def every_rule() -> str:
+    """A scan of which all rules that raise alarms measured something, and others beside them."""
+    names = {
+        "PX01": "pixel-contrast",
+        "PC01": "patch-contrast",
+        "NR01": "noise-residual",
+        "RC01": "residual-components",
+    }
+    names |= {
+        "MF01": "matched-filter",
+        "TI01": "trigger-inversion",
+        "SS01": "spectral-signatures",
+        "LI01": "label-issues",
+    }
+    runs = tuple(DetectorRun(name, rule, "pixel", 1.0) for rule, name in reversed(names.items()))
+    rows = tuple(
+        ClassRow(i, name, 5000, 0, 0, 0, dict.fromkeys(names.values(), 25.25 if i == 3 else 0.1 * i))
+        for i, name in enumerate(("airplane", "automobile", "bird", "a class with a long name", "deer"))
+    )
+    return render_scan(scan(result(alarms=(), flagged=(), runs=runs, classes=rows, warnings=(), skipped={})))
+
+
 PAGES: dict[str, Callable[[Path], str]] = {
     "scan": lambda _: render_scan(scan(result(alarms=(alarm(), alarm(3, "3", "suspicious"))), sheet(), sheet(3))),
+    "scan by every rule": lambda _: every_rule(),
     "nothing found": lambda _: render_scan(scan(nothing_found())),
     "report": lambda _: render_html(measurement(), mnist_gallery()),
     "drill": lambda _: drill(),
@@ -148,6 +172,17 @@ def test_it_can_be_read_on_a_phone_and_in_the_dark(name: str, pages: dict[str, P
         assert page.complaints() == []
         if width < 600:
             assert page.run(WIDE_TABLES) == []
+
+
+def test_every_rule_that_raises_alarms_is_in_sight(pages: dict[str, Path], page: Page) -> None:
+    page.open(pages["scan by every rule"], 1280)
+    assert page.run(WIDE_TABLES) == [], "nothing of the table of classes is cut off"
+    titles = page.run("[...document.querySelector('table.classes').tHead.rows[0].cells].map(c => c.textContent)")
+    assert [title.partition(",")[0][-4:] for title in titles[5:]] == ["PX01", "PC01", "NR01", "RC01", "MF01", "TI01"]
+    assert titles[5].endswith("from +2")
+    rows = page.run("[...document.querySelector('table.classes').tBodies[0].rows].map(r => r.textContent)")
+    assert [row.count("stands out") for row in rows] == [6, 0, 0, 0, 0]
+    assert "a class with" in rows[0]
 
 
 def test_a_pale_text_would_be_seen(pages: dict[str, Path], page: Page) -> None:

@@ -48,10 +48,10 @@ class Column:
 
     @property
     def bound(self) -> str:
-        """From where on a class is noticed, in words; empty where nothing comes of the statistic but a rank."""
+        """By how much a class must exceed the others to be noticed; empty where nothing comes of it but a rank."""
         if self.criterion is None:
             return ""
-        return f"{self.criterion.rule_id}: noticed from {self.criterion.above:g} above the others"
+        return f"{self.criterion.rule_id}, from +{self.criterion.above:g}"
 
 
 def columns(result: ScanResult) -> list[Column]:
@@ -91,12 +91,13 @@ def classes(result: ScanResult) -> list[ClassLine]:
         )
         size = _value(f.count(row.size), row.size, f"classes.{i}.size")
         lines.append(ClassLine(row, tiers.get(row.label, ""), size, flags, marks))
-    return sorted(lines, key=_order)
+    telling = sum(column.criterion is not None for column in shown) or len(shown)
+    return sorted(lines, key=lambda line: _order(line, telling))
 
 
-def _order(line: ClassLine) -> tuple[int, bool, int]:
+def _order(line: ClassLine, telling: int) -> tuple[int, bool, int]:
     tier = TIERS.index(line.tier) if line.tier in TIERS else len(TIERS)
-    return tier, not any(mark.stands_out for mark in line.statistics), line.row.label
+    return tier, not any(mark.stands_out for mark in line.statistics[:telling]), line.row.label
 
 
 def standing_out(values: Sequence[float | None]) -> set[int]:
