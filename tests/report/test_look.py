@@ -185,6 +185,19 @@ def test_every_rule_that_raises_alarms_is_in_sight(pages: dict[str, Path], page:
     assert "a class with" in rows[0]
 
 
+def test_a_long_list_takes_no_three_pages_of_paper(pages: dict[str, Path], page: Page) -> None:
+    page.open(pages["scan"], 1280)
+    page.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    seen = "[...document.querySelectorAll('#review tbody tr')].filter(r => r.getClientRects().length).length"
+    said = "document.querySelector('#review .in-print').getClientRects().length"
+    assert (page.run(seen), page.run(said)) == (100, 0)
+    page.send("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert (page.run(seen), page.run(said)) == (20, 1)
+    finally:
+        page.send("Emulation.setEmulatedMedia", media="")
+
+
 def test_a_pale_text_would_be_seen(pages: dict[str, Path], page: Page) -> None:
     page.open(pages["gate"], 1280)
     page.run("document.querySelector('h1').style.color = '#999999'")
