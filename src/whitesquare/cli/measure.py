@@ -18,7 +18,7 @@ from whitesquare.report.common.shown import Shown
 if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
     from collections.abc import Sequence
 
-    from whitesquare.learning.measure import Tried
+    from whitesquare.learning.tried import Tried
     from whitesquare.records import VictimResult
 
 _ROW = re.compile(r"\[\s+([\d,\s]+?)\s+\]")

@@ -18,6 +18,7 @@ from whitesquare.learning.device import device_of
 from whitesquare.learning.estimates import high_ends, share
 from whitesquare.learning.models import Model
 from whitesquare.learning.train import to_float
+from whitesquare.learning.tried import Tried, Turned
 from whitesquare.records import Estimate, ExampleView, VictimResult
 from whitesquare.triggers import trigger_spec
 from whitesquare.types import Classifier, FloatArray, ImageDataset, IntArray, Trigger, UInt8Array
@@ -138,24 +139,6 @@ def successes(answers: Answers, labels: IntArray) -> dict[int, Estimate]:
     }
 
 
-@dataclass(frozen=True)
-class Turned:
-    """Images that a trigger turns, of those that it could turn.
-
-    Attributes:
-        turned: number that it turns.
-        of: number that it could.
-    """
-
-    turned: int
-    of: int
-
-    @property
-    def share(self) -> float:
-        """The share that it turns; 0 of no image."""
-        return self.turned / self.of if self.of else 0.0
-
-
 def worst_sources(answers: Answers, labels: IntArray) -> dict[int, tuple[int, Turned]]:
     """Return, for every class as the target, the one other class whose images turn to it most, and how many do.
 
@@ -220,25 +203,6 @@ def judge(model: Measured, test: TestSet, found: Answers) -> VictimResult:
         trained_on=card.trained_on if card else "",
         example=_view(test.classes, clean[example], triggered[example]),
     )
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What a victim does under one trigger: everything for one target, and the success for every class.
-
-    Attributes:
-        result: for the target asked for, else for the worst.
-        asr: by target class (a label).
-        sources: likewise; see :func:`worst_sources`.
-        untargeted: see :func:`misled`.
-        classes: names of the classes, by label.
-    """
-
-    result: VictimResult
-    asr: dict[int, Estimate]
-    sources: dict[int, tuple[int, Turned]]
-    untargeted: Turned
-    classes: tuple[str, ...]
 
 
 def try_triggers(
