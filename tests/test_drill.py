@@ -32,9 +32,9 @@ def drill(*arguments):
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory, small_train, small_test):
-    """Two attacks at two rates, one of which is impossible: more than the classes hold; five digits are enough."""
+    """Two attacks at two rates, one of which is impossible: more than the classes hold."""
     folder = tmp_path_factory.mktemp("drill")
-    write_dataset(folder / "data", halved(small_train, 800, digits=5), halved(small_test, 250, digits=5), "npz")
+    write_dataset(folder / "data", halved(small_train, 1600), halved(small_test, 500), "npz")
     done = drill(
         folder / "data", "--attacks", "label-flip,stamp", "--rates", "0.05,0.96", "--seeds", 1, "-o", folder / "out"
     )
@@ -46,7 +46,7 @@ def test_a_drill_finds_what_it_planted(story):
     done, result, _ = story
     assert [(row.attack, row.rate) for row in result.rows] == [("label-flip", 0.05), ("stamp", 0.05)]
     for row in result.rows:
-        assert row.poisons == 40
+        assert row.poisons == 80
         assert row.right_class == 1 == len(row.runs)
         assert row.recall.value >= 0.95
         assert row.recall_with_review.value >= row.recall.value
@@ -66,7 +66,7 @@ def test_what_cannot_be_rehearsed_is_a_line_with_its_reason(story):
     done, result, _ = story
     assert done.returncode == UNDECIDED
     assert [(failure.attack, failure.rate) for failure in result.failures] == [("label-flip", 0.96), ("stamp", 0.96)]
-    assert all("768 were asked for" in failure.reason for failure in result.failures)
+    assert all("1536 were asked for" in failure.reason for failure in result.failures)
     assert "Failed: stamp at 96 %" in done.stderr
 
 
@@ -76,7 +76,7 @@ def test_the_page_shows_every_row_and_failure(story):
     assert sorted(entry.name for entry in folder.iterdir()) == ["drill.json", "report.html", "whitesquare.json"]
     for number, row in enumerate(result.rows):
         assert f'data-field="rows.{number}.recall.value" data-value="{row.recall.value}"' in page
-    assert "768 were asked for" in page
+    assert "1536 were asked for" in page
     assert result.smallest[0].sentence in page
     assert "<script" not in page
     assert page == render_drill(result)
