@@ -21,7 +21,7 @@ _MEAN = 1.2533
 
 
 @dataclass(frozen=True)
-class Mark:
+class Statistic:
     """A value, and whether it stands out among the classes."""
 
     value: Value
@@ -36,7 +36,7 @@ class ClassLine:
     tier: str
     size: Value
     flags: tuple[Value, ...]
-    statistics: tuple[Mark, ...]
+    statistics: tuple[Statistic, ...]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def classes(result: ScanResult) -> list[ClassLine]:
     for i, row in enumerate(result.classes):
         flags = tuple(_value(f.count(getattr(row, tier)), getattr(row, tier), f"classes.{i}.{tier}") for tier in TIERS)
         marks = tuple(
-            Mark(_value(f.decimal(found), found, f"classes.{i}.statistics.{name}"), i in marked[name])
+            Statistic(_value(f.decimal(found), found, f"classes.{i}.statistics.{name}"), i in marked[name])
             for name in marked
             for found in (row.statistics.get(name),)
         )
