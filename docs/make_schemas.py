@@ -31,7 +31,7 @@ from whitesquare.gating.vsa import EXTENSION, LEVELS, SLSA_VERSION
 from whitesquare.provenance.evidence import BUILD_TYPE, OWN_BUILD_TYPE, MeasureEvidence, ScanEvidence
 from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import DatasetPredicate
-from whitesquare.records import TIERS, Measurement, Parameter
+from whitesquare.records import TIERS, Made, Measurement, Parameter
 from whitesquare.scanning.files import FORMAT, VERDICTS
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
@@ -122,6 +122,7 @@ class ScanFile(TypedDict):
     accepted: NotRequired[list[Acceptance]]
     fingerprints: NotRequired[list[StoredFingerprint]]
     losses: NotRequired[RecordedTraining]
+    made: NotRequired[Made]
 
 
 class PolicyFile(TypedDict, total=False):

@@ -119,6 +119,19 @@ class ExampleView:
 
 
 @dataclass(frozen=True)
+class Made:
+    """When a result was made, and how.
+
+    Attributes:
+        at: UTC, RFC 3339.
+        command: the command line, quoted so that a shell reads it; empty where there was none.
+    """
+
+    at: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
 class VictimResult:
     """One trained victim, measured.
 

@@ -8,6 +8,7 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.completion import attack_lists, class_names
 from whitesquare.cli.exits import FINDINGS, UNDECIDED, exit_codes
+from whitesquare.cli.made import made_now
 from whitesquare.cli.options import TARGET_HELP, DataSource, Device, Fit, OutputFolder, Seed, Size, TriggerSpec
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
@@ -70,6 +71,7 @@ def drill(
                 on_progress=on_progress,
                 on_note=terminal.complain,
             )
+            result = replace(result, made=made_now())
             write_drill(result, output)
         for note in notes(train):
             terminal.complain(note)

@@ -1,6 +1,7 @@
 """``whitesquare scan``: find poison in a training set."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,7 @@ from whitesquare.cli.exits import (
     exit_codes,
     read_outputs,
 )
+from whitesquare.cli.made import made_now
 from whitesquare.cli.options import (
     DataSource,
     Device,
@@ -149,6 +151,7 @@ def scan(
                 on_progress=on_progress,
                 on_note=terminal.complain,
             )
+        done = replace(done, scan=replace(done.scan, result=replace(done.scan.result, made=made_now())))
         done = settled(done, accepted, write_baseline, accepted_by, why)
         _emit(done, outputs, same_size(size, fit), known)
         if trackers:
@@ -245,7 +248,7 @@ def _emit(
     written = next((str(path) for kind, path in outputs if kind == "json" and path), None)
     writers: Writers = {
         "json": done.json,
-        "html": lambda: render_scan(done.scan),
+        "html": lambda: render_scan(done.scan, written, options),
         "sarif": done.sarif,
         "junit": lambda: scan_junit(result),
         "attestation": lambda: done.statement(with_report=written is not None),

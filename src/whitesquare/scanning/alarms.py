@@ -13,7 +13,7 @@ from whitesquare.scanning.marks.reconstruct import carriers_of_mask, reconstruct
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
 from whitesquare.scanning.prune import pruned
-from whitesquare.scanning.told import told_failure, told_proof, told_unproven
+from whitesquare.scanning.told import told_failure, told_proof, told_statistic, told_unproven
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.types import Alarm, Transplant
 from whitesquare.types import Classifier, IntArray
@@ -100,7 +100,9 @@ def raise_alarms(
             raised.append(_decide(evidence, suspicions, each, tested, proven=proven))
         elif each.loud:
             tried = each.moving.test if each.moving else None
-            notes.append(told_unproven(evidence.classes[each.label], *each.loud[0], tried))
+            criterion = each.loud[0][0]
+            statistic = told_statistic(criterion, suspicions[criterion.rule_id].class_stats, each.label)
+            notes.append(told_unproven(evidence.classes[each.label], criterion, statistic, tried))
     return tuple(sorted(raised, key=lambda one: (one.alarm.tier != "confirmed", one.alarm.p_value))), tuple(notes)
 
 
@@ -210,7 +212,9 @@ def _decide(
     causes = benign_causes(evidence, best.trigger if best else None, label, carriers, scores)
     if best and evidence.model is not None and moving is None:
         causes = (*causes, "no model follows it: a mark of one source, or poison that did not take")
-    reasons = [f"{c.rule_id}: {c.says} (statistic {value:.3g})" for c, value in loud]
+    reasons = [
+        f"{c.rule_id}: {c.says} ({told_statistic(c, suspicions[c.rule_id].class_stats, label)})" for c, _ in loud
+    ]
     if best and best.test:
         reasons = [told_proof(best.test), *reasons] if proven else [*reasons, told_failure(best.test)]
     p_value, method = _p_value(evidence, suspicions, best, label, loud, tested, proven=proven)

@@ -82,6 +82,8 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
         **_said(result, "seed", "seconds", "versions", "machine"),
         "flagged": [_flag(flag, names, scores) for flag in result.flagged],
     }
+    if result.made is not None:
+        record["made"] = asdict(result.made)
     if result.accepted:
         record["accepted"] = [asdict(one) for one in result.accepted]
     if result.fused_auroc is not None:

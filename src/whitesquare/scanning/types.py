@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from whitesquare.records import NOT_CHECKED as NOT_CHECKED
 from whitesquare.records import NOT_DECIDED as NOT_DECIDED
 from whitesquare.records import NOTHING_FOUND as NOTHING_FOUND
-from whitesquare.records import TIERS, Estimate
+from whitesquare.records import TIERS, Estimate, Made
 from whitesquare.scanning.contacts import ContactSheet
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
@@ -196,6 +196,7 @@ class ScanResult:
         coverage: one entry per rule that raises alarms.
         losses: the training of the user's own whose losses were scanned, too; ``None`` where none were given.
         accepted: the alarms that a baseline knows.
+        made: when, and by which command; ``None`` where nobody said so.
     """
 
     source: str
@@ -226,6 +227,7 @@ class ScanResult:
     coverage: tuple[Coverage, ...] = ()
     losses: RecordedTraining | None = None
     accepted: tuple[Acceptance, ...] = ()
+    made: Made | None = None
 
     @property
     def new_alarms(self) -> tuple[Alarm, ...]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from whitesquare.records import Estimate
+from whitesquare.records import Estimate, Made
 
 CAUGHT, OF_TEN = 0.9, 0.9
 """A run counts as caught if that share of its poisons is flagged, and a rate if that share of its runs is."""
@@ -161,6 +161,7 @@ class DrillResult:
         versions: versions of the parts that decide the numbers.
         machine: processor, cores, memory.
         conclusion: one sentence to say aloud; empty without a row.
+        made: when, and by which command; ``None`` where nobody said so.
     """
 
     source: str
@@ -178,3 +179,4 @@ class DrillResult:
     versions: dict[str, str]
     machine: dict[str, str]
     conclusion: str = ""
+    made: Made | None = None

@@ -45,6 +45,14 @@ def headline(result: DrillResult) -> str:
     return f"Drill on {f.short(result.source, 60)}: {f.plural(result.size, 'sample')}, target class {name}"
 
 
+def verdict(result: DrillResult) -> str:
+    """Say in one line how many of the attacks would have been caught."""
+    caught = sum(one.rate is not None for one in result.smallest)
+    if not result.smallest:
+        return "Nothing could be rehearsed on these data"
+    return f"The scan would have caught {caught} of {f.plural(len(result.smallest), 'attack')}"
+
+
 def failure(found: DrillFailure) -> str:
     """Write a run that could not be made."""
     return f"{f.short(found.attack)} at {100 * found.rate:g} %, seed {found.seed}: {f.short(found.reason, 400)}"
