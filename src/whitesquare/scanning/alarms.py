@@ -5,14 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from whitesquare.detectors.types import Evidence, Hint, Suspicion
+from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.scanning.benign import benign_causes
-from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, class_p, loud_criteria
-from whitesquare.scanning.marks.faint import rebuilt
-from whitesquare.scanning.marks.reconstruct import carriers_of_mask, reconstruct
+from whitesquare.scanning.candidates import Candidate, Carried, candidates_of, first_carried, leading
+from whitesquare.scanning.criteria import ALPHA, CRITERIA, Criterion, class_p, loud_criteria
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
-from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.told import told_failure, told_proof, told_statistic, told_unproven
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.types import Alarm, Transplant
@@ -23,9 +21,6 @@ _CLEAR = 0.10
 _FAR = 0.5
 """So far beyond the worst control a trigger is proven by its own p-value: small classes have too few controls to pay
 for the candidates of all others."""
-_SCREEN = 0.7
-"""Of what its kind must turn at least, what a candidate must turn of other images, to be worth the test."""
-_LEAST_CARRIERS = 10
 
 
 @dataclass(frozen=True)
@@ -38,31 +33,13 @@ class Raised:
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    hint: Hint
-    rule_id: str
-    trigger: FoundTrigger
-
-
-@dataclass(frozen=True)
-class _Carried:
-    """A candidate with those that carry it, how strong it is pasted, and what it does to a model, once tested."""
-
-    rule_id: str
-    trigger: FoundTrigger
-    carriers: IntArray
-    strength: str = ""
-    test: Transplant | None = None
-
-
-@dataclass(frozen=True)
 class _Noticed:
     """A class: by what it stands out, what may be its trigger, and which of these moves a model most."""
 
     label: int
     loud: list[tuple[Criterion, float]]
-    candidates: list[_Candidate]
-    moving: _Carried | None
+    candidates: list[Candidate]
+    moving: Carried | None
 
     @property
     def seen(self) -> bool:
@@ -116,9 +93,8 @@ def _notice(
     """Reconstruct what may be triggers of a class, and find the one that moves a model most."""
     loud = loud_criteria(evidence, suspicions, label)
     # What no model can be asked about is worth the trouble only where the class stands out by itself.
-    candidates = _candidates(evidence, suspicions, models, label) if models or loud else []
-    moving = _moving(evidence, models, candidates, test, label)
-    return _Noticed(label, loud, candidates, _leading(evidence, models, moving, test, label))
+    candidates = candidates_of(evidence, suspicions, models, label) if models or loud else []
+    return _Noticed(label, loud, candidates, leading(evidence, models, candidates, test, label))
 
 
 def _tested(evidence: Evidence, models: Sequence[Classifier], test: TransplantTest, noticed: _Noticed) -> _Noticed:
@@ -127,72 +103,6 @@ def _tested(evidence: Evidence, models: Sequence[Classifier], test: TransplantTe
     moving = noticed.moving
     found = test.run(evidence, models[0], moving.trigger, noticed.label, moving.carriers, moving.strength)
     return replace(noticed, moving=replace(moving, test=found))
-
-
-def _candidates(
-    evidence: Evidence, suspicions: dict[str, Suspicion], models: Sequence[Classifier], label: int
-) -> list[_Candidate]:
-    """Reconstruct a trigger from every hint about a class that is strong enough."""
-    found = []
-    for criterion in CRITERIA:
-        suspicion = suspicions.get(criterion.rule_id)
-        for hint in suspicion.hints if suspicion else ():
-            if hint.label != label or hint.strength < criterion.hint:
-                continue
-            filled = hint if len(hint.carriers) or hint.mask is None else carriers_of_mask(evidence, hint)
-            if len(filled.carriers) < _LEAST_CARRIERS:
-                continue
-            faint = criterion.rule_id == FAINT_RULE
-            trigger = rebuilt(evidence, filled.carriers) if faint else reconstruct(evidence, filled)
-            if trigger is not None:
-                trigger = pruned(evidence, models[0], trigger, label) if models else trigger
-                found.append(_Candidate(filled, criterion.rule_id, trigger))
-    return found
-
-
-def _leading(
-    evidence: Evidence, models: Sequence[Classifier], moving: list[_Candidate], test: TransplantTest, label: int
-) -> _Carried | None:
-    """Return, of the most moving candidate of each kind, the one that is farthest ahead of controls of its own.
-
-    What moves a model most need not be it: what a class is like moves it as well, and so do the controls made of that.
-    """
-    kinds = dict.fromkeys(one.trigger.kind.name for one in moving)
-    found = [_first_carried(evidence, [one for one in moving if one.trigger.kind.name == name]) for name in kinds]
-    ahead: list[tuple[float, _Carried]] = []
-    for one in found:
-        if one and len(np.setdiff1d(evidence.members(label), one.carriers)):
-            strength, lead = test.lead(evidence, models[0], one.trigger, label, one.carriers)
-            ahead.append((lead, replace(one, strength=strength)))
-    return max(ahead, key=lambda pair: pair[0])[1] if ahead else None
-
-
-def _first_carried(evidence: Evidence, candidates: list[_Candidate]) -> _Carried | None:
-    """Return the first candidate that enough members of the class carry: who carries one costs a whole pass."""
-    for one in candidates:
-        carriers = one.trigger.kind.carriers(evidence, one.trigger, one.hint)
-        if len(carriers) >= _LEAST_CARRIERS:
-            return _Carried(one.rule_id, one.trigger, carriers)
-    return None
-
-
-def _moving(
-    evidence: Evidence,
-    models: Sequence[Classifier],
-    candidates: list[_Candidate],
-    test: TransplantTest,
-    label: int,
-) -> list[_Candidate]:
-    """Return the candidates that turn enough images, on others than those of the test, the one that turns most first.
-
-    One candidate of a class is tested, so that the p-value need not pay for the others.
-    """
-    if not models:
-        return []
-    moved = [max(test.flip_rates(evidence, models[0], one.trigger, label).values(), default=0.0) for one in candidates]
-    far = np.array([rate / one.trigger.kind.least_gain for rate, one in zip(moved, candidates, strict=True)])
-    images = [one.trigger.images for one in candidates]
-    return [candidates[place] for place in np.lexsort((np.negative(images), -far)) if far[place] >= _SCREEN]
 
 
 def _decide(
@@ -235,12 +145,12 @@ def _decide(
     return Raised(alarm, carriers, best.trigger if best else None)
 
 
-def _all_carriers(evidence: Evidence, label: int, best: _Carried) -> IntArray:
+def _all_carriers(evidence: Evidence, label: int, best: Carried) -> IntArray:
     """Return who carries what was found; where carriers share no pixels, pixels do not tell more than is known."""
     return all_carriers(evidence, label, best.carriers) if best.trigger.kind.by_pixels else best.carriers
 
 
-def _clearest(evidence: Evidence, noticed: _Noticed) -> _Carried | None:
+def _clearest(evidence: Evidence, noticed: _Noticed) -> Carried | None:
     """Return, where nothing is proven, what says best who carries it: a patch.
 
     Carriers are believed only where the data themselves stand out, not where a model was asked.
@@ -248,12 +158,12 @@ def _clearest(evidence: Evidence, noticed: _Noticed) -> _Carried | None:
     seen = {criterion.rule_id for criterion, _ in noticed.loud if not criterion.asks_model}
     believed = [one for one in noticed.candidates if one.rule_id in seen]
     ordered = sorted(believed, key=lambda one: one.trigger.kind.vague)
-    found = _first_carried(evidence, ordered)
+    found = first_carried(evidence, ordered)
     same = found and noticed.moving and found.trigger is noticed.moving.trigger
     return noticed.moving if same else found
 
 
-def _passes(one: _Carried, test: Transplant | None, tested: int) -> bool:
+def _passes(one: Carried, test: Transplant | None, tested: int) -> bool:
     if test is None:
         return False
     gain = test.flip_rate.value - max(test.untouched_rate, test.control_mean)
@@ -264,7 +174,7 @@ def _passes(one: _Carried, test: Transplant | None, tested: int) -> bool:
 
 
 def _replicated(
-    evidence: Evidence, one: _Carried, label: int, witnesses: Sequence[Classifier], test: TransplantTest, tested: int
+    evidence: Evidence, one: Carried, label: int, witnesses: Sequence[Classifier], test: TransplantTest, tested: int
 ) -> bool:
     """Tell whether models trained with other seeds agree."""
     results = [test.run(evidence, model, one.trigger, label, one.carriers, one.strength) for model in witnesses]
@@ -274,7 +184,7 @@ def _replicated(
 def _p_value(
     evidence: Evidence,
     suspicions: dict[str, Suspicion],
-    best: _Carried | None,
+    best: Carried | None,
     label: int,
     loud: list[tuple[Criterion, float]],
     tested: int,
