@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from whitesquare.records import TIERS, Estimate
-from whitesquare.scanning.contacts import ContactSheet
+from whitesquare.scanning.contacts import ContactSheet, PastedExamples
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
 from whitesquare.types import FloatArray, IntArray
@@ -283,8 +283,9 @@ class ScanScores:
 
 @dataclass(frozen=True)
 class Scan:
-    """A result with its scores and pictures."""
+    """A result with its scores and pictures; ``examples`` is empty where no model was asked."""
 
     result: ScanResult
     scores: ScanScores
     sheets: tuple[ContactSheet, ...]
+    examples: tuple[PastedExamples, ...] = ()
