@@ -21,6 +21,7 @@ ROOMS = [
     {"scanning", "testing"},
     {"study"},
     {"report"},
+    {"reviewing"},
     {"jobs"},
     {"cli"},
 ]

@@ -17,6 +17,9 @@ from whitesquare.scanning.types import Alarm
 _PANELS = 20
 """Alarms with a panel of their own: the page must stay small; all are in the report of the scan."""
 
+_SURE = 0.99
+"""Softmax beyond which digits say nothing."""
+
 
 @dataclass(frozen=True)
 class ShownExample:
@@ -119,4 +122,4 @@ def _proof(alarm: Alarm) -> str:
 
 
 def _sure(confidence: float) -> str:
-    return formats.percent(confidence)
+    return f">99{formats.SPACE}%" if confidence > _SURE else f"{100 * confidence:.0f}{formats.SPACE}%"

@@ -1,7 +1,6 @@
 """A review: a scan, the data behind it, and what people decide; everything that the page asks, by name."""
 
 import base64
-import hashlib
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from threading import Event, Thread
 import numpy as np
 
 from whitesquare.deciding.log import DecisionLog
-from whitesquare.deciding.types import ReviewHead
+from whitesquare.deciding.review import reviewed_scan
 from whitesquare.errors import DataError
 from whitesquare.report.common.formats import visible
 from whitesquare.report.scan.pictures import trigger_pictures
@@ -21,7 +20,6 @@ from whitesquare.reviewing.rows import SuspectRows, suspect_rows
 from whitesquare.reviewing.samples import Samples, open_samples
 from whitesquare.scanning.album import Album, album_path, read_album
 from whitesquare.scanning.contacts import PastedExamples
-from whitesquare.scanning.files import read_scan
 from whitesquare.scanning.sheets import unlike
 from whitesquare.scanning.stored import read_stored
 from whitesquare.scanning.types import Alarm, ScanResult
@@ -141,7 +139,7 @@ class ReviewDesk:
 
 def open_review(
     scan_file: Path,
-    decisions: Path,
+    decisions: Path | None,
     by: str,
     *,
     role: str = "",
@@ -153,8 +151,8 @@ def open_review(
     """Open a scan for review.
 
     Args:
-        scan_file: the ``scan.json``.
-        decisions: the file of decisions; it is made if it is not there.
+        scan_file: the ``scan.json``, or the folder in which it lies.
+        decisions: the file of decisions, which is made if it is not there; ``None`` is the one beside the scan.
         by: who decides.
         role: as what; may be empty.
         data: where the data are now, if they are not where the scan found them.
@@ -165,15 +163,15 @@ def open_review(
     Raises:
         DataError: the scan cannot be read, or the decisions are about another one or cannot be written.
     """
-    findings = read_scan(scan_file)
-    result = read_stored(scan_file).result
-    digest = hashlib.sha256(scan_file.read_bytes()).hexdigest()
-    log = DecisionLog(decisions, ReviewHead(scan=digest, dataset=result.digest, source=visible(result.source)))
+    found = reviewed_scan(scan_file)
+    result = read_stored(found.path).result
+    log = DecisionLog(found.log_path(decisions), found.head)
     # Ids as the file has them: half surrogates, which names of files may hold, are no text that others read.
-    flagged = tuple(replace(one, id=found.id) for one, found in zip(result.flagged, findings.flagged, strict=True))
+    findings = found.findings.flagged
+    flagged = tuple(replace(one, id=true.id) for one, true in zip(result.flagged, findings, strict=True))
     result = replace(result, flagged=flagged)
-    rows = suspect_rows(result, {one.id: one.content for one in findings.flagged})
-    album, notes = _album(scan_file, digest)
+    rows = suspect_rows(result, {one.id: one.content for one in findings})
+    album, notes = _album(found.path, found.head.scan)
     samples = open_samples(data or result.source, album, rows, result.seed, size=size, fit=fit)
     notes += [samples.missing] if samples.missing else []
     if not any(rows.contents) and rows.flags:
@@ -186,7 +184,7 @@ def open_review(
     if board.foreign:
         notes.append(f"Decisions about {board.foreign} samples are about other contents than were scanned: not counted.")
     examples = {one.label: one for one in album.examples} if album else {}
-    return ReviewDesk(scan_file, result, rows, samples, board, examples, tuple(notes), {}, asked)
+    return ReviewDesk(found.path, result, rows, samples, board, examples, tuple(notes), {}, asked)
 
 
 def _album(scan_file: Path, digest: str) -> tuple[Album | None, list[str]]:

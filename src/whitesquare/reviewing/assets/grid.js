@@ -8,7 +8,11 @@ import { picture } from "./api.js";
 
 /** @typedef {import("./state.js").State} State */
 
-const WIDE = 180;
+/** The least width of a tile, and the space between two. */
+const WIDE = 150;
+const GAP = 8;
+/** The greatest width: beyond it a tile would show nothing more. */
+const WIDEST = 184;
 const HIGH = 140;
 /** Rows of tiles beyond the edge of the window. */
 const BEYOND = 2;
@@ -26,6 +30,8 @@ export class Grid {
     this.element = element;
     this.state = state;
     this.columns = 1;
+    this.wide = WIDEST;
+    this.shown = 0;
     this.top = 0;
     /** @type {Map<number, HTMLElement>} */
     this.tiles = new Map();
@@ -49,7 +55,9 @@ export class Grid {
 
   layOut() {
     const width = this.element.clientWidth;
-    this.columns = Math.max(1, Math.floor((width + 8) / (width < 400 ? 174 : WIDE)));
+    this.columns = Math.max(1, Math.floor((width + GAP) / (WIDE + GAP)));
+    this.wide = Math.min(WIDEST, Math.floor((width + GAP) / this.columns));
+    this.element.style.setProperty("--wide", `${this.wide - GAP}px`);
     const most = Math.floor(HIGHEST / HIGH) * this.columns;
     this.shown = Math.min(this.state.view.length, most);
     this.element.style.height = `${Math.max(1, Math.ceil(this.shown / this.columns)) * HIGH}px`;
@@ -73,7 +81,7 @@ export class Grid {
     const above = Math.floor((window.scrollY - this.top) / HIGH) - BEYOND;
     const below = Math.ceil((window.scrollY + window.innerHeight - this.top) / HIGH) + BEYOND;
     const first = Math.max(0, above * this.columns);
-    const last = Math.min(this.shown ?? 0, Math.max(0, below * this.columns));
+    const last = Math.min(this.shown, Math.max(0, below * this.columns));
     for (const place of [...this.tiles.keys()]) if (place < first || place >= last) this.drop(place);
     for (let place = first; place < last; place++) this.paint(place, this.tiles.get(place) ?? this.take(place));
     const current = this.tiles.get(this.state.current);
@@ -108,7 +116,7 @@ export class Grid {
     for (const image of tile.querySelectorAll("img")) image.removeAttribute("src");
     const across = place % this.columns;
     const down = Math.floor(place / this.columns);
-    tile.style.transform = `translate(${across * (this.element.clientWidth < 400 ? 174 : WIDE)}px, ${down * HIGH}px)`;
+    tile.style.transform = `translate(${across * this.wide}px, ${down * HIGH}px)`;
     this.tiles.set(place, tile);
     this.element.append(tile);
     return tile;
@@ -151,7 +159,7 @@ export class Grid {
   reveal() {
     const down = Math.floor(this.state.current / this.columns) * HIGH;
     const top = this.element.getBoundingClientRect().top + window.scrollY + down;
-    const hidden = window.innerWidth <= 900 ? 330 : 12;
+    const hidden = window.innerWidth <= 900 ? 300 : 12;
     if (top < window.scrollY + 8) window.scrollTo({ top: top - 24 });
     else if (top + HIGH > window.scrollY + window.innerHeight - hidden) {
       window.scrollTo({ top: top + HIGH - window.innerHeight + hidden });
