@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from importlib import resources
-from typing import Any
+from typing import Any, TypeGuard
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -16,7 +16,7 @@ from whitesquare.report.common.formats import short, visible
 from whitesquare.reviewing.board import Stored
 from whitesquare.reviewing.page import render_page
 from whitesquare.reviewing.review import PICTURES, ReviewDesk
-from whitesquare.reviewing.rows import RowFilter, unrolled
+from whitesquare.reviewing.rows import RowFilter, Run, unrolled
 
 _ASSETS = {"css": "text/css", "js": "text/javascript"}
 _MOST_ROWS = 600
@@ -242,7 +242,7 @@ def _stored(stored: Stored) -> Response:
     )
 
 
-def _are_runs(given: object) -> bool:
+def _are_runs(given: object) -> TypeGuard[list[Run]]:
     return isinstance(given, list) and all(
         isinstance(one, list) and len(one) == 2 and all(type(place) is int and abs(place) < 2**31 for place in one)
         for one in given
@@ -257,5 +257,3 @@ def _number(request: Request, name: str) -> int | None:
         return int(given)
     except ValueError as error:
         raise UsageError(f"{name} is {given!r:.40}; expected a whole number.") from error
-
-

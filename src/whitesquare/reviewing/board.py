@@ -231,4 +231,3 @@ class Board:
         """Return the time, which tells one step from the next even if the clock stands still or was set back."""
         at = self._now()
         return at if at != self._last else f"{at[:-1].split('.')[0]}.{len(self._changes) % 1_000_000:06d}Z"
-

@@ -12,6 +12,7 @@ from whitesquare.report.scan import text
 from whitesquare.reviewing.board import STANDINGS
 from whitesquare.reviewing.review import ReviewDesk
 from whitesquare.reviewing.rows import ReviewClass
+from whitesquare.scanning.contacts import PastedExamples
 from whitesquare.scanning.types import Alarm
 
 _PANELS = 20
@@ -90,24 +91,25 @@ def _panel(review: ReviewDesk, rows: ReviewClass) -> Panel:
     alarm = review.alarm(rows.label)
     assert alarm is not None  # noqa: S101 - narrows the type: only classes with an alarm are asked about
     names = {row.label: formats.short(row.name, 24) for row in review.result.classes}
-    found, shown = review.examples.get(rows.label), []
-    for number in range(len(found.ids) if found else 0):
-        before, after = int(found.before[number]), int(found.after[number])
-        shown.append(
-            ShownExample(
-                number,
-                names.get(int(found.labels[number]), "?"),
-                names.get(before, "?"),
-                _sure(float(found.before_confidence[number])),
-                names.get(after, "?"),
-                _sure(float(found.after_confidence[number])),
-                after == rows.label,
-            )
+    found = review.examples.get(rows.label)
+    shown = _examples(found, names) if found else ()
+    turned = sum(one.turned for one in shown)
+    return Panel(alarm, rows, rows.alarmed - rows.start, _proof(alarm), shown, turned, alarm.trigger is not None)
+
+
+def _examples(found: PastedExamples, names: dict[int, str]) -> tuple[ShownExample, ...]:
+    return tuple(
+        ShownExample(
+            number,
+            names.get(int(found.labels[number]), "?"),
+            names.get(int(found.before[number]), "?"),
+            _sure(float(found.before_confidence[number])),
+            names.get(int(found.after[number]), "?"),
+            _sure(float(found.after_confidence[number])),
+            int(found.after[number]) == found.label,
         )
-    return Panel(
-        alarm, rows, rows.alarmed - rows.start, _proof(alarm), tuple(shown), sum(one.turned for one in shown),
-        alarm.trigger is not None,
-    )  # fmt: skip
+        for number in range(len(found.ids))
+    )
 
 
 def _proof(alarm: Alarm) -> str:

@@ -82,7 +82,7 @@ class ReviewDesk:
         return drawn.evidence(image, self._heat(row, image))
 
     def _heat(self, row: int, image: UInt8Array) -> FloatArray:
-        """Return where the evidence lies: the trigger's mask, or the difference from the match where it has no place."""
+        """Return where the evidence lies: the trigger's mask; without a place, what differs from the match."""
         alarm = self.alarm(self.rows.flags[row].label)
         trigger = alarm.trigger if alarm else None
         if trigger is not None and trigger.kind not in _NO_PLACE:
@@ -92,7 +92,8 @@ class ReviewDesk:
         normal = self.samples.neighbour(row)[1]
         if normal.shape != image.shape:
             raise DataError("The normal sample has another size, so the two cannot be compared.")
-        return unlike(image[None], normal[None])[0]
+        heat: FloatArray = unlike(image[None], normal[None])[0]
+        return heat
 
     def example(self, label: int, number: int, *, pasted: bool) -> bytes:
         """Return one image of another class as PNG, with the trigger on or without.
@@ -123,7 +124,7 @@ class ReviewDesk:
         return f"whitesquare cleanse {source} --scan {scan} --decisions {log} -o cleaned/"
 
     def watch(self, ended: Event) -> Thread:
-        """Look in the background which samples are not what was scanned, until all are looked at or ``ended`` is set."""
+        """Look in the background which samples are not what was scanned, up to the last or until ``ended`` is set."""
 
         def look() -> None:
             for row in range(len(self.rows.flags)):
@@ -182,7 +183,9 @@ def open_review(
         album, asked = ask(album, names), "the model that was given for this review"
     board = Board(log, samples, by, role)
     if board.foreign:
-        notes.append(f"Decisions about {board.foreign} samples are about other contents than were scanned: not counted.")
+        notes.append(
+            f"Decisions about {board.foreign} samples are about other contents than were scanned, and do not count."
+        )
     examples = {one.label: one for one in album.examples} if album else {}
     return ReviewDesk(found.path, result, rows, samples, board, examples, tuple(notes), {}, asked)
 
@@ -196,5 +199,7 @@ def _album(scan_file: Path, digest: str) -> tuple[Album | None, list[str]]:
     except DataError as error:
         return None, [str(error)]
     if album.scan != digest:
-        return None, [f"{path.name} belongs to another scan, so no trigger is shown at work; scan again to get its own."]
+        return None, [
+            f"{path.name} belongs to another scan, so no trigger is shown at work; scan again to get its own."
+        ]
     return album, []

@@ -132,7 +132,9 @@ class Samples:
     def _drawn(self, label: int, shape: tuple[int, ...]) -> tuple[IntArray, FloatArray]:
         dataset = self.dataset
         assert dataset is not None  # noqa: S101 - narrows the type: asked only with data
-        members = [int(i) for i in np.flatnonzero(dataset.labels == label) if dataset.ids[int(i)] not in self.rows.places]
+        members = [
+            int(i) for i in np.flatnonzero(dataset.labels == label) if dataset.ids[int(i)] not in self.rows.places
+        ]
         drawn = np.random.default_rng(self._seed).permutation(np.array(members, np.int64))[: _TRIED * _POOL]
         found: list[int] = []
         pictures: list[FloatArray] = []

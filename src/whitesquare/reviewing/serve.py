@@ -74,7 +74,7 @@ def _bound(port: int) -> socket.socket:
         listening.close()
         why = getattr(error, "strerror", None) or str(error)
         raise UsageError(
-            f"Port {port} of {HOST} cannot be used: {why}; name another with --port, or leave it out to take a free one."
+            f"Port {port} of {HOST} cannot be used: {why}; name another with --port, or leave it out for a free one."
         ) from error
     return listening
 

@@ -1,6 +1,6 @@
 """A few images on which a person sees what a rebuilt trigger does: with it and without, and the model's two answers.
 
-The share that it turns, with its controls, is the evidence (:mod:`whitesquare.scanning.transplant`); this is for the eye.
+The share that it turns, with its controls, is the evidence (:mod:`whitesquare.scanning.transplant`), not these.
 """
 
 from collections.abc import Sequence
