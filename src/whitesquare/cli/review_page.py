@@ -66,5 +66,5 @@ def serve_page(asked: PageAsked) -> None:
 
 
 def _ready(address: str) -> None:
-    terminal.say(f"Review at {address}")
+    terminal.say_lines(f"Review at {address}\n")
     terminal.suggest("Only this machine reaches it. End it on the page, or with Ctrl-C; every decision is kept.\n")

@@ -213,16 +213,19 @@ class _Answers:
 
     def decide(self, asked: dict[str, Any]) -> Response:
         """Store a decision."""
-        label, why = asked.get("label", ""), asked.get("why", "")
+        label, why = asked.get("label"), asked.get("why", "")
         choice, given = asked.get("choice", ""), asked.get("rows")
-        if not (isinstance(label, str) and isinstance(why, str) and isinstance(choice, str) and _are_runs(given)):
-            raise UsageError("Expected choice, rows (runs of them), and perhaps why and label.")
-        if label and label not in self._names.values():
-            raise UsageError(f"There is no class named {label!r:.200}.")
+        if not (label is None or type(label) is int) or not (
+            isinstance(why, str) and isinstance(choice, str) and _are_runs(given)
+        ):
+            raise UsageError("Expected choice, rows (runs of them), and perhaps why and label (its number).")
+        if label is not None and label not in self._names:
+            raise UsageError(f"There is no class {label}.")
+        name = self._names[label] if label is not None else ""
         rows = unrolled(given, self._size)
         if not rows:
             raise UsageError("There are no such rows.")
-        stored = self._review.board.decide(rows, choice, why=why[:_LONGEST], label=label)
+        stored = self._review.board.decide(rows, choice, why=why[:_LONGEST], label=name)
         self._review.changed.update(stored.refused)
         return _stored(stored)
 

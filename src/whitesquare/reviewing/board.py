@@ -18,6 +18,9 @@ OPEN = "open"
 STANDINGS = (OPEN, *CHOICES, DISAGREED)
 """By code: what the page is told of a row."""
 _KEPT_STEPS = 100
+_READ_ANEW = 1000
+"""Rows whose contents are read once more when they are decided about; of more, what was read since the page opened
+has to do. Whoever takes samples out reads all of them again."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,8 @@ class Board:
             raise unknown_name("choice", choice, CHOICES)
         if choice == RELABEL and not label:
             raise UsageError("To relabel needs the class that it should have; choose one.")
+        if len(rows) <= _READ_ANEW:
+            self.samples.forget(rows)
         refused = {row: told for row in rows if (told := self.samples.trouble(row))}
         at = self._unlike_the_last()
         marks = [

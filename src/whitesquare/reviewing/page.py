@@ -80,7 +80,7 @@ def render_page(review: ReviewDesk) -> str:
         "meaning": text.TIER_MEANING,
         "asked": review.asked,
         "command": review.next_command(),
-        "names": sorted({row.name for row in result.classes}),
+        "names": sorted((row.name, row.label) for row in result.classes),
         "settings": json.dumps({"size": len(rows.flags), "standings": STANDINGS}),
     }
     templates = html.environment().overlay(loader=PackageLoader("whitesquare.reviewing", "assets"))
@@ -117,9 +117,10 @@ def _proof(alarm: Alarm) -> str:
     if test is None:
         return ""
     rate = formats.interval(test.flip_rate.value, test.flip_rate.low, test.flip_rate.high)
+    images = f"{formats.count(test.flip_rate.n)} images of other classes (strength: {formats.short(test.strength)})"
     return (
-        f"Pasted on {formats.count(test.flip_rate.n)} images of other classes, it turns {rate} of them to this class; "
-        f"patterns that mean nothing, pasted in the same way, turn {formats.percent(test.control_worst)} at most."
+        f"Pasted on {images}, it turns {rate} of them to this class; patterns that mean nothing, pasted in the same "
+        f"way, turn {formats.percent(test.control_worst)} at most."
     )
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from threading import Lock
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from whitesquare.learning.label_check import thumbnails
 from whitesquare.reviewing.rows import SuspectRows
 from whitesquare.scanning.album import Album
 from whitesquare.scanning.sheets import nearest
-from whitesquare.types import FloatArray, ImageDataset, IntArray, UInt8Array
+from whitesquare.types import Encoded, FloatArray, ImageDataset, IntArray, UInt8Array
 
 T = TypeVar("T")
 _POOL = 400
@@ -60,7 +61,7 @@ class Samples:
         place = self._place.get(name)
         if self.dataset is not None and place is not None:
             with self._reading:
-                image: UInt8Array = _whole(lambda: self.dataset.images(np.array([place]))[0], name)  # type: ignore[union-attr]
+                image: UInt8Array = _whole(partial(_decoded, self.dataset, place), name)
             return image
         if name in self._kept:
             return self._kept[name][0]
@@ -86,6 +87,11 @@ class Samples:
             found = _whole(lambda: hashlib.sha256(self.dataset.content(place)).hexdigest(), name)  # type: ignore[union-attr]
         self._contents[row] = found
         return found
+
+    def forget(self, rows: Sequence[int]) -> None:
+        """Read the contents of some suspects anew when they are asked for next."""
+        for row in rows:
+            self._contents.pop(row, None)
 
     def trouble(self, row: int) -> str:
         """Say why nothing can be decided about a suspect; empty if it can."""
@@ -169,6 +175,14 @@ def open_samples(
     except WhitesquareError as error:
         _logger.info("The data of the scan cannot be opened: %s", error)
         return Samples(None, f"The data are not here: {error}", album, rows, seed)
+
+
+def _decoded(dataset: ImageDataset, place: int) -> UInt8Array:
+    """Decode one image from its own content, where that can be done: another that is damaged then costs nothing."""
+    if isinstance(dataset, Encoded):
+        return dataset.decode(place, dataset.content(place))
+    image: UInt8Array = dataset.images(np.array([place]))[0]
+    return image
 
 
 def _whole(read: Callable[[], T], name: str) -> T:

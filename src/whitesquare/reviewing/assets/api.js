@@ -55,7 +55,7 @@ export const rows = (rows) => ask(`rows?at=${spelled(rows)}`);
 /** @param {URLSearchParams} filter @returns {Promise<{runs: Run[]}>} */
 export const view = (filter) => ask(`view?${filter}`);
 
-/** @param {Run[]} runs @param {string} choice @param {string} why @param {string} label @returns {Promise<Stored>} */
+/** @param {Run[]} runs @param {string} choice @param {string} why @param {number | null} label @returns {Promise<Stored>} */
 export const decide = (runs, choice, why, label) => post("decide", { rows: runs, choice, why, label });
 
 /** @returns {Promise<Stored>} */

@@ -12,8 +12,8 @@ import { picture } from "./api.js";
 const WIDE = 150;
 const GAP = 8;
 /** The greatest width: beyond it a tile would show nothing more. */
-const WIDEST = 184;
-const HIGH = 140;
+const WIDEST = 204;
+const HIGH = 132;
 /** Rows of tiles beyond the edge of the window. */
 const BEYOND = 2;
 /** Milliseconds of rest before pictures are asked for. */

@@ -85,14 +85,14 @@ async function filter() {
 /**
  * @param {import("./api.js").Run[]} runs
  * @param {string} choice
- * @param {string} label
+ * @param {number | null} label
  */
 async function store(runs, choice, label) {
   const why = /** @type {HTMLInputElement} */ (element("why")).value;
   try {
     const found = await api.decide(runs, choice, why, label);
     await refresh();
-    const what = label ? `relabel to ${label}` : choice;
+    const what = label === null ? choice : `relabel to ${classChoice().selectedOptions[0]?.textContent ?? ""}`;
     if (found.count) say(`${count(found.count)} ${found.count === 1 ? "sample" : "samples"}: ${what}. Undo takes it back.`);
     if (found.refused) complain(`Not stored for ${count(found.refused)}: ${found.why}`);
     return found.count > 0;
@@ -105,8 +105,8 @@ async function store(runs, choice, label) {
 /** @param {string} choice */
 async function decide(choice) {
   if (!state.view.length) return;
-  const label = choice === "relabel" ? await chosenClass() : "";
-  if (choice === "relabel" && !label) return;
+  const label = choice === "relabel" ? await chosenClass() : null;
+  if (choice === "relabel" && label === null) return;
   const last = state.selected[1];
   if (await store(api.asRuns(state.selectedRows), choice, label)) {
     state.extending = false;
@@ -116,18 +116,20 @@ async function decide(choice) {
   }
 }
 
-/** @returns {Promise<string>} the class that a person chose; empty if none */
+const classChoice = () => /** @type {HTMLSelectElement} */ (element("relabel-class"));
+
+/** @returns {Promise<number | null>} the class that a person chose, if any */
 function chosenClass() {
   const dialog = /** @type {HTMLDialogElement} */ (element("relabel"));
   dialog.returnValue = "";
   dialog.showModal();
-  element("relabel-class").focus();
+  classChoice().focus();
   return new Promise((resolve) => {
     dialog.addEventListener(
       "close",
       () => {
         list?.focus({ preventScroll: true });
-        resolve(dialog.returnValue === "ok" ? /** @type {HTMLSelectElement} */ (element("relabel-class")).value : "");
+        resolve(dialog.returnValue === "ok" ? Number(classChoice().value) : null);
       },
       { once: true },
     );
@@ -242,6 +244,12 @@ function typed(event) {
   action(event);
 }
 
+// On a phone the panel of the sample lies over the page: it shows up once there is a list to decide about.
+const panel = document.querySelector(".sample");
+if (list && panel) {
+  new IntersectionObserver(([seen]) => panel.classList.toggle("away", !seen.isIntersecting)).observe(list);
+}
+
 const grid = list ? new Grid(list, state) : null;
 const sample = new Sample(state);
 
@@ -262,7 +270,7 @@ if (list && filters) {
 }
 for (const button of document.querySelectorAll("[data-all]")) {
   const { all, start, end } = /** @type {HTMLElement} */ (button).dataset;
-  button.addEventListener("click", () => store([[Number(start), Number(end)]], all ?? "", ""));
+  button.addEventListener("click", () => store([[Number(start), Number(end)]], all ?? "", null));
 }
 element("finish").addEventListener("click", async () => {
   try {
