@@ -124,6 +124,11 @@ function chosenClass() {
   dialog.returnValue = "";
   dialog.showModal();
   classChoice().focus();
+  classChoice().onkeydown = (event) => {
+    if (event.key !== "Enter") return; // which would only open the list
+    event.preventDefault();
+    dialog.close("ok");
+  };
   return new Promise((resolve) => {
     dialog.addEventListener(
       "close",

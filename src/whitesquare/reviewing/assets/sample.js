@@ -86,8 +86,7 @@ export class Sample {
         const line = document.createElement("li");
         if (said.size > 1) line.className = "differs";
         const choice = mark.label ? `relabel to ${mark.label}` : mark.choice;
-        const why = mark.why ? `: ${mark.why}` : "";
-        line.append(isolated(mark.by), mark.role ? ` (${mark.role})` : "", ` – ${choice}${why}`);
+        line.append(isolated(mark.by), mark.role ? ` (${mark.role})` : "", `: ${choice}${mark.why ? ` (${mark.why})` : ""}`);
         line.title = mark.at;
         return line;
       }),
