@@ -97,17 +97,18 @@ def _tell(done: "Cleansing", data: str, output: Path, options: str) -> None:
 
 def _tell_decided(done: "Cleansing") -> None:
     """Say what people's decisions did besides, and what stays without one."""
-    from whitesquare.report.common.formats import plain, quoted
+    from whitesquare.report.common.formats import plain, plural, quoted
 
     if done.relabelled:
-        first = done.relabelled[0]
+        first, number = done.relabelled[0], len(done.relabelled)
+        said = f"{quoted(first.id)} is {quoted(first.after)} and was {quoted(first.before)}"
+        more = ", and so on" if number > 1 else ""
         terminal.say(
-            plain(
-                f"{len(done.relabelled)} samples have another class: {quoted(first.id)} is {quoted(first.after)} and "
-                f"was {quoted(first.before)}{', and so on' * (len(done.relabelled) > 1)}."
-            )
+            plain(f"{plural(number, 'sample')} {'have' if number > 1 else 'has'} another class: {said}{more}.")
         )
-    if done.kept_open:
-        terminal.say(f"{len(done.kept_open)} samples stay about which people are unsure or disagree.")
-    if done.undecided:
-        terminal.say(f"{len(done.undecided)} flagged samples stay because nobody decided about them.")
+    if number := len(done.kept_open):
+        stay = "stay" if number > 1 else "stays"
+        terminal.say(plain(f"{plural(number, 'sample')} {stay} about which people are unsure or disagree."))
+    if number := len(done.undecided):
+        them = "stay because nobody decided about them" if number > 1 else "stays because nobody decided about it"
+        terminal.say(plain(f"{plural(number, 'flagged sample')} {them}."))
