@@ -80,8 +80,13 @@ export class Grid {
     this.top = this.top || this.element.getBoundingClientRect().top + window.scrollY;
     const above = Math.floor((window.scrollY - this.top) / HIGH) - BEYOND;
     const below = Math.ceil((window.scrollY + window.innerHeight - this.top) / HIGH) + BEYOND;
-    const first = Math.max(0, above * this.columns);
-    const last = Math.min(this.shown, Math.max(0, below * this.columns));
+    let first = Math.max(0, above * this.columns);
+    let last = Math.min(this.shown, Math.max(0, below * this.columns));
+    if (first >= last) {
+      // None in sight: who reads by ear still finds a beginning.
+      first = 0;
+      last = Math.min(this.shown, BEYOND * this.columns);
+    }
     for (const place of [...this.tiles.keys()]) if (place < first || place >= last) this.drop(place);
     for (let place = first; place < last; place++) this.paint(place, this.tiles.get(place) ?? this.take(place));
     const current = this.tiles.get(this.state.current);
