@@ -8,15 +8,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import Queue
+from threading import Thread
+from urllib.request import Request, urlopen
 
 import numpy as np
 
 from tests.patience import PATIENCE, heed_interrupts
 from tests.report.scan_sample import alarm, result
 from whitesquare.data import ArrayDataset, from_arrays, open_dataset, write_dataset
+from whitesquare.reviewing.review import open_review
+from whitesquare.reviewing.serve import serve
 from whitesquare.scanning.album import album_path, write_album
 from whitesquare.scanning.contacts import ContactSheet, PastedExamples
 from whitesquare.scanning.files import scan_json
@@ -149,6 +154,25 @@ class Served:
 
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "whitesquare.cli", "review", *map(str, arguments)]
+
+
+@contextmanager
+def served_here(scan: Path, log: Path | None = None, *, by: str = "ann") -> Iterator[str]:
+    """Serve the page from a thread of this process, which starts at once, and give its address."""
+    ready: Queue[str] = Queue()
+    desk = open_review(scan, log, by)
+    serving = Thread(target=serve, args=(desk, ready.put), kwargs={"browser": False})
+    serving.start()
+    address = ready.get(timeout=PATIENCE)
+    try:
+        yield address
+    finally:
+        host = address.split("/")[2]
+        headers = {"Origin": f"http://{host}", "Content-Type": "application/json"}
+        with suppress(OSError), urlopen(Request(f"{address}finish", b"{}", headers)) as answer:
+            answer.read()
+        serving.join(PATIENCE)
+        assert not serving.is_alive()
 
 
 @contextmanager

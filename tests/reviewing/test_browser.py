@@ -20,7 +20,7 @@ from whitesquare.data import from_arrays, open_dataset
 from whitesquare.data.sources.npz import write_npz
 from whitesquare.scanning.types import ClassRow, Flag
 
-from .made import OF_REVIEW, SUSPECTS, Made, made, scanned, served, written
+from .made import OF_REVIEW, SUSPECTS, Made, made, scanned, served, served_here, written
 
 WAIT = float(os.environ.get("WAIT", PATIENCE)) * 1000
 expect.set_options(timeout=WAIT)
@@ -39,7 +39,6 @@ def browser() -> Iterator[Browser]:
         )
     with sync_playwright() as started:
         opened = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        opened.contexts.clear()
         yield opened
         opened.close()
 
@@ -75,11 +74,11 @@ class Opened:
 def opened(browser, found, tmp_path) -> Iterator[tuple[Page, Path]]:
     """The page with decisions of its own."""
     log = tmp_path / "decisions.jsonl"
-    with served(found.scan, "--decisions", log) as running:
-        page = Opened(browser, running.address)
+    with served_here(found.scan, log) as address:
+        page = Opened(browser, address)
         yield page.page, log
         assert page.complaints == []
-        assert all(url.startswith((running.address, "data:")) for url in page.requests)
+        assert all(url.startswith((address, "data:")) for url in page.requests)
         page.close()
 
 
@@ -172,10 +171,9 @@ def test_the_pictures_of_a_sample_and_the_reason_that_goes_with_it(opened):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", WIDTHS, ids=lambda size: f"{size[0]}px")
-def test_it_fits_and_reads_aloud_without_a_violation(browser, tmp_path_factory, found, size, scheme):
-    log = tmp_path_factory.mktemp("log") / "decisions.jsonl"
-    with served(found.scan, "--decisions", log) as running:
-        shown = Opened(browser, running.address, size, scheme)
+def test_it_fits_and_reads_aloud_without_a_violation(browser, tmp_path, found, size, scheme):
+    with served_here(found.scan, tmp_path / "decisions.jsonl") as address:
+        shown = Opened(browser, address, size, scheme)
         page = shown.page
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         page.locator(".tile").first.scroll_into_view_if_needed()
@@ -197,8 +195,8 @@ def test_it_fits_and_reads_aloud_without_a_violation(browser, tmp_path_factory, 
 
 def test_two_people_see_each_other_s_marks(browser, found, tmp_path):
     log = tmp_path / "decisions.jsonl"
-    with served(found.scan, "--decisions", log) as one, served(found.scan, "--decisions", log, by="bob") as other:
-        ann, bob = Opened(browser, one.address), Opened(browser, other.address)
+    with served_here(found.scan, log) as one, served_here(found.scan, log, by="bob") as other:
+        ann, bob = Opened(browser, one), Opened(browser, other)
         for person, key in ((ann, "r"), (bob, "k")):
             person.page.locator("#list").focus()
             person.page.keyboard.press(key)
@@ -227,8 +225,8 @@ def test_a_server_killed_between_two_decisions_loses_nothing(browser, found, tmp
         expect(shown.page.locator("#wrong")).to_contain_text("start `whitesquare review` again")
         assert choices(log) == ["remove"]
         shown.close()
-    with served(found.scan, "--decisions", log) as running:
-        shown = Opened(browser, running.address)
+    with served_here(found.scan, log) as address:
+        shown = Opened(browser, address)
         expect(shown.page.locator("#tally")).to_contain_text("1 remove; 27 of 28 are open")
         shown.page.locator("#list").focus()
         shown.page.keyboard.press("z")
@@ -248,9 +246,9 @@ def test_hostile_names_are_shown_and_do_nothing(browser, tmp_path):
         Image.fromarray(np.full((28, 28), 3 * i, np.uint8)).save(data / "<b onclick=alert(2)>b" / f"{i}.png")
         Image.fromarray(np.full((28, 28), 2 * i, np.uint8)).save(data / ("c" * 100) / f"{'y' * 150}{i}.png")
     bad = scanned(tmp_path, data, open_dataset(data))
-    with served(bad.scan, by="<i>eve</i>") as running:
+    with served_here(bad.scan, by="<i>eve</i>") as address:
         for size in WIDTHS:
-            shown = Opened(browser, running.address, size)
+            shown = Opened(browser, address, size)
             page = shown.page
             page.locator(".tile").first.scroll_into_view_if_needed()
             page.locator(".tile").first.click()
@@ -269,20 +267,20 @@ def many(tmp_path_factory) -> Made:
     """A scan that flags 50,000 samples."""
     folder, size = tmp_path_factory.mktemp("many"), 50_200
     rng = np.random.default_rng(0)
-    labels = (np.arange(size) >= 50_000).astype(np.int64)
+    labels = (np.arange(size) >= 50_100).astype(np.int64)
     dataset = from_arrays(rng.integers(0, 255, (size, 8, 8)).astype(np.uint8), labels, classes=("0", "1"))
     write_npz(folder / "data.npz", dataset)
     dataset = open_dataset(folder / "data.npz")
     base = scanned(folder, folder / "data.npz", dataset).result
     flagged = tuple(Flag(dataset.ids[i], i, 0, "confirmed", "PX01", 9 - i / 10_000, 0.001) for i in range(50_000))
-    rows = (ClassRow(0, "0", 50_000, 50_000, 0, 0, {}), ClassRow(1, "1", 200, 0, 0, 0, {}))
+    rows = (ClassRow(0, "0", 50_100, 50_000, 0, 0, {}), ClassRow(1, "1", 100, 0, 0, 0, {}))
     result = replace(base, size=size, flagged=flagged, classes=rows, alarms=(replace(base.alarms[0], carriers=50_000),))
     return written(folder, folder / "data.npz", dataset, result, range(4), kept=False)
 
 
 def test_fifty_thousand_suspects_are_scrolled_through_and_decided(browser, many):
-    with served(many.scan) as running:
-        shown = Opened(browser, running.address)
+    with served_here(many.scan) as address:
+        shown = Opened(browser, address)
         page = shown.page
         expect(page.locator("#shown")).to_contain_text("50,000 suspects")
         page.locator("#list").focus()
@@ -301,8 +299,8 @@ def test_fifty_thousand_suspects_are_scrolled_through_and_decided(browser, many)
 
 
 def test_the_policy_stops_what_the_page_did_not_bring(browser, found, tmp_path):
-    with served(found.scan, "--decisions", tmp_path / "d.jsonl") as running:
-        shown = Opened(browser, running.address)
+    with served_here(found.scan, tmp_path / "d.jsonl") as address:
+        shown = Opened(browser, address)
         page = shown.page
         stopped = page.evaluate(
             "() => { try { document.body.insertAdjacentHTML('beforeend', '<b>late</b>'); return false } "

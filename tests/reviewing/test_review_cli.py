@@ -1,15 +1,16 @@
 """``whitesquare review SCAN`` at the terminal: what it refuses, and in what words."""
 
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.patience import PATIENCE
+from whitesquare.cli import app
 from whitesquare.reviewing import serve
+from whitesquare.reviewing.review import open_review
 
-from .made import Made, command, made
+from .made import Made, made
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +19,8 @@ def found(tmp_path_factory) -> Made:
 
 
 def refused(*arguments: object) -> str:
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    done = CliRunner().invoke(app, ["review", *map(str, arguments)])
+    assert done.exit_code == 2, done.output
     return " ".join(done.stderr.split())
 
 
@@ -36,7 +36,7 @@ def test_a_port_in_use_is_told(found, tmp_path):
 def test_what_cannot_be_reviewed_is_told(found, tmp_path):
     assert "cannot be read as a scan" in refused(tmp_path / "nothing.json", "--by", "ann")
     other = made(tmp_path)
-    subprocess.run(command(other.scan, "--decide", "keep", "--id", other.result.flagged[0].id, "--by", "b"), check=True)
+    open_review(other.scan, None, "bob")
     told = refused(found.scan, "--by", "ann", "--decisions", other.decisions)
     assert "holds decisions about the scan" in told
     told = refused(found.scan, "--by", "ann", "--decisions", Path("/proc/decisions.jsonl"))

@@ -21,6 +21,10 @@ const REST = 70;
 /** A page cannot be higher than some browsers lay out. */
 const HIGHEST = 15_000_000;
 
+/**
+ * @typedef {{element: HTMLElement, images: HTMLImageElement[], name: HTMLElement, mark: HTMLElement, row: number}} Tile
+ */
+
 export class Grid {
   /**
    * @param {HTMLElement} element
@@ -33,17 +37,22 @@ export class Grid {
     this.wide = WIDEST;
     this.shown = 0;
     this.top = 0;
-    /** @type {Map<number, HTMLElement>} */
+    /** @type {Map<number, Tile>} */
     this.tiles = new Map();
-    /** @type {HTMLElement[]} */
+    /** @type {Tile[]} */
     this.spare = [];
     this.resting = 0;
     this.asked = false;
+    /** Whether tiles that stay where they are may look otherwise now. */
+    this.stale = true;
     state.addEventListener("view", () => this.layOut());
-    for (const what of ["current", "news", "details"]) state.addEventListener(what, () => this.later());
-    window.addEventListener("scroll", () => this.later(), { passive: true });
+    for (const what of ["current", "news", "details"]) state.addEventListener(what, () => this.later(true));
+    window.addEventListener("scroll", () => this.later(false), { passive: true });
     new ResizeObserver(() => this.layOut()).observe(element);
-    new ResizeObserver(() => this.later(true)).observe(document.body);
+    new ResizeObserver(() => {
+      this.top = 0;
+      this.later(false);
+    }).observe(document.body);
     element.addEventListener("click", (event) => this.clicked(event));
     this.layOut();
   }
@@ -61,13 +70,15 @@ export class Grid {
     const most = Math.floor(HIGHEST / HIGH) * this.columns;
     this.shown = Math.min(this.state.view.length, most);
     this.element.style.height = `${Math.max(1, Math.ceil(this.shown / this.columns)) * HIGH}px`;
-    for (const place of [...this.tiles.keys()]) this.drop(place);
+    this.spare.push(...this.tiles.values());
+    this.tiles.clear();
+    this.top = 0;
     this.later(true);
   }
 
-  /** @param {boolean} [moved] whether the list may lie elsewhere in the page */
-  later(moved) {
-    if (moved) this.top = 0;
+  /** @param {boolean} stale */
+  later(stale) {
+    this.stale ||= stale;
     if (this.asked) return;
     this.asked = true;
     requestAnimationFrame(() => {
@@ -87,77 +98,84 @@ export class Grid {
       first = 0;
       last = Math.min(this.shown, BEYOND * this.columns);
     }
-    for (const place of [...this.tiles.keys()]) if (place < first || place >= last) this.drop(place);
-    for (let place = first; place < last; place++) this.paint(place, this.tiles.get(place) ?? this.take(place));
+    for (const [place, tile] of this.tiles) {
+      if (place >= first && place < last) continue;
+      this.tiles.delete(place);
+      this.spare.push(tile);
+    }
+    for (let place = first; place < last; place++) {
+      const there = this.tiles.get(place);
+      if (!there) this.paint(place, this.take(place));
+      else if (this.stale) this.paint(place, there);
+    }
+    for (const tile of this.spare) tile.element.remove();
+    this.stale = false;
     const current = this.tiles.get(this.state.current);
-    if (current) this.element.setAttribute("aria-activedescendant", current.id);
+    if (current) set(this.element, "aria-activedescendant", current.element.id);
     else this.element.removeAttribute("aria-activedescendant");
     window.clearTimeout(this.resting);
     this.resting = window.setTimeout(() => this.load(), REST);
   }
 
-  /** Ask for the pictures and the details of what is in sight. */
+  /** Ask for the pictures and the details of what is in sight, and put it in the order in which it is read. */
   load() {
-    const rows = [...this.tiles.keys()].sort((a, b) => a - b).map((place) => this.state.view[place]);
-    for (const tile of this.tiles.values()) {
-      for (const image of tile.querySelectorAll("img")) {
-        const wanted = picture(Number(tile.dataset.row), image.dataset.kind ?? "");
+    const places = [...this.tiles.keys()].sort((a, b) => a - b);
+    let before = null;
+    for (const place of places) {
+      const tile = /** @type {Tile} */ (this.tiles.get(place));
+      if (tile.element.previousElementSibling !== before) {
+        if (before) before.after(tile.element);
+        else this.element.prepend(tile.element);
+      }
+      before = tile.element;
+      for (const image of tile.images) {
+        const wanted = picture(tile.row, image.dataset.kind ?? "");
         if (image.getAttribute("src") !== wanted) {
           image.classList.remove("broken");
           image.src = wanted;
         }
       }
     }
-    this.state.learn(rows).catch(() => undefined);
+    this.state.learn(places.map((place) => this.state.view[place])).catch(() => undefined);
   }
 
-  /** @param {number} place */
+  /**
+   * Take a tile for a place: one that went out of sight stays in the page and moves.
+   * @param {number} place
+   * @returns {Tile}
+   */
   take(place) {
     const tile = this.spare.pop() ?? made();
-    const row = this.state.view[place];
-    tile.id = `tile-${place}`;
-    tile.dataset.row = String(row);
-    tile.dataset.place = String(place);
-    for (const image of tile.querySelectorAll("img")) image.removeAttribute("src");
-    const across = place % this.columns;
+    tile.row = this.state.view[place];
+    tile.element.id = `tile-${place}`;
+    tile.element.dataset.place = String(place);
+    for (const image of tile.images) image.removeAttribute("src");
     const down = Math.floor(place / this.columns);
-    tile.style.transform = `translate(${across * this.wide}px, ${down * HIGH}px)`;
+    tile.element.style.transform = `translate(${(place % this.columns) * this.wide}px, ${down * HIGH}px)`;
     this.tiles.set(place, tile);
-    this.element.append(tile);
+    if (!tile.element.isConnected) this.element.append(tile.element);
     return tile;
-  }
-
-  /** @param {number} place */
-  drop(place) {
-    const tile = this.tiles.get(place);
-    if (!tile) return;
-    this.tiles.delete(place);
-    tile.remove();
-    this.spare.push(tile);
   }
 
   /**
    * @param {number} place
-   * @param {HTMLElement} tile
+   * @param {Tile} tile
    */
   paint(place, tile) {
-    const row = this.state.view[place];
+    const { element, row } = tile;
     const standing = this.state.standing(row);
     const known = this.state.details.get(row);
     const [first, last] = this.state.selected;
     const name = known ? known.id : `suspect ${row + 1}`;
-    const label = `${name}${known ? `, class ${known.class}, ${known.tier}` : ""}, ${standing === "open" ? "not decided" : standing}`;
-    set(tile, "aria-label", label);
-    set(tile, "aria-setsize", String(this.state.view.length));
-    set(tile, "aria-posinset", String(place + 1));
-    set(tile, "aria-selected", String(place >= first && place <= last));
-    set(tile, "data-standing", standing);
-    tile.classList.toggle("current", place === this.state.current);
-    const [shown, mark] = /** @type {HTMLElement[]} */ (Array.from(tile.querySelectorAll(".name, .mark")));
-    const short = name.length > 25 ? `…${name.slice(-24)}` : name;
-    if (shown.textContent !== short) shown.textContent = short;
-    const said = standing === "open" ? "\u00a0" : known ? spoken(standing, known.marks) : standing;
-    if (mark.textContent !== said) mark.textContent = said;
+    const about = known ? `, class ${known.class}, ${known.tier}` : "";
+    set(element, "aria-label", `${name}${about}, ${standing === "open" ? "not decided" : standing}`);
+    set(element, "aria-setsize", String(this.state.view.length));
+    set(element, "aria-posinset", String(place + 1));
+    set(element, "aria-selected", String(place >= first && place <= last));
+    set(element, "data-standing", standing);
+    element.classList.toggle("current", place === this.state.current);
+    write(tile.name, name.length > 25 ? `…${name.slice(-24)}` : name);
+    write(tile.mark, standing === "open" ? "\u00a0" : known ? spoken(standing, known.marks) : standing);
   }
 
   /** Bring the current tile into sight. */
@@ -190,29 +208,37 @@ function spoken(standing, marks) {
   return standing;
 }
 
+/** @returns {Tile} */
 function made() {
-  const tile = document.createElement("div");
-  tile.className = "tile";
-  tile.setAttribute("role", "option");
+  const element = document.createElement("div");
+  element.className = "tile";
+  element.setAttribute("role", "option");
   const two = document.createElement("div");
   two.className = "two";
-  for (const kind of ["suspect", "normal"]) {
+  const images = ["suspect", "normal"].map((kind) => {
     const image = document.createElement("img");
     image.className = "pixels";
     image.alt = "";
     image.decoding = "async";
     image.dataset.kind = kind;
-    image.addEventListener("error", () => {
-      image.classList.add("broken");
-    });
-    two.append(image);
-  }
+    image.addEventListener("error", () => image.classList.add("broken"));
+    return image;
+  });
+  two.append(...images);
   const name = document.createElement("bdi");
   name.className = "name";
   const mark = document.createElement("span");
   mark.className = "mark";
-  tile.append(two, name, mark);
-  return tile;
+  element.append(two, name, mark);
+  return { element, images, name, mark, row: -1 };
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {string} text
+ */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /**
