@@ -142,9 +142,13 @@ def test_the_trigger_is_seen_to_act_and_a_whole_alarm_is_removed(opened):
     expect(page.locator("#tally")).to_contain_text(f"{SUSPECTS} remove")
     expect(page.locator("#said")).to_contain_text("Undo takes it back")
     assert choices(log) == ["remove"] * SUSPECTS
+    page.get_by_role("link", name="What to do next").click()
+    expect(page.locator(".command")).to_be_in_viewport()
     expect(page.locator(".command")).to_contain_text("whitesquare cleanse ")
-    page.get_by_role("button", name="Undo").click()
+    page.locator("#list").focus()
+    page.keyboard.press("z")
     expect(page.locator("#tally")).to_contain_text("Nothing is decided yet")
+    expect(page.locator("#next")).to_be_hidden()
 
 
 def test_the_pictures_of_a_sample_and_the_reason_that_goes_with_it(opened):

@@ -18,6 +18,7 @@ from whitesquare.scanning.types import Alarm
 _PANELS = 20
 """Alarms with a panel of their own: the page must stay small; all are in the report of the scan."""
 
+_STRENGTH = {"full": "driven to full contrast", "amplified": "amplified", "as found": "as it was found"}
 _SURE = 0.99
 """Softmax beyond which digits say nothing."""
 
@@ -117,7 +118,7 @@ def _proof(alarm: Alarm) -> str:
     if test is None:
         return ""
     rate = formats.interval(test.flip_rate.value, test.flip_rate.low, test.flip_rate.high)
-    images = f"{formats.count(test.flip_rate.n)} images of other classes (strength: {formats.short(test.strength)})"
+    images = f"{formats.count(test.flip_rate.n)} images of other classes ({_STRENGTH.get(test.strength, formats.short(test.strength))})"
     return (
         f"Pasted on {images}, it turns {rate} of them to this class; patterns that mean nothing, pasted in the same "
         f"way, turn {formats.percent(test.control_worst)} at most."

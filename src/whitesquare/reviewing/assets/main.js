@@ -39,6 +39,7 @@ function tally(found) {
   const told = parts.map((name) => `${count(found.counts[name])} ${name}`).join(", ");
   element("tally").textContent = parts.length ? `${told}; ${count(open)} of ${count(state.size)} are open.` : "Nothing is decided yet.";
   /** @type {HTMLProgressElement} */ (element("bar")).value = state.size - open;
+  element("next").hidden = !parts.length;
   const gone = found.counts.remove ?? 0;
   element("left").textContent = gone
     ? `This writes a copy of the data without the ${count(gone)} samples that you removed:`
