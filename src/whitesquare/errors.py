@@ -76,6 +76,7 @@ EXTRAS = {
     **dict.fromkeys(("starlette", "uvicorn"), "review"),
     "mlflow": "mlflow",
     "pandas": "pandas",
+    **dict.fromkeys(("umap", "hdbscan"), "flare"),
 }
 """By module that the core does without, the extra that brings it."""
 

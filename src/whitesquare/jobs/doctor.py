@@ -29,6 +29,7 @@ GIVES = {
     "mlflow": "results as MLflow runs",
     "review": "the page of `review`",
     "pandas": "results as data frames",
+    "flare": "the detector flare",
 }
 """By extra, what it is for."""
 
