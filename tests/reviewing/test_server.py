@@ -325,6 +325,7 @@ def test_data_that_moved_are_found_again_where_they_are(loose, tmp_path):
     desk, app = opened(loose, data=str(moved))
     assert desk.notes == ()
     assert asked(app, "/picture/20/suspect").status == 200
+    assert f"whitesquare cleanse {moved} --scan" in asked(app, "/").body.decode()
 
 
 def test_an_older_scan_opens_and_says_what_it_lacks(tmp_path):

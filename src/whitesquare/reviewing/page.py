@@ -118,10 +118,11 @@ def _proof(alarm: Alarm) -> str:
     if test is None:
         return ""
     rate = formats.interval(test.flip_rate.value, test.flip_rate.low, test.flip_rate.high)
-    images = f"{formats.count(test.flip_rate.n)} images of other classes ({_STRENGTH.get(test.strength, formats.short(test.strength))})"
+    strength = _STRENGTH.get(test.strength, formats.short(test.strength))
+    worst = formats.percent(test.control_worst)
     return (
-        f"Pasted on {images}, it turns {rate} of them to this class; patterns that mean nothing, pasted in the same "
-        f"way, turn {formats.percent(test.control_worst)} at most."
+        f"Pasted on {formats.count(test.flip_rate.n)} images of other classes ({strength}), it turns {rate} of them to "
+        f"this class; patterns that mean nothing, pasted in the same way, turn {worst} at most."
     )
 
 

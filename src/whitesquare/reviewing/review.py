@@ -45,6 +45,7 @@ class ReviewDesk:
         examples: by class, the trigger at work.
         notes: what is missing or not as it was, a sentence each.
         changed: rows whose sample is not what was scanned; filled in while the page is open.
+        data: name or path of the data, where they are now.
         asked: who answered about the examples: the scan's model, or the one that was given for the review.
     """
 
@@ -56,6 +57,7 @@ class ReviewDesk:
     examples: dict[int, PastedExamples]
     notes: tuple[str, ...]
     changed: dict[int, str]
+    data: str
     asked: str = "the scan's model"
 
     def alarm(self, label: int) -> Alarm | None:
@@ -119,7 +121,7 @@ class ReviewDesk:
 
     def next_command(self) -> str:
         """Return the command that follows the decisions; what a terminal cannot show is left open."""
-        names = (self.result.source, str(self.scan_file), str(self.board.log.path))
+        names = (self.data, str(self.scan_file), str(self.board.log.path))
         source, scan, log = (shlex.quote(name) if visible(name) == name else "FILE" for name in names)
         return f"whitesquare cleanse {source} --scan {scan} --decisions {log} -o cleaned/"
 
@@ -187,7 +189,9 @@ def open_review(
             f"Decisions about {board.foreign} samples are about other contents than were scanned, and do not count."
         )
     examples = {one.label: one for one in album.examples} if album else {}
-    return ReviewDesk(found.path, result, rows, samples, board, examples, tuple(notes), {}, asked)
+    return ReviewDesk(
+        found.path, result, rows, samples, board, examples, tuple(notes), {}, data or result.source, asked
+    )
 
 
 def _album(scan_file: Path, digest: str) -> tuple[Album | None, list[str]]:

@@ -83,6 +83,21 @@ async function filter() {
   }
 }
 
+/** @type {Promise<unknown>} */
+let under = Promise.resolve();
+
+/**
+ * Send what is decided in the order of the keys, one after the other: connections could overtake one another.
+ * @template T
+ * @param {() => Promise<T>} send
+ * @returns {Promise<T>}
+ */
+function inTurn(send) {
+  const sent = under.then(send);
+  under = sent.catch(() => undefined);
+  return sent;
+}
+
 /**
  * @param {import("./api.js").Run[]} runs
  * @param {string} choice
@@ -91,15 +106,13 @@ async function filter() {
 async function store(runs, choice, label) {
   const why = /** @type {HTMLInputElement} */ (element("why")).value;
   try {
-    const found = await api.decide(runs, choice, why, label);
+    const found = await inTurn(() => api.decide(runs, choice, why, label));
     await refresh();
     const what = label === null ? choice : `relabel to ${classChoice().selectedOptions[0]?.textContent ?? ""}`;
     if (found.count) say(`${count(found.count)} ${found.count === 1 ? "sample" : "samples"}: ${what}. Undo takes it back.`);
     if (found.refused) complain(`Not stored for ${count(found.refused)}: ${found.why}`);
-    return found.count > 0;
   } catch (error) {
     complain(error);
-    return false;
   }
 }
 
@@ -108,13 +121,14 @@ async function decide(choice) {
   if (!state.view.length) return;
   const label = choice === "relabel" ? await chosenClass() : null;
   if (choice === "relabel" && label === null) return;
+  const rows = state.selectedRows;
   const last = state.selected[1];
-  if (await store(api.asRuns(state.selectedRows), choice, label)) {
-    state.extending = false;
-    pressed();
-    state.go(last + 1, false);
-    grid?.reveal();
-  }
+  // On at once, not when the answer comes: who is quick has chosen the next sample by then.
+  state.extending = false;
+  pressed();
+  state.go(last + 1, false);
+  grid?.reveal();
+  await store(api.asRuns(rows), choice, label);
 }
 
 const classChoice = () => /** @type {HTMLSelectElement} */ (element("relabel-class"));
@@ -144,7 +158,7 @@ function chosenClass() {
 
 async function undo() {
   try {
-    const found = await api.undo();
+    const found = await inTurn(api.undo);
     await refresh();
     say(`${count(found.count)} ${found.count === 1 ? "decision was" : "decisions were"} taken back.`);
   } catch (error) {
