@@ -8,6 +8,7 @@ who knows nothing but what the page says, from its address to a cleansed copy.
 import hashlib
 import io
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -209,7 +210,7 @@ def person(browser: Browser, data: str, scan: Path, folder: Path) -> dict[str, A
         "poisons": len(truth),
         "poisons_removed": len(truth & gone),
         "clean_removed": len(gone - truth),
-        "command": re.sub(r"\S*/", "", command),
+        "command": re.sub(r"\S*/(?=\S)", "", command),
     }
 
 
@@ -248,7 +249,8 @@ def main() -> None:
             found["person"] = person(browser, sys.argv[1], Path(sys.argv[2]), folder)
         browser.close()
     known = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
-    write(RESULT, known | {"page": found | {"machine": machine()}})
+    load = round(os.getloadavg()[1], 1)
+    write(RESULT, known | {"page": found | {"machine": machine() | {"load": f"{load} on average over five minutes"}}})
     print(json.dumps(found.get("person"), indent=1))
 
 
