@@ -77,7 +77,7 @@ def test_an_import_that_no_extra_brings_stays_a_crash() -> None:
 def test_every_part_of_an_extra_is_known_to_the_sentence() -> None:
     """Whoever adds a dependency to an extra gives it a line in EXTRAS, else its absence is a crash."""
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    modules = {"scikit-learn": "sklearn", "pillow": "PIL", "mlflow-skinny": "mlflow"}
+    modules = {"scikit-learn": "sklearn", "pillow": "PIL", "mlflow-skinny": "mlflow", "umap-learn": "umap"}
     wanted = {}
     for extra in project["optional-dependencies"].keys() - {"test", "lint", "docs", "dev"}:
         names = [part.partition(">")[0] for part in project["optional-dependencies"][extra]]

@@ -12,7 +12,7 @@ from whitesquare.deciding.log import DecisionLog
 from whitesquare.deciding.types import CHOICES, DISAGREED, RELABEL, Mark, Standing
 from whitesquare.errors import UsageError, unknown_name
 from whitesquare.reviewing.rows import runs
-from whitesquare.reviewing.samples import Samples
+from whitesquare.reviewing.samples import ReviewSamples
 
 OPEN = "open"
 STANDINGS = (OPEN, *CHOICES, DISAGREED)
@@ -62,7 +62,7 @@ class Board:
     """
 
     def __init__(
-        self, log: DecisionLog, samples: Samples, by: str, role: str = "", now: Callable[[], str] = _now
+        self, log: DecisionLog, samples: ReviewSamples, by: str, role: str = "", now: Callable[[], str] = _now
     ) -> None:
         """Read what was decided before."""
         self.log, self.samples, self.by, self.role, self._now = log, samples, by, role, now

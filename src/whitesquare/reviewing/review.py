@@ -17,7 +17,7 @@ from whitesquare.report.scan.pictures import trigger_pictures
 from whitesquare.reviewing import drawn
 from whitesquare.reviewing.board import Board
 from whitesquare.reviewing.rows import SuspectRows, suspect_rows
-from whitesquare.reviewing.samples import Samples, open_samples
+from whitesquare.reviewing.samples import ReviewSamples, open_samples
 from whitesquare.scanning.album import Album, album_path, read_album
 from whitesquare.scanning.contacts import PastedExamples
 from whitesquare.scanning.sheets import unlike
@@ -52,7 +52,7 @@ class ReviewDesk:
     scan_file: Path
     result: ScanResult
     rows: SuspectRows
-    samples: Samples
+    samples: ReviewSamples
     board: Board
     examples: dict[int, PastedExamples]
     notes: tuple[str, ...]

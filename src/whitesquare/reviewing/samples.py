@@ -26,7 +26,7 @@ _TRIED = 2
 _logger = logging.getLogger(__name__)
 
 
-class Samples:
+class ReviewSamples:
     """Pictures by id: of the data set, and of the album beside the scan where the data are not there.
 
     Args:
@@ -159,7 +159,7 @@ class Samples:
 
 def open_samples(
     source: str, album: Album | None, rows: SuspectRows, seed: int, *, size: int | None = None, fit: str | None = None
-) -> Samples:
+) -> ReviewSamples:
     """Open the data behind a scan; if they cannot be opened, the page says so and does without.
 
     Args:
@@ -171,10 +171,10 @@ def open_samples(
         fit: how.
     """
     try:
-        return Samples(open_dataset(source, size=size, fit=fit), "", album, rows, seed)
+        return ReviewSamples(open_dataset(source, size=size, fit=fit), "", album, rows, seed)
     except WhitesquareError as error:
         _logger.info("The data of the scan cannot be opened: %s", error)
-        return Samples(None, f"The data are not here: {error}", album, rows, seed)
+        return ReviewSamples(None, f"The data are not here: {error}", album, rows, seed)
 
 
 def _decoded(dataset: ImageDataset, place: int) -> UInt8Array:
