@@ -83,6 +83,7 @@ FlagEntry = TypedDict(
         "rule_id": str,
         "fused": float | None,
         "p_value": float | None,
+        "content": NotRequired[str],
         "scores": NotRequired[dict[str, float | None]],
     },
 )

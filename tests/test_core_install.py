@@ -24,6 +24,7 @@ NEED = {
     "cleanse": ("scan", "mnist", "--scan", "scan.json", "-o", "out"),
     "drill": ("train", "mnist", "--attacks", "stamp", "--rates", "0.05", "-o", "out"),
     "report": ("scan", "run"),
+    "review": ("review", "scan.json", "--by", "ann"),
     "bench": ("train", "plan.toml", "-o", "out"),
     "explain": ("scan", "NC01"),
     "list": ("scan",),

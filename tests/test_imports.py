@@ -21,6 +21,7 @@ ROOMS = [
     {"scanning", "testing"},
     {"study"},
     {"report"},
+    {"reviewing"},
     {"jobs"},
     {"cli"},
 ]
@@ -47,6 +48,7 @@ TORCH_FREE = (
     ),
     *("inventory.facts", "inventory.cyclonedx", "inventory.croissant"),
     *("report.measurement.page", "report.bench.page", "report.scan.page", "report.scan.sarif", "report.scan.junit"),
+    *("jobs.review_page", "reviewing.review", "reviewing.serve", "reviewing.asking"),
 )
 
 

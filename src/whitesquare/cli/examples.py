@@ -11,7 +11,7 @@ GROUPS = {
     },
     "Find (scan and clean)": {
         "scan": "Find poison in a training set",
-        "review": "Decide about what a scan flagged, and sign it",
+        "review": "Look at what a scan flagged, decide, and sign it",
         "cleanse": "Write a data set without what a scan flagged",
         "report": "Show a stored result again: table, page, SARIF, JUnit",
         "explain": "Explain a rule: what it looks for, when it fails",
@@ -67,6 +67,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "whitesquare scan photos --baseline known.json --fail-on confirmed",
     ),
     "review": (
+        "whitesquare review scan.json --by ann",
         "whitesquare review scan.json --decide remove --id train/00042 --by ann --why 'a white square'",
         "whitesquare review scan.json --list",
         "whitesquare review scan.json --sign private/ann.pem",

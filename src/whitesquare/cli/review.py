@@ -9,6 +9,8 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import emit, exit_codes, read_outputs
 from whitesquare.cli.keys import open_key
+from whitesquare.cli.options import Fit, Size
+from whitesquare.cli.review_page import AskedModel, NoBrowser, PageAsked, Port, serve_page
 from whitesquare.errors import UsageError
 
 
@@ -41,8 +43,13 @@ def review(
     output: Annotated[
         list[str] | None, typer.Option("-o", "--output", help="With --list: table, json or json=FILE; repeatable.")
     ] = None,
+    port: Port = 0,
+    no_browser: NoBrowser = False,
+    model: AskedModel = None,
+    size: Size = None,
+    fit: Fit = None,
 ) -> None:
-    """Decide about the samples that a scan flagged, see what others decided, and sign it."""
+    """Decide on a page in the browser about the samples that a scan flagged; list the decisions; sign them."""
     with exit_codes():
         _check(scan, list_=list_, decide=decide, ids=id or [], by=by, sign=sign, output=output)
         if list_:
@@ -57,6 +64,9 @@ def review(
             terminal.say(f"Wrote {len(marks)} decision{'s' * (len(marks) != 1)} by {by}: {decide.value}.")
         elif sign is not None:
             _sign(scan, sign, data, decisions)
+        else:
+            asked = PageAsked(scan, by, role, decisions, data, size, fit, model, port, not no_browser)
+            serve_page(asked)
 
 
 def _check(
@@ -77,8 +87,6 @@ def _check(
     ]
     if len(asked) > 1:
         raise UsageError(f"{' and '.join(asked)} are different things to do; do one after the other.")
-    if not asked:
-        raise UsageError(f"Say what to do with {scan}: --list, --decide CHOICE --id ID --by NAME, or --sign KEY.")
     if decide is not None and (not ids or not by.strip()):
         raise UsageError("--decide needs the samples and who decides: --id ID --by NAME.")
     if decide is None and ids:

@@ -257,6 +257,8 @@ def _emit(
     poisoned = truth.ids if truth is not None else ()
     files = {"parquet": lambda path: write_scores(path, scores)}
     emit(last, lambda: shown(result, written, options, poisoned), writers, files)
+    if written is not None:
+        done.write_pictures(Path(written))
     if ("table", None) not in outputs:  # whatever is read from files, the verdict is said
         tell = terminal.say if all(path is not None for _, path in outputs) else terminal.complain
         tell(plain(f"{headline(result)}."))

@@ -22,13 +22,17 @@ _HALF = re.compile(r"\\u[dD]")
 
 @dataclass(frozen=True)
 class Finding:
-    """One flagged sample as ``scan.json`` holds it; ``fused`` is ``None`` where it was not a finite number."""
+    """One flagged sample as ``scan.json`` holds it; ``fused`` is ``None`` where it was not a finite number.
+
+    ``content`` is the SHA-256 of its content; empty in files of older versions.
+    """
 
     id: str
     label: int
     tier: str
     rule_id: str
     fused: float | None
+    content: str = ""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,10 @@ _RESERVED = ("id", "label", "fused", "p_value")
 
 
 def scan_json(
-    result: ScanResult, scores: ScanScores | None = None, fingerprints: Mapping[Group, str] | None = None
+    result: ScanResult,
+    scores: ScanScores | None = None,
+    fingerprints: Mapping[Group, str] | None = None,
+    contents: Mapping[str, str] | None = None,
 ) -> str:
     """Write ``scan.json``.
 
@@ -52,11 +55,12 @@ def scan_json(
         result: what was found.
         scores: with them, every flagged sample also gets the raw score that each detector gave it.
         fingerprints: what each finding is known by, so that it can be told again as SARIF.
+        contents: by id the SHA-256 of the content of the flagged samples, so that one that changes is known again.
 
     Returns:
         Indented JSON; what is not a finite number is ``null``.
     """
-    return to_json(_record(result, scores) | _known(fingerprints or {}))
+    return to_json(_record(result, scores, contents or {}) | _known(fingerprints or {}))
 
 
 def to_json(record: dict[str, Any]) -> str:
@@ -66,7 +70,7 @@ def to_json(record: dict[str, Any]) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
+def _record(result: ScanResult, scores: ScanScores | None, contents: Mapping[str, str]) -> dict[str, Any]:
     names = {row.label: row.name for row in result.classes}
     record: dict[str, Any] = {
         "format": FORMAT,
@@ -80,7 +84,7 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
         "classes": [asdict(row) for row in result.classes],
         "detectors": [asdict(run) for run in result.runs],
         **_said(result, "seed", "seconds", "versions", "machine"),
-        "flagged": [_flag(flag, names, scores) for flag in result.flagged],
+        "flagged": [_flag(flag, names, scores, contents) for flag in result.flagged],
     }
     if result.made is not None:
         record["made"] = asdict(result.made)
@@ -120,12 +124,16 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
     }
 
 
-def _flag(flag: Flag, names: Mapping[int, str], scores: ScanScores | None) -> dict[str, Any]:
+def _flag(
+    flag: Flag, names: Mapping[int, str], scores: ScanScores | None, contents: Mapping[str, str]
+) -> dict[str, Any]:
     record = {
         **_said(flag, "id", "label"),
         "class": names.get(flag.label),
         **_said(flag, "tier", "rule_id", "fused", "p_value"),
     }
+    if flag.id in contents:
+        record["content"] = contents[flag.id]
     if scores is not None:
         record["scores"] = {name: float(column[flag.position]) for name, column in scores.by_detector.items()}
     return record

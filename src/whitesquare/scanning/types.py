@@ -7,7 +7,7 @@ from whitesquare.records import NOT_CHECKED as NOT_CHECKED
 from whitesquare.records import NOT_DECIDED as NOT_DECIDED
 from whitesquare.records import NOTHING_FOUND as NOTHING_FOUND
 from whitesquare.records import TIERS, Estimate, Made
-from whitesquare.scanning.contacts import ContactSheet
+from whitesquare.scanning.contacts import ContactSheet, PastedExamples
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
 from whitesquare.types import FloatArray, IntArray
@@ -286,8 +286,9 @@ class ScanScores:
 
 @dataclass(frozen=True)
 class Scan:
-    """A result with its scores and pictures."""
+    """A result with its scores and pictures; ``examples`` is empty where no model was asked."""
 
     result: ScanResult
     scores: ScanScores
     sheets: tuple[ContactSheet, ...]
+    examples: tuple[PastedExamples, ...] = ()
