@@ -57,7 +57,7 @@ class FaintKind(Added):
     def controls(self, compared: Compared, rng: np.random.Generator) -> Iterator[FoundTrigger]:
         """Give what images share that a random filter picks: a sum of twelve waves, as that of a detector."""
         evidence, trigger = compared.evidence, compared.trigger
-        most = max(_FEWEST_SAMPLES, min(_MOST_SAMPLES, _VALUES // evidence.images[0].size))
+        most = max(_FEWEST_SAMPLES, min(_MOST_SAMPLES, _VALUES // int(np.prod(evidence.images.shape[1:]))))
         pool = some(compared.unflagged, evidence.seed, most)
         left = high_pass(evidence.images[pool])
         together = min(trigger.images, max(1, len(pool) // 4))
