@@ -32,7 +32,7 @@ def asked_size(text: str) -> CacheSize:
         UsageError: it is no size.
     """
     number, unit = text.strip().upper().removesuffix("B").removesuffix("I"), ""
-    if number[-1:] in _UNITS:
+    if number and number[-1] in _UNITS:
         number, unit = number[:-1], number[-1]
     try:
         size = float(number) * _UNITS[unit]

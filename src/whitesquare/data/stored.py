@@ -1,15 +1,17 @@
 """Decoded images in a temporary file, for whoever looks at them more than once; what finds no room is decoded again.
 
-The file has no name: it ends with the process, however that ends. It holds images in bands of a few rows, all images of
-a band together, so that both are near: all rows of some images, and one row of all images.
+The file has no name: it ends with the process, however that ends. It holds the first row of all images, then their
+second, and so on: whoever compares places reads one row of all images at once, and whoever compares images reads those
+that follow one another in as many pieces as they have rows.
 """
 
 import math
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from hashlib import blake2b
 from threading import Lock, local
 from typing import BinaryIO
@@ -24,12 +26,10 @@ from whitesquare.types import Index, IntArray, Shape, UInt8Array
 Decode = Callable[[IntArray], UInt8Array]
 """From positions to images ``(B, C, H, W)``, decoded again."""
 
-_BAND = 8
-"""Rows of a band."""
 _AGAIN = 2**28
 """Bytes of images without a place in the file whose rows are kept once they were decoded for one of them."""
-_FORGOTTEN = 2**26
-"""Bytes read through the map after which the process gives its pages back: the system keeps them while it can."""
+_MAPPED = 2**26
+"""Bytes of the file that are in the memory of the process at a time; the system keeps more while it can."""
 _DIGEST = 16
 
 
@@ -50,7 +50,6 @@ class StoredPixels:
         """
         self.shape = (count, *shape)
         self._decode, self._digests = decode, bytearray(_DIGEST * count)
-        self._map: mmap.mmap | None = None
         self._file, self.kept = None, 0
         with suppress(OSError):  # whoever made this tells how many are kept
             fitting = min(count, size.most // math.prod(shape))
@@ -58,8 +57,7 @@ class StoredPixels:
             self.kept = fitting
         if self._file is not None:
             finalize(self, self._file.close)
-        self._places, self._bands = self.kept, list[UInt8Array]()
-        self._read, self._lock, self._again = 0, Lock(), local()
+        self._places, self._held, self._lock, self._again = self.kept, 0, Lock(), local()
 
     def __len__(self) -> int:
         """Return N."""
@@ -77,16 +75,14 @@ class StoredPixels:
         """
         kept = images[: max(0, self.kept - start)]
         _, channels, height, width = self.shape
-        for top in range(0, height, _BAND) if len(kept) else ():
-            rows = np.ascontiguousarray(kept[:, :, top : top + _BAND])
-            one = channels * width * rows.shape[2]
-            self._put(rows, channels * width * top * self._places + start * one)
+        for row in range(height) if len(kept) else ():
+            self._put(np.ascontiguousarray(kept[:, :, row]), (row * self._places + start) * channels * width)
         for position, image in enumerate(images[len(kept) :], start + len(kept)):
             self._digests[_DIGEST * position : _DIGEST * (position + 1)] = _digest(image)
 
-    def _put(self, rows: UInt8Array, offset: int) -> None:
+    def _put(self, row: UInt8Array, offset: int) -> None:
         assert self._file is not None  # noqa: S101 - narrows the type: nothing is kept without it
-        view = rows.data.cast("B")
+        view = row.data.cast("B")
         try:
             while view:
                 written = os.pwrite(self._file.fileno(), view, offset)
@@ -106,10 +102,7 @@ class StoredPixels:
         wanted = np.arange(len(self))[index]
         found = np.empty((len(wanted), *self.shape[1:]), np.uint8)
         if self.kept == len(self):
-            # A slice copies rows that lie together; the file may hold more images than are left.
-            if isinstance(index, slice) and index.step in (None, 1):
-                index = slice(*index.indices(len(self))[:2])
-            self._fill(found, index if isinstance(index, slice) and index.step is None else wanted)
+            self._fill(found, wanted)
             return found
         own = wanted < self.kept
         if own.any():
@@ -124,18 +117,27 @@ class StoredPixels:
         """Return some columns of a row of every image, ``(N, C, W')``."""
         width = len(range(*columns.indices(self.shape[3])))
         found = np.empty((*self.shape[:2], width), np.uint8)
-        if self.kept:
-            found[: self.kept] = self._mapped()[number // _BAND][: self.kept, :, number % _BAND, columns]
-            self._forget(self.kept * self.shape[1] * self.shape[3])
+        one = self.shape[1] * self.shape[3]
+        for part in _steps(self.kept, _MAPPED // one):
+            found[part] = self._rows[number, part, :, columns]
+            self._forget((part.stop - part.start) * one)
         if self.kept < len(self):
             top, rows = self._rows_again(number)
             found[self.kept :] = rows[:, :, number - top, columns]
         return found
 
-    def _fill(self, found: UInt8Array, index: Index) -> None:
-        for number, band in enumerate(self._mapped()):
-            found[:, :, number * _BAND : (number + 1) * _BAND] = band[index]
-        self._forget(found.size)
+    def _fill(self, found: UInt8Array, wanted: IntArray) -> None:
+        """Copy images, as many rows at a time as lie within :data:`_MAPPED` bytes together with what is between."""
+        if not len(wanted):
+            return
+        first, last = int(wanted.min()), int(wanted.max()) + 1
+        # What follows one another is copied as it lies.
+        straight = last - first == len(wanted) and bool((np.diff(wanted) == 1).all())
+        index: Index = slice(first, last) if straight else wanted
+        size = (last - first) * self.shape[1] * self.shape[3]
+        for part in _steps(self.shape[2], _MAPPED // size):
+            found[:, :, part] = self._rows[part][:, index].transpose(1, 2, 0, 3)
+            self._forget((part.stop - part.start) * size)
 
     def _decoded(self, wanted: IntArray) -> UInt8Array:
         images = self._decode(wanted)
@@ -164,28 +166,30 @@ class StoredPixels:
             self._again.rows = (top, rows)
         return top, rows
 
-    def _mapped(self) -> list[UInt8Array]:
-        with self._lock:
-            if not self._bands and self._file is not None:
-                self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-                self._bands = list(_bands(self._map, self._places, self.shape[1:]))
-            return self._bands
+    @cached_property
+    def _mapped(self) -> mmap.mmap:
+        assert self._file is not None  # noqa: S101 - narrows the type: nothing is kept without it
+        return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    @cached_property
+    def _rows(self) -> UInt8Array:
+        """All that is kept, ``(H, N, C, W)``."""
+        _, channels, height, width = self.shape
+        return np.frombuffer(self._mapped, np.uint8).reshape(height, self._places, channels, width)
 
     def _forget(self, size: int) -> None:
         """Give pages back, so that what was read is not counted as memory that this process needs."""
         with self._lock:
-            self._read += size
-            if self._read >= _FORGOTTEN and self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
-                self._map.madvise(mmap.MADV_DONTNEED)
-                self._read = 0
+            self._held += size
+            if self._held >= _MAPPED and hasattr(mmap, "MADV_DONTNEED"):
+                self._mapped.madvise(mmap.MADV_DONTNEED)
+                self._held = 0
 
 
-def _bands(mapped: mmap.mmap, places: int, shape: tuple[int, ...]) -> Iterable[UInt8Array]:
-    channels, height, width = shape
-    for top in range(0, height, _BAND):
-        rows = min(_BAND, height - top)
-        count, offset = places * channels * rows * width, places * channels * top * width
-        yield np.frombuffer(mapped, np.uint8, count, offset).reshape(places, channels, rows, width)
+def _steps(count: int, most: int) -> Iterator[slice]:
+    """Yield the numbers below ``count`` in parts of at most ``most``, at least one."""
+    for start in range(0, count, max(1, most)):
+        yield slice(start, min(start + max(1, most), count))
 
 
 def _file_of(size: int) -> BinaryIO:

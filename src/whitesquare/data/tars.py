@@ -135,11 +135,7 @@ def plain_files(data: TarBytes, path: Path) -> Iterator[Member]:
             if _extended(kind, data.get(start, min(size, _MOST_EXTRA)), path):
                 raise DataError(f"{path} has one name or size for all its members; pack it again, without that.")
         elif kind != _FOLDER:
-            raise DataError(
-                f"{path}: {_name(header, long, path)!r} is a link, a device or of a kind ({kind.decode('latin-1')!r}) "
-                "that programs read differently or not at all; expected plain files, so pack it again with the files "
-                "themselves."
-            )
+            raise _no_file(_name(header, long, path), kind, path)
         begin = at
         long.clear()
     _check_sums(headers, path)
@@ -221,6 +217,13 @@ def _check_end(data: TarBytes, at: int, path: Path) -> None:
                 f"{path} goes on behind its end, at byte {at}, where some programs read and others do not; expected "
                 "one tar file, so pack it again."
             )
+
+
+def _no_file(name: str, kind: bytes, path: Path) -> DataError:
+    return DataError(
+        f"{path}: {name!r} is a link, a device or of a kind ({kind.decode('latin-1')!r}) that programs read "
+        "differently or not at all; expected plain files, so pack it again with the files themselves."
+    )
 
 
 def _cut(path: Path, at: int) -> DataError:

@@ -15,8 +15,8 @@ CodeArray = NDArray[np.uint16]
 EVERY = slice(None)
 _ALIKE = 8
 """Grey levels within which a pixel is like the middle one of its window."""
-_TILE = 2**24
-"""Grey levels of a row of all images that are worked on at a time; what is made of them takes about 20 times that."""
+_TILE = 2**22
+"""Grey levels of a row of all images that are worked on at a time; what is made of them takes about 200 bytes each."""
 _PRIMES = (1, 40503, 30011, 52379, 16661, 45137, 24593, 60869, 12289)
 
 
