@@ -38,7 +38,7 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Joined:
+class JoinedPixels:
     """Images, and more images after them."""
 
     first: Pixels
@@ -67,7 +67,7 @@ class Joined:
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class ChosenPixels:
     """Some images of many, in an order."""
 
     base: Pixels
@@ -93,12 +93,12 @@ class Chosen:
 
 def chosen(images: Pixels, positions: IntArray) -> Pixels:
     """Return some images of many; a copy where they are an array."""
-    return images[positions] if isinstance(images, np.ndarray) else Chosen(images, positions)
+    return images[positions] if isinstance(images, np.ndarray) else ChosenPixels(images, positions)
 
 
 def joined(first: Pixels, then: UInt8Array) -> Pixels:
     """Return images and more images after them, an array where the first are one."""
-    return np.concatenate([first, then]) if isinstance(first, np.ndarray) else Joined(first, then)
+    return np.concatenate([first, then]) if isinstance(first, np.ndarray) else JoinedPixels(first, then)
 
 
 def row_of(images: Pixels, number: int, columns: slice) -> UInt8Array:
