@@ -16,6 +16,7 @@ ROOMS = [
     {"plugins"},
     {"signing", "data", "triggers", "executor"},
     {"learning", "provenance"},
+    {"deciding"},
     {"attacks", "detectors", "gating", "inventory", "loops"},
     {"scanning", "testing"},
     {"study"},

@@ -13,9 +13,10 @@ PROVENANCE = "provenance.sigstore.json"
 SCAN = "scan.sigstore.json"
 SCAN_REPORT = "scan.json"
 MEASURE = "measure.sigstore.json"
+REVIEW = "decisions.dsse.json"
 VSA = "vsa.sigstore.json"
 """Names of the evidence in the folder of a trained model, beside the manifest and its signature."""
-EVIDENCE = (MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, MEASURE, VSA)
+EVIDENCE = (MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, REVIEW, MEASURE, VSA)
 """All of it."""
 
 BUILD_TYPE = "https://whitesquare.dev/training/v1"
