@@ -100,6 +100,10 @@ def scan(
     ] = OnError.FAIL,
     size: Size = None,
     fit: Fit = None,
+    cache_size: Annotated[
+        str | None,
+        typer.Option(help="Most that decoded images take in a temporary file, such as 20G; default: half of the disk."),
+    ] = None,
     attested: Bundle = None,
     reference_attested: ReferenceBundle = None,
     trust: Trust = None,
@@ -145,6 +149,7 @@ def scan(
                 skip_unreadable=on_error == OnError.SKIP,
                 size=size,
                 fit=fit,
+                cache_size=cache_size,
                 attested=allowed,
                 reference_attested=vouched,
                 signer=signer,

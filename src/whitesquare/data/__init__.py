@@ -10,9 +10,10 @@ from whitesquare._base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from whitesquare.data.digest import dataset_digest
+    from whitesquare.data.holding import held, readable_part
     from whitesquare.data.opening import format_of, has_test, open_dataset, require_classes
     from whitesquare.data.overlay import Overlay
-    from whitesquare.data.part import Part, held, notes, readable_part
+    from whitesquare.data.part import Part, notes
     from whitesquare.data.png_writing import write_png_folder
     from whitesquare.data.sources.arrays import ArrayDataset, from_arrays
     from whitesquare.data.sources.cifar import load_cifar_folder, write_cifar10_folder
@@ -54,10 +55,11 @@ __all__ = [
 
 _NAMES = {
     "digest": ("dataset_digest",),
+    "holding": ("held", "readable_part"),
     "opening": ("format_of", "has_test", "open_dataset", "require_classes"),
     "overlay": ("Overlay",),
     "png_writing": ("write_png_folder",),
-    "part": ("Part", "held", "notes", "readable_part"),
+    "part": ("Part", "notes"),
     "sources.arrays": ("ArrayDataset", "from_arrays"),
     "sources.cifar": ("load_cifar_folder", "write_cifar10_folder"),
     "sources.folder": ("ImageFolder", "load_image_folder"),

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Collection
 
-from whitesquare.data.part import UNLIKE
+from whitesquare.data.holding import UNLIKE
 from whitesquare.report.common import formats as f
 from whitesquare.report.common.shown import Shown, ShownNext, ShownTable
 from whitesquare.scanning.types import NOT_ASKED, Alarm, ScanResult

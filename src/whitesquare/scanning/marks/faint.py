@@ -125,7 +125,7 @@ def free_of(compared: Compared) -> FloatArray:
     them all.
     """
     evidence, wave = compared.evidence, _wave(compared.trigger)
-    most = max(_FEWEST_SAMPLES, min(_MOST_SAMPLES, _VALUES // evidence.images[0].size))
+    most = max(_FEWEST_SAMPLES, min(_MOST_SAMPLES, _VALUES // int(np.prod(evidence.images.shape[1:]))))
     left = high_pass(evidence.images[some(compared.unflagged, evidence.seed, most)])
     others = some(np.flatnonzero(evidence.labels != compared.label), evidence.seed, most)
     usual = np.quantile(_scale_free(high_pass(evidence.images[others])) @ wave, 1 - _SELDOM)
