@@ -112,6 +112,7 @@ class ScanFile(TypedDict):
     accepted: NotRequired[list[Acceptance]]
     fingerprints: NotRequired[list[StoredFingerprint]]
     losses: NotRequired[RecordedTraining]
+    thresholds: NotRequired[dict[str, float]]
 
 
 class PolicyFile(TypedDict, total=False):

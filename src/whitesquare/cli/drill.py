@@ -30,6 +30,9 @@ def drill(
         str | None, typer.Option(help=f"{TARGET_HELP} [default: class 0]", autocompletion=class_names)
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each attack at each rate; ten tell nine in ten.")] = 3,
+    clean: Annotated[
+        int, typer.Option(help="Clean resamples of your data to scan, too, so that false alarms are counted.")
+    ] = 0,
     trigger: TriggerSpec = None,
     size: Size = None,
     fit: Fit = None,
@@ -54,7 +57,7 @@ def drill(
         check_output(output)
         names = tuple(part.strip() for part in attacks.split(",") if part.strip())
         settings = job.DrillSettings(
-            names, None if rates is None else _rates(rates), 0, seeds, seed, trigger, device=device
+            names, None if rates is None else _rates(rates), 0, seeds, seed, trigger, device=device, clean=clean
         )
         train = open_dataset(data, size=size, fit=fit)
         if target is not None:

@@ -28,6 +28,17 @@ _SCREEN = 0.7
 _LEAST_CARRIERS = 10
 
 
+def thresholds(test: TransplantTest) -> dict[str, float]:
+    """Return the bounds by which a class is alarmed and proven, by name: what a scan is held to, for its report."""
+    return {
+        "chance that clean data raise an alarm of one kind, at most": ALPHA,
+        "samples that a rebuilt trigger must be carried by, at least": _LEAST_CARRIERS,
+        "images turned beyond the worst control, at least": _CLEAR,
+        "controls of a proof, at least": test.controls,
+        "images that a trigger is pasted on": test.images,
+    }
+
+
 @dataclass(frozen=True)
 class Raised:
     """An alarm with the arrays behind it: the carriers' positions and the trigger."""

@@ -195,6 +195,8 @@ class ScanResult:
         coverage: one entry per rule that raises alarms.
         losses: the training of the user's own whose losses were scanned, too; ``None`` where none were given.
         accepted: the alarms that a baseline knows.
+        thresholds: by name, the bounds by which classes were alarmed, proven, and samples put into the queue; empty in
+            files of older versions.
     """
 
     source: str
@@ -225,6 +227,7 @@ class ScanResult:
     coverage: tuple[Coverage, ...] = ()
     losses: RecordedTraining | None = None
     accepted: tuple[Acceptance, ...] = ()
+    thresholds: dict[str, float] = field(default_factory=dict)
 
     @property
     def new_alarms(self) -> tuple[Alarm, ...]:
