@@ -126,7 +126,7 @@ def test_the_command_counts_them_and_every_output_says_so(tmp_path, small_train)
 def test_a_drill_scans_them_beside_its_attacks(tiny, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     sizes, steps = [], []
 
-    def quick(part: ImageDataset, settings: ScanSettings, *, source: str = "") -> Scan:
+    def quick(part: ImageDataset, settings: ScanSettings) -> Scan:
         sizes.append(len(part.labels))
         return without_pictures(nothing_found())
 

@@ -18,6 +18,7 @@ from whitesquare.learning.recipes import Recipe
 from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
+from whitesquare.scanning.types import ScanResult
 from whitesquare.study.drill_clean import clean_controls
 from whitesquare.study.drill_rows import row_of
 from whitesquare.study.drill_sentences import announcement, base_line, conclusion, notices_of, smallest
@@ -129,28 +130,26 @@ def drill(
         >>> ws.drill(ws.open_dataset("digits/"), quick).conclusion.split()[:3]
         ['In', 'short:', 'label-flip']
     """
-    started = time.perf_counter()
-    source, given = source or named(dataset), dataset
+    started, given = time.perf_counter(), dataset
     dataset = open_held(given, "train", on_progress)
     if test is not None or has_test(given):
         test = open_held(given if test is None else test, "test", on_progress)
     _check_target(dataset, settings.target)
     settings = replace(settings, rates=settings.rates or default_rates(dataset, settings.target))
-    assert settings.rates is not None  # noqa: S101 - narrows the type
-    total = 1 + settings.clean + len(settings.attacks) * len(settings.rates) * settings.seeds
-    steps = count(1)
-    on_progress(_STEP, 0, total)
-    plain = run_scan(dataset, settings.scan(settings.seed), source=source).result
-    on_progress(_STEP, next(steps), total)
-    clean = clean_controls(
-        dataset,
-        plain,
-        settings.clean,
-        settings.seed,
-        lambda part, seed: run_scan(part, settings.scan(seed)).result,
-        lambda: on_progress(_STEP, next(steps), total),
-    )
-    before, many = time.perf_counter(), total - 1 - settings.clean
+    many = len(list(_plan(settings)))
+    total, steps = 1 + settings.clean + many, count()
+
+    def step() -> None:
+        on_progress(_STEP, next(steps), total)
+
+    def scan(part: ImageDataset, seed: int) -> ScanResult:
+        return run_scan(part, settings.scan(seed)).result
+
+    step()
+    plain = scan(dataset, settings.seed)
+    step()
+    clean = clean_controls(dataset, plain, settings.clean, settings.seed, scan, step)
+    before = time.perf_counter()
     runs: dict[tuple[str, float], list[DrillRun]] = {}
     failures: list[DrillFailure] = []
     for left, (name, rate, seed) in enumerate(_plan(settings), start=1):
@@ -158,13 +157,13 @@ def drill(
         failures += failed
         if run is not None:
             runs.setdefault((name, rate), []).append(run)
-        on_progress(_STEP, next(steps), total)
+        step()
         if left == 1 < many:
             on_note(announcement(time.perf_counter() - before, many))
     rows = tuple(row_of(name, rate, found) for (name, rate), found in runs.items())
     found = tuple(smallest(name, [row for row in rows if row.attack == name]) for name in _names(rows))
     return DrillResult(
-        source=source,
+        source=source or named(given),
         digest=dataset_digest(dataset),
         size=len(dataset.labels),
         target=settings.target,
