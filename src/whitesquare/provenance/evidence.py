@@ -15,7 +15,12 @@ SCAN_REPORT = "scan.json"
 MEASURE = "measure.sigstore.json"
 VSA = "vsa.sigstore.json"
 """Names of the evidence in the folder of a trained model, beside the manifest and its signature."""
-EVIDENCE = (MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, MEASURE, VSA)
+DOSSIER, DOSSIER_PAGE, DOSSIER_SIGNED = "dossier.json", "dossier.html", "dossier.sigstore.json"
+"""What an auditor is told of all that: for programs, for people, and the signed statement about both."""
+EVIDENCE = (
+    *(MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, MEASURE, VSA),
+    *(DOSSIER, DOSSIER_PAGE, DOSSIER_SIGNED),
+)
 """All of it."""
 
 BUILD_TYPE = "https://whitesquare.dev/training/v1"

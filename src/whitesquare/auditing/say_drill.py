@@ -1,0 +1,107 @@
+"""Statements about the power of the scan on these very data, and about its false alarms: what a drill measured."""
+
+from dataclasses import replace
+
+from whitesquare.auditing.bounds import exact_estimate
+from whitesquare.auditing.evidence import AuditEvidence
+from whitesquare.auditing.reads import CleanRead, DrillRead, DrillRowRead
+from whitesquare.auditing.types import DossierStatement
+from whitesquare.auditing.words import Speaker, harmless, named, percent, plural
+from whitesquare.records import Estimate
+
+_DRILL = "whitesquare drill DATA --clean 60 -o RUN/drill"
+
+
+def say_power(evidence: AuditEvidence) -> list[DossierStatement]:
+    """Say which attacks, at which rates, the scan caught in poisoned copies of these data."""
+    speaker, drill, name = Speaker(evidence, "power"), evidence.drill.said, evidence.drill.name
+    if drill is None:
+        return [speaker.missing("drill", "which attacks at which rates a scan of these data would see", _DRILL, name)]
+    told = [_same_data(speaker, evidence, drill)]
+    sentences = {one.attack: one.sentence for one in drill.smallest}
+    for attack in dict.fromkeys(row.attack for row in drill.rows):
+        rows = [row for row in drill.rows if row.attack == attack]
+        figures = [figure for row in rows for figure in _figures(row)]
+        text = harmless(sentences.get(attack, f"{attack}: {plural(len(rows), 'rate')}."), 400)
+        facts = {
+            f"{percent(row.rate)} of the images": f"{plural(row.poisons, 'poison')} in each of "
+            f"{plural(len(row.runs), 'run')}, seeds from {min((run.seed for run in row.runs), default=0)} on"
+            for row in rows
+        }
+        told.append(speaker.shown(f"attack.{harmless(attack, 40)}", text, name, facts=facts, figures=figures))
+    if not drill.rows:
+        told.append(
+            speaker.missing("attacks", "the power against any attack: no run of the drill could be made", _DRILL)
+        )
+    if drill.failures or drill.notices:
+        text = (
+            f"{plural(len(drill.failures), 'run')} of the drill could not be made; what weakens its figures is below."
+        )
+        facts = {f"notice {i + 1}": harmless(one, 400) for i, one in enumerate(drill.notices)}
+        facts |= {
+            harmless(f"{one.attack} at {percent(one.rate)}, seed {one.seed}"): harmless(one.reason, 400)
+            for one in drill.failures
+        }
+        told.append(speaker.shown("limits", text, name, facts=facts))
+    return told
+
+
+def _same_data(speaker: Speaker, evidence: AuditEvidence, drill: DrillRead) -> DossierStatement:
+    """Hold the data of the drill against those of the scan."""
+    scan, files = evidence.scan, [evidence.drill.name, evidence.scan.name]
+    if scan.said is None or not scan.said.digest:
+        text = (
+            f"The drill was made on {named(drill.source)} ({plural(drill.size, 'sample')}); no scan here says whether "
+        )
+        return speaker.shown(
+            "data", f"{text}these are the same data.", files[0], facts={"digest": harmless(drill.digest)}
+        )
+    facts = {"digest of the drilled data": harmless(drill.digest), "of the scanned data": harmless(scan.said.digest)}
+    if drill.digest == scan.said.digest:
+        text = f"The drill poisoned copies of the very data that were scanned, in the class {named(drill.target_name)}."
+        return speaker.shown("data", text, *files, facts=facts)
+    text = (
+        f"The drill was NOT made on the data that were scanned: its {plural(drill.size, 'sample')} are others; "
+        "what it measured speaks of those."
+    )
+    return speaker.shown("data", text, *files, facts=facts)
+
+
+def _figures(row: DrillRowRead) -> list[Estimate]:
+    at = f"{harmless(row.attack, 40)} at {percent(row.rate)}"
+    found = [exact_estimate(f"{at}: runs in which the class was alarmed", row.right_class, len(row.runs))]
+    found.append(replace(row.recall, name=f"{at}: poisons behind the alarm"))
+    if row.attack_success is not None:
+        found.append(replace(row.attack_success, name=f"{at}: images that the trigger turns on a model of its own"))
+    return found
+
+
+def say_false_alarms(evidence: AuditEvidence) -> list[DossierStatement]:
+    """Say how often a scan of clean resamples of these data raised an alarm."""
+    speaker, drill, name = Speaker(evidence, "false-alarms"), evidence.drill.said, evidence.drill.name
+    if drill is None or drill.clean is None or drill.clean.alarmed is None:
+        why = "" if drill is None else ": the drill here scanned no clean resample that came to a verdict"
+        return [speaker.missing("count", f"how often a scan of these data cries wolf{why}", _DRILL, name)]
+    clean = drill.clean
+    text = (
+        f"{harmless(clean.sentence, 600)} The bound holds for resamples of these data, not for other data"
+        f"{'; what was left out may be poison or a false alarm, and this count cannot tell' if clean.left_out else ''}."
+    )
+    return [speaker.shown("count", text, name, facts=_clean_facts(clean), figures=_clean_figures(clean))]
+
+
+def _clean_facts(clean: CleanRead) -> dict[str, str]:
+    assert clean.alarmed is not None  # noqa: S101 - asked for only where it is
+    return {
+        "scans that came to a verdict": f"{clean.alarmed.n}",
+        "scans that came to none": f"{clean.undecided}",
+        "share of each class in a resample": percent(clean.share),
+        "samples left out of all": f"{clean.left_out}",
+        "an alarm, at most (one-sided 95 %)": percent(clean.alarmed_at_most),
+        "a confirmed alarm, at most (one-sided 95 %)": percent(clean.confirmed_at_most),
+    }
+
+
+def _clean_figures(clean: CleanRead) -> list[Estimate]:
+    names = {"clean resamples with an alarm": clean.alarmed, "clean resamples with a confirmed alarm": clean.confirmed}
+    return [replace(figure, name=name) for name, figure in names.items() if figure is not None]
