@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from whitesquare.jobs.dossier import dossier
     from whitesquare.jobs.gate import gate
     from whitesquare.jobs.measure import measure
+    from whitesquare.jobs.review import review
     from whitesquare.jobs.scan import scan
     from whitesquare.jobs.train import train
     from whitesquare.loops.losses import LossRecorder
@@ -34,6 +35,7 @@ __all__ = [
     "open_dataset",
     "poison",
     "record_training",
+    "review",
     "scan",
     "train",
     "verify",
@@ -51,6 +53,7 @@ __getattr__ = lazy_names(
         "open_dataset": "data.opening",
         "poison": "attacks",
         "record_training": "loops.training",
+        "review": "jobs.review",
         "scan": "jobs.scan",
         "train": "jobs.train",
         "verify": "provenance.verify",

@@ -29,6 +29,9 @@ TIERS = ("confirmed", "suspicious", "review")
 """Of what a scan found, strongest first. *Confirmed*: an alarm whose trigger turned other classes' images in a
 transplant test. *Suspicious*: an alarm without that proof. *Review*: no alarm; the sample ranks high."""
 
+NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED = "nothing found", "not checked", "not decided"
+"""The verdicts of a scan besides the tiers: no alarm; no detector ran, or too much was left out; no model learned."""
+
 WEIGHTS, CARD, VICTIM = "model.safetensors", "model.json", "victim.json"
 """Files in the folder of a model: its weights, what each output means, and what was measured."""
 

@@ -11,9 +11,12 @@ from pathlib import Path
 from whitesquare._base.schema import build
 from whitesquare.auditing.reads import ReadFile
 from whitesquare.deciding.log import DECISIONS, DecisionLog, standings
+from whitesquare.deciding.signed import DECISIONS_TYPE, ReviewEvidence, review_evidence
 from whitesquare.deciding.types import CHOICES, DISAGREED, ReviewHead
-from whitesquare.errors import DataError, WhitesquareError
+from whitesquare.errors import DataError, NothingToDoError, VerificationError, WhitesquareError
+from whitesquare.provenance.evidence import REVIEW
 from whitesquare.signing.keys import TrustedKey
+from whitesquare.signing.statements import check_statement, read_small
 
 _CHUNK = 65_536
 
@@ -43,12 +46,14 @@ class DecidedRead:
 
     Attributes:
         log: the file; its ``said`` is what its marks amount to.
-        reads: every file that was read.
-        vouched: by name, who signed it.
+        signed: the statement; ``None`` if it is missing or cannot be trusted.
+        envelope: its file; the problem says why it cannot be trusted.
+        vouched: by name, who signed it; the log is vouched for while it is the one that was signed.
     """
 
     log: ReadFile[DecisionCounts]
-    reads: tuple[ReadFile[DecisionCounts], ...] = ()
+    signed: ReviewEvidence | None
+    envelope: ReadFile[ReviewEvidence]
     vouched: dict[str, tuple[TrustedKey, ...]] = field(default_factory=dict)
 
 
@@ -63,7 +68,30 @@ def read_decided(run: Path, places: Sequence[str], trusted: Sequence[TrustedKey]
     """
     place = next((one for one in places if (run / f"{one}{DECISIONS}").exists()), places[0])
     log = _read_log(run, f"{place}{DECISIONS}")
-    return DecidedRead(log, (log,))
+    envelope, signers = _read_envelope(run, f"{place}{REVIEW}", trusted, now)
+    signed = envelope.said
+    vouched = {envelope.name: signers} if signed is not None else {}
+    if signed is not None and signed.log == log.sha256:
+        vouched[log.name] = signers
+    return DecidedRead(log, signed, envelope, vouched)
+
+
+def _read_envelope(
+    run: Path, name: str, trusted: Sequence[TrustedKey], now: datetime
+) -> tuple[ReadFile[ReviewEvidence], tuple[TrustedKey, ...]]:
+    path, sha256, size = run / name, "", 0
+    try:
+        data = read_small(path)
+        sha256, size = hashlib.sha256(data).hexdigest(), len(data)
+        found = check_statement(data, name, DECISIONS_TYPE, trusted, now)
+        said = review_evidence(found.predicate, name)
+        if said.scan not in [one.sha256 for one in found.subjects]:
+            raise VerificationError(f"{name} is about another scan than the one that it names.")
+    except NothingToDoError:
+        return ReadFile(name), ()
+    except (WhitesquareError, OSError) as error:
+        return ReadFile(name, sha256=sha256, bytes=size, problem=str(error).replace(str(path), name)), ()
+    return ReadFile(name, said, sha256, size), found.signers
 
 
 def _read_log(run: Path, name: str) -> ReadFile[DecisionCounts]:

@@ -9,6 +9,7 @@ from whitesquare.auditing.words import Speaker, harmless, named, of, plural
 from whitesquare.records import VICTIM
 
 _REVIEW = "whitesquare review RUN/scan.json"
+_SIGN = "whitesquare review RUN/scan.json --sign KEY"
 _CLEANSE = "whitesquare cleanse DATA --scan RUN/scan.json -o cleaned && cp cleaned/removed.json RUN/"
 _BEFORE = (
     f"whitesquare train DATA -o RUN/{BEFORE} && whitesquare measure RUN/{BEFORE} --data DATA --trigger TRIGGER "
@@ -21,7 +22,7 @@ def say_decided(evidence: AuditEvidence) -> list[DossierStatement]:
     speaker, log = Speaker(evidence, "decided"), evidence.decided.log
     if log.said is None:
         what = "that anybody looked at what was flagged and decided about it"
-        return [speaker.missing("marks", what, _REVIEW, log.name)]
+        return [speaker.missing("marks", what, _REVIEW, log.name), _sworn(speaker, evidence)]
     said = log.said
     counts = ", ".join(f"{count:,} {choice}" for choice, count in said.counts.items()) or "nothing stands"
     who = "One person" if len(said.people) == 1 else f"{len(said.people)} people"
@@ -38,10 +39,26 @@ def say_decided(evidence: AuditEvidence) -> list[DossierStatement]:
             f"the scan that these decisions are about: it has the SHA-256 {said.head.scan}, and none here does, so "
             "that they are not about what was found here"
         )
-        return [*told, speaker.missing("scan", what, _REVIEW, log.name)]
+        return [*told, speaker.missing("scan", what, _REVIEW, log.name), _sworn(speaker, evidence)]
     flagged = len(scan.said.flagged) if scan.said else 0
     text = f"These decisions are about {scan.name} as it lies here, which flags {plural(flagged, 'sample')}."
-    return [*told, speaker.shown("scan", text, log.name, scan.name)]
+    return [*told, speaker.shown("scan", text, log.name, scan.name), _sworn(speaker, evidence)]
+
+
+def _sworn(speaker: Speaker, evidence: AuditEvidence) -> DossierStatement:
+    """Say who signed the decisions, and whether they are still the ones that were signed."""
+    decided, what = evidence.decided, "that anybody answers for the decisions"
+    signed, envelope = decided.signed, decided.envelope
+    if signed is None:
+        return speaker.missing("signed", what, _SIGN, envelope.name)
+    counts = ", ".join(f"{count:,} {choice}" for choice, count in signed.counts.items() if count) or "nothing stands"
+    signers = decided.vouched[envelope.name]
+    roles = ", ".join(f"{named(key.name)} in the role {named(key.role or 'none')}" for key in signers)
+    if decided.log.sha256 and signed.log != decided.log.sha256:
+        now = f"{what} as they are now: {roles} signed other marks, which came to {counts}"
+        return speaker.missing("signed", now, _SIGN, envelope.name)
+    text = f"{plural(len(signers), 'key')} answers for these decisions ({counts}): {roles}."
+    return speaker.shown("signed", text.replace("keys answers", "keys answer"), envelope.name)
 
 
 def say_removed(evidence: AuditEvidence) -> list[DossierStatement]:

@@ -11,6 +11,7 @@ GROUPS = {
     },
     "Find (scan and clean)": {
         "scan": "Find poison in a training set",
+        "review": "Decide about what a scan flagged, and sign it",
         "cleanse": "Write a data set without what a scan flagged",
         "report": "Show a stored result again: table, page, SARIF, JUnit",
         "explain": "Explain a rule: what it looks for, when it fails",
@@ -66,9 +67,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "whitesquare scan photos --write-baseline known.json --accepted-by ann --why 'a watermark'",
         "whitesquare scan photos --baseline known.json --fail-on confirmed",
     ),
+    "review": (
+        "whitesquare review scan.json --decide remove --id train/00042 --by ann --why 'a white square'",
+        "whitesquare review scan.json --list",
+        "whitesquare review scan.json --sign private/ann.pem",
+    ),
     "cleanse": (
         "whitesquare cleanse photos --scan scan.json -o cleaned",
         "whitesquare cleanse photos --scan scan.json --tier suspicious --top 100 -o cleaned",
+        "whitesquare cleanse photos --scan scan.json --decisions decisions.jsonl -o cleaned",
     ),
     "report": (
         "whitesquare report run -o html=report.html",

@@ -20,7 +20,7 @@ from whitesquare.gating.types import (
     RuleResult,
     RunEvidence,
     SignedPart,
-    Standing,
+    Unwaived,
     Verdict,
 )
 from whitesquare.gating.waivers import Settled, fingerprint, settle
@@ -103,7 +103,7 @@ def _blocked(rule: Rule, root: str, part: SignedPart[object] | FileState, *, mis
         found=f"{name} {what}",
         expected=rule.title,
         step=rule.step if own else "",
-        faults=(Standing(reason, fingerprint(rule.id, (name, part.sha256)), waivable=False),),
+        faults=(Unwaived(reason, fingerprint(rule.id, (name, part.sha256)), waivable=False),),
         because="" if own else root,
     )
 

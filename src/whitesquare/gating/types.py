@@ -146,7 +146,7 @@ class Waived:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Unwaived:
     """A fault that no waiver covers; with ``waivable``, one that names the fingerprint could."""
 
     reason: str
@@ -179,7 +179,7 @@ class RuleResult:
     found: str
     expected: str
     step: str
-    faults: tuple[Standing, ...] = ()
+    faults: tuple[Unwaived, ...] = ()
     waived: tuple[Waived, ...] = ()
     because: str = ""
     covers: Digests = field(default_factory=dict)

@@ -26,10 +26,10 @@ from whitesquare.data.layouts import NPZ, place_of
 from whitesquare.data.names import Data, named
 from whitesquare.data.sized import is_resized, unsized
 from whitesquare.data.specs import moved
+from whitesquare.deciding.findings import Finding, ScanFindings, read_scan
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.records import TIERS, Progress, silent
-from whitesquare.scanning.files import read_scan, to_json
-from whitesquare.scanning.found import Finding, ScanFindings
+from whitesquare.scanning.files import to_json
 from whitesquare.types import ImageDataset, IntArray, Rewritable
 
 REMOVED = "removed.json"

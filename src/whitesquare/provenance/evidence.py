@@ -13,12 +13,13 @@ PROVENANCE = "provenance.sigstore.json"
 SCAN = "scan.sigstore.json"
 SCAN_REPORT = "scan.json"
 MEASURE = "measure.sigstore.json"
+REVIEW = "decisions.dsse.json"
 VSA = "vsa.sigstore.json"
 """Names of the evidence in the folder of a trained model, beside the manifest and its signature."""
 DOSSIER, DOSSIER_PAGE, DOSSIER_SIGNED = "dossier.json", "dossier.html", "dossier.sigstore.json"
 """What an auditor is told of all that: for programs, for people, and the signed statement about both."""
 EVIDENCE = (
-    *(MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, MEASURE, VSA),
+    *(MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, REVIEW, MEASURE, VSA),
     *(DOSSIER, DOSSIER_PAGE, DOSSIER_SIGNED),
 )
 """All of it."""

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from whitesquare.records import NOT_CHECKED as NOT_CHECKED
+from whitesquare.records import NOT_DECIDED as NOT_DECIDED
+from whitesquare.records import NOTHING_FOUND as NOTHING_FOUND
 from whitesquare.records import TIERS, Estimate
 from whitesquare.scanning.contacts import ContactSheet
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
 from whitesquare.types import FloatArray, IntArray
 
-NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED = "nothing found", "not checked", "not decided"
-"""The verdicts besides the tiers: no alarm; no detector ran, or too much was left out; no model learned."""
 NOT_ASKED = "not asked for (slow; --detectors all runs it)"
 """Why a detector did not run that nobody asked to."""
 MOST_LEFT_OUT = 0.01

@@ -18,7 +18,7 @@ _MEAN = 1.2533
 
 
 @dataclass(frozen=True)
-class Mark:
+class Statistic:
     """A value, and whether it stands out among the classes."""
 
     value: Value
@@ -33,7 +33,7 @@ class ClassLine:
     tier: str
     size: Value
     flags: tuple[Value, ...]
-    statistics: tuple[Mark, ...]
+    statistics: tuple[Statistic, ...]
 
 
 def columns(result: ScanResult) -> list[str]:
@@ -52,7 +52,7 @@ def classes(result: ScanResult) -> list[ClassLine]:
     for i, row in enumerate(result.classes):
         flags = tuple(_value(f.count(getattr(row, tier)), getattr(row, tier), f"classes.{i}.{tier}") for tier in TIERS)
         marks = tuple(
-            Mark(_value(f.decimal(found), found, f"classes.{i}.statistics.{name}"), i in marked[name])
+            Statistic(_value(f.decimal(found), found, f"classes.{i}.statistics.{name}"), i in marked[name])
             for name in shown
             for found in (row.statistics.get(name),)
         )
