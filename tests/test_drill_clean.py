@@ -81,7 +81,7 @@ def test_none_of_sixty_says_at_most_4_9_per_cent() -> None:
     assert found.alarmed is not None
     assert (found.alarmed.value, found.alarmed.low) == (0.0, 0.0)
     assert found.alarmed_at_most == pytest.approx(1 - 0.05 ** (1 / 60))
-    assert "0 of 60 scans of 80% of each class" in found.sentence
+    assert "0 of 60 scans of 80 % of each class" in found.sentence
     assert "at most 4.9 % of such scans do (95 %)" in found.sentence
 
 

@@ -31,6 +31,7 @@ class DecisionCounts:
         people: by name, role and number of samples that this person's word stands on.
         first: earliest and latest time that a mark names, as people's clocks had it.
         marks: number of marks.
+        reasons: how many of them give a reason.
     """
 
     head: ReviewHead
@@ -38,6 +39,7 @@ class DecisionCounts:
     people: dict[str, tuple[str, int]]
     first: tuple[str, str]
     marks: int
+    reasons: int
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,14 @@ def _read_log(run: Path, name: str) -> ReadFile[DecisionCounts]:
             people[_text(by)] = (_text(mark.role), people.get(_text(by), ("", 0))[1] + 1)
     times = sorted(mark.at for mark in marks) or [""]
     by_choice = {choice: counts[choice] for choice in (*CHOICES, DISAGREED) if counts[choice]}
-    said = DecisionCounts(head, by_choice, dict(sorted(people.items())), (times[0], times[-1]), len(marks))
+    said = DecisionCounts(
+        head,
+        by_choice,
+        dict(sorted(people.items())),
+        (times[0], times[-1]),
+        len(marks),
+        sum(bool(mark.why) for mark in marks),
+    )
     return ReadFile(name, said, sha256, size)
 
 

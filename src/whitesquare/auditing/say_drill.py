@@ -6,7 +6,7 @@ from whitesquare.auditing.bounds import exact_estimate
 from whitesquare.auditing.evidence import AuditEvidence
 from whitesquare.auditing.reads import CleanRead, DrillRead, DrillRowRead
 from whitesquare.auditing.types import DossierStatement
-from whitesquare.auditing.words import Speaker, harmless, named, percent, plural
+from whitesquare.auditing.words import Speaker, harmless, named, percent, plural, rate
 from whitesquare.records import Estimate
 
 _DRILL = "whitesquare drill DATA --clean 60 -o RUN/drill"
@@ -24,7 +24,7 @@ def say_power(evidence: AuditEvidence) -> list[DossierStatement]:
         figures = [figure for row in rows for figure in _figures(row)]
         text = harmless(sentences.get(attack, f"{attack}: {plural(len(rows), 'rate')}."), 400)
         facts = {
-            f"{percent(row.rate)} of the images": f"{plural(row.poisons, 'poison')} in each of "
+            f"{rate(row.rate)} of the images": f"{plural(row.poisons, 'poison')} in each of "
             f"{plural(len(row.runs), 'run')}, seeds from {min((run.seed for run in row.runs), default=0)} on"
             for row in rows
         }
@@ -39,7 +39,7 @@ def say_power(evidence: AuditEvidence) -> list[DossierStatement]:
         )
         facts = {f"notice {i + 1}": harmless(one, 400) for i, one in enumerate(drill.notices)}
         facts |= {
-            harmless(f"{one.attack} at {percent(one.rate)}, seed {one.seed}"): harmless(one.reason, 400)
+            harmless(f"{one.attack} at {rate(one.rate)}, seed {one.seed}"): harmless(one.reason, 400)
             for one in drill.failures
         }
         told.append(speaker.shown("limits", text, name, facts=facts))
@@ -68,7 +68,7 @@ def _same_data(speaker: Speaker, evidence: AuditEvidence, drill: DrillRead) -> D
 
 
 def _figures(row: DrillRowRead) -> list[Estimate]:
-    at = f"{harmless(row.attack, 40)} at {percent(row.rate)}"
+    at = f"{harmless(row.attack, 40)} at {rate(row.rate)}"
     found = [exact_estimate(f"{at}: runs in which the class was alarmed", row.right_class, len(row.runs))]
     found.append(replace(row.recall, name=f"{at}: poisons behind the alarm"))
     if row.attack_success is not None:
@@ -95,7 +95,7 @@ def _clean_facts(clean: CleanRead) -> dict[str, str]:
     return {
         "scans that came to a verdict": f"{clean.alarmed.n}",
         "scans that came to none": f"{clean.undecided}",
-        "share of each class in a resample": percent(clean.share),
+        "share of each class in a resample": rate(clean.share),
         "samples left out of all": f"{clean.left_out}",
         "an alarm, at most (one-sided 95 %)": percent(clean.alarmed_at_most),
         "a confirmed alarm, at most (one-sided 95 %)": percent(clean.confirmed_at_most),

@@ -31,6 +31,7 @@ def say_decided(evidence: AuditEvidence) -> list[DossierStatement]:
         harmless(by): f"{plural(count, 'sample')}, as {named(role) if role else 'no role'}"
         for by, (role, count) in said.people.items()
     }
+    facts |= {"marks that give a reason": f"{said.reasons:,}"}
     facts |= {"earliest mark, by that person's clock": said.first[0], "latest mark": said.first[1]}
     told = [speaker.shown("marks", text, log.name, facts=facts)]
     scan = next((one for one in (evidence.scan, evidence.scan_before) if one.sha256 == said.head.scan), None)

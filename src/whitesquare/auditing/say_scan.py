@@ -158,9 +158,18 @@ def _alarms(speaker: Speaker, scan: ScanRead) -> list[DossierStatement]:
 
 
 def _differ(speaker: Speaker, scan: ScanRead, signed: ScanEvidence | None) -> list[DossierStatement]:
-    """Say where the report and the signed statement are of two scans."""
-    if signed is None or speaker.evidence.scan.sha256 == signed.report:
+    """Say where the report and the signed statement are of two scans, or contradict each other."""
+    if signed is None:
         return []
+    if speaker.evidence.scan.sha256 == signed.report:
+        if (scan.verdict, scan.size, scan.seed) == (signed.verdict, signed.size, signed.seed):
+            return []
+        text = (
+            f"The signed statement and its own report CONTRADICT each other: {harmless(signed.verdict)}, "
+            f"{plural(signed.size, 'sample')}, seed {signed.seed}, against {harmless(scan.verdict)}, "
+            f"{plural(scan.size, 'sample')}, seed {scan.seed}. Believe neither."
+        )
+        return [speaker.shown("contradiction", text, SCAN, SCAN_REPORT)]
     text = (
         f"The report is NOT the one of the signed scan, which says: {harmless(signed.verdict)}, "
         f"{plural(len(signed.alarms), 'alarm')}, {plural(signed.size, 'sample')} read. What {SCAN_REPORT} says is "

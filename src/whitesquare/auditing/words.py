@@ -101,16 +101,25 @@ def listed(names: Sequence[str], most: int = 12) -> str:
 
 def percent(share: float) -> str:
     """Write a share in per cent; what is neither 0 nor 1 is not rounded to it."""
-    if share in (0.0, 1.0):
-        return f"{100 * share:.0f} %"
-    digits = 1 if 0.01 <= share <= 0.99 else 2
-    shown = f"{100 * share:.{digits}f}"
-    return {"0.00": "below 0.01 %", "100.00": "above 99.99 %"}.get(shown, f"{shown} %")
+    return f"{_hundredths(share)} %"
+
+
+def rate(share: float) -> str:
+    """Write a share that somebody chose, in per cent, with the digits that they gave it."""
+    return f"{100 * share:.6g} %"
 
 
 def of(figure: Figure | ShareRead | Estimate) -> str:
     """Write a share with its interval."""
-    return f"{percent(figure.value)} [{percent(figure.low)}, {percent(figure.high)}], n = {figure.n}"
+    low, high = _hundredths(figure.low), _hundredths(figure.high)
+    return f"{percent(figure.value)} [{low}, {high}], n = {figure.n:,}"
+
+
+def _hundredths(share: float) -> str:
+    if share in (0.0, 1.0):
+        return f"{100 * share:.0f}"
+    shown = f"{100 * share:.{1 if 0.01 <= share <= 0.99 else 2}f}"
+    return {"0.00": "<0.01", "100.00": ">99.99"}.get(shown, shown)
 
 
 def estimate(name: str, figure: Figure | ShareRead) -> Estimate:

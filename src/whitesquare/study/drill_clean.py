@@ -102,7 +102,7 @@ def _run(result: ScanResult, seed: int, seconds: float) -> CleanRun:
 def _sentence(alarmed: int, n: int, undecided: int, left_out: int) -> str:
     without = f", without the {left_out} samples that an alarm flags in the data as they are" if left_out else ""
     beside = f" {undecided} more came to no verdict." if undecided else ""
-    what = f"of {CLEAN_SHARE:.0%} of each class, drawn anew{without}"
+    what = f"of {100 * CLEAN_SHARE:g} % of each class, drawn anew{without}"
     if not n:
         return f"False alarms: not known, for none of the {undecided} scans {what} came to a verdict."
     return (

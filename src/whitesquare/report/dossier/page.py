@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from whitesquare.auditing.types import SECTIONS, Dossier, DossierStatement, EvidenceFile
+from whitesquare.auditing.types import SECTIONS, ControlRow, Dossier, DossierStatement, EvidenceFile
 from whitesquare.records import Estimate
 from whitesquare.report.common import formats, html, style
 from whitesquare.report.common.drawing import Figure
@@ -68,6 +68,7 @@ def render_dossier(dossier: Dossier) -> str:
         d=dossier,
         sections=sections,
         problems=dossier.problems,
+        controls=[(one, _parts(one)) for one in dossier.controls],
         files=[(one, people(one.signers)) for one in dossier.files],
         keys=list(dict.fromkeys(key for one in dossier.files for key in one.signers)),
     )
@@ -84,6 +85,16 @@ def _statement(number: int, one: DossierStatement, files: dict[str, EvidenceFile
         more=max(0, len(facts) - _FACTS),
         rests=tuple((rest.file, rest.sha256, _vouched(files.get(rest.file))) for rest in one.rests),
     )
+
+
+def _parts(row: ControlRow) -> list[tuple[str, str, int, int]]:
+    """Return the sections that serve a control: name, heading, statements shown, and how many there are."""
+    every = [*row.shown, *row.not_shown]
+    found = []
+    for name, title in SECTIONS.items():
+        shown, total = (sum(one.startswith(f"{name}.") for one in ids) for ids in (row.shown, every))
+        found += [(name, title, shown, total)] if total else []
+    return found
 
 
 def _vouched(file: EvidenceFile | None) -> str:
