@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
+from whitesquare.auditing.types import Dossier, DossierPredicate
 from whitesquare.gating.settings import DataPolicy, KeysPolicy, MeasurePolicy, ReleasePolicy, ScanPolicy, TrainingPolicy
 from whitesquare.gating.settings import Waiver as WaiverRecord
 from whitesquare.gating.vsa import EXTENSION, LEVELS, SLSA_VERSION
@@ -280,12 +281,14 @@ SCHEMAS: dict[str, Any] = {
     "measurement": Measurement,
     "scan": ScanFile,
     "drill": DrillResult,
+    "dossier": Dossier,
     "policy": PolicyFile,
     "dataset-predicate": DatasetPredicate,
     "scan-predicate": ScanStatement,
     "measure-predicate": MeasureStatement,
     "training-predicate": TrainingStatement,
     "verdict-predicate": VerdictStatement,
+    "dossier-predicate": DossierPredicate,
 }
 DESCRIBED: dict[str, type] = {"ScanFile": ScanResult, "AlarmEntry": Alarm, "FlagEntry": Flag}
 """By name, where the fields of what is no dataclass are described."""

@@ -7,7 +7,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import jsonschema
 import pytest
 
 from whitesquare._base.schema import encode
+from whitesquare.auditing.compose import compose, dossier_json, predicate_of
+from whitesquare.auditing.evidence import gather
 from whitesquare.gating.collect import collect
 from whitesquare.gating.expiry import expiry
 from whitesquare.gating.policy import example
@@ -27,6 +29,7 @@ from whitesquare.scanning.found import Acceptance
 from whitesquare.signing.dsse import read_envelope
 from whitesquare.study.drill_types import BaseLine, DrillFailure, DrillResult, DrillRow, DrillRun, Smallest
 
+from .auditing.made import MADE, full_run
 from .gate.world import FULL, NOW, World, policy, signer, trusted
 from .report.scan_sample import hostile, nothing_found, nothing_ran, result, scores
 
@@ -79,6 +82,10 @@ def written(folder: Path) -> Iterator[tuple[str, str, Any]]:
     run = World().write(folder / "run")
     for kind, name in (("scan", SCAN), ("training", PROVENANCE), ("measure", MEASURE)):
         yield f"{kind}-predicate", name, signed(run / name)
+    for run_folder in (run, full_run(folder / "full")):
+        told = compose(gather(run_folder, trusted(), NOW), MADE)
+        yield "dossier", run_folder.name, json.loads(dossier_json(told))
+        yield "dossier-predicate", run_folder.name, json.loads(json.dumps(asdict(predicate_of(told))))
     evidence = collect(run, trusted(), NOW)
     for asked in (policy(), policy(FULL.replace("min_clean_accuracy = ", "min_clean_accuracy = 1.0 #"))):
         verdict = decide(asked, evidence, NOW)

@@ -41,8 +41,6 @@ def compose(evidence: AuditEvidence, made: str) -> Dossier:
         made: UTC time, as :func:`whitesquare.signing.times.to_text` writes it.
     """
     statements = tuple(statement for say in _SAY for statement in say(evidence))
-    used = {rest.file for statement in statements for rest in statement.rests}
-    files = tuple(one for name, one in evidence.files.items() if name in used or one.problem or one.signers)
     dossier = Dossier(
         format=DOSSIER_FORMAT,
         made=made,
@@ -54,7 +52,7 @@ def compose(evidence: AuditEvidence, made: str) -> Dossier:
         statements=statements,
         not_covered=_not_covered(evidence, statements),
         controls=tuple(_rows(statements)),
-        files=files,
+        files=tuple(evidence.files.values()),
     )
     return replace(dossier, fingerprint=fingerprint(dossier))
 

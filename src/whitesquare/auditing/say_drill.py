@@ -1,5 +1,6 @@
 """Statements about the power of the scan on these very data, and about its false alarms: what a drill measured."""
 
+import re
 from dataclasses import replace
 
 from whitesquare.auditing.bounds import exact_estimate
@@ -9,6 +10,8 @@ from whitesquare.auditing.types import DossierStatement
 from whitesquare.auditing.words import Speaker, harmless, named, percent, plural, rate
 from whitesquare.records import Estimate
 
+_PLAIN = re.compile("[a-z][a-z0-9-]{0,39}").fullmatch
+"""What an attack must be called so that its name can be a part of an id."""
 _DRILL = "whitesquare drill DATA --clean 60 -o RUN/drill"
 
 
@@ -19,7 +22,7 @@ def say_power(evidence: AuditEvidence) -> list[DossierStatement]:
         return [speaker.missing("drill", "which attacks at which rates a scan of these data would see", _DRILL, name)]
     told = [_same_data(speaker, evidence, drill)]
     sentences = {one.attack: one.sentence for one in drill.smallest}
-    for attack in dict.fromkeys(row.attack for row in drill.rows):
+    for number, attack in enumerate(dict.fromkeys(row.attack for row in drill.rows), start=1):
         rows = [row for row in drill.rows if row.attack == attack]
         figures = [figure for row in rows for figure in _figures(row)]
         text = harmless(sentences.get(attack, f"{attack}: {plural(len(rows), 'rate')}."), 400)
@@ -28,7 +31,9 @@ def say_power(evidence: AuditEvidence) -> list[DossierStatement]:
             f"{plural(len(row.runs), 'run')}, seeds from {min((run.seed for run in row.runs), default=0)} on"
             for row in rows
         }
-        told.append(speaker.shown(f"attack.{harmless(attack, 40)}", text, name, facts=facts, figures=figures))
+        told.append(
+            speaker.shown(f"attack.{attack if _PLAIN(attack) else number}", text, name, facts=facts, figures=figures)
+        )
     if not drill.rows:
         told.append(
             speaker.missing("attacks", "the power against any attack: no run of the drill could be made", _DRILL)

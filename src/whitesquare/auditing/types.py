@@ -128,7 +128,7 @@ class Dossier:
         statements: in the order of :data:`SECTIONS`.
         not_covered: what nothing here speaks of, one sentence each.
         controls: which statement serves which article or control.
-        files: all that the statements rest on.
+        files: all evidence that lies in the run.
     """
 
     format: str
