@@ -19,7 +19,7 @@ from whitesquare.auditing.types import Dossier, DossierPredicate
 from whitesquare.gating.settings import DataPolicy, KeysPolicy, MeasurePolicy, ReleasePolicy, ScanPolicy, TrainingPolicy
 from whitesquare.gating.settings import Waiver as WaiverRecord
 from whitesquare.gating.vsa import EXTENSION, LEVELS, SLSA_VERSION
-from whitesquare.provenance.evidence import BUILD_TYPE, OWN_BUILD_TYPE, MeasureEvidence, ScanEvidence
+from whitesquare.provenance.evidence import BUILD_TYPE, OWN_BUILD_TYPE, DrillEvidence, MeasureEvidence, ScanEvidence
 from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import DatasetPredicate
 from whitesquare.records import TIERS, Measurement, Parameter
@@ -162,6 +162,23 @@ class MeasureStatement(TypedDict):
     failedTests: list[str]
 
 
+class DrillConfiguration(TypedDict):
+    """What was drilled."""
+
+    name: Literal["whitesquare drill"]
+    annotations: DrillEvidence
+
+
+class DrillStatement(TypedDict):
+    """Predicate of a signed drill: in-toto test-result v0.1, whose subject is the drill.json."""
+
+    result: Literal["PASSED"]
+    configuration: tuple[DrillConfiguration]
+    passedTests: list[str]
+    warnedTests: list[str]
+    failedTests: list[str]
+
+
 class Sha256(TypedDict):
     """A digest, hexadecimal."""
 
@@ -286,6 +303,7 @@ SCHEMAS: dict[str, Any] = {
     "dataset-predicate": DatasetPredicate,
     "scan-predicate": ScanStatement,
     "measure-predicate": MeasureStatement,
+    "drill-predicate": DrillStatement,
     "training-predicate": TrainingStatement,
     "verdict-predicate": VerdictStatement,
     "dossier-predicate": DossierPredicate,

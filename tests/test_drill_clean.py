@@ -1,5 +1,7 @@
 """False alarms of a drill: what a clean resample is, and what its counts amount to."""
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,11 +13,15 @@ from whitesquare.cli.exits import PASS
 from whitesquare.data import from_arrays, write_npz
 from whitesquare.errors import NothingToDoError, UsageError
 from whitesquare.learning.estimates import exact_share, upper_bound
+from whitesquare.provenance.predicates import drill_evidence
 from whitesquare.report.drill.page import render_drill
 from whitesquare.report.drill.text import shown
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.stored import without_pictures
 from whitesquare.scanning.types import NOT_DECIDED, NOTHING_FOUND, Scan, ScanResult
+from whitesquare.signing.keys import generate, load_trusted
+from whitesquare.signing.statements import TEST_RESULT_TYPE, read_statement
+from whitesquare.signing.times import utc_now
 from whitesquare.study import drill as job
 from whitesquare.study.drill import DrillSettings
 from whitesquare.study.drill_clean import clean_controls, resample, summary
@@ -111,9 +117,10 @@ def test_the_exact_interval_holds_the_share_and_ends_above_the_bound(n: int, dat
 @pytest.mark.slow
 def test_the_command_counts_them_and_every_output_says_so(tmp_path, small_train) -> None:  # type: ignore[no-untyped-def]
     write_npz(tmp_path / "one.npz", halved(small_train, 600, digits=3))
+    generate(tmp_path / "carol", "ed25519", None, {"role": "scanner"})
     done = drill(  # type: ignore[no-untyped-call]
         *(tmp_path / "one.npz", "--attacks", "label-flip", "--rates", "0.1", "--seeds", 1, "--clean", 2),
-        *("-o", tmp_path / "out"),
+        *("--key", tmp_path / "carol.pem", "-o", tmp_path / "out"),
     )
     assert done.returncode == PASS, done.stderr
     found = decode(DrillResult, (tmp_path / "out" / "drill.json").read_text(), where="drill.json")
@@ -121,6 +128,12 @@ def test_the_command_counts_them_and_every_output_says_so(tmp_path, small_train)
     assert {run.size for run in found.clean.runs} <= {479, 480, 481}
     assert found.clean.sentence in " ".join(done.stdout.split())
     assert found.clean.sentence in (tmp_path / "out" / "report.html").read_text()
+    trusted = load_trusted(tmp_path / "carol.pub")
+    signed = read_statement(tmp_path / "out" / "drill.sigstore.json", TEST_RESULT_TYPE, trusted, utc_now())
+    assert [one.sha256 for one in signed.subjects] == [
+        sha256((tmp_path / "out" / "drill.json").read_bytes()).hexdigest()
+    ]
+    assert drill_evidence(signed.predicate, "x").digest == found.digest
 
 
 def test_a_drill_scans_them_beside_its_attacks(tiny, monkeypatch) -> None:  # type: ignore[no-untyped-def]

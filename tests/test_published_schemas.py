@@ -82,6 +82,7 @@ def written(folder: Path) -> Iterator[tuple[str, str, Any]]:
     run = World().write(folder / "run")
     for kind, name in (("scan", SCAN), ("training", PROVENANCE), ("measure", MEASURE)):
         yield f"{kind}-predicate", name, signed(run / name)
+    yield "drill-predicate", "drill", signed(full_run(folder / "drilled") / "drill" / "drill.sigstore.json")
     for run_folder in (run, full_run(folder / "full")):
         told = compose(gather(run_folder, trusted(), NOW), MADE)
         yield "dossier", run_folder.name, json.loads(dossier_json(told))

@@ -21,6 +21,7 @@ from whitesquare.learning.estimates import share
 from whitesquare.provenance.evidence import REVIEW, AlarmRecord
 from whitesquare.provenance.types import Source
 from whitesquare.records import VictimResult
+from whitesquare.report.drill.page import write_drill
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.types import Coverage, ScanResult
 from whitesquare.signing.keys import TrustedKey
@@ -90,7 +91,9 @@ def full_run(run: Path, found: ScanResult | None = None, attacks: Sequence[str] 
     made = replace(made, dataset=replace(made.dataset, sources=sources))
     made.write(run)
     write_text(run / "scan.json", text)
-    write_text(run / "drill" / "drill.json", encode(drilled(found.digest, attacks)))
+    write_drill(drilled(found.digest, attacks), run / "drill", signer("carol"))
+    for name in ("report.html", "whitesquare.json"):
+        (run / "drill" / name).unlink()
     write_text(run / "victim.json", encode(victim(20)))
     write_text(run / "before" / "victim.json", encode(victim(980)))
     write_text(run / "before" / "scan.json", text.replace('"seed": 0', '"seed": 1'))

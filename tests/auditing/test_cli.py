@@ -49,7 +49,7 @@ def keys() -> Path:
 
 def test_a_dossier_is_written_signed_and_verified(run: Path) -> None:
     done = call(run, "--trust", keys(), "--key", keyring() / "bob.pem")
-    assert "0 of 60 scans" in " ".join(done.stdout.split())
+    assert "60 scans of clean resamples" in " ".join(done.stdout.split())
     assert (run / DOSSIER_PAGE).read_text().rstrip().endswith("</html>")
     said = decode(Dossier, (run / DOSSIER).read_text(), where="x")
     assert said.not_shown == ()
@@ -62,10 +62,10 @@ def test_a_dossier_is_written_signed_and_verified(run: Path) -> None:
 def test_what_is_not_shown_is_printed_with_the_command_that_would_show_it(run: Path) -> None:
     shutil.rmtree(run / "drill")
     done = call(run, "--trust", keys())
-    assert "whitesquare drill DATA --clean 60 -o RUN/drill" in done.stdout
+    assert "whitesquare drill DATA --clean 60 --key KEY -o RUN/drill" in done.stdout
     assert "Not shown: how often a scan of these data cries wolf." in done.stdout
     page = (run / DOSSIER_PAGE).read_text()
-    assert "<code>whitesquare drill DATA --clean 60 -o RUN/drill</code>" in page
+    assert "<code>whitesquare drill DATA --clean 60 --key KEY -o RUN/drill</code>" in page
 
 
 def test_it_can_be_written_elsewhere_and_its_json_be_printed(run: Path, tmp_path: Path) -> None:

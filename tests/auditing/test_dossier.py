@@ -14,14 +14,14 @@ from scipy import stats
 from tests.gate.world import TRAINED, World, digest, manifest, scanned, trusted
 from tests.report.scan_sample import result
 from whitesquare._base.schema import decode, encode
-from whitesquare.auditing.bounds import exact_estimate
+from whitesquare.auditing.bounds import at_most, exact_estimate
 from whitesquare.auditing.compose import dossier_json, fingerprint
 from whitesquare.auditing.controls import CONTROLS
 from whitesquare.auditing.types import SECTIONS, Dossier
 from whitesquare.cli.examples import GROUPS
 from whitesquare.deciding.log import DECISIONS
 from whitesquare.errors import NothingToDoError, UsageError
-from whitesquare.learning.estimates import exact_share
+from whitesquare.learning.estimates import exact_share, upper_bound
 from whitesquare.provenance.evidence import MEASURE, PROVENANCE, REVIEW, SCAN, SCAN_REPORT, VSA
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 from whitesquare.records import CARD, VICTIM, WEIGHTS
@@ -29,12 +29,8 @@ from whitesquare.scanning.files import scan_json
 
 from .made import drilled, full_run, scan, statement, told
 
-DRILL, REMOVED, BEFORE_SCAN, BEFORE_VICTIM = (
-    "drill/drill.json",
-    "removed.json",
-    "before/scan.json",
-    "before/victim.json",
-)
+DRILL, DRILL_SIGNED, REMOVED = "drill/drill.json", "drill/drill.sigstore.json", "removed.json"
+BEFORE_SCAN, BEFORE_VICTIM = "before/scan.json", "before/victim.json"
 VERBS = {verb for verbs in GROUPS.values() for verb in verbs}
 
 
@@ -100,11 +96,13 @@ def test_a_signed_statement_names_key_and_role_and_an_unsigned_one_says_so(dossi
     assert keys[WEIGHTS] == keys[CARD] == keys[PROVENANCE] == [("dave", "trainer")]
     assert keys[DECISIONS] == keys[REVIEW] == [("bob", "review")]
     assert keys[VSA] == [("gate", "gate")]
-    assert {name for name, found in keys.items() if not found} == {DRILL, REMOVED, BEFORE_SCAN, BEFORE_VICTIM, VICTIM}
+    assert {name for name, found in keys.items() if not found} == {REMOVED, BEFORE_SCAN, BEFORE_VICTIM, VICTIM}
+    assert keys[DRILL] == keys[DRILL_SIGNED] == [("carol", "scanner")]
     for one in dossier.statements:
         assert one.signed == all(keys[rest.file] for rest in one.rests), one.id
     unsigned = next(line for line in dossier.not_covered if "nobody signed" in line)
-    assert "false-alarms.count" in unsigned
+    assert "removed.attack" in unsigned
+    assert "false-alarms.count" not in unsigned
 
 
 WITHOUT = {
@@ -176,7 +174,7 @@ def test_without_trusted_keys_nothing_signed_is_shown(whole: Path) -> None:
 def test_a_signature_by_a_key_that_is_not_trusted_is_a_problem_of_its_file(whole: Path) -> None:
     found = told(whole, [key for key in trusted() if key.name != "carol"])
     wrong = {one.name: one.problem for one in found.problems}
-    assert set(wrong) == {SCAN, MEASURE}
+    assert set(wrong) == {SCAN, MEASURE, DRILL_SIGNED}
     assert "none of the 4 trusted ones" in wrong[SCAN]
     assert "none of the 4 trusted ones" in statement(found, "looked.complete").text
     assert not statement(found, "found.verdict").signed
@@ -226,6 +224,21 @@ def test_a_statement_that_its_own_report_denies_is_not_believed(tmp_path: Path) 
     assert "CONTRADICT" in statement(told(tmp_path), "found.contradiction").text
 
 
+def test_a_drill_that_nobody_signed_or_another_than_the_signed_one_is_nobody_s_word(run: Path) -> None:
+    text = (run / DRILL).read_text()
+    (run / DRILL).write_text(text.replace('"poisons": 100', '"poisons": 101'))
+    found = told(run)
+    assert [one.name for one in found.problems] == [DRILL_SIGNED]
+    assert not statement(found, "power.attack.stamp").signed
+    (run / DRILL_SIGNED).unlink()
+    found = told(run)
+    assert found.problems == ()
+    assert statement(found, "false-alarms.count").shown
+    assert not statement(found, "false-alarms.count").signed
+    (run / DRILL_SIGNED).write_bytes((run / SCAN).read_bytes())
+    assert [one.name for one in told(run).problems] == [DRILL_SIGNED]
+
+
 def test_a_drill_of_other_data_says_so(run: Path) -> None:
     (run / DRILL).write_text(encode(drilled("ff" * 32)))
     assert "NOT made on the data that were scanned" in statement(told(run), "power.data").text
@@ -253,7 +266,7 @@ def test_marks_that_came_after_the_signature_are_nobody_s_word(run: Path) -> Non
     assert "signed other marks" in statement(found, "decided.signed").text
 
 
-DAMAGED = (SCAN_REPORT, DRILL, REMOVED, VICTIM, BEFORE_SCAN, BEFORE_VICTIM, DECISIONS, REVIEW)
+DAMAGED = (SCAN_REPORT, DRILL, DRILL_SIGNED, REMOVED, VICTIM, BEFORE_SCAN, BEFORE_VICTIM, DECISIONS, REVIEW)
 
 
 @pytest.mark.parametrize("name", [*DAMAGED, VSA, SCAN, MEASURE, PROVENANCE, ENVELOPE])
@@ -330,6 +343,26 @@ def test_intervals_of_runs_are_those_of_clopper_and_pearson(n: int, data: st.Dat
     assert (found.value, found.n) == (hits / n, n)
     assert found.low == pytest.approx(expected.low, abs=1e-9)
     assert found.high == pytest.approx(expected.high, abs=1e-9)
+
+
+@given(st.integers(1, 100), st.data())
+def test_the_one_sided_bound_is_the_one_of_the_drill(n: int, data: st.DataObject) -> None:
+    hits = data.draw(st.integers(0, n))
+    assert at_most(hits, n) == pytest.approx(upper_bound(hits, n), abs=1e-9)
+
+
+def test_false_alarms_are_counted_anew_from_the_runs(run: Path) -> None:
+    text = (run / DRILL).read_text()
+    record = json.loads(text)
+    for one in record["clean"]["runs"][:3]:
+        one["alarmed"] = ["cat"]
+    record["clean"]["runs"][0]["confirmed"] = 1
+    record["clean"]["runs"][9]["verdict"] = "not decided"
+    (run / DRILL).write_text(json.dumps(record))
+    found = statement(told(run), "false-alarms.count")
+    assert found.text.startswith("3 of 59 scans of clean resamples (80 % of each class, drawn anew) raised an alarm")
+    assert "1 a confirmed one: at most 12.6 % of such scans do" in found.text
+    assert [round(one.value * 59) for one in found.figures] == [3, 1]
 
 
 def test_a_bundle_without_an_envelope_is_enough(run: Path) -> None:

@@ -18,12 +18,17 @@ def exact_estimate(name: str, hits: int, n: int) -> Estimate:
     return Estimate(name, hits / n, low, high, n, "Clopper-Pearson 95 %, over runs")
 
 
-def _solve(tail: Tail) -> float:
-    """Return where a tail that grows with ``p`` reaches :data:`_TAIL`."""
+def at_most(hits: int, n: int) -> float:
+    """Return the one-sided 95 % upper bound of a share of ``hits`` in ``n`` runs: none of 60 gives 4.9 %."""
+    return 1.0 if hits >= n else 1 - _solve(lambda p: 1 - _at_most(n - hits - 1, n, p), 2 * _TAIL)
+
+
+def _solve(tail: Tail, level: float = _TAIL) -> float:
+    """Return where a tail that grows with ``p`` reaches ``level``."""
     low, high = 0.0, 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        low, high = (middle, high) if tail(middle) < _TAIL else (low, middle)
+        low, high = (middle, high) if tail(middle) < level else (low, middle)
     return low
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from whitesquare._base.schema import build
-from whitesquare.auditing.reads import ReadFile
+from whitesquare.auditing.reads import MOST_BYTES, ReadFile
 from whitesquare.deciding.log import DECISIONS, DecisionLog, standings
 from whitesquare.deciding.signed import DECISIONS_TYPE, ReviewEvidence, review_evidence
 from whitesquare.deciding.types import CHOICES, DISAGREED, ReviewHead
@@ -101,6 +101,8 @@ def _read_log(run: Path, name: str) -> ReadFile[DecisionCounts]:
     if not path.exists():
         return ReadFile(name)
     try:
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            raise DataError(f"{name} is no file, or has more than {MOST_BYTES} bytes.")
         data = path.read_bytes()
         sha256, size = hashlib.sha256(data).hexdigest(), len(data)
         head = _head(data, name)

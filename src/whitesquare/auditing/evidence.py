@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from whitesquare.auditing.decided import DecidedRead, read_decided
@@ -13,11 +13,12 @@ from whitesquare.errors import NothingToDoError, UsageError, WhitesquareError
 from whitesquare.gating.collect import collect, file_state
 from whitesquare.gating.types import RunEvidence, SignedPart
 from whitesquare.gating.vsa import Summary, read_vsa
-from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN_REPORT, VSA
+from whitesquare.provenance.evidence import DRILL, MEASURE, PROVENANCE, SCAN_REPORT, VSA, DrillEvidence
+from whitesquare.provenance.predicates import drill_evidence
 from whitesquare.provenance.types import MANIFEST
 from whitesquare.records import CARD, VICTIM, WEIGHTS
 from whitesquare.signing.keys import TrustedKey
-from whitesquare.signing.statements import Subject
+from whitesquare.signing.statements import TEST_RESULT_TYPE, Subject, read_statement
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class AuditEvidence:
         verdict: the gate's; its subjects are what it is about.
         scan: the report of the scan.
         drill: what a drill of the data found.
+        drill_signed: the statement about that.
         removed: what was taken out of the data.
         victim: what the model does on test images.
         scan_before: the scan that ``removed`` rests on, if it is not ``scan``.
@@ -48,6 +50,7 @@ class AuditEvidence:
     verdict: SignedPart[Summary]
     scan: ReadFile[ScanRead]
     drill: ReadFile[DrillRead]
+    drill_signed: SignedPart[DrillEvidence]
     removed: ReadFile[RemovedRead]
     victim: ReadFile[VictimRead]
     scan_before: ReadFile[ScanRead]
@@ -77,12 +80,13 @@ def gather(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> AuditEvid
         raise UsageError(f"There is no run folder {run}; give the folder that `whitesquare train` or `scan` wrote to.")
     signed = bound(collect(run, trusted, now))
     verdict = _about_this(_verdict(run, trusted, now), signed)
-    drill = next((name for name in DRILLS if (run / name).exists()), DRILLS[0])
+    drill = read_file(run, next((name for name in DRILLS if (run / name).exists()), DRILLS[0]), DrillRead)
     found = AuditEvidence(
         signed=signed,
         verdict=verdict,
         scan=read_file(run, SCAN_REPORT, ScanRead),
-        drill=read_file(run, drill, DrillRead),
+        drill=drill,
+        drill_signed=_drill(run, drill, trusted, now),
         removed=read_file(run, REMOVED, RemovedRead),
         victim=read_file(run, VICTIM, VictimRead),
         scan_before=read_file(run, f"{BEFORE}/{SCAN_REPORT}", ScanRead),
@@ -138,6 +142,24 @@ def _verdict(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> SignedP
     )
 
 
+def _drill(
+    run: Path, drill: ReadFile[DrillRead], trusted: Sequence[TrustedKey], now: datetime
+) -> SignedPart[DrillEvidence]:
+    """Read the statement that lies beside a drill, and hold it against what that says."""
+    name = str(PurePosixPath(drill.name).with_name(DRILL))
+    state = file_state(run / name)
+    try:
+        found = read_statement(run / name, TEST_RESULT_TYPE, trusted, now)
+        said = drill_evidence(found.predicate, name)
+    except (WhitesquareError, OSError, ValueError) as error:
+        missing = isinstance(error, NothingToDoError)
+        return SignedPart(name, sha256=state.sha256, problem=str(error).replace(str(run / name), name), missing=missing)
+    part = SignedPart(name, said, found.subjects, found.signers, state.sha256, files={name: state.sha256})
+    if drill.said is not None and (said.digest, said.size) != (drill.said.digest, drill.said.size):
+        return _aside(part, f"it and {drill.name} are about different data")
+    return _subject(part, drill.name, drill.sha256)
+
+
 def _about_this(part: SignedPart[Summary], signed: RunEvidence) -> SignedPart[Summary]:
     """Hold a verdict against the files here: it is worth nothing about others."""
     if part.said is None:
@@ -172,7 +194,7 @@ def _files(run: Path, found: AuditEvidence) -> dict[str, EvidenceFile]:
 def _digests(found: AuditEvidence) -> tuple[dict[str, str], dict[str, str]]:
     """Return by name the digest of every file that is there, and what is wrong with it."""
     signed = found.signed
-    parts = (signed.dataset, signed.scan, signed.training, signed.measure, found.verdict)
+    parts = (signed.dataset, signed.scan, signed.training, signed.measure, found.verdict, found.drill_signed)
     reads: tuple[ReadFile[Any], ...] = (
         found.scan,
         found.drill,
@@ -200,7 +222,7 @@ def _digests(found: AuditEvidence) -> tuple[dict[str, str], dict[str, str]]:
 def _vouched(found: AuditEvidence, digests: dict[str, str]) -> dict[str, tuple[TrustedKey, ...]]:
     """Return by name who vouches for the bytes of a file: whoever signed them, or a statement that names them."""
     signed, keys = found.signed, dict[str, tuple[TrustedKey, ...]]()
-    for part in (signed.dataset, signed.scan, signed.training, signed.measure, found.verdict):
+    for part in (signed.dataset, signed.scan, signed.training, signed.measure, found.verdict, found.drill_signed):
         if part.said is None:
             continue
         keys |= dict.fromkeys(part.files, part.signers)
@@ -211,4 +233,6 @@ def _vouched(found: AuditEvidence, digests: dict[str, str]) -> dict[str, tuple[T
     scan = signed.scan
     if scan.said is not None and scan.said.report and scan.said.report == found.scan.sha256:
         keys[SCAN_REPORT] = scan.signers
+    if found.drill_signed.said is not None and found.drill.sha256:
+        keys[found.drill.name] = found.drill_signed.signers
     return keys | found.decided.vouched

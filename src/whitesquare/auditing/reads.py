@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from whitesquare._base.schema import build
 from whitesquare._base.strictjson import unique
 from whitesquare.errors import DataError, WhitesquareError
-from whitesquare.records import Estimate
+from whitesquare.records import NOT_CHECKED, NOT_DECIDED, Estimate
 
 T = TypeVar("T")
 
@@ -129,14 +129,6 @@ class DrillRowRead:
 
 
 @dataclass(frozen=True)
-class SmallestRead:
-    """Of one attack, what was caught from which rate on, in words."""
-
-    attack: str
-    sentence: str
-
-
-@dataclass(frozen=True)
 class DrillFailureRead:
     """A run that could not be made."""
 
@@ -147,17 +139,26 @@ class DrillFailureRead:
 
 
 @dataclass(frozen=True)
+class CleanRunRead:
+    """Of one scan of a clean resample: its verdict, and its alarms, which are counted anew here."""
+
+    verdict: str
+    alarmed: tuple[str, ...]
+    confirmed: int
+
+
+@dataclass(frozen=True)
 class CleanRead:
-    """The count of false alarms."""
+    """The scans of clean resamples."""
 
     share: float
     left_out: int
-    undecided: int
-    alarmed: Estimate | None
-    confirmed: Estimate | None
-    alarmed_at_most: float
-    confirmed_at_most: float
-    sentence: str
+    runs: tuple[CleanRunRead, ...]
+
+    @property
+    def decided(self) -> tuple[CleanRunRead, ...]:
+        """Those that came to a verdict."""
+        return tuple(run for run in self.runs if run.verdict not in (NOT_DECIDED, NOT_CHECKED))
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,6 @@ class DrillRead:
     size: int
     target_name: str
     rows: tuple[DrillRowRead, ...]
-    smallest: tuple[SmallestRead, ...]
     failures: tuple[DrillFailureRead, ...]
     notices: tuple[str, ...]
     seed: int

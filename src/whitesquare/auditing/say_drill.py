@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from whitesquare.auditing.bounds import exact_estimate
+from whitesquare.auditing.bounds import at_most, exact_estimate
 from whitesquare.auditing.evidence import AuditEvidence
 from whitesquare.auditing.reads import CleanRead, DrillRead, DrillRowRead
 from whitesquare.auditing.types import DossierStatement
@@ -12,7 +12,7 @@ from whitesquare.records import Estimate
 
 _PLAIN = re.compile("[a-z][a-z0-9-]{0,39}").fullmatch
 """What an attack must be called so that its name can be a part of an id."""
-_DRILL = "whitesquare drill DATA --clean 60 -o RUN/drill"
+_DRILL = "whitesquare drill DATA --clean 60 --key KEY -o RUN/drill"
 
 
 def say_power(evidence: AuditEvidence) -> list[DossierStatement]:
@@ -21,11 +21,11 @@ def say_power(evidence: AuditEvidence) -> list[DossierStatement]:
     if drill is None:
         return [speaker.missing("drill", "which attacks at which rates a scan of these data would see", _DRILL, name)]
     told = [_same_data(speaker, evidence, drill)]
-    sentences = {one.attack: one.sentence for one in drill.smallest}
     for number, attack in enumerate(dict.fromkeys(row.attack for row in drill.rows), start=1):
         rows = [row for row in drill.rows if row.attack == attack]
         figures = [figure for row in rows for figure in _figures(row)]
-        text = harmless(sentences.get(attack, f"{attack}: {plural(len(rows), 'rate')}."), 400)
+        seen = ", ".join(f"in {row.right_class} of {len(row.runs)} runs at {rate(row.rate)}" for row in rows)
+        text = f"{harmless(attack)}: the poisoned class was alarmed {seen} of the images."
         facts = {
             f"{rate(row.rate)} of the images": f"{plural(row.poisons, 'poison')} in each of "
             f"{plural(len(row.runs), 'run')}, seeds from {min((run.seed for run in row.runs), default=0)} on"
@@ -84,29 +84,33 @@ def _figures(row: DrillRowRead) -> list[Estimate]:
 def say_false_alarms(evidence: AuditEvidence) -> list[DossierStatement]:
     """Say how often a scan of clean resamples of these data raised an alarm."""
     speaker, drill, name = Speaker(evidence, "false-alarms"), evidence.drill.said, evidence.drill.name
-    if drill is None or drill.clean is None or drill.clean.alarmed is None:
+    if drill is None or drill.clean is None or not drill.clean.decided:
         why = "" if drill is None else ": the drill here scanned no clean resample that came to a verdict"
         return [speaker.missing("count", f"how often a scan of these data cries wolf{why}", _DRILL, name)]
-    clean = drill.clean
+    clean, n = drill.clean, len(drill.clean.decided)
+    alarmed, confirmed = (sum(map(bool, found)) for found in zip(*_alarms_of(clean), strict=True))
+    without = f", without the {clean.left_out:,} samples that an alarm flags in the data as they are,"
     text = (
-        f"{harmless(clean.sentence, 600)} The bound holds for resamples of these data, not for other data"
-        f"{'; what was left out may be poison or a false alarm, and this count cannot tell' if clean.left_out else ''}."
+        f"{alarmed} of {plural(n, 'scan')} of clean resamples ({rate(clean.share)} of each class, drawn anew)"
+        f"{without if clean.left_out else ''} raised an alarm, {confirmed} a confirmed one: at most "
+        f"{percent(at_most(alarmed, n))} of such scans do (95 %). The bound holds for resamples of these data, not for "
+        "other data."
     )
-    return [speaker.shown("count", text, name, facts=_clean_facts(clean), figures=_clean_figures(clean))]
-
-
-def _clean_facts(clean: CleanRead) -> dict[str, str]:
-    assert clean.alarmed is not None  # noqa: S101 - asked for only where it is
-    return {
-        "scans that came to a verdict": f"{clean.alarmed.n}",
-        "scans that came to none": f"{clean.undecided}",
-        "share of each class in a resample": rate(clean.share),
-        "samples left out of all": f"{clean.left_out}",
-        "an alarm, at most (one-sided 95 %)": percent(clean.alarmed_at_most),
-        "a confirmed alarm, at most (one-sided 95 %)": percent(clean.confirmed_at_most),
+    facts = {
+        "scans that came to no verdict": f"{len(clean.runs) - n}",
+        "an alarm, at most (one-sided 95 %)": percent(at_most(alarmed, n)),
+        "a confirmed alarm, at most (one-sided 95 %)": percent(at_most(confirmed, n)),
+        "samples left out of all": f"{clean.left_out:,}{_UNKNOWN * bool(clean.left_out)}",
     }
+    figures = [
+        exact_estimate("clean resamples with an alarm", alarmed, n),
+        exact_estimate("clean resamples with a confirmed alarm", confirmed, n),
+    ]
+    return [speaker.shown("count", text, name, facts=facts, figures=figures)]
 
 
-def _clean_figures(clean: CleanRead) -> list[Estimate]:
-    names = {"clean resamples with an alarm": clean.alarmed, "clean resamples with a confirmed alarm": clean.confirmed}
-    return [replace(figure, name=name) for name, figure in names.items() if figure is not None]
+_UNKNOWN = "; they may be poison or a false alarm, and this count cannot tell"
+
+
+def _alarms_of(clean: CleanRead) -> list[tuple[bool, bool]]:
+    return [(bool(run.alarmed), bool(run.confirmed)) for run in clean.decided]

@@ -91,7 +91,7 @@ class DossierCheck:
 
 
 @dataclass(frozen=True)
-class _Read:
+class _SignedDossier:
     """A dossier as it was signed, or as it lies there unsigned; ``said`` is ``None`` where it is not the signed one."""
 
     predicate: DossierPredicate
@@ -132,7 +132,7 @@ def verify_dossier(file: Path, run: Path | None, trusted: Sequence[TrustedKey], 
     )
 
 
-def _read(file: Path, trusted: Sequence[TrustedKey], now: datetime) -> _Read:
+def _read(file: Path, trusted: Sequence[TrustedKey], now: datetime) -> _SignedDossier:
     data = _bytes(file)
     if data is None:
         raise UsageError(f"There is no dossier {file}; `whitesquare dossier RUN --key KEY` writes one.")
@@ -151,7 +151,7 @@ def _read(file: Path, trusted: Sequence[TrustedKey], now: datetime) -> _Read:
         (),
     )
     _check_predicate(predicate, str(file), now)
-    return _Read(predicate, said, (), ())
+    return _SignedDossier(predicate, said, (), ())
 
 
 def _is_plain(data: bytes) -> bool:
@@ -163,7 +163,7 @@ _HEAD = 200
 """Bytes in which the form of a dossier is named."""
 
 
-def _signed(file: Path, data: bytes, trusted: Sequence[TrustedKey], now: datetime) -> _Read:
+def _signed(file: Path, data: bytes, trusted: Sequence[TrustedKey], now: datetime) -> _SignedDossier:
     statement = check_statement(data, str(file), DOSSIER_TYPE, trusted, now)
     predicate = build(DossierPredicate, statement.predicate, where=str(file), refuse=VerificationError)
     _check_predicate(predicate, str(file), now)
@@ -177,7 +177,7 @@ def _signed(file: Path, data: bytes, trusted: Sequence[TrustedKey], now: datetim
         said = _dossier(content, file.with_name(DOSSIER)) if _sha256(content) == subjects[DOSSIER] else None
     if said is not None and (said.fingerprint, said.made) != (predicate.fingerprint, predicate.made):
         raise VerificationError(f"{file} and {DOSSIER} are both signed, and name different fingerprints or times.")
-    return _Read(predicate, said, own, statement.signers)
+    return _SignedDossier(predicate, said, own, statement.signers)
 
 
 def _check_predicate(predicate: DossierPredicate, where: str, now: datetime) -> None:
@@ -218,7 +218,7 @@ def _checked(folder: Path, name: str, expected: str) -> CheckedFile:
 
 
 def _again(
-    run: Path, found: _Read, trusted: Sequence[TrustedKey], now: datetime
+    run: Path, found: _SignedDossier, trusted: Sequence[TrustedKey], now: datetime
 ) -> tuple[list[CheckedFile], tuple[DifferingStatement, ...]]:
     """Make the dossier once more from the files here; return evidence that it does not know, and what differs."""
     names = {key.keyid: key.name for one in (found.said.files if found.said else ()) for key in one.signers}
