@@ -51,7 +51,7 @@ def committed() -> Iterator[tuple[str, str, Any]]:
         yield f"{STATEMENTS[path.name.partition('.')[0]]}-predicate", str(path.relative_to(FIXTURES)), signed(path)
     for name, text in (("example", example()), ("full", FULL)):
         yield "policy", name, tomllib.loads(text)
-    whole = re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[waiver)", "", example())
+    whole = re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[waiver|\[review)", "", example())
     yield "policy", "every key", json.loads(json.dumps(tomllib.loads(whole), default=str))
 
 

@@ -112,6 +112,8 @@ class DecisionLog:
         Raises:
             DataError: it begins with another one.
         """
+        if self.path.exists() and not self.path.is_file():
+            raise DataError(f"{self.path} is no plain file; name another one with --decisions.")
         try:
             with self.path.open("rb") as file:
                 first, newline, _ = file.read(_HEAD).partition(b"\n")

@@ -101,6 +101,8 @@ def reviewed_scan(scan: Path) -> ReviewedScan:
         DataError: it cannot be read, or is no scan.
     """
     path = scan / SCAN_FILE if scan.is_dir() else scan
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} is no plain file; give the scan.json of a scan.")
     try:
         data = path.read_bytes()
     except OSError as error:

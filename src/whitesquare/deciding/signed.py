@@ -6,7 +6,7 @@ several people gather in one envelope.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.provenance.evidence import SCAN_REPORT
 from whitesquare.signing.dsse import MOST_BYTES, Envelope, encode_envelope, read_envelope, sign
 from whitesquare.signing.keys import Signer
-from whitesquare.signing.statements import Subject, encode_statement, read_small
+from whitesquare.signing.statements import Subject, encode_statement, parse_statement, read_small
 from whitesquare.signing.times import from_text, to_text
 
 DECISIONS_TYPE = "https://whitesquare.dev/attestations/review-decisions/v1"
@@ -98,26 +98,27 @@ class SignedReview:
     replaced: int
 
 
-def evidence_of(head: ReviewHead, found: Mapping[str, Standing], log: str) -> ReviewEvidence:
+def evidence_of(head: ReviewHead, found: Mapping[str, Standing], log: str, now: datetime) -> ReviewEvidence:
     """Say what people decided.
 
     Args:
         head: about which scan.
         found: where each sample stands; those about which nobody's word holds are left out.
         log: SHA-256 of the file of decisions.
+        now: the time, which is that of the newest decision where there is none.
 
     Raises:
         DataError: a name cannot be written as UTF-8, so that no statement can hold it.
     """
     decisions = tuple(_decision(one) for one in found.values() if one.choice)
-    newest = max(datetime.fromisoformat(mark.at) for one in found.values() for mark in one.by_person.values())
+    times = [datetime.fromisoformat(mark.at) for one in found.values() for mark in one.by_person.values()]
     return ReviewEvidence(
         scan=head.scan,
         dataset=head.dataset,
         log=log,
         counts=_counts(decisions),
         decisions=decisions,
-        finished=to_text(newest),
+        finished=to_text(max(times, default=now)),
         version=whitesquare.__version__,
     )
 
@@ -190,11 +191,11 @@ def sign_review(path: Path, evidence: ReviewEvidence, signer: Signer) -> SignedR
         VerificationError: what lies at the path is no envelope.
         OSError: the folder cannot be written.
     """
-    payload = encode_statement([Subject(SCAN_REPORT, evidence.scan)], DECISIONS_TYPE, review_predicate(evidence))
-    made = sign(payload, [signer])
     path.parent.mkdir(parents=True, exist_ok=True)
     with folder_lock(path.parent):
         before = read_envelope(read_small(path), str(path)) if path.is_file() else Envelope(b"", ())
+        payload = _payload(evidence, before)
+        made = sign(payload, [signer])
         is_same = before.payload == payload
         if is_same and any(one.keyid == signer.keyid for one in before.signatures):
             raise UsageError(f"The key {signer.keyid[:16]} has signed these decisions before, see {path}.")
@@ -207,3 +208,17 @@ def sign_review(path: Path, evidence: ReviewEvidence, signer: Signer) -> SignedR
             )
         write_text(path, text)
     return SignedReview(evidence, path, len(kept) + 1, 0 if is_same else len(before.signatures))
+
+
+def _payload(evidence: ReviewEvidence, before: Envelope) -> bytes:
+    """Return what is signed: the very bytes of before where nobody had anything to decide, but for the time of it."""
+    if before.payload and not evidence.decisions:
+        subjects, kind, predicate = parse_statement(before.payload, "the statement that is there")
+        if (
+            kind == DECISIONS_TYPE
+            and len(subjects) == 1
+            and predicate
+            == review_predicate(replace(evidence, finished=str(predicate.get("finished")))) | {"decisions": []}
+        ):
+            return before.payload
+    return encode_statement([Subject(SCAN_REPORT, evidence.scan)], DECISIONS_TYPE, review_predicate(evidence))

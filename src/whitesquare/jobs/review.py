@@ -11,12 +11,17 @@ from whitesquare.deciding.signed import SignedReview, evidence_of, sign_review
 from whitesquare.deciding.types import Mark
 from whitesquare.errors import DataError, NothingToDoError, UsageError, unknown_name
 from whitesquare.provenance.evidence import REVIEW
+from whitesquare.records import TIERS
 from whitesquare.signing.keys import Signer
 from whitesquare.signing.times import to_text, utc_now
 
 if TYPE_CHECKING:  # NumPy, which a look at where decisions stand does not need
     from whitesquare.data.names import Data
     from whitesquare.types import ImageDataset
+
+
+ALARMED = TIERS[:2]
+"""Tiers of samples behind an alarm; ``review`` is the queue of those that only rank high."""
 
 
 def review(scan: Path, decisions: Path | None = None) -> Review:
@@ -121,16 +126,16 @@ def sign_decisions(
     Raises:
         UsageError: there are no data, or the key has signed the same before.
         DataError: a sample is not what people looked at, or a file cannot be read.
-        NothingToDoError: nobody has decided anything.
+        NothingToDoError: nobody has decided anything, and there are samples behind an alarm.
     """
     found = read_review(scan, decisions)
-    if not found.decided:
+    if not found.decided and any(one.tier in ALARMED for one in found.open):
         raise NothingToDoError(f"Nobody has decided anything in {found.log}, so there is nothing to sign.")
     from whitesquare.jobs.decided import check_decided
 
     check_decided(scanned_data(found.scan.head.source, data), found.decided.values(), str(found.log))
-    log = sha256(found.log.read_bytes()[: found.size]).hexdigest()  # somebody may be adding to it
-    evidence = evidence_of(found.scan.head, found.decided, log)
+    data_read = found.log.read_bytes()[: found.size] if found.size else b""  # somebody may be adding to it
+    evidence = evidence_of(found.scan.head, found.decided, sha256(data_read).hexdigest(), utc_now())
     return sign_review(to or found.scan.path.with_name(REVIEW), evidence, signer)
 
 

@@ -15,6 +15,7 @@ FORMAT = "whitesquare gate 1"
 _MEANINGS = {
     "data": "these keys approved these samples with these labels",
     "scan": "these detectors looked at all of them and raised no alarm that counts",
+    "review": "people looked at what was flagged, and want none of it out",
     "training": "this training read exactly them",
     "measure": "the model did what it must on the images it was measured on",
 }
