@@ -103,7 +103,7 @@ def full_run(run: Path, found: ScanResult | None = None, attacks: Sequence[str] 
     log = DecisionLog(run / DECISIONS, ReviewHead(scan=digest, dataset=found.digest, source=found.source))
     log.append(marks())
     content = sha256((run / DECISIONS).read_bytes()).hexdigest()
-    sign_review(run / REVIEW, evidence_of(log.head, standings(marks()), content), signer("bob"))
+    sign_review(run / REVIEW, evidence_of(log.head, standings(marks()), content, NOW), signer("bob"))
     gate(run, policy(FULL), trusted(), signer=signer("gate"), state=run.parent / "state.json", now=NOW)
     return run
 

@@ -251,6 +251,18 @@ def test_a_drill_that_scanned_nothing_clean_does_not_show_false_alarms(run: Path
     assert "--clean" in found.command
 
 
+def test_who_chose_what_was_removed_is_said(run: Path) -> None:
+    by_tier = statement(told(run), "removed.samples")
+    assert by_tier.facts["by whose choice"].startswith("no person's")
+    record = json.loads((run / REMOVED).read_text())
+    for digest_of, said in (((run / DECISIONS).read_bytes(), "as it lies here"), (b"other", "does not lie here")):
+        decisions = {"file": "d", "sha256": sha256(digest_of).hexdigest(), "counts": {}}
+        (run / REMOVED).write_text(json.dumps(record | {"decisions": decisions, "relabelled": [{"id": "a", "to": 1}]}))
+        found = statement(told(run), "removed.samples").facts
+        assert said in found["by whose choice"]
+        assert found["samples that were given another class"] == "1"
+
+
 def test_decisions_about_another_scan_are_not_about_this_one(run: Path) -> None:
     (run / SCAN_REPORT).write_text(scan_json(replace(scan(), seed=9)))
     found = statement(told(run), "decided.scan")

@@ -165,7 +165,7 @@ def _about_this(part: SignedPart[Summary], signed: RunEvidence) -> SignedPart[Su
     if part.said is None:
         return part
     here = {WEIGHTS: signed.model.sha256, **{name: state.sha256 for name, state in signed.files.items()}}
-    for one in (signed.dataset, signed.scan, signed.training, signed.measure):
+    for one in (signed.dataset, signed.scan, signed.training, signed.measure, signed.review):
         here |= {one.file: one.sha256} | one.files
     here[MANIFEST] = signed.dataset.files.get(MANIFEST, "")
     wanted = {**part.said.files, part.said.subject: part.said.sha256}

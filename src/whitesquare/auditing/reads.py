@@ -16,6 +16,7 @@ from whitesquare.records import NOT_CHECKED, NOT_DECIDED, Estimate
 
 T = TypeVar("T")
 
+REMOVED_FORMAT = "whitesquare removed 1"
 MOST_BYTES = 2**30
 """A larger file is refused unread: it is none of ours."""
 
@@ -195,6 +196,20 @@ class RemovedClass:
 
 
 @dataclass(frozen=True)
+class RelabelledRead:
+    """Of a sample that was written with another class: its id."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class RemovedBy:
+    """Of the decisions by which samples were removed: the SHA-256 of their file."""
+
+    sha256: str
+
+
+@dataclass(frozen=True)
 class RemovedRead:
     """Of ``removed.json``."""
 
@@ -205,6 +220,13 @@ class RemovedRead:
     tier: str | None
     counts: RemovedCounts
     by_class: dict[str, RemovedClass]
+    relabelled: tuple[RelabelledRead, ...] = ()
+    decisions: RemovedBy | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse another form."""
+        if self.format != REMOVED_FORMAT:
+            raise DataError(f"its format is {self.format!r:.60}; expected {REMOVED_FORMAT!r}.")
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,17 @@
 from dataclasses import replace
 
 from whitesquare.auditing.evidence import BEFORE, AuditEvidence
-from whitesquare.auditing.reads import ReadFile, ScanRead, VictimRead
+from whitesquare.auditing.reads import ReadFile, RemovedRead, ScanRead, VictimRead
 from whitesquare.auditing.types import DossierStatement
 from whitesquare.auditing.words import Speaker, harmless, named, of, plural
 from whitesquare.records import VICTIM
 
 _REVIEW = "whitesquare review RUN/scan.json"
 _SIGN = "whitesquare review RUN/scan.json --sign KEY"
-_CLEANSE = "whitesquare cleanse DATA --scan RUN/scan.json -o cleaned && cp cleaned/removed.json RUN/"
+_CLEANSE = (
+    "whitesquare cleanse DATA --scan RUN/scan.json --decisions RUN/decisions.jsonl -o cleaned && "
+    "cp cleaned/removed.json RUN/"
+)
 _BEFORE = (
     f"whitesquare train DATA -o RUN/{BEFORE} && whitesquare measure RUN/{BEFORE} --data DATA --trigger TRIGGER "
     "--target CLASS"
@@ -74,6 +77,8 @@ def say_removed(evidence: AuditEvidence) -> list[DossierStatement]:
         f"{said.counts.kept:,} were kept."
     )
     facts = {f"class {harmless(name)}": f"{one.removed:,} of {one.before:,}" for name, one in said.by_class.items()}
+    facts |= {"samples that were given another class": f"{len(said.relabelled):,}"} if said.relabelled else {}
+    facts["by whose choice"] = _chosen(evidence, said)
     told = [speaker.shown("samples", text, removed.name, facts=facts)]
     scan = _scan_of(evidence, said.scan_digest)
     if scan is None:
@@ -87,6 +92,15 @@ def say_removed(evidence: AuditEvidence) -> list[DossierStatement]:
         text = f"They were removed by what {scan.name} found, as it lies here: {verdict}."
         told.append(speaker.shown("scan", text, removed.name, scan.name))
     return [*told, *_effects(speaker, evidence)]
+
+
+def _chosen(evidence: AuditEvidence, said: RemovedRead) -> str:
+    """Say whether people chose what was removed, or a tier of the scan."""
+    if said.decisions is None:
+        return f"no person's: the scan's tiers{f', down to {harmless(said.tier)}' if said.tier else ''}"
+    if said.decisions.sha256 == evidence.decided.log.sha256:
+        return f"people's, in {evidence.decided.log.name} as it lies here"
+    return f"people's, in a file with the SHA-256 {harmless(said.decisions.sha256)}, which does not lie here"
 
 
 def _scan_of(evidence: AuditEvidence, sha256: str) -> ReadFile[ScanRead] | None:
