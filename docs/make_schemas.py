@@ -16,7 +16,17 @@ from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
 from whitesquare.auditing.types import Dossier, DossierPredicate
-from whitesquare.gating.settings import DataPolicy, KeysPolicy, MeasurePolicy, ReleasePolicy, ScanPolicy, TrainingPolicy
+from whitesquare.deciding.signed import ReviewEvidence
+from whitesquare.deciding.types import Mark, ReviewHead
+from whitesquare.gating.settings import (
+    DataPolicy,
+    KeysPolicy,
+    MeasurePolicy,
+    ReleasePolicy,
+    ReviewPolicy,
+    ScanPolicy,
+    TrainingPolicy,
+)
 from whitesquare.gating.settings import Waiver as WaiverRecord
 from whitesquare.gating.vsa import EXTENSION, LEVELS, SLSA_VERSION
 from whitesquare.provenance.evidence import BUILD_TYPE, OWN_BUILD_TYPE, DrillEvidence, MeasureEvidence, ScanEvidence
@@ -121,6 +131,7 @@ class PolicyFile(TypedDict, total=False):
 
     data: DataPolicy
     scan: ScanPolicy
+    review: ReviewPolicy
     training: TrainingPolicy
     measure: MeasurePolicy
     release: ReleasePolicy
@@ -294,6 +305,9 @@ VerdictStatement = TypedDict(
 )
 VerdictStatement.__doc__ = "Predicate of a signed verdict: SLSA verification summary v1, whose subject is the model."
 
+DecisionsLine = ReviewHead | Mark
+"""A line of decisions.jsonl: the first is about which scan, every other one a decision."""
+
 SCHEMAS: dict[str, Any] = {
     "measurement": Measurement,
     "scan": ScanFile,
@@ -302,6 +316,8 @@ SCHEMAS: dict[str, Any] = {
     "policy": PolicyFile,
     "dataset-predicate": DatasetPredicate,
     "scan-predicate": ScanStatement,
+    "decisions": DecisionsLine,
+    "review-predicate": ReviewEvidence,
     "measure-predicate": MeasureStatement,
     "drill-predicate": DrillStatement,
     "training-predicate": TrainingStatement,

@@ -17,12 +17,13 @@ import pytest
 from whitesquare._base.schema import encode
 from whitesquare.auditing.compose import compose, dossier_json, predicate_of
 from whitesquare.auditing.evidence import gather
+from whitesquare.deciding.types import Mark, ReviewHead
 from whitesquare.gating.collect import collect
 from whitesquare.gating.expiry import expiry
 from whitesquare.gating.policy import example
 from whitesquare.gating.rules import decide
 from whitesquare.gating.vsa import vsa_predicate
-from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN
+from whitesquare.provenance.evidence import MEASURE, PROVENANCE, REVIEW, SCAN
 from whitesquare.records import Estimate
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.found import Acceptance
@@ -80,7 +81,11 @@ def written(folder: Path) -> Iterator[tuple[str, str, Any]]:
     yield "scan", "accepted", json.loads(scan_json(result(accepted=accepted), None, {(0, "SS01"): "ab" * 32}))
     yield "drill", "drill", json.loads(encode(drill()))
     run = World().write(folder / "run")
-    for kind, name in (("scan", SCAN), ("training", PROVENANCE), ("measure", MEASURE)):
+    yield "decisions", "head", asdict(ReviewHead(scan="a1" * 32, dataset="b2" * 32, source="photos"))
+    for choice, label in (("keep", ""), ("relabel", "cat"), ("", "")):
+        mark = Mark(id="1", content="c3" * 32, choice=choice, by="ann", at="2026-01-01T00:00:00Z", label=label)
+        yield "decisions", choice, asdict(mark)
+    for kind, name in (("scan", SCAN), ("review", REVIEW), ("training", PROVENANCE), ("measure", MEASURE)):
         yield f"{kind}-predicate", name, signed(run / name)
     yield "drill-predicate", "drill", signed(full_run(folder / "drilled") / "drill" / "drill.sigstore.json")
     for run_folder in (run, full_run(folder / "full")):

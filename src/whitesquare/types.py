@@ -4,7 +4,7 @@ Images are ``uint8`` arrays of shape ``(N, C, H, W)`` with values 0..255 everywh
 poisoned is a valid 8-bit picture. Shares and rates are fractions in [0, 1]; seconds are wall-clock.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -129,29 +129,6 @@ class Rewritable(Protocol):
 
         Raises:
             UsageError: the form cannot be written there.
-        """
-
-
-@runtime_checkable
-class Relabelling(Protocol):
-    """What a :class:`Rewritable` can do in addition if some of what it writes can get another class."""
-
-    def rewrite_as(
-        self, folder: Path, positions: IntArray, labels: Mapping[int, int], on_progress: Progress = silent
-    ) -> dict[int, str]:
-        """Write the samples at ``positions`` (sorted) in the form in which they were read, some as another class.
-
-        Args:
-            folder: where.
-            positions: of the samples that are written.
-            labels: by position, the class of those that get another one.
-            on_progress: told how far it is.
-
-        Returns:
-            By position, the ids of these in the copy.
-
-        Raises:
-            UsageError: the form cannot say so, or not there.
         """
 
 

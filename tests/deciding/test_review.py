@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 import whitesquare as ws
 from tests.core_install import run_core
+from tests.own_data import OwnDataset
 from whitesquare.cli import app
-from whitesquare.data import from_arrays, open_dataset
+from whitesquare.data import open_dataset
 from whitesquare.deciding.log import DecisionLog
 from whitesquare.deciding.review import reviewed_scan
 from whitesquare.deciding.signed import DECISIONS_TYPE, review_evidence
@@ -205,8 +206,8 @@ def test_an_envelope_that_is_none_is_not_overwritten(scan: Path, keys: Path) -> 
 
 
 def test_names_that_are_no_utf8_are_decided_on_and_not_signed(tmp_path: Path, keys: Path) -> None:
-    images = np.stack([picture(i) for i in range(4)])
-    mine = from_arrays(images, np.array([0, 0, 1, 1]), ids=("a\udc80", "b", "c", "d"))
+    mine = OwnDataset(np.stack([picture(i)[None] for i in range(4)]), [0, 0, 1, 1])
+    mine.ids[0] = "a\udc80"
     scan = write_scan(tmp_path / "scan.json", mine, {"a\udc80": "suspicious"}, name="mine")
     decide(scan, ["a\udc80"], "keep", by="ann", data=mine)
     assert review(scan).decided["a\udc80"].choice == "keep"

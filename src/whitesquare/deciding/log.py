@@ -24,8 +24,11 @@ DECISIONS = "decisions.jsonl"
 """The file beside ``scan.json``, unless another is named."""
 
 _NAMES = frozenset(item.name for item in fields(Mark))
+_TEXTS, _BREAK = {str}, "\n"
 _HEAD = 65_536
 """Bytes in which the first line must end."""
+_BLOCK = 2**20
+"""Bytes that are read at a time."""
 
 _logger = logging.getLogger(__name__)
 
@@ -82,29 +85,38 @@ class DecisionLog:
         """
         if since == 0 and not self._is_ours():
             return [], 0
+        marks: list[Mark] = []
         try:
             with self.path.open("rb") as file:
                 file.seek(max(since - 1, 0))
-                data = file.read()
+                ahead = file.read(1) if since else file.readline()  # what ends with the line break before the marks
+                if not ahead.endswith(b"\n"):
+                    raise DataError(f"{self.path} was shortened or replaced while it was read; open it again.")
+                place, rest = since or len(ahead), b""
+                while block := file.read(_BLOCK):
+                    lines, newline, rest = (rest + block).rpartition(b"\n")
+                    if newline:
+                        marks += self._marks(lines, since, len(marks))
+                        place += len(lines) + 1
         except OSError as error:
             raise DataError(f"{self.path} cannot be read: {error.strerror}.") from error
-        if since and data[:1] != b"\n":
-            raise DataError(f"{self.path} was shortened or replaced while it was read; open it again.")
-        end = data.rfind(b"\n") + 1
-        lines = data[:end].split(b"\n")[1:-1]  # before the first newline: the head, or nothing
-        place = "line {}" if since == 0 else f"line {{}} after byte {since}"
-        first = 2 if since == 0 else 1
-        marks = [self._mark(line, place, number) for number, line in enumerate(lines, first)]
-        return marks, max(since - 1, 0) + end
+        return marks, place
 
-    def _mark(self, line: bytes, place: str, number: int) -> Mark:
+    def _marks(self, lines: bytes, since: int, before: int) -> list[Mark]:
+        """Read whole lines: all at once, and one by one where that does not go, which tells the wrong one."""
         try:
-            found = json.loads(line, object_pairs_hook=unique)
-            if found.keys() == _NAMES and all(type(value) is str for value in found.values()):
-                return Mark(**found)
-        except (ValueError, AttributeError, RecursionError, DataError):
-            pass  # said below, in a sentence
-        return _parsed(Mark, line, f"{self.path}, {place.format(number)}, is no decision")
+            found = json.loads(f"[{lines.decode().replace(_BREAK, ',')}]", object_pairs_hook=_written)
+            if len(found) == lines.count(b"\n") + 1:
+                return [Mark(**one) for one in found]
+        except (ValueError, TypeError, RecursionError, DataError):
+            pass
+        where = f"{self.path}, line {{}}, is no decision"
+        first = 2 if since == 0 else 1
+        if since:
+            where = f"{self.path}, line {{}} after byte {since}, is no decision"
+        return [
+            _parsed(Mark, line, where.format(number)) for number, line in enumerate(lines.split(b"\n"), first + before)
+        ]
 
     def _is_ours(self) -> bool:
         """Tell whether the file is there and begins with our head.
@@ -143,7 +155,7 @@ class DecisionLog:
         if place == size:
             return size
         try:
-            self._mark(tail[place - start :], "the last line", 0)
+            _parsed(Mark, tail[place - start :], "the last line")
         except DataError:
             _logger.warning("%s: %d bytes that a killed writer left unfinished are cut off.", self.path, size - place)
             return place
@@ -192,6 +204,14 @@ def standings(marks: Iterable[Mark]) -> dict[str, Standing]:
     return found
 
 
+def _written(pairs: list[tuple[str, Any]]) -> dict[str, str]:
+    """Take an object as it is written here: every name of a mark once, and nothing but texts."""
+    found = dict(pairs)
+    if len(found) != len(pairs) or found.keys() != _NAMES or set(map(type, found.values())) != _TEXTS:
+        raise ValueError("it was written by somebody else")
+    return found
+
+
 def _line(record: Mark | ReviewHead) -> bytes:
     # ASCII: names of files may hold half surrogate pairs, which UTF-8 cannot write.
     return json.dumps(asdict(record), ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
@@ -200,7 +220,7 @@ def _line(record: Mark | ReviewHead) -> bytes:
 def _parsed(kind: type[T], line: bytes, where: str) -> T:
     """Read one line, or say what is wrong with it."""
     try:
-        value: Any = json.loads(line, object_pairs_hook=unique)
+        value: Any = json.loads(line.decode(), object_pairs_hook=unique)
         # Names of files can hold half surrogate pairs, which no checker takes: it is shown the rest.
         build(kind, json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")), where=where)
     except (ValueError, RecursionError) as error:

@@ -47,7 +47,7 @@ class ReviewHead:
                 raise DataError(f"{name} is {digest!r:.80}; expected a SHA-256 digest, 64 hexadecimal digits.")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
     """What one person said of one sample: one line of the file.
 

@@ -9,11 +9,11 @@ import numpy as np
 from whitesquare.data import ENTRIES, Part, format_of, has_test, open_dataset, write_dataset
 from whitesquare.data.layouts import NPZ
 from whitesquare.data.names import Data, named
-from whitesquare.data.relabelled import Relabelled
+from whitesquare.data.relabelled import Relabelled, Relabelling
 from whitesquare.data.sized import is_resized, unsized
 from whitesquare.errors import UsageError
 from whitesquare.records import Progress
-from whitesquare.types import ImageDataset, IntArray, Relabelling, Rewritable
+from whitesquare.types import ImageDataset, IntArray, Rewritable
 
 
 @dataclass(frozen=True)

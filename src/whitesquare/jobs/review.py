@@ -40,7 +40,7 @@ def review(scan: Path, decisions: Path | None = None) -> Review:
         >>> import whitesquare as ws
         >>> found = ws.review(Path("scan.json"))
         >>> found.counts["remove"], len(found.open)
-        (0, 40)
+        (0, 62)
     """
     return read_review(scan, decisions)
 
