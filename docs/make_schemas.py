@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
+from whitesquare.auditing.types import Dossier, DossierPredicate
 from whitesquare.deciding.signed import ReviewEvidence
 from whitesquare.deciding.types import Mark, ReviewHead
 from whitesquare.gating.settings import (
@@ -28,7 +29,7 @@ from whitesquare.gating.settings import (
 )
 from whitesquare.gating.settings import Waiver as WaiverRecord
 from whitesquare.gating.vsa import EXTENSION, LEVELS, SLSA_VERSION
-from whitesquare.provenance.evidence import BUILD_TYPE, OWN_BUILD_TYPE, MeasureEvidence, ScanEvidence
+from whitesquare.provenance.evidence import BUILD_TYPE, OWN_BUILD_TYPE, DrillEvidence, MeasureEvidence, ScanEvidence
 from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import DatasetPredicate
 from whitesquare.records import TIERS, Made, Measurement, Parameter
@@ -124,6 +125,7 @@ class ScanFile(TypedDict):
     fingerprints: NotRequired[list[StoredFingerprint]]
     losses: NotRequired[RecordedTraining]
     made: NotRequired[Made]
+    thresholds: NotRequired[dict[str, float]]
 
 
 class PolicyFile(TypedDict, total=False):
@@ -168,6 +170,23 @@ class MeasureStatement(TypedDict):
 
     result: Literal["PASSED"]
     configuration: tuple[MeasureConfiguration]
+    passedTests: list[str]
+    warnedTests: list[str]
+    failedTests: list[str]
+
+
+class DrillConfiguration(TypedDict):
+    """What was drilled."""
+
+    name: Literal["whitesquare drill"]
+    annotations: DrillEvidence
+
+
+class DrillStatement(TypedDict):
+    """Predicate of a signed drill: in-toto test-result v0.1, whose subject is the drill.json."""
+
+    result: Literal["PASSED"]
+    configuration: tuple[DrillConfiguration]
     passedTests: list[str]
     warnedTests: list[str]
     failedTests: list[str]
@@ -295,14 +314,17 @@ SCHEMAS: dict[str, Any] = {
     "measurement": Measurement,
     "scan": ScanFile,
     "drill": DrillResult,
+    "dossier": Dossier,
     "policy": PolicyFile,
     "dataset-predicate": DatasetPredicate,
     "scan-predicate": ScanStatement,
     "decisions": DecisionsLine,
     "review-predicate": ReviewEvidence,
     "measure-predicate": MeasureStatement,
+    "drill-predicate": DrillStatement,
     "training-predicate": TrainingStatement,
     "verdict-predicate": VerdictStatement,
+    "dossier-predicate": DossierPredicate,
 }
 DESCRIBED: dict[str, type] = {"ScanFile": ScanResult, "AlarmEntry": Alarm, "FlagEntry": Flag}
 """By name, where the fields of what is no dataclass are described."""

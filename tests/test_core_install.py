@@ -12,7 +12,7 @@ from whitesquare.errors import EXTRAS, missing_part
 from .core_install import MISSING, import_in_core, run_core
 
 ROOT = Path(whitesquare.__file__).parent
-CORE = ("provenance", "gate", "inventory")
+CORE = ("provenance", "gating", "inventory", "auditing")
 """Packages of which every module works in a core install; a package that is not there yet has none."""
 
 NEED = {
@@ -27,6 +27,7 @@ NEED = {
     "review": ("review", "scan.json", "--by", "ann"),
     "bench": ("train", "plan.toml", "-o", "out"),
     "explain": ("scan", "NC01"),
+    "dossier": ("scan", "run"),
     "list": ("scan",),
 }
 """By verb that a core install cannot run: the extra it asks for, and how it is called."""

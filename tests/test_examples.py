@@ -17,7 +17,7 @@ from whitesquare.learning.recipes import Recipe
 from whitesquare.signing.keys import generate
 
 ORDER = ["open_dataset", "poison", "train", "measure", "scan", "cleanse", "review", "drill"]
-ORDER += ["attest", "verify", "gate"]
+ORDER += ["attest", "verify", "gate", "dossier"]
 """An example may read what one before it wrote: a bundle is made, then verified."""
 LOOPS = ["LossRecorder", "record_training"]
 """They stand around a loop; the page on training loops is their example, and has a test of its own."""

@@ -18,7 +18,7 @@ ROOMS = [
     {"learning", "provenance"},
     {"deciding"},
     {"attacks", "detectors", "gating", "inventory", "loops"},
-    {"scanning", "testing"},
+    {"scanning", "testing", "auditing"},
     {"study"},
     {"report"},
     {"reviewing"},

@@ -15,6 +15,8 @@ import jsonschema
 import pytest
 
 from whitesquare._base.schema import encode
+from whitesquare.auditing.compose import compose, dossier_json, predicate_of
+from whitesquare.auditing.evidence import gather
 from whitesquare.deciding.types import Mark, ReviewHead
 from whitesquare.gating.collect import collect
 from whitesquare.gating.expiry import expiry
@@ -28,6 +30,7 @@ from whitesquare.scanning.found import Acceptance
 from whitesquare.signing.dsse import read_envelope
 from whitesquare.study.drill_types import BaseLine, DrillFailure, DrillResult, DrillRow, DrillRun, Smallest
 
+from .auditing.made import MADE, full_run
 from .gate.world import FULL, NOW, World, policy, signer, trusted
 from .report.scan_sample import hostile, nothing_found, nothing_ran, result, scores
 
@@ -84,6 +87,11 @@ def written(folder: Path) -> Iterator[tuple[str, str, Any]]:
         yield "decisions", choice, asdict(mark)
     for kind, name in (("scan", SCAN), ("review", REVIEW), ("training", PROVENANCE), ("measure", MEASURE)):
         yield f"{kind}-predicate", name, signed(run / name)
+    yield "drill-predicate", "drill", signed(full_run(folder / "drilled") / "drill" / "drill.sigstore.json")
+    for run_folder in (run, full_run(folder / "full")):
+        told = compose(gather(run_folder, trusted(), NOW), MADE)
+        yield "dossier", run_folder.name, json.loads(dossier_json(told))
+        yield "dossier-predicate", run_folder.name, json.loads(json.dumps(asdict(predicate_of(told))))
     evidence = collect(run, trusted(), NOW)
     for asked in (policy(), policy(FULL.replace("min_clean_accuracy = ", "min_clean_accuracy = 1.0 #"))):
         verdict = decide(asked, evidence, NOW)

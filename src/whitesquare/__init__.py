@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from whitesquare.attacks import poison
     from whitesquare.data import open_dataset
     from whitesquare.jobs.cleanse import cleanse
+    from whitesquare.jobs.dossier import dossier
     from whitesquare.jobs.gate import gate
     from whitesquare.jobs.measure import measure
     from whitesquare.jobs.review import review
@@ -27,6 +28,7 @@ __all__ = [
     "LossRecorder",
     "attest",
     "cleanse",
+    "dossier",
     "drill",
     "gate",
     "measure",
@@ -44,6 +46,7 @@ __getattr__ = lazy_names(
         "LossRecorder": "loops.losses",
         "attest": "provenance.attest",
         "cleanse": "jobs.cleanse",
+        "dossier": "jobs.dossier",
         "drill": "study.drill",
         "gate": "jobs.gate",
         "measure": "jobs.measure",

@@ -29,6 +29,7 @@ GROUPS = {
     "Decide (let a model out)": {
         "gate": "Decide by a policy whether a model may leave",
         "release": "Copy a model out, behind a signed verdict",
+        "dossier": "Tell an auditor what is known of a run, and verify that",
     },
 }
 """By heading, the verbs below it and what each does, in a line that fits 80 columns."""
@@ -94,5 +95,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "inventory": ("whitesquare inventory attest -o cyclonedx=bom.json -o croissant=croissant.json",),
     "gate": ("whitesquare gate --init policy.toml", "whitesquare gate model --policy policy.toml --key gate.pem"),
     "release": ("whitesquare release model --to release --policy policy.toml",),
+    "dossier": (
+        "whitesquare dossier model --trust keys --key auditor.pem",
+        "whitesquare dossier --verify model/dossier.json --trust keys --run model",
+    ),
 }
 """By verb, commands that show how it is used; a test parses each."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.scanning.benign import benign_causes
-from whitesquare.scanning.candidates import Candidate, Carried, candidates_of, first_carried, leading
+from whitesquare.scanning.candidates import LEAST_CARRIERS, Candidate, Carried, candidates_of, first_carried, leading
 from whitesquare.scanning.criteria import ALPHA, CRITERIA, Criterion, class_p, loud_criteria
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
@@ -21,6 +21,17 @@ _CLEAR = 0.10
 _FAR = 0.5
 """So far beyond the worst control a trigger is proven by its own p-value: small classes have too few controls to pay
 for the candidates of all others."""
+
+
+def thresholds(test: TransplantTest) -> dict[str, float]:
+    """Return the bounds by which a class is alarmed and proven, by name: what a scan is held to, for its report."""
+    return {
+        "chance that clean data raise an alarm of one kind, at most": ALPHA,
+        "samples that a rebuilt trigger must be carried by, at least": LEAST_CARRIERS,
+        "images turned beyond the worst control, at least": _CLEAR,
+        "controls of a proof, at least": test.controls,
+        "images that a trigger is pasted on": test.images,
+    }
 
 
 @dataclass(frozen=True)

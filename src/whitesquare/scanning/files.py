@@ -92,6 +92,8 @@ def _record(result: ScanResult, scores: ScanScores | None, contents: Mapping[str
         record["accepted"] = [asdict(one) for one in result.accepted]
     if result.fused_auroc is not None:
         record["fused_auroc"] = result.fused_auroc
+    if result.thresholds:
+        record["thresholds"] = result.thresholds
     if result.losses is not None:
         record["losses"] = asdict(result.losses)
     return record

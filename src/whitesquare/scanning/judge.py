@@ -7,8 +7,9 @@ from pathlib import Path
 from whitesquare._base.machine import machine, versions
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.records import PoisonManifest
-from whitesquare.scanning.alarms import Raised, raise_alarms
+from whitesquare.scanning.alarms import Raised, raise_alarms, thresholds
 from whitesquare.scanning.beside import Comparison, compare
+from whitesquare.scanning.calibration import REVIEW
 from whitesquare.scanning.coverage import coverage
 from whitesquare.scanning.examples import pasted_examples
 from whitesquare.scanning.findings import auroc, class_rows, flags, rank, reasons, scores_of
@@ -88,6 +89,7 @@ def judge(
         coverage=covered,
         features=gathered.models[0].feature_layer if gathered.models else "",
         losses=gathered.recorded,
+        thresholds=thresholds(settings.test) | {"p-value of a sample in the review queue, at most": REVIEW},
     )
     sheets = (contact_sheet(evidence, gathered.ids, one, found.fused) for one in raised)
     examples = (pasted_examples(evidence, gathered.ids, one, model) for model in gathered.models[:1] for one in raised)

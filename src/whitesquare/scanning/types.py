@@ -197,6 +197,8 @@ class ScanResult:
         losses: the training of the user's own whose losses were scanned, too; ``None`` where none were given.
         accepted: the alarms that a baseline knows.
         made: when, and by which command; ``None`` where nobody said so.
+        thresholds: by name, the bounds by which classes were alarmed, proven, and samples put into the queue; empty in
+            files of older versions.
     """
 
     source: str
@@ -228,6 +230,7 @@ class ScanResult:
     losses: RecordedTraining | None = None
     accepted: tuple[Acceptance, ...] = ()
     made: Made | None = None
+    thresholds: dict[str, float] = field(default_factory=dict)
 
     @property
     def new_alarms(self) -> tuple[Alarm, ...]:

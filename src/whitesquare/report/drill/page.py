@@ -2,26 +2,37 @@
 
 import json
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
+import whitesquare
 from whitesquare._base.files import write_text
 from whitesquare._base.folders import output_folder
 from whitesquare._base.schema import encode
+from whitesquare.provenance.evidence import DRILL, DRILL_REPORT, DrillEvidence
+from whitesquare.provenance.predicates import drill_predicate
 from whitesquare.report.common import formats, html, style
 from whitesquare.report.common.drawing import Figure
 from whitesquare.report.common.made import shown_made
 from whitesquare.report.common.values import Value
 from whitesquare.report.drill import text as drill_text
+from whitesquare.signing.keys import Signer
+from whitesquare.signing.statements import TEST_RESULT_TYPE, Subject, write_statement
+from whitesquare.signing.times import to_text, utc_now
 from whitesquare.study.drill_types import CAUGHT, DrillResult, DrillRow
 
-JSON, PAGE = "drill.json", "report.html"
+JSON, PAGE = DRILL_REPORT, "report.html"
 _BARS, _TOLD = 40, 12
 
 
-def write_drill(result: DrillResult, folder: Path) -> None:
-    """Write the folder, whole or not at all."""
-    with output_folder(folder, "drill", [JSON, PAGE]) as part:
+def write_drill(result: DrillResult, folder: Path, signer: Signer | None = None) -> None:
+    """Write the folder, whole or not at all; with a signer, a signed statement about the JSON file as well."""
+    with output_folder(folder, "drill", [JSON, PAGE, DRILL]) as part:
         write_text(part / JSON, encode(result))
+        if signer is not None:
+            said = DrillEvidence(result.digest, result.size, result.seed, whitesquare.__version__, to_text(utc_now()))
+            subject = Subject(JSON, sha256((part / JSON).read_bytes()).hexdigest())
+            write_statement(part / DRILL, [subject], TEST_RESULT_TYPE, drill_predicate(said), signer)
         write_text(part / PAGE, render_drill(result))
 
 

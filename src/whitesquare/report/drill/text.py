@@ -65,5 +65,6 @@ def shown(result: DrillResult) -> list[Shown]:
         rows = [cells(row) for row in result.rows]
         parts += [ShownTable("What the scan would have caught", TITLES, rows, numbers=True), f"\n{LEGEND}\n"]
     parts += [found.sentence for found in result.smallest]
+    parts += [result.clean.sentence] if result.clean else []
     parts += [f.short(notice, 400) for notice in result.notices]
     return [*parts, f"\n{f.short(result.conclusion, 400)}"] if result.conclusion else parts
