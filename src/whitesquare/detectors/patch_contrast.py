@@ -64,7 +64,7 @@ class PatchContrast:
                 place[better] = top * evidence.images.shape[3] + left[better]
                 shown[better] = codes[left[better], better].astype(np.int64) + (number << 16)
             evidence.on_progress("counting patches", number + 1, len(SCALES))
-        peaks = class_peaks(best, evidence, self.least)
+        peaks = class_peaks(best, evidence.labels, len(evidence.classes), self.least)
         hints = _hints(best, place, shown, evidence)
         for hint in hints:
             best[hint.carriers] += hint.strength
