@@ -95,6 +95,8 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
         record["fused_auroc"] = result.fused_auroc
     if result.losses is not None:
         record["losses"] = asdict(result.losses)
+    if result.sharding is not None:
+        record["sharding"] = asdict(result.sharding)
     return record
 
 

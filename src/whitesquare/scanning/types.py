@@ -7,6 +7,7 @@ from whitesquare.records import TIERS, Estimate
 from whitesquare.scanning.contacts import ContactSheet
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
+from whitesquare.scanning.sharding import Sharding
 from whitesquare.types import FloatArray, IntArray
 
 NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED = "nothing found", "not checked", "not decided"
@@ -195,6 +196,7 @@ class ScanResult:
         coverage: one entry per rule that raises alarms.
         losses: the training of the user's own whose losses were scanned, too; ``None`` where none were given.
         accepted: the alarms that a baseline knows.
+        sharding: who looked at what, of a scan in shards; ``None`` of one that held all samples.
     """
 
     source: str
@@ -225,6 +227,7 @@ class ScanResult:
     coverage: tuple[Coverage, ...] = ()
     losses: RecordedTraining | None = None
     accepted: tuple[Acceptance, ...] = ()
+    sharding: Sharding | None = None
 
     @property
     def new_alarms(self) -> tuple[Alarm, ...]:

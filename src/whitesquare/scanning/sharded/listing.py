@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.hashing import digest_of
+from whitesquare.data.shards import Shards
 from whitesquare.data.sized import Sized, unsized
 from whitesquare.data.sources.folder import ImageFolder
 from whitesquare.data.sources.parquet import ParquetImages, Window
 from whitesquare.data.sources.webdataset import Places, TarImages
-from whitesquare.data.shards import Shards
 from whitesquare.data.tables import Table
 from whitesquare.errors import DataError
 from whitesquare.records import Progress, silent
@@ -71,6 +71,7 @@ Listed = tuple[int, dict[str, NDArray[Any]], dict[str, Any]]
 
 
 def _listed(dataset: ImageDataset, on_progress: Progress) -> Iterator[Listed]:
+    said: dict[str, Any]
     base = unsized(dataset)
     if isinstance(dataset, Sized) and isinstance(base, ImageFolder):
         most = _together(dataset, base)
@@ -82,11 +83,12 @@ def _listed(dataset: ImageDataset, on_progress: Progress) -> Iterator[Listed]:
             for start in range(0, len(base.ids), most):
                 part = slice(start, min(start + most, len(base.ids)))
                 said = {"kind": FILES, "root": str(base.root.absolute()), "ids": list(base.ids[part])}
-                yield start, {"labels": base.labels[part]}, said
+                listed: dict[str, NDArray[Any]] = {"labels": base.labels[part]}
+                yield start, listed, said
         return
     size = len(dataset.labels)
     for part, images in dataset.batches(_MOST):
-        arrays = {"labels": dataset.labels[part], "pixels": images}
+        arrays: dict[str, NDArray[Any]] = {"labels": dataset.labels[part], "pixels": images}
         yield part.start, arrays, {"kind": PIXELS, "ids": list(dataset.ids[part])}
         on_progress("reading images", part.stop, size)
 

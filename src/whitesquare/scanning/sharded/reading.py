@@ -71,7 +71,7 @@ class Done:
     made: bool
 
 
-def named(folder: Path, kind: str, *parts: str) -> Path:
+def named(folder: Path, kind: str, *parts: str | bytes) -> Path:
     """Return the file of a step in the folder of a scan, by all that decides what is in it, this code included."""
     return folder / kind / f"{digest_of([kind, code_digest(ROOMS), *parts])}.kept"
 
@@ -120,7 +120,7 @@ def read_shard(task: ToRead, shared: Shared) -> Done:
         return Done(path, made=False)
     shard, digests = opened(task.folder / "listing" / index.said["listing"]), index.array("digests")
     pixels = np.empty((len(shard.ids), *task.shape), np.uint8)
-    kept, skipped = [], dict[str, str]()
+    kept, skipped = list[int](), dict[str, str]()
     for i in range(len(shard.ids)):
         try:
             pixels[len(kept)] = _image(shard, i, digests[i], index, task)
@@ -199,7 +199,7 @@ def _write_index(path: Path, shard: Opened, sizes: Any, digests: UInt8Array) -> 
             connection.execute("SET threads = 1")
             connection.register("chunk", chunk)
             target = str(part).replace("'", "''")
-            connection.execute(f"COPY (SELECT * FROM chunk) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+            connection.execute(f"COPY chunk TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
     except (OSError, duckdb.Error) as error:
         short = " ".join(str(error).split())[:200]
         raise DataError(f"The index {path} cannot be written ({short}); check the folder, and make room.") from error
