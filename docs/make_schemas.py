@@ -25,6 +25,7 @@ from whitesquare.records import TIERS, Measurement, Parameter
 from whitesquare.scanning.files import FORMAT, VERDICTS
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
+from whitesquare.scanning.sharding import Sharding
 from whitesquare.scanning.stored import StoredFingerprint
 from whitesquare.scanning.types import Alarm, ClassRow, Coverage, DetectorRun, Flag, ScanResult, TriggerEstimate
 from whitesquare.study.drill_types import DrillResult
@@ -112,6 +113,7 @@ class ScanFile(TypedDict):
     accepted: NotRequired[list[Acceptance]]
     fingerprints: NotRequired[list[StoredFingerprint]]
     losses: NotRequired[RecordedTraining]
+    sharding: NotRequired[Sharding]
 
 
 class PolicyFile(TypedDict, total=False):

@@ -72,7 +72,7 @@ EXTRAS = {
     "timm": "timm",
     "torchvision": "torchvision",
     "transformers": "hf",
-    "ray": "ray",
+    **dict.fromkeys(("ray", "pyarrow"), "ray"),
     "mlflow": "mlflow",
     "pandas": "pandas",
 }

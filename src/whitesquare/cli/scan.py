@@ -35,6 +35,7 @@ from whitesquare.cli.options import (
     same_size,
 )
 from whitesquare.cli.progress import progress
+from whitesquare.cli.sharding import RayAddress, ResumeFolder, Workers, open_way
 from whitesquare.cli.trackers import log_runs, open_trackers
 from whitesquare.errors import UsageError, require_extra
 
@@ -98,6 +99,9 @@ def scan(
     ] = OnError.FAIL,
     size: Size = None,
     fit: Fit = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
+    resume: ResumeFolder = None,
     attested: Bundle = None,
     reference_attested: ReferenceBundle = None,
     trust: Trust = None,
@@ -146,6 +150,7 @@ def scan(
                 attested=allowed,
                 reference_attested=vouched,
                 signer=signer,
+                way=open_way(workers, ray, resume),
                 on_progress=on_progress,
                 on_note=terminal.complain,
             )

@@ -1,8 +1,8 @@
 """Scanning as a user asks for it: the data are opened, hashed while they are read, scanned, and spoken for."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from whitesquare.data.names import Data, named
 from whitesquare.data.sized import beside
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError
+from whitesquare.jobs.scan_shards import refuse_beside, scan_shards
 from whitesquare.learning.asking import Asking
 from whitesquare.provenance.attested import Attested
 from whitesquare.provenance.consumed import Reading
@@ -26,6 +27,7 @@ from whitesquare.scanning.fingerprints import Group, fingerprints
 from whitesquare.scanning.frames import score_frame
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
+from whitesquare.scanning.sharded.engine import Way
 from whitesquare.scanning.signed import AttestedScan, reference_record
 from whitesquare.scanning.types import Alarm, Scan
 from whitesquare.signing.keys import Signer
@@ -47,11 +49,13 @@ class Scanned:
     Attributes:
         scan: what was found.
         dataset: what was scanned, its images decoded.
+        known: SHA-256 of the content of flagged samples, by id, where a scan in shards has it already.
         attested: the attested data it was read of; ``None`` for data that nobody answers for.
     """
 
     scan: Scan
     dataset: ImageDataset
+    known: Mapping[str, str] = field(default_factory=dict)
     attested: AttestedScan | None = None
 
     @property
@@ -90,6 +94,8 @@ class Scanned:
         result = self.scan.result
         if self.attested is not None:
             return self.attested.contents(result)
+        if self.known:
+            return dict(self.known)
         return {flag.id: hashlib.sha256(self.dataset.content(flag.position)).hexdigest() for flag in result.flagged}
 
     def fingerprints(self) -> dict[Group, str]:
@@ -139,6 +145,7 @@ def scan(
     attested: Attested | None = None,
     reference_attested: Attested | None = None,
     signer: Signer | None = None,
+    way: Way | None = None,
     on_progress: Progress = silent,
     on_note: OnNote = unheard,
 ) -> Scanned:
@@ -166,6 +173,8 @@ def scan(
         attested: stop at the first sample that is not this one.
         reference_attested: the same for the reference.
         signer: signs what was found; needs ``attested``.
+        way: scan it in shards, in bounded memory: where they are read, and what is kept; see
+            :class:`whitesquare.scanning.sharded.engine.Way` and ``docs/scale.md``. ``None`` holds all images.
         on_progress: told how far each step is.
         on_note: told at once how well a given model reads some of the samples.
 
@@ -190,6 +199,30 @@ def scan(
     asking = Asking(model, weights, preprocess, layer) if model is not None else None
     if asking is None and (weights is not None or preprocess is not None or layer is not None):
         raise UsageError("weights, preprocess and layer say how a model is asked, and none is given; give it as model.")
+    if way is not None:
+        refuse_beside(
+            {
+                "reference": reference,
+                "losses": losses,
+                "attested data": attested,
+                "features": features,
+                "pred_probs": pred_probs,
+            }
+        )
+        return Scanned(
+            *scan_shards(
+                data,
+                settings,
+                way,
+                model=asking,
+                truth=truth,
+                skip_unreadable=skip_unreadable,
+                size=size,
+                fit=fit,
+                on_progress=on_progress,
+                on_note=on_note,
+            )
+        )
     opened = _opened(data, attested, size, fit, on_progress)
     read = _read(opened, named(data), attested, skip_unreadable, on_progress)
     skipped, trusted, record = dict(read.skipped), None, None
@@ -219,7 +252,7 @@ def scan(
         on_progress=on_progress,
         on_note=on_note,
     )
-    return Scanned(found, read.dataset, work)
+    return Scanned(found, read.dataset, attested=work)
 
 
 def chosen_detectors(asked: Sequence[str]) -> tuple[str, ...]:

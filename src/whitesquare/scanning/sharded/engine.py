@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from whitesquare._base.machine import usable_cores
 from whitesquare.errors import DataError, UsageError
 from whitesquare.executor.inline import InlineExecutor
 from whitesquare.executor.types import Executor, Item, Result, Work
@@ -15,20 +16,20 @@ class Way:
     """How a scan in shards is driven.
 
     Attributes:
-        workers: processes, or tasks in flight on a cluster.
+        workers: processes, or actors on a cluster; ``None`` is one for each core that there is.
         ray: address of a Ray cluster; ``None`` stays on this machine.
         folder: where what is done is kept, so that the scan can be taken up again; ``None`` keeps nothing.
         group: samples of a group at most, where these are not larger than 200 MB.
     """
 
-    workers: int = 1
+    workers: int | None = 1
     ray: str | None = None
     folder: Path | None = None
     group: int = 20_000
 
     def __post_init__(self) -> None:
         """Refuse no worker, and groups in which no class could stand out."""
-        if self.workers < 1:
+        if self.workers is not None and self.workers < 1:
             raise UsageError(f"The number of workers must be at least 1; got {self.workers}.")
         if self.group < 1:
             raise UsageError(f"A group must have at least 1 sample; got {self.group}.")
@@ -80,15 +81,18 @@ class Engine:
         return [found[index] for index in range(len(items))]
 
     def _executor(self, items: int, *, here: bool, light: bool) -> Executor:
-        if here or items < 2 or (self.way.workers == 1 and self.way.ray is None):
+        if here or not items:
             return InlineExecutor()
         if self.way.ray is not None:
             from whitesquare.executor.ray_data import RayDataExecutor
 
             return RayDataExecutor(self.way.workers, self.way.ray)
+        workers = min(items, self.way.workers or usable_cores())
+        if workers == 1:
+            return InlineExecutor()
         from whitesquare.executor.processes import ProcessExecutor
 
-        return ProcessExecutor(self.way.workers, light=light)
+        return ProcessExecutor(workers, light=light)
 
 
 def _said(failure: str) -> str:
