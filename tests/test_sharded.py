@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.data.forms import GREY, pngs, write_tar
 from tests.programs import python
 from tests.test_scan import CLASSES, planted
+from tests.workers import dies
 from whitesquare.data import from_arrays, open_dataset
 from whitesquare.detectors.noise_residual import NoiseResidual
 from whitesquare.detectors.pixel_contrast import PixelContrast
@@ -24,6 +25,8 @@ from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.sharded.engine import Engine, Way
 from whitesquare.scanning.sharded.kept import kept_whole, read_kept, write_kept
+from whitesquare.scanning.sharded.listing import shards_in
+from whitesquare.scanning.sharded.reading import ToList, list_shard
 from whitesquare.scanning.sharded.samples import groups_of
 from whitesquare.scanning.sharded.steps import scan_in_shards
 
@@ -55,11 +58,9 @@ def tars(poisoned, tmp_path_factory):
     """They lie in six tar files."""
     images, labels, _ = poisoned
     folder = tmp_path_factory.mktemp("tars")
-    samples = pngs(images, labels)
-    for number, start in enumerate(range(0, len(samples), PER_TAR)):
-        some = samples[start : start + PER_TAR]
-        members = [one for key, label, png in some for one in ((f"{key}.png", png), (f"{key}.cls", label.encode()))]
-        write_tar(folder / f"train-{number:04d}.tar", members)
+    for number, start in enumerate(range(0, len(labels), PER_TAR)):
+        part = slice(start, start + PER_TAR)
+        write_tar(folder / f"train-{number:04d}.tar", as_members(images[part], labels[part]))
     return folder
 
 
@@ -73,6 +74,16 @@ def whole(tars):
 def copied(tars, tmp_path):
     shutil.copytree(tars, tmp_path / "data")
     return tmp_path / "data"
+
+
+def as_members(images, labels, prefix=""):
+    """The members of a tar file of PNG files and their labels."""
+    found = pngs(images, labels)
+    return [
+        (f"{prefix}{key}.{kind}", what)
+        for key, label, png in found
+        for kind, what in (("png", png), ("cls", label.encode()))
+    ]
 
 
 def places(folder, kind):
@@ -207,8 +218,21 @@ def test_the_order_of_the_work_decides_nothing(tars, whole, monkeypatch):
     assert same(scan(str(tars), FREE, way=Way(group=300)).json(), whole)
 
 
-def test_the_number_of_workers_decides_nothing(tars, whole):
-    assert same(scan(str(tars), FREE, way=Way(workers=2, group=300)).json(), whole)
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 8])
+def test_the_number_of_workers_decides_nothing(tars, whole, workers):
+    assert same(scan(str(tars), FREE, way=Way(workers=workers, group=300)).json(), whole)
+
+
+def test_processes_leave_the_files_that_this_process_leaves(tars, tmp_path):
+    left = []
+    for workers in (1, 2):
+        folder, engine = tmp_path / str(workers), Engine(Way(workers=workers))
+        shards = shards_in(open_dataset(tars), folder)
+        done = engine.map("listing", list_shard, [ToList(shard.listing, folder) for shard in shards])
+        left.append([(one.path.name, one.path.read_bytes()) for one in done])
+    assert left[0] == left[1]
+    assert len(left[0]) == 6
 
 
 def test_a_scan_that_was_killed_is_taken_up_again_and_nothing_done_twice(tars, whole, tmp_path):
@@ -262,7 +286,7 @@ def test_data_that_changed_are_read_again_and_only_these(copied, tars, tmp_path)
         for key, label, png in pngs(images, labels)
         for one in ((f"z{key}.png", png), (f"z{key}.cls", label.encode()))
     ]
-    write_tar(copied / "train-0003.tar", members)
+    write_tar(copied / "train-0003.tar", as_members(images, labels, "z"))
     again = scan(str(copied), FREE, way=way).json()
     assert same(again, scan(str(copied), FREE, way=Way(group=300)).json())
     assert len(places(way.folder, "pixels").items() - before.items()) == 1
@@ -304,9 +328,9 @@ def test_what_cannot_be_read_is_left_out_counted_and_no_pass(copied, tmp_path):
     broken = [("00000.png", b"no picture"), ("00000.cls", b"1")]
     images, labels = np.zeros((20, 1, 16, 16), np.uint8), np.ones(20, np.int64)
     images[:, 0, 3, 3] = np.arange(20)
-    members = [one for key, label, png in pngs(images, labels) for one in ((f"a{key}.png", png), (f"a{key}.cls", b"1"))]
+    members = as_members(images, labels, "a")
     write_tar(copied / "train-0006.tar", [*broken, *members, ("b.png", b""), ("b.cls", b"3")])
-    with pytest.raises(DataError, match="00000.png"):
+    with pytest.raises(DataError, match=r"00000\.png"):
         scan(str(copied), FREE, way=Way())
     result = scan(str(copied), FREE, way=Way(), skip_unreadable=True).scan.result
     assert set(result.skipped) == {"train-0006.tar/00000.png", "train-0006.tar/b.png"}
@@ -317,9 +341,7 @@ def test_what_cannot_be_read_is_left_out_counted_and_no_pass(copied, tmp_path):
 
 def test_a_class_of_which_much_is_left_out_ends_with_exit_code_3(tmp_path):
     images, labels = np.random.default_rng(0).integers(0, 255, (60, 1, 16, 16), np.uint8), np.arange(60) % 3
-    members = [
-        one for key, label, png in pngs(images, labels) for one in ((f"{key}.png", png), (f"{key}.cls", label.encode()))
-    ]
+    members = as_members(images, labels)
     broken = [("z.png", b"no picture"), ("z.cls", b"1")]
     file = write_tar(tmp_path / "a.tar", [*members, *broken])
     asked = ["-m", "whitesquare.cli", "scan", file, "--model-free", "--workers", 1, "--on-error", "skip"]
@@ -364,10 +386,6 @@ def test_a_folder_that_others_can_write_is_refused(tars, tmp_path):
         scan(str(tars), FREE, way=Way(folder=tmp_path / "kept"))
 
 
-def dies(item, shared):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def test_a_worker_that_the_machine_kills_is_told_with_what_to_do():
     with pytest.raises(DataError, match=r"no memory for; take fewer --workers"):
         Engine(Way(workers=2)).map("dying", dies, [1, 2])
@@ -393,7 +411,7 @@ def test_a_disk_that_fills_up_is_told_and_the_scan_goes_on_when_there_is_room(ta
 
     with monkeypatch.context() as patch:
         patch.setattr("pathlib.Path.replace", full)
-        with pytest.raises(DataError, match="is full.*make room"):
+        with pytest.raises(DataError, match=r"is full.*make room"):
             scan(str(tars), FREE, way=way)
     assert not list(way.folder.rglob("*.part"))
     before = places(way.folder, "pixels")

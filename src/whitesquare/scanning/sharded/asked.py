@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from whitesquare.detectors.common import one_thread
 from whitesquare.detectors.mergeable import Mergeable
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.detectors.types import Suspicion
@@ -142,8 +143,9 @@ def _whole(samples: Samples, plan: Looking, folder: Path, engine: Engine) -> Fou
     for name in plan.counted:
         bands = [one.path for item, one in zip(items, done, strict=True) if item.detector == name]
         found[name] = counted_by(name, samples, bands), _ran(name)
-    for name in plan.summarised:
-        found[name] = summarised_by(name, samples), _ran(name)
+    with one_thread():  # sums of many numbers are others on several
+        for name in plan.summarised:
+            found[name] = summarised_by(name, samples), _ran(name)
     return found
 
 

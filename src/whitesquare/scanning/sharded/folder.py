@@ -48,6 +48,8 @@ def working_folder(folder: Path | None, settings: Mapping[str, str]) -> Iterator
         except BlockingIOError as error:
             raise UsageError(f"Another run works in {folder}; wait for it, or give a folder of its own.") from error
         _check(folder, settings)
+        for left in folder.glob("*/.*.part"):  # of a run that was killed
+            left.unlink(missing_ok=True)
         yield folder
     finally:
         os.close(handle)

@@ -143,7 +143,7 @@ def _sharding(read: Read, known: Known) -> Sharding:
         shards=read.shards,
         groups=samples.groups,
         group_size=len(first),
-        least_of_class=int(sizes[there].min(initial=0)),
+        least_of_class=int(sizes[there].min()),
         most_of_class=int(sizes.max(initial=0)),
         whole=plan.whole,
         grouped=plan.grouped,
