@@ -281,11 +281,6 @@ def test_data_that_changed_are_read_again_and_only_these(copied, tars, tmp_path)
     before = places(way.folder, "pixels")
     images, labels = np.zeros((PER_TAR, 1, 16, 16), np.uint8), np.arange(PER_TAR) % CLASSES
     images[:, 0, 0, 0] = np.arange(PER_TAR)
-    members = [
-        one
-        for key, label, png in pngs(images, labels)
-        for one in ((f"z{key}.png", png), (f"z{key}.cls", label.encode()))
-    ]
     write_tar(copied / "train-0003.tar", as_members(images, labels, "z"))
     again = scan(str(copied), FREE, way=way).json()
     assert same(again, scan(str(copied), FREE, way=Way(group=300)).json())
