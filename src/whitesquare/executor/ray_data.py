@@ -44,7 +44,8 @@ class RayDataExecutor:
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         rows = [{"index": number, "task": pickle.dumps((work, item))} for number, item in enumerate(items)]
-        most = min(len(items), self.workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
+        cluster: Any = ray
+        most = min(len(items), self.workers or max(1, int(cluster.cluster_resources().get("CPU", 1))))
         mapped = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _Actor,
             batch_size=1,

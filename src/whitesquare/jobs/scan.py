@@ -196,19 +196,10 @@ def scan(
         raise UsageError("The statement of a scan says which attested data was scanned; give the attestation as well.")
     if attested is not None and reference is not None and reference_attested is None:
         raise UsageError("The data are attested and the reference is not; give its attestation, or leave it out.")
-    asking = Asking(model, weights, preprocess, layer) if model is not None else None
-    if asking is None and (weights is not None or preprocess is not None or layer is not None):
-        raise UsageError("weights, preprocess and layer say how a model is asked, and none is given; give it as model.")
+    asking = _asking(model, weights, preprocess, layer)
     if way is not None:
-        refuse_beside(
-            {
-                "reference": reference,
-                "losses": losses,
-                "attested data": attested,
-                "features": features,
-                "pred_probs": pred_probs,
-            }
-        )
+        beside_it = {"reference": reference, "losses": losses, "attested data": attested}
+        refuse_beside(beside_it | {"features": features, "pred_probs": pred_probs})
         return Scanned(
             *scan_shards(
                 data,
@@ -265,6 +256,19 @@ def chosen_detectors(asked: Sequence[str]) -> tuple[str, ...]:
     if not asked:
         raise UsageError("--detectors names none; write default, all, or names separated by commas.")
     return tuple(dict.fromkeys(name for item in asked for name in groups.get(item, (item,))))
+
+
+def _asking(
+    model: "Given | None",
+    weights: str | Path | None,
+    preprocess: "str | Path | Callable[[Tensor], Tensor] | None",
+    layer: str | None,
+) -> Asking | None:
+    if model is not None:
+        return Asking(model, weights, preprocess, layer)
+    if weights is not None or preprocess is not None or layer is not None:
+        raise UsageError("weights, preprocess and layer say how a model is asked, and none is given; give it as model.")
+    return None
 
 
 def _opened(

@@ -18,7 +18,7 @@ from whitesquare.scanning.sharded.engine import Engine
 from whitesquare.scanning.sharded.kept import read_kept, write_kept
 from whitesquare.scanning.sharded.reading import named
 from whitesquare.scanning.sharded.reduce import Looking, answers_of, counted_by, grouped_by, summarised_by
-from whitesquare.scanning.sharded.samples import Samples
+from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.scanning.sharded.scoring import (
     AskedModel,
     ToAsk,
@@ -67,7 +67,7 @@ class _Answers:
 
 
 def ask_all(
-    samples: Samples,
+    samples: StoredSamples,
     plan: Looking,
     gathered: Gathered,
     settings: ScanSettings,
@@ -99,7 +99,7 @@ def ask_all(
 Found = dict[str, tuple[Suspicion | None, DetectorRun]]
 
 
-def _model(gathered: Gathered, folder: Path, samples: Samples, model: "Given | None", device: str) -> AskedModel:
+def _model(gathered: Gathered, folder: Path, samples: StoredSamples, model: "Given | None", device: str) -> AskedModel:
     """Say how a worker comes by the model: the weights of ours are kept, one that is named is read by each."""
     first = gathered.models[0]
     if gathered.mode == OWN:
@@ -121,7 +121,7 @@ def _model(gathered: Gathered, folder: Path, samples: Samples, model: "Given | N
     return AskedModel(key, held=first)
 
 
-def _answers(samples: Samples, asked: AskedModel, folder: Path, engine: Engine) -> _Answers:
+def _answers(samples: StoredSamples, asked: AskedModel, folder: Path, engine: Engine) -> _Answers:
     items = [ToAsk(number, samples.path, folder, asked) for number in range(len(samples.files))]
     done = engine.map("asking the model", ask_shard, items, here=asked.held is not None, light=False)
     files = tuple(one.path for one in done)
@@ -130,7 +130,7 @@ def _answers(samples: Samples, asked: AskedModel, folder: Path, engine: Engine) 
     return _Answers(path, files)
 
 
-def _whole(samples: Samples, plan: Looking, folder: Path, engine: Engine) -> Found:
+def _whole(samples: StoredSamples, plan: Looking, folder: Path, engine: Engine) -> Found:
     """Ask the detectors that look at all samples at once."""
     items = [
         ToCount(band, samples.path, folder, name)
@@ -150,7 +150,7 @@ def _whole(samples: Samples, plan: Looking, folder: Path, engine: Engine) -> Fou
 
 
 def _in_groups(
-    samples: Samples,
+    samples: StoredSamples,
     plan: Looking,
     gathered: Gathered,
     settings: ScanSettings,

@@ -29,7 +29,7 @@ _MOST_HEADER = 2**28
 
 
 @dataclass(frozen=True)
-class Kept:
+class ArrayFile:
     """A file of arrays, of which the header was read.
 
     Attributes:
@@ -83,7 +83,7 @@ class Kept:
         return found.hexdigest() == self.digest
 
 
-def write_kept(path: Path, arrays: Mapping[str, NDArray[Any]], said: Mapping[str, Any]) -> Kept:
+def write_kept(path: Path, arrays: Mapping[str, NDArray[Any]], said: Mapping[str, Any]) -> ArrayFile:
     """Write arrays, whole or not at all.
 
     Args:
@@ -117,7 +117,7 @@ def write_kept(path: Path, arrays: Mapping[str, NDArray[Any]], said: Mapping[str
     return read_kept(path)
 
 
-def read_kept(path: Path) -> Kept:
+def read_kept(path: Path) -> ArrayFile:
     """Read the header of a file of arrays.
 
     Raises:
@@ -138,12 +138,12 @@ def read_kept(path: Path) -> Kept:
             }
             if not {kind for kind, *_ in layout.values()} <= set(_TYPES):
                 raise ValueError("an array has another type")
-            return Kept(path, record["said"], layout, begin, record["digest"])
+            return ArrayFile(path, record["said"], layout, begin, record["digest"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path} is damaged ({error!r:.80}); remove it, and it is made anew.") from error
 
 
-def kept_whole(path: Path) -> Kept | None:
+def kept_whole(path: Path) -> ArrayFile | None:
     """Return a file that is there and is what was written; ``None`` where it must be made (anew)."""
     try:
         found = read_kept(path)

@@ -14,10 +14,10 @@ from whitesquare.data.sized import Sized, chosen_frame, frame_notes, unsized
 from whitesquare.data.sources.folder import ImageFolder
 from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.scanning.sharded.engine import Engine
-from whitesquare.scanning.sharded.kept import Kept, read_kept
+from whitesquare.scanning.sharded.kept import ArrayFile, read_kept
 from whitesquare.scanning.sharded.listing import Shard, shards_in
 from whitesquare.scanning.sharded.reading import DIGEST, ToList, ToRead, list_shard, read_shard
-from whitesquare.scanning.sharded.samples import Samples, keep_samples, open_samples
+from whitesquare.scanning.sharded.samples import StoredSamples, keep_samples, open_samples
 from whitesquare.types import ImageDataset, IntArray, Shape, UInt8Array
 
 _SPARE = 2**26
@@ -25,7 +25,7 @@ _TWICE = 1.1
 
 
 @dataclass(frozen=True)
-class Listing:
+class ShardList:
     """A data set in shards, listed: the first step.
 
     Attributes:
@@ -59,7 +59,7 @@ class Read:
         made: how many of them were read now; the others were kept from before.
     """
 
-    samples: Samples
+    samples: StoredSamples
     positions: IntArray
     digests: UInt8Array
     skipped: dict[str, str]
@@ -70,7 +70,7 @@ class Read:
     made: int
 
 
-def list_all(dataset: ImageDataset, folder: Path, engine: Engine) -> Listing:
+def list_all(dataset: ImageDataset, folder: Path, engine: Engine) -> ShardList:
     """List a data set: cut it into shards, and write an index of each.
 
     Raises:
@@ -94,12 +94,12 @@ def list_all(dataset: ImageDataset, folder: Path, engine: Engine) -> Listing:
         raise DataError(f"No image of the data set can be read: {_first_reason(index)}")
     frame = chosen_frame(shapes.elements(), dataset.sizing) if isinstance(dataset, Sized) else None
     shape = shapes.most_common(1)[0][0] if frame is None else frame.shape
-    return Listing(shards, index, shapes, frame, shape)
+    return ShardList(shards, index, shapes, frame, shape)
 
 
 def read_all(
     dataset: ImageDataset,
-    listing: Listing,
+    listing: ShardList,
     folder: Path,
     engine: Engine,
     *,
@@ -152,12 +152,12 @@ def read_all(
     )
 
 
-def _positions(listing: Listing, files: list[Kept]) -> IntArray:
+def _positions(listing: ShardList, files: list[ArrayFile]) -> IntArray:
     found = [shard.start + kept.array("kept") for shard, kept in zip(listing.shards, files, strict=True)]
     return np.concatenate(found).astype(np.int64)
 
 
-def _digests(listing: Listing, files: list[Kept]) -> UInt8Array:
+def _digests(listing: ShardList, files: list[ArrayFile]) -> UInt8Array:
     found = [
         read_kept(path).array("digests")[kept.array("kept")] for path, kept in zip(listing.index, files, strict=True)
     ]
@@ -165,7 +165,7 @@ def _digests(listing: Listing, files: list[Kept]) -> UInt8Array:
 
 
 def _left_out(
-    dataset: ImageDataset, listing: Listing, files: list[Kept]
+    dataset: ImageDataset, listing: ShardList, files: list[ArrayFile]
 ) -> tuple[tuple[int, ...], dict[str, str], dict[int, int]]:
     """Return by class how many samples were left out, by id why, and how many of each shard."""
     counts, reasons, by_shard = np.zeros(len(dataset.classes), np.int64), dict[str, str](), dict[int, int]()
@@ -178,7 +178,7 @@ def _left_out(
     return tuple(counts.tolist()) if reasons else (), reasons, by_shard
 
 
-def _notes(dataset: ImageDataset, listing: Listing, files: list[Kept], positions: IntArray) -> tuple[str, ...]:
+def _notes(dataset: ImageDataset, listing: ShardList, files: list[ArrayFile], positions: IntArray) -> tuple[str, ...]:
     """Say what was done to images, as the data set itself does after it has decoded them."""
     base = unsized(dataset)
     if not isinstance(dataset, Sized) or not isinstance(base, ImageFolder):
@@ -190,7 +190,7 @@ def _notes(dataset: ImageDataset, listing: Listing, files: list[Kept], positions
     return said if listing.frame is None else (*said, *frame_notes(listing.shapes, listing.frame))
 
 
-def _check_disk(folder: Path, count: int, listing: Listing) -> None:
+def _check_disk(folder: Path, count: int, listing: ShardList) -> None:
     """Refuse what the disk has no room for, before any of it is written."""
     needed = int(_TWICE * count * int(np.prod(listing.shape))) + _SPARE
     there = sum(path.stat().st_size for path in (folder / "pixels").glob("*.kept"))

@@ -22,7 +22,7 @@ from whitesquare.data.sources.webdataset import Places, TarImages
 from whitesquare.data.tables import Table
 from whitesquare.errors import DataError
 from whitesquare.records import Progress, silent
-from whitesquare.scanning.sharded.kept import Kept, kept_whole, read_kept, write_kept
+from whitesquare.scanning.sharded.kept import ArrayFile, kept_whole, read_kept, write_kept
 from whitesquare.types import ImageDataset, UInt8Array
 
 FILES, TAR, PARQUET, PIXELS = "files", "tar", "parquet", "pixels"
@@ -149,7 +149,7 @@ class Opened:
         files: the data set that they are, of image files; ``None`` where the pixels lie in the listing.
     """
 
-    listing: Kept
+    listing: ArrayFile
     files: ImageFolder | None
 
     @property

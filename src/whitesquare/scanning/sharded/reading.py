@@ -24,7 +24,7 @@ from whitesquare.detectors.mergeable import Summarised
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.errors import DataError
 from whitesquare.executor.types import Shared
-from whitesquare.scanning.sharded.kept import Kept, kept_whole, read_kept, write_kept
+from whitesquare.scanning.sharded.kept import ArrayFile, kept_whole, read_kept, write_kept
 from whitesquare.scanning.sharded.listing import Opened, opened
 from whitesquare.types import Shape, UInt8Array
 
@@ -163,7 +163,7 @@ def _shape(shard: Opened, i: int, content: bytes) -> Shape:
     return header_shape(shard.files.root / shard.ids[i], content)
 
 
-def _image(shard: Opened, i: int, digest: UInt8Array, index: Kept, task: ToRead) -> UInt8Array:
+def _image(shard: Opened, i: int, digest: UInt8Array, index: ArrayFile, task: ToRead) -> UInt8Array:
     if (reason := index.said["unread"].get(str(i))) is not None:
         raise DataError(reason)
     content = shard.content(i)

@@ -14,8 +14,8 @@ from whitesquare.detectors.mergeable import Mergeable, Summarised
 from whitesquare.detectors.registry import DETECTORS, KNOWN_DETECTORS
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.scanning.running import why_not
-from whitesquare.scanning.sharded.kept import Kept, read_kept
-from whitesquare.scanning.sharded.samples import Samples
+from whitesquare.scanning.sharded.kept import ArrayFile, read_kept
+from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.scanning.sharded.scoring import run_of
 from whitesquare.scanning.types import DetectorRun
 from whitesquare.types import FloatArray, IntArray
@@ -48,7 +48,7 @@ class Looking:
         return (*self.counted, *self.summarised)
 
 
-def planned(evidence: Evidence, asked: Sequence[str], no_model: str, samples: Samples) -> Looking:
+def planned(evidence: Evidence, asked: Sequence[str], no_model: str, samples: StoredSamples) -> Looking:
     """Say which detector looks at what, by what each needs and declares.
 
     Args:
@@ -71,7 +71,7 @@ def planned(evidence: Evidence, asked: Sequence[str], no_model: str, samples: Sa
     return Looking(tuple(counted), tuple(summarised), tuple(grouped), tuple(alone), reasons)
 
 
-def counted_by(name: str, samples: Samples, bands: Iterable[Path]) -> Suspicion:
+def counted_by(name: str, samples: StoredSamples, bands: Iterable[Path]) -> Suspicion:
     """Put together what a detector counted in all bands: of each sample, the largest score."""
     detector, best = KNOWN_DETECTORS[name], np.zeros(len(samples.labels), np.float32)
     assert isinstance(detector, Mergeable)  # noqa: S101 - narrows the type: only such are planned so
@@ -80,7 +80,7 @@ def counted_by(name: str, samples: Samples, bands: Iterable[Path]) -> Suspicion:
     return detector.conclude(best, samples.labels, samples.classes)
 
 
-def summarised_by(name: str, samples: Samples) -> Suspicion:
+def summarised_by(name: str, samples: StoredSamples) -> Suspicion:
     """Score all samples by the few numbers that were computed while they were decoded."""
     detector = KNOWN_DETECTORS[name]
     assert isinstance(detector, Summarised)  # noqa: S101 - narrows the type: only such are planned so
@@ -88,7 +88,9 @@ def summarised_by(name: str, samples: Samples) -> Suspicion:
     return detector.judged(numbers, samples.labels, samples.classes, lambda *_: None)
 
 
-def grouped_by(name: str, samples: Samples, groups: Sequence[tuple[int, Kept]]) -> tuple[Suspicion | None, DetectorRun]:
+def grouped_by(
+    name: str, samples: StoredSamples, groups: Sequence[tuple[int, ArrayFile]]
+) -> tuple[Suspicion | None, DetectorRun]:
     """Put together what a detector says of groups.
 
     Scores stand as they are, for groups are alike. The statistic of a class is the mean over the groups, so that it
@@ -122,7 +124,7 @@ def grouped_by(name: str, samples: Samples, groups: Sequence[tuple[int, Kept]]) 
     return Suspicion(scores, _mean(stats), told), replace(runs[0], seconds=seconds, reason="", crashed=False)
 
 
-def answers_of(samples: Samples, files: Iterable[Path]) -> IntArray:
+def answers_of(samples: StoredSamples, files: Iterable[Path]) -> IntArray:
     """Return the class that a model calls each sample ``(N,)``."""
     found = [read_kept(path).array("logits").argmax(1).astype(np.int64) for path in files]
     return np.concatenate(found) if found else np.empty(0, np.int64)
@@ -132,7 +134,7 @@ def _strongest(hints: list[Hint]) -> float:
     return max(hint.strength for hint in hints)
 
 
-def _hint(kept: Kept, name: str, label: int, strength: float) -> Hint:
+def _hint(kept: ArrayFile, name: str, label: int, strength: float) -> Hint:
     parts = {part: kept.array(f"{name}/{part}") for part in ("mask", "places") if f"{name}/{part}" in kept.layout}
     return Hint(label, strength, kept.array(f"{name}/carriers"), parts.get("mask"), parts.get("places"))
 

@@ -9,7 +9,7 @@ from whitesquare._base.machine import machine, versions
 from whitesquare.data.digest import dataset_digest
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.detectors.types import Evidence, Suspicion
-from whitesquare.records import PoisonManifest
+from whitesquare.records import Estimate, PoisonManifest
 from whitesquare.scanning.alarms import Raised, raise_alarms
 from whitesquare.scanning.coverage import coverage
 from whitesquare.scanning.findings import auroc, class_rows, flags, rank, reasons, scores_of
@@ -20,6 +20,7 @@ from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.sharded.asked import Known
 from whitesquare.scanning.sharded.engine import Engine
 from whitesquare.scanning.sharded.listed import Read
+from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.scanning.sharded.suspects import (
     Inspected,
     carriers_of,
@@ -56,13 +57,7 @@ def conclude(
         inside, notes = raise_alarms(found.evidence, found.suspicions, gathered.models, settings.test)
     raised = _everywhere(found, inside, rules, read, folder, engine)
     clock.lap("alarms")
-    everything = Evidence(
-        np.empty((0, *samples.shape), np.uint8),
-        samples.labels,
-        samples.classes,
-        np.zeros(len(samples.labels), np.bool_),
-        settings.seed,
-    )
+    everything = _without_images(samples, settings.seed)
     found_rank = rank(everything, _ranking(known, samples.groups), raised)
     clock.lap("fusion")
     flagged = flags(everything, samples.ids, found_rank, raised)
@@ -70,8 +65,6 @@ def conclude(
     covered = coverage(found.evidence, found.suspicions, known.runs, asked=bool(gathered.models))
     digest = dataset_digest(samples, engine.on_progress)
     clock.lap("digest")
-    classes = len(np.unique(samples.labels))
-    learned = None if known.answers is None else accuracy_of(known.answers, samples.labels, len(samples.classes))
     sharding = _sharding(read, known)
     result = ScanResult(
         source=source,
@@ -87,14 +80,14 @@ def conclude(
         classes=rows,
         runs=known.runs,
         skipped=read.skipped,
-        warnings=(sharding.said(classes), *gathered.warnings, *read.notes, *notes),
+        warnings=(sharding.said(len(np.unique(samples.labels))), *gathered.warnings, *read.notes, *notes),
         seed=settings.seed,
         fused_auroc=auroc(samples.ids, found_rank.fused, truth),
         seconds=clock.seconds,
         versions=versions() | KNOWN_DETECTORS.versions(settings.detectors),
         machine=machine(),
         model=gathered.weights,
-        learned=gathered.learned if learned is None else learned,
+        learned=_learned(known, samples),
         undecided=gathered.undecided,
         held_out=gathered.beyond.accuracy if gathered.beyond else None,
         trained=gathered.trained,
@@ -107,6 +100,19 @@ def conclude(
     sheets = (contact_sheet(found.evidence, ids, one, fused) for one in inside)
     scores = scores_of(everything, samples.ids, found_rank, known.suspicions)
     return Scan(result, scores, tuple(filter(None, sheets)))
+
+
+def _without_images(samples: StoredSamples, seed: int) -> Evidence:
+    """Return what is known of all samples to whoever looks at scores and labels alone."""
+    nothing = np.empty((0, *samples.shape), np.uint8)
+    return Evidence(nothing, samples.labels, samples.classes, np.zeros(len(samples.labels), np.bool_), seed)
+
+
+def _learned(known: Known, samples: StoredSamples) -> Estimate | None:
+    """Return how well the model reads all samples; where it was not asked about all, those of the first group."""
+    if known.answers is None:
+        return known.gathered.learned
+    return accuracy_of(known.answers, samples.labels, len(samples.classes))
 
 
 def _everywhere(

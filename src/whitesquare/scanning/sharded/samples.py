@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from whitesquare.data.batches import in_batches
 from whitesquare.errors import DataError
-from whitesquare.scanning.sharded.kept import Kept, read_kept, write_kept
+from whitesquare.scanning.sharded.kept import ArrayFile, read_kept, write_kept
 from whitesquare.scanning.sharded.reading import named
 from whitesquare.types import Index, IntArray, Shape, UInt8Array
 
@@ -27,7 +27,7 @@ _ONE, _TWO, _THREE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class StoredSamples:
     """All samples that were read; an :class:`~whitesquare.types.ImageDataset` without names.
 
     Attributes:
@@ -104,7 +104,7 @@ class Samples:
 
 
 @lru_cache(maxsize=_OPEN)
-def _opened(path: Path) -> Kept:
+def _opened(path: Path) -> ArrayFile:
     return read_kept(path)
 
 
@@ -141,7 +141,7 @@ def keep_samples(
     return path
 
 
-def open_samples(path: Path, ids: tuple[str, ...] = (), kind: str = "shards") -> Samples:
+def open_samples(path: Path, ids: tuple[str, ...] = (), kind: str = "shards") -> StoredSamples:
     """Open what :func:`keep_samples` wrote.
 
     Raises:
@@ -152,7 +152,7 @@ def open_samples(path: Path, ids: tuple[str, ...] = (), kind: str = "shards") ->
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing: the folder of the scan was changed; start the scan again.") from error
     channels, height, width = kept.said["shape"]
-    return Samples(
+    return StoredSamples(
         path=path,
         files=tuple(path.parent.parent / "pixels" / name for name in kept.said["files"]),
         first=kept.array("first"),

@@ -19,7 +19,7 @@ from whitesquare.scanning.answers import both_of
 from whitesquare.scanning.running import one_thread_each, run_one
 from whitesquare.scanning.sharded.kept import kept_whole, read_kept, write_kept
 from whitesquare.scanning.sharded.reading import Done, named
-from whitesquare.scanning.sharded.samples import Samples, open_samples
+from whitesquare.scanning.sharded.samples import StoredSamples, open_samples
 from whitesquare.scanning.types import DetectorRun
 from whitesquare.types import Classifier, FloatArray
 
@@ -95,7 +95,7 @@ class ToCount:
 
 
 @lru_cache(maxsize=2)
-def _samples(path: Path) -> Samples:
+def _samples(path: Path) -> StoredSamples:
     return open_samples(path)
 
 
@@ -190,7 +190,7 @@ def run_of(name: str, said: dict[str, Any]) -> DetectorRun:
     return DetectorRun(name, one.rule_id, one.family, said["seconds"], said["reason"], said["crashed"])
 
 
-def _group(task: ToScore, samples: Samples) -> Evidence:
+def _group(task: ToScore, samples: StoredSamples) -> Evidence:
     positions = samples.of_group(task.number)
     features, logits = _answers(task, samples)
     return Evidence(
@@ -206,7 +206,7 @@ def _group(task: ToScore, samples: Samples) -> Evidence:
     )
 
 
-def _answers(task: ToScore, samples: Samples) -> tuple[FloatArray | None, FloatArray | None]:
+def _answers(task: ToScore, samples: StoredSamples) -> tuple[FloatArray | None, FloatArray | None]:
     if task.answers is None:
         return None, None
     files = tuple(task.folder / "answers" / name for name in read_kept(task.answers).said["files"])

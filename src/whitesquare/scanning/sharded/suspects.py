@@ -17,7 +17,7 @@ from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
 from whitesquare.scanning.sharded.kept import kept_whole, read_kept, write_kept
 from whitesquare.scanning.sharded.reading import Done, named
-from whitesquare.scanning.sharded.samples import Samples, open_samples
+from whitesquare.scanning.sharded.samples import StoredSamples, open_samples
 from whitesquare.types import FloatArray, IntArray
 
 _FETCHED = 256
@@ -45,7 +45,7 @@ class Inspected:
     path: Path
 
 
-def inspected(samples: Samples, group: Evidence, suspicions: dict[str, Suspicion], folder: Path) -> Inspected:
+def inspected(samples: StoredSamples, group: Evidence, suspicions: dict[str, Suspicion], folder: Path) -> Inspected:
     """Fetch the suspects, and say of them what is known.
 
     Args:
@@ -126,7 +126,7 @@ class ToLookThrough:
     seed: int
 
 
-def to_look_through(found: Inspected, samples: Samples, raised: Raised, folder: Path) -> list[ToLookThrough]:
+def to_look_through(found: Inspected, samples: StoredSamples, raised: Raised, folder: Path) -> list[ToLookThrough]:
     """Return what is to be looked through for an alarm; nothing where it has no trigger."""
     if raised.trigger is None or not len(raised.carriers):
         return []
@@ -171,7 +171,9 @@ def look_through(task: ToLookThrough, shared: Shared) -> Done:
     return Done(path, made=True)
 
 
-def carriers_of(found: Inspected, one: Raised, others: list[Path], samples: Samples, scores: FloatArray) -> IntArray:
+def carriers_of(
+    found: Inspected, one: Raised, others: list[Path], samples: StoredSamples, scores: FloatArray
+) -> IntArray:
     """Return the positions of all samples that carry what an alarm is about.
 
     Args:
