@@ -29,6 +29,7 @@ from whitesquare.scanning.sharded.listing import shards_in
 from whitesquare.scanning.sharded.reading import ToList, list_shard
 from whitesquare.scanning.sharded.samples import groups_of
 from whitesquare.scanning.sharded.steps import scan_in_shards
+from whitesquare.scanning.stored import read_stored
 
 FREE = ScanSettings(model_free=True, detectors=("pixel-contrast", "noise-residual", "patch-contrast"))
 NAMES = tuple(map(str, range(CLASSES)))
@@ -205,6 +206,13 @@ def test_in_groups_all_carriers_are_found_and_the_report_says_who_looked_at_what
     sizes = np.bincount(labels)
     assert said["least_of_class"] in (sizes.min() // 3, sizes.min() // 3 + 1)
     assert any("3 stratified groups" in warning for warning in found.scan.result.warnings)
+
+
+def test_what_was_found_can_be_shown_again(tars, whole, tmp_path):
+    (tmp_path / "scan.json").write_text(whole)
+    stored = read_stored(tmp_path / "scan.json").result
+    assert stored.sharding.groups == 3
+    assert "stratified groups" in stored.warnings[0]
 
 
 def test_the_order_of_the_work_decides_nothing(tars, whole, monkeypatch):

@@ -11,7 +11,7 @@ from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.sharded.engine import Way
 from whitesquare.scanning.sharded.steps import scan_in_shards
 from whitesquare.scanning.types import Scan
-from whitesquare.types import Encoded, ImageDataset
+from whitesquare.types import ImageDataset
 
 if TYPE_CHECKING:  # they load PyTorch
     from whitesquare.learning.given import Given
@@ -50,7 +50,7 @@ def scan_shards(
         on_progress=on_progress,
         on_note=on_note,
     )
-    return found.scan, Part(dataset, found.positions), found.contents if isinstance(dataset, Encoded) else {}
+    return found.scan, Part(dataset, found.positions), found.contents
 
 
 def refuse_beside(asked: dict[str, object]) -> None:

@@ -47,6 +47,11 @@ def working_folder(folder: Path | None, settings: Mapping[str, str]) -> Iterator
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(f"Another run works in {folder}; wait for it, or give a folder of its own.") from error
+        except OSError as error:
+            raise UsageError(
+                f"The file system of {folder} has no locks ({error}), so that two runs could meet in it; name a folder "
+                "on another one."
+            ) from error
         _check(folder, settings)
         for left in folder.glob("*/.*.part"):  # of a run that was killed
             left.unlink(missing_ok=True)

@@ -67,6 +67,11 @@ def shards_in(dataset: ImageDataset, folder: Path, on_progress: Progress = silen
     return tuple(found)
 
 
+def in_files(dataset: ImageDataset) -> bool:
+    """Tell whether workers read the images of a data set from its own files."""
+    return isinstance(dataset, Sized) and isinstance(unsized(dataset), ImageFolder)
+
+
 Listed = tuple[int, dict[str, NDArray[Any]], dict[str, Any]]
 
 

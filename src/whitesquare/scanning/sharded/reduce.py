@@ -60,9 +60,11 @@ def planned(evidence: Evidence, asked: Sequence[str], no_model: str, samples: St
     order = (*DETECTORS, *sorted(set(asked) - set(DETECTORS)))
     reasons = {name: why_not(evidence, name, asked, no_model) for name in order}
     counted, summarised, grouped, alone = (list[str]() for _ in range(4))
+    kinds = len(samples.classes)
     for name in (name for name, reason in reasons.items() if not reason):
         detector = KNOWN_DETECTORS[name]
-        if isinstance(detector, Mergeable) and detector.bands(samples.shape, len(samples.classes)):
+        # One group is all of them: it is looked at once, where bands are read twice.
+        if samples.groups > 1 and isinstance(detector, Mergeable) and detector.bands(samples.shape, kinds):
             counted.append(name)
         elif isinstance(detector, Summarised):
             summarised.append(name)

@@ -36,6 +36,7 @@ from whitesquare.scanning.sharded.asked import ask_all
 from whitesquare.scanning.sharded.engine import Engine, Way
 from whitesquare.scanning.sharded.folder import working_folder
 from whitesquare.scanning.sharded.listed import Read, list_all, read_all
+from whitesquare.scanning.sharded.listing import in_files
 from whitesquare.scanning.sharded.reduce import planned
 from whitesquare.scanning.sharded.result import conclude
 from whitesquare.scanning.types import Scan
@@ -52,7 +53,7 @@ class ShardedScan:
     Attributes:
         scan: what was found.
         positions: of the samples that were scanned in the data set that was given.
-        contents: SHA-256 of the content of every flagged sample, by id.
+        contents: SHA-256 of the content of every flagged sample, by id; empty where images lie in no files of ours.
         made: number of shards that were read now; the others were kept from before.
     """
 
@@ -107,7 +108,8 @@ def scan_in_shards(
         known = ask_all(read.samples, plan, gathered, settings, folder, engine, model)
         clock.lap("detectors")
         scan = conclude(read, known, settings, folder, engine, source=source, truth=truth, clock=clock)
-        digests = {flag.id: read.digests[flag.position].tobytes().hex() for flag in scan.result.flagged}
+        flagged = scan.result.flagged if in_files(dataset) else ()
+        digests = {flag.id: read.digests[flag.position].tobytes().hex() for flag in flagged}
     return ShardedScan(scan, read.positions, digests, read.made)
 
 
