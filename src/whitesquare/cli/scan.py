@@ -40,7 +40,7 @@ from whitesquare.cli.trackers import log_runs, open_trackers
 from whitesquare.errors import UsageError, require_extra
 
 if TYPE_CHECKING:  # they load NumPy, which `--help` must not wait for
-    from whitesquare.jobs.scan import Scanned
+    from whitesquare.jobs.scanned import Scanned
     from whitesquare.records import PoisonManifest
     from whitesquare.scanning.types import ScanResult
 

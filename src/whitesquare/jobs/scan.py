@@ -1,9 +1,7 @@
 """Scanning as a user asks for it: the data are opened, hashed while they are read, scanned, and spoken for."""
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from html import escape
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,107 +13,25 @@ from whitesquare.data.sized import beside
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError
 from whitesquare.jobs.scan_shards import refuse_beside, scan_shards
+from whitesquare.jobs.scanned import Scanned
 from whitesquare.learning.asking import Asking
 from whitesquare.provenance.attested import Attested
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
-from whitesquare.report.scan.page import render_scan
-from whitesquare.report.scan.sarif import stored_sarif
-from whitesquare.scanning.files import scan_json
-from whitesquare.scanning.fingerprints import Group, fingerprints
-from whitesquare.scanning.frames import score_frame
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
 from whitesquare.scanning.sharded.engine import Way
 from whitesquare.scanning.signed import AttestedScan, reference_record
-from whitesquare.scanning.types import Alarm, Scan
 from whitesquare.signing.keys import Signer
 from whitesquare.types import FloatArray, ImageDataset
 
 if TYPE_CHECKING:  # a model-free scan works without PyTorch
-    from pandas import DataFrame
     from torch import Tensor
 
     from whitesquare.learning.given import Given
 
 BY_DEFAULT = ScanSettings()
-
-
-@dataclass(frozen=True)
-class Scanned:
-    """A scan, with what is needed to speak for it.
-
-    Attributes:
-        scan: what was found.
-        dataset: what was scanned, its images decoded.
-        known: SHA-256 of the content of flagged samples, by id, where a scan in shards has it already.
-        attested: the attested data it was read of; ``None`` for data that nobody answers for.
-    """
-
-    scan: Scan
-    dataset: ImageDataset
-    known: Mapping[str, str] = field(default_factory=dict)
-    attested: AttestedScan | None = None
-
-    @property
-    def verdict(self) -> str:
-        """The strongest tier of an alarm, or why there is none; see :mod:`whitesquare.scanning.types`."""
-        return self.scan.result.verdict
-
-    @property
-    def alarms(self) -> tuple[Alarm, ...]:
-        """The classes that stand out, the strongest first."""
-        return self.scan.result.alarms
-
-    def _repr_html_(self) -> str:
-        """Show the page in a notebook, in a frame of its own: its names are those of the data."""
-        page = escape(render_scan(self.scan))
-        return f'<iframe title="Scan" srcdoc="{page}" width="100%" height="640" sandbox=""></iframe>'
-
-    def json(self) -> str:
-        """Return the findings and the scores as ``scan.json``, which :func:`whitesquare.cleanse` reads."""
-        return scan_json(self.scan.result, self.scan.scores, self.fingerprints())
-
-    def to_frame(self) -> "DataFrame":
-        """Return every score of every sample as a DataFrame; see :func:`whitesquare.scanning.frames.score_frame`.
-
-        Raises:
-            MissingDependencyError: pandas is not installed.
-        """
-        return score_frame(self.scan)
-
-    def sarif(self) -> str:
-        """Return the findings as SARIF, each sample with the digest of its content."""
-        return stored_sarif(self.scan.result, self.fingerprints())
-
-    def contents(self) -> dict[str, str]:
-        """Return by id the SHA-256 of the content of every flagged sample."""
-        result = self.scan.result
-        if self.attested is not None:
-            return self.attested.contents(result)
-        if self.known:
-            return dict(self.known)
-        return {flag.id: hashlib.sha256(self.dataset.content(flag.position)).hexdigest() for flag in result.flagged}
-
-    def fingerprints(self) -> dict[Group, str]:
-        """Return what each finding is known by."""
-        root = self.attested.consumed.root if self.attested is not None else ""
-        return fingerprints(self.scan.result, self.contents(), root)
-
-    def statement(self, *, with_report: bool = False) -> str | None:
-        """Return the signed statement of what was found; ``None`` for data that nobody answers for.
-
-        Args:
-            with_report: whether it speaks of the scan.json of this scan, which lies beside it then.
-
-        Raises:
-            UsageError: there is no key to sign with.
-        """
-        if self.attested is None:
-            return None
-        report = hashlib.sha256(self.json().encode()).hexdigest() if with_report else ""
-        return self.attested.statement(self.scan.result, report)
 
 
 @dataclass(frozen=True)
