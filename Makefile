@@ -29,9 +29,9 @@ interop: $(VENV)/.dev .interop/.done
 	.interop/venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
 	touch $@
 
-# Losses, provenance and results in Lightning, transformers, MLflow and pandas, which are too large for every run.
+# What needs Lightning, transformers, MLflow, pandas, UMAP and HDBSCAN, which are too large for every run.
 frameworks: $(VENV)-frameworks/.done
-	$(VENV)-frameworks/bin/python -m pytest -rs tests/loops tests/report/test_trackers.py tests/test_scan_frame.py
+	$(VENV)-frameworks/bin/python -m pytest -rs tests/loops tests/report/test_trackers.py tests/test_scan_frame.py tests/test_layer_likelihood.py
 
 $(VENV)-frameworks/.done: pyproject.toml constraints.txt tests/loops/requirements.txt
 	$(PYTHON) -m venv $(VENV)-frameworks

@@ -75,6 +75,7 @@ EXTRAS = {
     **dict.fromkeys(("ray", "pyarrow"), "ray"),
     "mlflow": "mlflow",
     "pandas": "pandas",
+    **dict.fromkeys(("umap", "hdbscan"), "flare"),
 }
 """By module that the core does without, the extra that brings it."""
 

@@ -13,6 +13,7 @@ from whitesquare.detectors.gradient_coherence import GradientCoherence
 from whitesquare.detectors.gram_density import GramDensity
 from whitesquare.detectors.label_issues import ConfidentLearning
 from whitesquare.detectors.latent_components import LatentComponents
+from whitesquare.detectors.layer_likelihood import LayerLikelihood
 from whitesquare.detectors.loss_isolation import LossIsolation
 from whitesquare.detectors.loss_trajectories import LossTrajectories
 from whitesquare.detectors.matched_filter import MatchedFilter
@@ -51,6 +52,7 @@ _ALL: tuple[Detector, ...] = (
     MatchedFilter(),
     ActivationGradients(),
     ParameterScaling(),
+    LayerLikelihood(),
 )
 
 DETECTORS: dict[str, Detector] = {detector.name: detector for detector in _ALL}

@@ -28,6 +28,7 @@ GIVES = {
     "hf": "scans of Hugging Face models",
     "mlflow": "results as MLflow runs",
     "pandas": "results as data frames",
+    "flare": "the detector flare",
 }
 """By extra, what it is for."""
 

@@ -1,9 +1,10 @@
 """How a network that is none of ours is asked: what it is given, what of its answer counts, what its features are."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from difflib import get_close_matches
+from functools import partial
 from threading import get_ident
 from typing import Any
 
@@ -104,6 +105,27 @@ def catching(layer: nn.Module, catch: Callable[[Tensor], Tensor | None], *, inpu
         yield
     finally:
         handle.remove()
+
+
+def rarest_inputs(network: nn.Module, layers: Sequence[nn.BatchNorm2d], images: Tensor) -> Tensor:
+    """Return how likely the least likely input of each of some batch normalisations is ``(B, layers)``.
+
+    Likely is the logarithm of the density of the normal distribution with the mean and variance that a layer has kept
+    of its training, by channel; the least of all channels and places.
+    """
+    found: dict[int, Tensor] = {}
+
+    def keep(number: int, layer: nn.BatchNorm2d, given: Tensor) -> None:
+        mean, variance = (layer.get_buffer(name)[:, None, None] for name in ("running_mean", "running_var"))
+        variance = variance.float() + layer.eps
+        likely = -((given.float() - mean) ** 2 / variance + torch.log(2 * torch.pi * variance)) / 2
+        found[number] = likely.flatten(1).amin(1)
+
+    with ExitStack() as hooks, torch.inference_mode():
+        for number, layer in enumerate(layers):
+            hooks.enter_context(catching(layer, partial(keep, number, layer), inputs=True))
+        network(images)
+    return torch.stack([found[number] for number in sorted(found)], 1)
 
 
 def at_layer(layer: nn.Module, name: str, *, inputs: bool) -> Run:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from whitesquare.learning.asked import (
     head_of,
     layer_named,
     pooled,
+    rarest_inputs,
     still,
     taken_of,
 )
@@ -32,6 +34,7 @@ from whitesquare.learning.train import TensorData, autocast_for, borrowed, make_
 from whitesquare.records import Progress, silent
 from whitesquare.types import FloatArray, IntArray, Slope, UInt8Array
 
+Layer = TypeVar("Layer", bound=nn.Module)
 _BATCH = 200
 """Images that a network is asked about at once: more do not fit into a processor's caches."""
 
@@ -183,7 +186,16 @@ class TorchClassifier:
                 hooks.enter_context(catching(layer, lambda output: factor * output))
             return self.logits(images)
 
-    def _layers(self, kind: type[nn.Module]) -> list[nn.Module]:
+    def likelihoods(self, images: UInt8Array) -> FloatArray:
+        """Return how likely the least likely input of every batch normalisation is ``(B, layers)``; at least one image.
+
+        See :func:`whitesquare.learning.asked.rarest_inputs`.
+        """
+        layers = self._layers(nn.BatchNorm2d)
+        parts = [self._floats(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+        return np.concatenate([rarest_inputs(self.network, layers, part).cpu().numpy() for part in parts])
+
+    def _layers(self, kind: type[Layer]) -> list[Layer]:
         return [module for module in self.network.modules() if isinstance(module, kind)]
 
     def _floats(self, images: UInt8Array) -> Tensor:

@@ -74,14 +74,14 @@ def diff(
         _by_key(db, signed, found, positional)
         _by_content(db)
         _by_gap(db)
-        _name_changes(db)
+        _pair(db)
         if same_pixels is not None:
             _ask_pixels(db, same_pixels)
-        order = ", ".join(f"'{kind}'" for kind in KINDS)
-        rows = f"SELECT * EXCLUDE pixels FROM changes ORDER BY list_position([{order}], kind), id, split"
+        _name_changes(db)
         with whole_file(output) as part:
+            rows = "SELECT * EXCLUDE place FROM changes ORDER BY place, id, split"
             db.execute(f"COPY ({rows}) TO {_quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
-        counts = dict(db.execute("SELECT kind, count(*) FROM changes GROUP BY kind").fetchall())
+        counts = dict(db.execute(f"SELECT kind, count(*) FROM {table_of(output)} GROUP BY kind").fetchall())
     return {kind: counts.get(kind, 0) for kind in KINDS}
 
 
@@ -145,15 +145,15 @@ def _by_key(db: "DuckDBPyConnection", signed: Path, found: Path, positional: boo
     pixels = "s.pixels" if "pixels" in [column[0] for column in columns] else "NULL::BLOB"
     moves = "regexp_matches(id, '[0-9]$') AND split <> ''" if positional else "false"
     db.execute(
-        f"""CREATE TABLE touched AS SELECT coalesce(s.id, f.id) AS id, coalesce(s.split, f.split) AS split,
-            s.label, s.size, s.sha256, {pixels} AS pixels, f.label AS new_label, f.size AS new_size,
-            f.sha256 AS new_sha256, s.sha256 IS NOT DISTINCT FROM f.sha256 AND s.size = f.size AS same
-        FROM {table_of(signed)} s FULL JOIN {table_of(found)} f ON s.id = f.id AND s.split = f.split
-        WHERE s.sha256 IS DISTINCT FROM f.sha256 OR s.size IS DISTINCT FROM f.size
-            OR s.label IS DISTINCT FROM f.label"""
+        f"""CREATE TABLE loose AS WITH touched AS (
+            SELECT coalesce(s.id, f.id) AS id, coalesce(s.split, f.split) AS split,
+                s.label, s.size, s.sha256, {pixels} AS pixels, f.label AS new_label, f.size AS new_size,
+                f.sha256 AS new_sha256, s.sha256 IS NOT DISTINCT FROM f.sha256 AND s.size = f.size AS same
+            FROM {table_of(signed)} s FULL JOIN {table_of(found)} f ON s.id = f.id AND s.split = f.split
+            WHERE s.sha256 IS DISTINCT FROM f.sha256 OR s.size IS DISTINCT FROM f.size
+                OR s.label IS DISTINCT FROM f.label)
+        SELECT *, NOT same AND {moves} AS moves FROM touched"""
     )
-    db.execute(f"CREATE TABLE loose AS SELECT *, NOT same AND {moves} AS moves FROM touched")
-    db.execute("DROP TABLE touched")
     whole = "sha256 IS NOT NULL AND new_sha256 IS NOT NULL AND NOT moves"
     db.execute(
         f"""CREATE TABLE pairs AS SELECT id, id AS new_id, label, new_label, split, split AS new_split, sha256,
@@ -173,6 +173,17 @@ def _by_content(db: "DuckDBPyConnection") -> None:
     db.execute(
         f"INSERT INTO matched SELECT min(gone.rowid), came.rowid FROM came JOIN gone ON gone.id = came.id "
         f"WHERE came.sha256 = {_UNREAD} GROUP BY came.rowid"
+    )
+    alone = [
+        f"""SELECT hash(sha256) AS hashed, min(rowid) AS {side} FROM {table}
+            WHERE rowid NOT IN (SELECT {side} FROM matched) AND sha256 <> {_UNREAD}
+            GROUP BY hashed HAVING count(*) = 1"""
+        for table, side in (("gone", "g"), ("came", "c"))
+    ]
+    # What is alone on both sides is its own partner by every key, and spares the sorting.
+    db.execute(
+        f"""INSERT INTO matched SELECT g, c FROM ({alone[0]}) JOIN ({alone[1]}) USING (hashed)
+            JOIN gone ON gone.rowid = g JOIN came ON came.rowid = c WHERE gone.sha256 = came.sha256"""
     )
     for key in _PASSES:
         if not db.execute(_UNMATCHED).fetchone():
@@ -213,33 +224,39 @@ def _by_gap(db: "DuckDBPyConnection") -> None:
     )
 
 
-def _name_changes(db: "DuckDBPyConnection") -> None:
-    """Make ``changes``: a row for everything that can be said of a pair, and of what has no partner."""
+def _pair(db: "DuckDBPyConnection") -> None:
+    """Add what was matched to ``pairs``, which then know whether the pixels are the same."""
     db.execute(
         """INSERT INTO pairs SELECT gone.id, came.id, gone.label, came.label, gone.split, came.split, gone.sha256,
             came.sha256, gone.pixels, gone.sha256 = came.sha256
         FROM matched JOIN gone ON gone.rowid = g JOIN came ON came.rowid = c"""
     )
-    columns = "id, new_id, label, new_label, split, new_split, NULL::BOOLEAN AS same_pixels, sha256, new_sha256, pixels"
-    readable = f"new_sha256 <> {_UNREAD}"
-    db.execute(
-        f"""CREATE TABLE changes AS
-        SELECT 'changed' AS kind, {columns} FROM pairs WHERE NOT same
-        UNION ALL SELECT 'relabelled', {columns} FROM pairs WHERE label <> new_label AND {readable}
-        UNION ALL SELECT 'renamed', {columns} FROM pairs WHERE same AND label = new_label
-        UNION ALL SELECT 'removed', id, '', label, '', split, '', NULL, sha256, NULL, NULL
-            FROM gone WHERE rowid NOT IN (SELECT g FROM matched)
-        UNION ALL SELECT 'added', id, id, '', label, '', split, NULL, NULL, sha256, NULL
-            FROM came WHERE rowid NOT IN (SELECT c FROM matched)"""
-    )
+    db.execute("ALTER TABLE pairs ADD COLUMN same_pixels BOOLEAN")
 
 
 def _ask_pixels(db: "DuckDBPyConnection", same_pixels: SamePixels) -> None:
     asked = db.cursor()
-    asked.execute("SELECT rowid, new_id, pixels FROM changes WHERE kind = 'changed' AND pixels IS NOT NULL")
+    asked.execute("SELECT rowid, new_id, pixels FROM pairs WHERE NOT same AND pixels IS NOT NULL")
     db.execute("CREATE TABLE answers (row BIGINT, answer BOOLEAN)")
     while rows := asked.fetchmany(_BATCH):
         answers = [same_pixels(new_id, digest) for _, new_id, digest in rows]
         db.execute("INSERT INTO answers SELECT unnest(?), unnest(?)", [[row[0] for row in rows], answers])
     asked.close()
-    db.execute("UPDATE changes SET same_pixels = answer FROM answers WHERE changes.rowid = answers.row")
+    db.execute("UPDATE pairs SET same_pixels = answer FROM answers WHERE pairs.rowid = answers.row")
+
+
+def _name_changes(db: "DuckDBPyConnection") -> None:
+    """Make ``changes``: a row for everything that can be said of a pair, and of what has no partner."""
+    both = "id, new_id, label, new_label, split, new_split, {} AS same_pixels, sha256, new_sha256 FROM pairs"
+    told, untold = both.format("same_pixels"), both.format("NULL")
+    said = {
+        "changed": f"{told} WHERE NOT same",
+        "added": """id, id, '', label, '', split, NULL, NULL, sha256 FROM came
+            WHERE rowid NOT IN (SELECT c FROM matched)""",
+        "removed": """id, '', label, '', split, '', NULL, sha256, NULL FROM gone
+            WHERE rowid NOT IN (SELECT g FROM matched)""",
+        "relabelled": f"{untold} WHERE label <> new_label AND new_sha256 <> {_UNREAD}",
+        "renamed": f"{untold} WHERE same AND label = new_label",
+    }
+    parts = [f"SELECT {place} AS place, '{kind}' AS kind, {said[kind]}" for place, kind in enumerate(KINDS)]
+    db.execute(f"CREATE TABLE changes AS {' UNION ALL '.join(parts)}")

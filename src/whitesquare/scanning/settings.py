@@ -7,7 +7,7 @@ from whitesquare.errors import UsageError
 from whitesquare.learning.recipes import Recipe
 from whitesquare.scanning.transplant import TransplantTest
 
-SLOW = ("spectre", "gram-density", "strip", "cognitive-distillation", "deep-knn", "agpd", "ibd-psc")
+SLOW = ("spectre", "gram-density", "strip", "cognitive-distillation", "deep-knn", "agpd", "ibd-psc", "flare")
 """Detectors that a default scan leaves out: they take longer than all others together, or need trusted samples too."""
 DEFAULT = tuple(name for name in DETECTORS if name not in SLOW)
 
