@@ -65,6 +65,39 @@ def scanning(result: dict[str, Any]) -> str:
     return "\n".join([*lines, "", _machine(result)])
 
 
+_NODES, _CORES = (1, 4, 16), 16
+"""Machines, and cores of each, of which it is said what they would take."""
+
+
+def sharding(result: dict[str, Any]) -> str:
+    """Return what scans in shards took, and what more machines would take, as two Markdown tables."""
+    lines = [
+        "| images | shards | mode | workers | groups | seconds | processor, s | each image, microseconds "
+        "| all processes, GB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        lines.append(
+            f"| {row['samples']:,} | {row['form']} | {row['mode']} | {row['workers']} | {row['groups']} | "
+            f"{row['seconds']:,.0f} | {row['processor_seconds']:,.0f} | {row['microseconds_per_image']:,.0f} | "
+            f"{row['peak_gb_of_all']:.2f} |"
+        )
+    last = result["rows"][-1]
+    each = last["microseconds_per_image"] / 1e6
+    lines += [
+        "",
+        f"One run each (n = 1); {_machine(result)}",
+        "",
+        f"What 1,000,000 such images would take by that, were all of it divided, on machines of {_CORES} cores: ",
+        "",
+        "| machines | processor time, h | at best, minutes |",
+        "|---|---|---|",
+    ]
+    hours = 1e6 * each / 3600
+    lines += [f"| {nodes} | {hours:.1f} | {60 * hours / (nodes * _CORES):.1f} |" for nodes in _NODES]
+    return "\n".join(lines)
+
+
 def gating(result: dict[str, Any]) -> str:
     """Return what the gate decided about backdoored and clean models as a Markdown table."""
     lines = [

@@ -20,8 +20,9 @@ from whitesquare.scanning.sharded.kept import ArrayFile, read_kept, write_kept
 from whitesquare.scanning.sharded.reading import named
 from whitesquare.types import Index, IntArray, Shape, UInt8Array
 
-MOST, _BYTES, _FEWEST = 20_000, 3 * 2**26, 2_000
-"""Samples of a group at most, the bytes of their pixels, about, and samples at least."""
+MOST, _OF_CLASS, _BYTES, _FEWEST = 20_000, 1_200, 3 * 2**26, 2_000
+"""Samples of a group at most, or so many of each class if those are more, for some rules need 1,000; the bytes of their
+pixels, about, above which it has fewer; and samples at least."""
 _OPEN = 64
 _ONE, _TWO, _THREE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
@@ -133,7 +134,9 @@ def keep_samples(
     """
     counts = [len(_opened(path).array("kept")) for path in files]
     first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    size = max(_FEWEST, min(most, _BYTES // int(np.prod(shape)))) if most == MOST else most
+    size = most
+    if most == MOST:
+        size = max(_FEWEST, min(max(MOST, _OF_CLASS * len(classes)), _BYTES // int(np.prod(shape))))
     group = groups_of(labels, digests, seed, max(1, -(-len(labels) // size)))
     said = {"files": [path.name for path in files], "classes": list(classes), "shape": list(shape)}
     path = named(folder, "samples", repr(said), str(seed), group.tobytes(), labels.tobytes())
