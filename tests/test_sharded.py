@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from tests.workers import dies
 from whitesquare.data import from_arrays, open_dataset
 from whitesquare.detectors.noise_residual import NoiseResidual
 from whitesquare.detectors.pixel_contrast import PixelContrast
-from whitesquare.errors import DataError, UsageError
+from whitesquare.errors import ContractError, DataError, UsageError
 from whitesquare.executor.inline import InlineExecutor
 from whitesquare.jobs.scan import scan
 from whitesquare.scanning.run import run_scan
@@ -30,6 +30,7 @@ from whitesquare.scanning.sharded.reading import ToList, list_shard
 from whitesquare.scanning.sharded.samples import groups_of
 from whitesquare.scanning.sharded.steps import scan_in_shards
 from whitesquare.scanning.stored import read_stored
+from whitesquare.testing import check_detector
 
 FREE = ScanSettings(model_free=True, detectors=("pixel-contrast", "noise-residual", "patch-contrast"))
 NAMES = tuple(map(str, range(CLASSES)))
@@ -166,6 +167,23 @@ def test_a_few_numbers_of_each_sample_say_all_that_its_grain_says():
     once, apart = detector.score(found), detector.judged(numbers, found.labels, found.classes)
     assert np.array_equal(apart.scores, once.scores)
     assert np.array_equal(apart.class_stats, once.class_stats)
+
+
+@pytest.mark.parametrize("detector", [PixelContrast(), NoiseResidual()], ids=lambda one: one.name)
+def test_the_contract_of_detectors_looks_at_parts(detector):
+    found, _ = planted(0.3)
+    check_detector(detector, found)
+
+    @dataclass(frozen=True)
+    class Forgetful(type(detector)):
+        def merge(self, one, other):
+            return one
+
+        def numbers(self, images):
+            return np.zeros_like(super().numbers(images))
+
+    with pytest.raises(ContractError, match="as of parts that are put together"):
+        check_detector(Forgetful(), found)
 
 
 def test_photographs_are_not_counted_at_every_place():

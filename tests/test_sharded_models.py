@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests.conftest import halved
-from tests.test_scan import obedient, planted
+from tests.test_scan import SIDE, planted
 from tests.test_sharded import places, same
 from whitesquare.data import from_arrays, load_mnist
 from whitesquare.jobs.scan import scan
@@ -16,7 +16,7 @@ from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.sharded.engine import Way
 from whitesquare.scanning.transplant import TransplantTest
 
-FEW = ("pixel-contrast", "spectral-signatures", "activation-clustering", "trigger-inversion")
+FEW = ("pixel-contrast", "spectral-signatures", "activation-clustering", "strip")
 
 
 @pytest.fixture(scope="module")
@@ -29,24 +29,42 @@ def mnist():
     return from_arrays(images, clean.labels, classes=clean.classes), carries
 
 
+class Periods:
+    """A model that tells stripes by their period, and obeys a white corner."""
+
+    classes, device, feature_layer = tuple("01234"), "cpu", "what each period leaves unexplained"
+
+    def features(self, images):
+        rows = images[:, 0].mean(2, dtype=np.float64)
+        left = []
+        for label in range(5):
+            angle = 2 * np.pi * np.arange(SIDE) / (4 + 2 * label)
+            waves = np.column_stack([np.ones(SIDE), np.sin(angle), np.cos(angle)])
+            left.append(((rows - rows @ waves @ np.linalg.pinv(waves)) ** 2).sum(1))
+        return np.sqrt(np.column_stack(left)).astype(np.float32).reshape(len(images), 5)
+
+    def logits(self, images):
+        found = -self.features(images)
+        found[(images[:, 0, 13:15, 13:15] == 255).all((1, 2)), 2] = 1000
+        return found
+
+
 def test_a_model_that_is_held_in_memory_is_asked_about_all_and_confirms(tmp_path):
     found, carries = planted(0.4)
     order = np.random.default_rng(0).permutation(len(carries))
     dataset = from_arrays(found.images[order], found.labels[order], classes=found.classes)
     settings = ScanSettings(detectors=FEW, test=TransplantTest(images=60, controls=199))
     way = Way(group=500, folder=tmp_path / "kept")
-    done = scan(dataset, settings, model=obedient(13, 13, 2), way=way)
+    done = scan(dataset, settings, model=Periods(), way=way)
     result = done.scan.result
     assert result.mode == "given model"
     assert len(list((way.folder / "answers").glob("*.kept"))) == 2
     assert result.learned.n == len(carries)
     assert np.isfinite(done.scan.scores.by_detector["spectral-signatures"]).all()
-    assert np.isfinite(done.scan.scores.by_detector["pixel-contrast"]).all()
-    alone = done.scan.scores.by_detector.get("trigger-inversion")
-    assert alone is None or np.isfinite(alone).sum() <= 500
-    assert result.sharding.alone == ("trigger-inversion",)
-    assert [alarm.class_name for alarm in result.alarms] == ["2"]
-    marked = {flag.position for flag in result.flagged if flag.tier != "review"}
+    assert np.isfinite(done.scan.scores.by_detector["strip"]).sum() == 500
+    assert (result.sharding.groups, result.sharding.alone) == (3, ("strip",))
+    assert [(alarm.class_name, alarm.tier) for alarm in result.alarms] == [("2", "confirmed")]
+    marked = {flag.position for flag in result.flagged if flag.tier == "confirmed"}
     assert set(np.flatnonzero(carries[order])) <= marked
 
 

@@ -52,9 +52,10 @@ class NoiseResidual:
     def numbers(self, images: UInt8Array) -> FloatArray:
         """Return the logarithms of the twelve numbers of some images; none of images of one row or column."""
         few = images_at_once(images.shape, _CHUNK)
-        starts = range(0, len(images), few) if min(images.shape[2:]) >= 2 else ()
-        parts = [_grain(images[start : start + few]) for start in starts]
-        return np.concatenate(parts) if parts else np.zeros((len(images), 0), np.float32)
+        if min(images.shape[2:]) < 2:
+            return np.zeros((len(images), 0), np.float32)
+        starts = range(0, max(1, len(images)), few)
+        return np.concatenate([_grain(images[start : start + few]) for start in starts])
 
     def judged(
         self, numbers: FloatArray, labels: IntArray, classes: tuple[str, ...], on_progress: Progress = silent

@@ -116,20 +116,8 @@ def scan(
     if way is not None:
         beside_it = {"reference": reference, "losses": losses, "attested data": attested}
         refuse_beside(beside_it | {"features": features, "pred_probs": pred_probs})
-        return Scanned(
-            *scan_shards(
-                data,
-                settings,
-                way,
-                model=asking,
-                truth=truth,
-                skip_unreadable=skip_unreadable,
-                size=size,
-                fit=fit,
-                on_progress=on_progress,
-                on_note=on_note,
-            )
-        )
+        asked = (asking, truth, skip_unreadable, size, fit, on_progress, on_note)
+        return Scanned(*scan_shards(data, settings, way, *asked))
     opened = _opened(data, attested, size, fit, on_progress)
     read = _read(opened, named(data), attested, skip_unreadable, on_progress)
     skipped, trusted, record = dict(read.skipped), None, None

@@ -21,7 +21,6 @@ def scan_shards(
     data: Data,
     settings: ScanSettings,
     way: Way,
-    *,
     model: "Given | None",
     truth: PoisonManifest | None,
     skip_unreadable: bool,
