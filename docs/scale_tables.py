@@ -98,6 +98,23 @@ def sharding(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def finding(result: dict[str, Any]) -> str:
+    """Return what scans in shards find, against scans of one piece, as a Markdown table."""
+    lines = [
+        "| data | scan | images | groups | verdict | class, rule | carriers flagged | others flagged | AUROC "
+        "| processor, s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        alarms = ", ".join(f"{name}, {rule}" for name, _, rule in row["alarms"]) or "-"
+        lines.append(
+            f"| {row['data']} | in {row['how']} | {row['samples']:,} | {row['groups']} | {row['verdict']} | {alarms} | "
+            f"{row['carriers_flagged']} of {row['carriers']} | {row['others_flagged']} | {row['auroc']:.4f} | "
+            f"{row['processor_seconds']:.0f} |"
+        )
+    return "\n".join([*lines, "", f"n = 1; {_machine(result)}"])
+
+
 def gating(result: dict[str, Any]) -> str:
     """Return what the gate decided about backdoored and clean models as a Markdown table."""
     lines = [

@@ -17,7 +17,14 @@ from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.sharded.engine import Engine
 from whitesquare.scanning.sharded.kept import read_kept, write_kept
 from whitesquare.scanning.sharded.reading import named
-from whitesquare.scanning.sharded.reduce import Looking, answers_of, counted_by, grouped_by, summarised_by
+from whitesquare.scanning.sharded.reduce import (
+    Looking,
+    answers_of,
+    carriers_in_groups,
+    counted_by,
+    grouped_by,
+    summarised_by,
+)
 from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.scanning.sharded.scoring import (
     AskedModel,
@@ -49,6 +56,7 @@ class Known:
         suspicions: by name of the detector, of all samples.
         runs: what became of each detector, in the order of the report.
         answers: the class that a model calls each sample ``(N,)``; ``None`` without a model.
+        hinted: by name of a detector of groups, and class, who seems to carry something in any of them.
     """
 
     gathered: Gathered
@@ -56,6 +64,7 @@ class Known:
     suspicions: dict[str, Suspicion]
     runs: tuple[DetectorRun, ...]
     answers: IntArray | None
+    hinted: dict[str, dict[int, IntArray]]
 
 
 @dataclass(frozen=True)
@@ -82,9 +91,8 @@ def ask_all(
     """
     asked = _model(gathered, folder, samples, model, settings.device) if gathered.models else None
     answers = _answers(samples, asked, folder, engine) if asked is not None else None
-    found = _whole(samples, plan, folder, engine) | _in_groups(
-        samples, plan, gathered, settings, folder, engine, asked, answers
-    )
+    apart, hinted = _in_groups(samples, plan, gathered, settings, folder, engine, asked, answers)
+    found = _whole(samples, plan, folder, engine) | apart
     runs = tuple(found[name][1] if name in found else _not_run(name, reason) for name, reason in plan.reasons.items())
     suspicions = {name: found[name][0] for name in plan.reasons if name in found}
     return Known(
@@ -93,6 +101,7 @@ def ask_all(
         {name: one for name, one in suspicions.items() if one is not None},
         runs,
         None if answers is None else answers_of(samples, answers.files),
+        hinted,
     )
 
 
@@ -158,8 +167,8 @@ def _in_groups(
     engine: Engine,
     asked: AskedModel | None,
     answers: _Answers | None,
-) -> Found:
-    """Ask the detectors that look at groups: at each of them, or at the first alone."""
+) -> tuple[Found, dict[str, dict[int, IntArray]]]:
+    """Ask the detectors that look at groups, at each of them or at the first alone; and say whom they hint at."""
     kept, losses = None if answers is None else answers.path, None
     if gathered.evidence.losses is not None:
         losses = named(folder, "losses", samples.digest, asked.key if asked else "")
@@ -171,7 +180,9 @@ def _in_groups(
     done = engine.map("running detectors", score_group, [*alone, *grouped], light=asked is None, here=here)
     said = [read_kept(one.path) for one in done]
     found = {name: grouped_by(name, samples, [(0, one)]) for name, one in zip(plan.alone, said, strict=False)}
-    return found | {name: grouped_by(name, samples, list(enumerate(said[len(alone) :]))) for name in plan.grouped}
+    every = said[len(alone) :]
+    found |= {name: grouped_by(name, samples, list(enumerate(every))) for name in plan.grouped}
+    return found, {name: carriers_in_groups(name, every) for name in plan.grouped}
 
 
 def _ran(name: str) -> DetectorRun:

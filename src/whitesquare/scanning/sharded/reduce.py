@@ -22,6 +22,8 @@ from whitesquare.types import FloatArray, IntArray
 
 BY_GROUP = frozenset({"images", "features"})
 """A detector that needs nothing else scores every sample, each within its group; any other scores those of one."""
+_NEARLY = 0.75
+"""Of the strength of the strongest hint about a class, what another one has at least that is about the same."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,21 @@ def grouped_by(
                 hints[label] = some
     told = tuple(hint for label in sorted(hints) for hint in hints[label])
     return Suspicion(scores, _mean(stats), told), replace(runs[0], seconds=seconds, reason="", crashed=False)
+
+
+def carriers_in_groups(name: str, groups: Sequence[ArrayFile]) -> dict[int, IntArray]:
+    """Return by class who seems to carry something, in every group that says so nearly as strongly as the strongest.
+
+    Hints are those of one group: what they are about cannot always be looked for by its pixels in the others.
+    """
+    found: dict[int, list[Hint]] = {}
+    for kept in groups:
+        for i, said in enumerate(kept.said["runs"][name]["hints"]):
+            found.setdefault(said["label"], []).append(_hint(kept, f"{name}/{i}", said["label"], said["strength"]))
+    return {
+        label: np.unique(np.concatenate([one.carriers for one in hints if one.strength >= _NEARLY * _strongest(hints)]))
+        for label, hints in found.items()
+    }
 
 
 def answers_of(samples: StoredSamples, files: Iterable[Path]) -> IntArray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from whitesquare._base.machine import machine, versions
 from whitesquare.data.digest import dataset_digest
-from whitesquare.detectors.registry import KNOWN_DETECTORS
+from whitesquare.detectors.registry import KNOWN_DETECTORS, find_rule
 from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.records import Estimate, PoisonManifest
 from whitesquare.scanning.alarms import Raised, raise_alarms
@@ -55,7 +55,7 @@ def conclude(
     found = inspected(samples, gathered.evidence, rules, folder)
     with one_torch_thread():
         inside, notes = raise_alarms(found.evidence, found.suspicions, gathered.models, settings.test)
-    raised = _everywhere(found, inside, rules, read, folder, engine)
+    raised = _everywhere(found, inside, known, read, folder, engine)
     clock.lap("alarms")
     everything = _without_images(samples, settings.seed)
     found_rank = rank(everything, _ranking(known, samples.groups), raised)
@@ -118,7 +118,7 @@ def _learned(known: Known, samples: StoredSamples) -> Estimate | None:
 def _everywhere(
     found: Inspected,
     inside: tuple[Raised, ...],
-    rules: dict[str, Suspicion],
+    known: Known,
     read: Read,
     folder: Path,
     engine: Engine,
@@ -129,8 +129,9 @@ def _everywhere(
     paths = iter([one.path for one in done])
     raised = []
     for one, some in zip(inside, items, strict=True):
-        mine = [next(paths) for _ in some]
-        carriers = carriers_of(found, one, mine, read.samples, rules[one.alarm.rule_id].scores)
+        mine, name = [next(paths) for _ in some], find_rule(one.alarm.rule_id).name
+        hinted = known.hinted.get(name, {}).get(one.alarm.label)
+        carriers = carriers_of(found, one, mine, read.samples, known.suspicions[name].scores, hinted)
         raised.append(Raised(replace(one.alarm, carriers=len(carriers)), carriers, one.trigger))
     return tuple(raised)
 

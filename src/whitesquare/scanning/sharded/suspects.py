@@ -13,6 +13,7 @@ from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.executor.types import Shared
 from whitesquare.scanning.alarms import Raised
 from whitesquare.scanning.criteria import CRITERIA
+from whitesquare.scanning.marks.roaming import RoamingKind
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
 from whitesquare.scanning.sharded.kept import kept_whole, read_kept, write_kept
@@ -172,7 +173,12 @@ def look_through(task: ToLookThrough, shared: Shared) -> Done:
 
 
 def carriers_of(
-    found: Inspected, one: Raised, others: list[Path], samples: StoredSamples, scores: FloatArray
+    found: Inspected,
+    one: Raised,
+    others: list[Path],
+    samples: StoredSamples,
+    scores: FloatArray,
+    hinted: IntArray | None,
 ) -> IntArray:
     """Return the positions of all samples that carry what an alarm is about.
 
@@ -182,11 +188,16 @@ def carriers_of(
         others: files of :func:`look_through`.
         samples: all of them.
         scores: ``(N,)`` of the detector that raised it.
+        hinted: whom that detector hints at in all groups, where it looks at groups.
     """
-    if one.trigger is None and one.alarm.rule_id in _BY_RANK:
-        own = samples.labels == one.alarm.label
+    trigger, label = one.trigger, one.alarm.label
+    if trigger is None and one.alarm.rule_id in _BY_RANK:
+        own = samples.labels == label
         if np.isfinite(scores[~own]).any():
             beyond: IntArray = np.flatnonzero(own & (scores > np.nanquantile(scores[~own], 1 - _RARE)))
             return beyond
     more = [read_kept(path).array("positions") for path in others]
+    if hinted is not None and trigger is not None and isinstance(trigger.kind, RoamingKind):
+        # A mark that is nothing rare is not looked for, and carried by those alone that were hinted at.
+        more += [] if trigger.kind.bound(found.evidence, trigger, label) is not None else [hinted]
     return np.unique(np.concatenate([found.positions[one.carriers], *more])).astype(np.int64)
