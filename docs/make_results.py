@@ -13,7 +13,7 @@ from typing import Any
 
 from detector_tables import detector_tables
 from natural_tables import natural_tables
-from scale_tables import comparing, gating, scanning, signing
+from scale_tables import comparing, gating, scanning, sharding, signing
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
@@ -26,7 +26,13 @@ SECOND = DOCS.parent / "benchmarks" / "results" / "second-dataset.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 DETECTORS = DOCS.parent / "benchmarks" / "results" / "detectors.json"
 NATURAL = DOCS.parent / "benchmarks" / "results" / "natural.json"
-SCALE = {"gate": gating, "provenance": signing, "provenance-diff": comparing, "scan-growth": scanning}
+SCALE = {
+    "gate": gating,
+    "provenance": signing,
+    "provenance-diff": comparing,
+    "scan-growth": scanning,
+    "sharded-scan": sharding,
+}
 """By the name of a result and of its table, what writes it."""
 
 
@@ -217,7 +223,10 @@ def main(arguments: list[str]) -> None:
         tables[name] = write(json.loads((DETECTORS.parent / f"{name}.json").read_text()))
     for path in (
         README,
-        *(DOCS / f"{name}.md" for name in ("results", "leaderboard", "detectors", "natural", "gate", "provenance")),
+        *(
+            DOCS / f"{name}.md"
+            for name in ("results", "leaderboard", "detectors", "natural", "gate", "provenance", "scale")
+        ),
     ):
         wanted = text = path.read_text()
         for name, content in tables.items():

@@ -36,6 +36,7 @@ from whitesquare.records import TIERS, Made, Measurement, Parameter
 from whitesquare.scanning.files import FORMAT, VERDICTS
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
+from whitesquare.scanning.sharding import Sharding
 from whitesquare.scanning.stored import StoredFingerprint
 from whitesquare.scanning.types import Alarm, ClassRow, Coverage, DetectorRun, Flag, ScanResult, TriggerEstimate
 from whitesquare.study.drill_types import DrillResult
@@ -126,6 +127,7 @@ class ScanFile(TypedDict):
     losses: NotRequired[RecordedTraining]
     made: NotRequired[Made]
     thresholds: NotRequired[dict[str, float]]
+    sharding: NotRequired[Sharding]
 
 
 class PolicyFile(TypedDict, total=False):

@@ -65,6 +65,56 @@ def scanning(result: dict[str, Any]) -> str:
     return "\n".join([*lines, "", _machine(result)])
 
 
+_NODES, _CORES = (1, 4, 16), 16
+"""Machines, and cores of each, of which it is said what they would take."""
+
+
+def sharding(result: dict[str, Any]) -> str:
+    """Return what scans in shards took, and what more machines would take, as two Markdown tables."""
+    lines = [
+        "| images | shards | mode | workers | groups | seconds | processor, s | each image, microseconds "
+        "| all processes, GB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        lines.append(
+            f"| {row['samples']:,} | {row['form']} | {row['mode']} | {row['workers']} | {row['groups']} | "
+            f"{row['seconds']:,.0f} | {row['processor_seconds']:,.0f} | {row['microseconds_per_image']:,.0f} | "
+            f"{row['peak_gb_of_all']:.2f} |"
+        )
+    last = result["rows"][-1]
+    each = last["microseconds_per_image"] / 1e6
+    lines += [
+        "",
+        f"One run each (n = 1); {_machine(result)}",
+        "",
+        f"What 1,000,000 such images would take by that, were all of it divided, on machines of {_CORES} cores: ",
+        "",
+        "| machines | processor time, h | at best, minutes |",
+        "|---|---|---|",
+    ]
+    hours = 1e6 * each / 3600
+    lines += [f"| {nodes} | {hours:.1f} | {60 * hours / (nodes * _CORES):.1f} |" for nodes in _NODES]
+    return "\n".join(lines)
+
+
+def finding(result: dict[str, Any]) -> str:
+    """Return what scans in shards find, against scans of one piece, as a Markdown table."""
+    lines = [
+        "| data | scan | images | groups | verdict | class, rule | carriers flagged | others flagged | AUROC "
+        "| processor, s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        alarms = ", ".join(f"{name}, {rule}" for name, _, rule in row["alarms"]) or "-"
+        lines.append(
+            f"| {row['data']} | in {row['how']} | {row['samples']:,} | {row['groups']} | {row['verdict']} | {alarms} | "
+            f"{row['carriers_flagged']} of {row['carriers']} | {row['others_flagged']} | {row['auroc']:.4f} | "
+            f"{row['processor_seconds']:.0f} |"
+        )
+    return "\n".join([*lines, "", f"n = 1; {_machine(result)}"])
+
+
 def gating(result: dict[str, Any]) -> str:
     """Return what the gate decided about backdoored and clean models as a Markdown table."""
     lines = [

@@ -45,6 +45,8 @@ TORCH_FREE = (
         "scanning.run",
         "scanning.gather",
         "scanning.judge",
+        "scanning.sharded.steps",
+        "executor.inline",
     ),
     *("inventory.facts", "inventory.cyclonedx", "inventory.croissant"),
     *("report.measurement.page", "report.bench.page", "report.scan.page", "report.scan.sarif", "report.scan.junit"),

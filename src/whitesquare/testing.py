@@ -13,10 +13,13 @@ from whitesquare._base.promises import refuse_unless as _require
 from whitesquare.attacks import poison
 from whitesquare.attacks.contract import require_attack
 from whitesquare.attacks.selection import RANDOM, selection_of
+from whitesquare.data.batches import as_shape
 from whitesquare.data.layouts import is_plain
 from whitesquare.detectors.contract import require_detector, require_suspicion
-from whitesquare.detectors.types import Detector, Evidence
+from whitesquare.detectors.mergeable import Mergeable, Summarised
+from whitesquare.detectors.types import Detector, Evidence, Suspicion
 from whitesquare.plugins import admit_source
+from whitesquare.records import silent
 from whitesquare.triggers import parse_trigger
 from whitesquare.types import (
     Attack,
@@ -205,6 +208,28 @@ def check_detector(detector: Detector, evidence: Evidence) -> None:
     for name in ("scores", "class_stats"):
         same = np.array_equal(getattr(first, name), getattr(again, name), equal_nan=True)
         _require(same, detector, f"must give the same {name} every time")
+    _check_in_parts(detector, evidence, first)
+
+
+def _check_in_parts(detector: Detector, evidence: Evidence, once: Suspicion) -> None:
+    """Hold what a detector says of samples that it is shown in parts against what it says of all at once."""
+    images, labels, kinds = evidence.images, evidence.labels, len(evidence.classes)
+    parts = [slice(len(labels) // 3, None), slice(0, len(labels) // 3)]
+    found: Suspicion | None = None
+    if isinstance(detector, Summarised):
+        numbers = np.concatenate([detector.numbers(images[part]) for part in parts[::-1]])
+        found = detector.judged(numbers, labels, evidence.classes, silent)
+    elif isinstance(detector, Mergeable) and (bands := detector.bands(as_shape(images.shape), kinds)):
+        best = np.zeros(len(labels), np.float32)
+        for band in bands:
+            one, other = (detector.accumulate(None, band, images[part], labels[part], kinds) for part in parts)
+            sizes = np.bincount(labels, minlength=kinds)
+            known = detector.finish(detector.merge(one, other), band, sizes)
+            np.maximum(best, detector.apply(known, band, images[:], labels), out=best)
+        found = detector.conclude(best, labels, evidence.classes)
+    for name in ("scores", "class_stats") if found is not None else ():
+        same = np.array_equal(getattr(found, name), getattr(once, name), equal_nan=True)
+        _require(same, detector, f"must give the same {name} of all samples as of parts that are put together")
 
 
 def _check_gradients(classifier: Differentiable, images: UInt8Array) -> None:

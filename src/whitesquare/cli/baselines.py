@@ -10,7 +10,7 @@ from whitesquare.cli import terminal
 from whitesquare.errors import UsageError
 
 if TYPE_CHECKING:  # they load NumPy, which `--help` must not wait for
-    from whitesquare.jobs.scan import Scanned
+    from whitesquare.jobs.scanned import Scanned
     from whitesquare.scanning.baseline import Baseline
 
 KnownFile = Annotated[

@@ -64,6 +64,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "scan": (
         "whitesquare scan photos -o table -o json=scan.json -o html=scan.html",
         "whitesquare scan train.csv --model-free -o sarif=scan.sarif",
+        "whitesquare scan 'shards/train-{0000..0999}.tar' --workers 8 --resume kept -o json=scan.json",
         "whitesquare scan photos --write-baseline known.json --accepted-by ann --why 'a watermark'",
         "whitesquare scan photos --baseline known.json --fail-on confirmed",
     ),

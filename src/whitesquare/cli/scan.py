@@ -37,11 +37,12 @@ from whitesquare.cli.options import (
     same_size,
 )
 from whitesquare.cli.progress import progress
+from whitesquare.cli.sharding import RayAddress, ResumeFolder, Workers, open_way
 from whitesquare.cli.trackers import log_runs, open_trackers
 from whitesquare.errors import UsageError, require_extra
 
 if TYPE_CHECKING:  # they load NumPy, which `--help` must not wait for
-    from whitesquare.jobs.scan import Scanned
+    from whitesquare.jobs.scanned import Scanned
     from whitesquare.records import PoisonManifest
     from whitesquare.scanning.types import ScanResult
 
@@ -104,6 +105,9 @@ def scan(
         str | None,
         typer.Option(help="Most that decoded images take in a temporary file, such as 20G; default: half of the disk."),
     ] = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
+    resume: ResumeFolder = None,
     attested: Bundle = None,
     reference_attested: ReferenceBundle = None,
     trust: Trust = None,
@@ -153,6 +157,7 @@ def scan(
                 attested=allowed,
                 reference_attested=vouched,
                 signer=signer,
+                way=open_way(workers, ray, resume),
                 on_progress=on_progress,
                 on_note=terminal.complain,
             )

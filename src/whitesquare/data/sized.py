@@ -45,7 +45,7 @@ class Sized(Presented):
         """What every image is brought to; ``None`` leaves them as they are."""
         first = self._first()
         if first is None:
-            return _frame(self.headers.values(), self.sizing)
+            return chosen_frame(self.headers.values(), self.sizing)
         if first.frame is not None or len(set(self.headers.values())) < 2:
             return first.frame
         return Frame(first.shape, self.sizing.fit or STRETCH, "that of the training images")
@@ -102,7 +102,7 @@ class Sized(Presented):
         if self.frame is None:
             return said
         found = Counter(self.headers[i] for i in positions.tolist() if i in self.headers)
-        return (*said, *_notes(found, self.frame))
+        return (*said, *frame_notes(found, self.frame))
 
     def _first(self) -> "Sized | None":
         """Return the images that decide for these; ``None`` if they decide for themselves."""
@@ -162,7 +162,7 @@ def _headers(dataset: EncodedDataset) -> Iterator[tuple[int, Shape]]:
             continue
 
 
-def _frame(found: Iterable[Shape], sizing: Sizing) -> Frame | None:
+def chosen_frame(found: Iterable[Shape], sizing: Sizing) -> Frame | None:
     """Choose the size: as asked, that of most images, or the median of their short sides within bounds."""
     shapes = Counter(found)
     total, fit = shapes.total(), sizing.fit or STRETCH
@@ -185,7 +185,8 @@ def _frame(found: Iterable[Shape], sizing: Sizing) -> Frame | None:
     return Frame((channels, side, side), fit, f"{why}; choose another with --size")
 
 
-def _notes(found: Counter[Shape], frame: Frame) -> tuple[str, ...]:
+def frame_notes(found: Counter[Shape], frame: Frame) -> tuple[str, ...]:
+    """Say what was done to images of these shapes, and what a resize may hide."""
     channels, height, width = frame.shape
     total = found.total()
     changed = Counter({shape: count for shape, count in found.items() if shape[1:] != (height, width)})

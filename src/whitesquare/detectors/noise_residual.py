@@ -21,8 +21,9 @@ from typing import ClassVar
 import numpy as np
 
 from whitesquare.detectors.common import images_at_once
-from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class, unscored
-from whitesquare.types import FloatArray, UInt8Array
+from whitesquare.detectors.types import Evidence, Hint, Suspicion, unscored
+from whitesquare.records import Progress, silent
+from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 _LEVELS = (1, 4, 8, 16, 32, 64, 128)
 _CHUNK = 4096
@@ -44,22 +45,37 @@ class NoiseResidual:
 
     def score(self, evidence: Evidence) -> Suspicion:
         """Score by the distance from the other classes' grain; hint at the samples far beyond it."""
-        found = unscored(evidence)
         if not len(evidence.images) or min(evidence.images.shape[2:]) < 2:
-            return found
-        grain = grain_of(evidence)
+            return unscored(evidence)
+        return self.judged(grain_of(evidence), evidence.labels, evidence.classes)
+
+    def numbers(self, images: UInt8Array) -> FloatArray:
+        """Return the logarithms of the twelve numbers of some images; none of images of one row or column."""
+        few = images_at_once(images.shape, _CHUNK)
+        if min(images.shape[2:]) < 2:
+            return np.zeros((len(images), 0), np.float32)
+        starts = range(0, max(1, len(images)), few)
+        return np.concatenate([_grain(images[start : start + few]) for start in starts])
+
+    def judged(
+        self, numbers: FloatArray, labels: IntArray, classes: tuple[str, ...], on_progress: Progress = silent
+    ) -> Suspicion:
+        """Score samples by the numbers of all."""
+        scores = np.full(len(labels), np.nan, np.float32)
+        stats = np.full(len(classes), np.nan, np.float32)
         hints = []
-        for label, members in by_class(evidence):
-            others = evidence.labels != label
+        for label in np.unique(labels).tolist() if numbers.shape[1] else ():
+            own, others = labels == label, labels != label
             if others.sum() < self.least:
                 continue
-            distance = _distance(grain, others)
-            found.scores[members] = distance[members]
+            distance, members = _distance(numbers, others), np.flatnonzero(own)
+            scores[members] = distance[members]
             far = members[distance[members] > np.quantile(distance[others], 1 - _RARE)]
-            found.class_stats[label] = len(far) / len(members)
+            stats[label] = len(far) / len(members)
             if len(far) >= self.least and len(far) > 10 * _RARE * len(members):
                 hints.append(Hint(label, len(far) / len(members), far))
-        return Suspicion(found.scores, found.class_stats, tuple(hints))
+            on_progress("comparing the grain", label + 1, len(classes))
+        return Suspicion(scores, stats, tuple(hints))
 
 
 def grain_of(evidence: Evidence) -> FloatArray:

@@ -68,7 +68,7 @@ class PatchContrast:
                     place[better] = at[better]
                     shown[better] = codes[left[better], better].astype(np.int64) + (number << 16)
             evidence.on_progress("counting patches", number + 1, len(SCALES))
-        peaks = class_peaks(best, evidence, self.least)
+        peaks = class_peaks(best, evidence.labels, len(evidence.classes), self.least)
         hints = _hints(best, place, shown, evidence)
         for hint in hints:
             best[hint.carriers] += hint.strength

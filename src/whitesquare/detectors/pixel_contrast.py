@@ -15,6 +15,8 @@ sample); a trigger whose pixels are ordinary at that place (white in the middle 
 carriers. Watermarks, borders and duplicates of one class are true hits, and harmless.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,13 +24,16 @@ import numpy as np
 
 from whitesquare.detectors.codes import CodeArray, Scale, code_bits, tiles, window_codes
 from whitesquare.detectors.contrast import log_contrast
-from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class
-from whitesquare.types import FloatArray, IntArray
+from whitesquare.detectors.mergeable import Band, Counts
+from whitesquare.detectors.types import Evidence, Hint, Suspicion
+from whitesquare.types import FloatArray, IntArray, Shape, UInt8Array
 
 SCALES = (Scale(1, 4), Scale(2, 3), Scale(2, 8))
 """Single pixels in 16 greys; 2 x 2 windows in 8 greys; 2 x 2 windows exactly."""
 _TOGETHER = 1 << 20
 """Codes that are counted at a time, of a row of places."""
+_LARGEST, _CELLS = 3 * 48 * 48, 1 << 24
+"""Grey levels of an image from which on counting at every place takes hours; numbers counted at a time otherwise."""
 _NEAR = 2.0
 """Carriers of one trigger show it in several codes, of which the rarer score less."""
 
@@ -56,8 +61,57 @@ class PixelContrast:
                     for few in np.array_split(codes, min(len(codes), codes.size // _TOGETHER + 1)):
                         np.maximum(best, self._contrast(few, bits, labels, sizes), out=best)
             evidence.on_progress("counting pixels", number + 1, len(SCALES))
-        peaks = class_peaks(best, evidence, self.least)
-        return Suspicion(best, peaks, carriers_near_peak(best, peaks, evidence))
+        return self.conclude(best, labels, evidence.classes)
+
+    def bands(self, shape: Shape, classes: int) -> tuple[Band, ...]:
+        """Return the rows of places whose counts are held at a time; none for photographs, which have too many."""
+        if math.prod(shape) > _LARGEST:
+            return ()
+        found = []
+        for number, scale in enumerate(SCALES):
+            rows, columns = (side - scale.size + 1 for side in shape[1:])
+            bits = code_bits(np.empty((0, *shape), np.uint8), scale, classes, 14)
+            step = max(1, _CELLS // max(1, (columns << bits) * classes))
+            found += [Band(number, top, min(top + step, rows)) for top in range(0, rows, step) if columns > 0]
+        return tuple(found)
+
+    def accumulate(self, counts: Counts | None, band: Band, images: UInt8Array, labels: IntArray, kinds: int) -> Counts:
+        """Count, at every place, how many images of each class show each code; counts are changed."""
+        scale = SCALES[band.scale]
+        bits = code_bits(images, scale, kinds, 14)
+        columns = images.shape[3] - scale.size + 1
+        if counts is None:
+            counts = np.zeros((((band.bottom - band.top) * columns) << bits) * kinds, np.int32)
+        for at in _places(images, band, bits):
+            np.add.at(counts, (at * kinds + labels).ravel(), np.int32(1))  # of its type: a plain 1 is 30 times slower
+        return counts
+
+    def merge(self, one: Counts, other: Counts) -> Counts:
+        """Add counts of different samples."""
+        merged: Counts = one + other
+        return merged
+
+    def finish(self, counts: Counts, band: Band, sizes: IntArray) -> tuple[IntArray, FloatArray]:
+        """Return the row of each code at each place, and by row the contrast of every class; the last row is 0."""
+        table = counts.reshape(-1, len(sizes))
+        often = np.flatnonzero(table.sum(1) >= self.least)
+        row = np.full(len(table), len(often), np.int64)
+        row[often] = np.arange(len(often))
+        rare = np.zeros((1, len(sizes)), np.float32)
+        return row, np.concatenate([log_contrast(table[often].astype(np.int64), sizes, self.least), rare])
+
+    def apply(self, known: tuple[IntArray, FloatArray], band: Band, images: UInt8Array, labels: IntArray) -> FloatArray:
+        """Return the largest contrast of the codes of each image."""
+        row, contrast = known
+        scale, best = SCALES[band.scale], np.zeros(len(labels), np.float32)
+        for at in _places(images, band, code_bits(images, scale, contrast.shape[1], 14)):
+            np.maximum(best, contrast[row[at], labels].max(0), out=best)
+        return best
+
+    def conclude(self, scores: FloatArray, labels: IntArray, classes: tuple[str, ...]) -> Suspicion:
+        """Return peaks and carriers of every class."""
+        peaks = class_peaks(scores, labels, len(classes), self.least)
+        return Suspicion(scores, peaks, carriers_near_peak(scores, peaks, labels))
 
     def _contrast(self, codes: CodeArray, bits: int, labels: IntArray, sizes: IntArray) -> FloatArray:
         """Return, by sample, the largest contrast of its codes ``(W', N)`` at some places."""
@@ -73,19 +127,29 @@ class PixelContrast:
         return largest
 
 
-def class_peaks(scores: FloatArray, evidence: Evidence, least: int) -> FloatArray:
+def _places(images: UInt8Array, band: Band, bits: int) -> Iterator[IntArray]:
+    """Yield, row by row, the codes ``(W', n)`` of the windows of a band, each moved to where its place begins."""
+    scale, done = SCALES[band.scale], 0
+    for _, codes in window_codes(images[:, :, band.top : band.bottom + scale.size - 1], scale, bits):
+        yield codes + (np.arange(done, done + len(codes), dtype=np.int64) << bits)[:, None]
+        done += len(codes)
+
+
+def class_peaks(scores: FloatArray, labels: IntArray, kinds: int, least: int) -> FloatArray:
     """Return, per class, the largest score that at least ``least`` of its samples reach; NaN for smaller classes."""
-    peaks = np.full(len(evidence.classes), np.nan, np.float32)
-    for label, members in by_class(evidence):
-        if len(members) >= least:
-            peaks[label] = np.partition(scores[members], -least)[-least]
+    peaks = np.full(kinds, np.nan, np.float32)
+    for label in np.unique(labels).tolist():
+        own = scores[labels == label]
+        if len(own) >= least:
+            peaks[label] = np.partition(own, -least)[-least]
     return peaks
 
 
-def carriers_near_peak(scores: FloatArray, peaks: FloatArray, evidence: Evidence) -> tuple[Hint, ...]:
+def carriers_near_peak(scores: FloatArray, peaks: FloatArray, labels: IntArray) -> tuple[Hint, ...]:
     """Hint at the samples of every class whose score is within a factor e^2 of the class's peak."""
     hints = []
-    for label, members in by_class(evidence):
+    for label in np.unique(labels).tolist():
+        members = np.flatnonzero(labels == label)
         if np.isfinite(peaks[label]) and peaks[label] > _NEAR:
             carriers = members[scores[members] >= peaks[label] - _NEAR]
             hints.append(Hint(label, float(peaks[label]), carriers))

@@ -48,7 +48,7 @@ class RayExecutor:
 
     def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Outcomes[Result]:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
-        _connect(self.address, self.workers, sum(array.nbytes for array in shared.values()))
+        connect(self.address, self.workers, sum(array.nbytes for array in shared.values()))
         import ray
 
         held = {name: ray.put(array) for name, array in shared.items()}
@@ -68,8 +68,8 @@ class RayExecutor:
                 ray.cancel(reference, force=True)
 
 
-def _connect(address: str | None, workers: int, shared: int) -> None:
-    """Join the cluster, unless this process is in one; Ray leaves it when the process ends.
+def connect(address: str | None, workers: int, shared: int) -> None:
+    """Join a cluster, unless this process is in one; Ray leaves it when the process ends.
 
     Without an address one is started here, on the loopback interface, with memory for twice the ``shared`` bytes.
     """

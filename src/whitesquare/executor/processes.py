@@ -36,14 +36,17 @@ class ProcessExecutor:
 
     Attributes:
         workers: processes.
+        light: no task needs PyTorch, which is not loaded then: it takes two seconds and 200 MB of each process.
     """
 
     workers: int
+    light: bool = False
 
     def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Outcomes[Result]:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
         with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder:
-            crew = _Crew(work, items, _Files(_placed(shared, Path(folder))), min(self.workers, len(items)))
+            size = min(self.workers, len(items))
+            crew = _Crew(work, items, _Files(_placed(shared, Path(folder))), size, light=self.light)
             try:
                 yield from crew.outcomes()
             finally:
@@ -84,8 +87,8 @@ class _Worker:
 class _Crew:
     """The processes of one run, what each is at, and what is still to do."""
 
-    def __init__(self, work: Work[Any, Any], items: Sequence[Any], shared: Shared, size: int) -> None:
-        self._work, self._items, self._shared = work, items, shared
+    def __init__(self, work: Work[Any, Any], items: Sequence[Any], shared: Shared, size: int, *, light: bool) -> None:
+        self._work, self._items, self._shared, self._light = work, items, shared, light
         self._waiting = deque((index, 1) for index in range(len(items)))
         self._attempts: dict[int, int] = {}
         self._workers: list[_Worker] = []
@@ -123,7 +126,7 @@ class _Crew:
             return
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._work, self._shared), daemon=True)
+        process = context.Process(target=_serve, args=(theirs, self._work, self._shared, self._light), daemon=True)
         # A spawned process cannot be given an environment; that it inherits which signals are held back, too, is meant:
         # a terminal's Ctrl-C reaches every process, and whoever started this one decides when it ends.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -167,13 +170,14 @@ class _Crew:
         return lost
 
 
-def _serve(pipe: Connection, work: Work[Any, Any], shared: Shared) -> None:
+def _serve(pipe: Connection, work: Work[Any, Any], shared: Shared, light: bool) -> None:
     """Work off what comes through the pipe until it is closed; runs in the worker process."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what it is writing is taken away first
     Thread(target=_end_with_parent, daemon=True).start()
-    import torch
+    if not light:
+        import torch
 
-    torch.set_num_threads(1)
+        torch.set_num_threads(1)
     while True:
         try:
             (item,) = pipe.recv()

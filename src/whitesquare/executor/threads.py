@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 
-import torch
-
 from whitesquare._base.crew import Crew
 from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
 from whitesquare.records import Progress, silent
@@ -31,6 +29,8 @@ def run_all(
         step: name told to ``on_progress``.
         on_progress: told the number of finished tasks.
     """
+    import torch
+
     threads = torch.get_num_threads()
     on_progress(step, 0, len(items))
     try:
@@ -56,6 +56,8 @@ class ThreadExecutor:
 
     def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Outcomes[Result]:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
+        import torch
+
         threads = torch.get_num_threads()
         try:
             with Crew(self.workers, _one_thread) as crew:
@@ -67,6 +69,8 @@ class ThreadExecutor:
 
 
 def _one_thread() -> None:
+    import torch
+
     torch.set_num_threads(1)
 
 

@@ -1,9 +1,7 @@
 """Scanning as a user asks for it: the data are opened, hashed while they are read, scanned, and spoken for."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,117 +13,26 @@ from whitesquare.data.names import Data, named
 from whitesquare.data.sized import beside
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError
+from whitesquare.jobs.scan_shards import refuse_beside, scan_shards
+from whitesquare.jobs.scanned import Scanned
 from whitesquare.learning.asking import Asking
 from whitesquare.provenance.attested import Attested
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
-from whitesquare.report.scan.page import render_scan
-from whitesquare.report.scan.sarif import stored_sarif
-from whitesquare.scanning.album import album_path, write_album
-from whitesquare.scanning.files import scan_json
-from whitesquare.scanning.fingerprints import Group, fingerprints
-from whitesquare.scanning.frames import score_frame
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
+from whitesquare.scanning.sharded.engine import Way
 from whitesquare.scanning.signed import AttestedScan, reference_record
-from whitesquare.scanning.types import Alarm, Scan
 from whitesquare.signing.keys import Signer
 from whitesquare.types import FloatArray, ImageDataset
 
 if TYPE_CHECKING:  # a model-free scan works without PyTorch
-    from pandas import DataFrame
     from torch import Tensor
 
     from whitesquare.learning.given import Given
 
 BY_DEFAULT = ScanSettings()
-
-
-@dataclass(frozen=True)
-class Scanned:
-    """A scan, with what is needed to speak for it.
-
-    Attributes:
-        scan: what was found.
-        dataset: what was scanned, its images decoded.
-        attested: the attested data it was read of; ``None`` for data that nobody answers for.
-    """
-
-    scan: Scan
-    dataset: ImageDataset
-    attested: AttestedScan | None = None
-
-    @property
-    def verdict(self) -> str:
-        """The strongest tier of an alarm, or why there is none; see :mod:`whitesquare.scanning.types`."""
-        return self.scan.result.verdict
-
-    @property
-    def alarms(self) -> tuple[Alarm, ...]:
-        """The classes that stand out, the strongest first."""
-        return self.scan.result.alarms
-
-    def _repr_html_(self) -> str:
-        """Show the page in a notebook, in a frame of its own: its names are those of the data."""
-        page = escape(render_scan(self.scan))
-        return f'<iframe title="Scan" srcdoc="{page}" width="100%" height="640" sandbox=""></iframe>'
-
-    def json(self) -> str:
-        """Return the findings and the scores as ``scan.json``, which :func:`whitesquare.cleanse` reads."""
-        contents = self.contents()
-        return scan_json(self.scan.result, self.scan.scores, self._fingerprints(contents), contents)
-
-    def write_pictures(self, scan_file: Path) -> None:
-        """Write beside a ``scan.json`` of this scan what ``whitesquare review`` shows of its alarms, if there are any.
-
-        Args:
-            scan_file: where :meth:`json` was written.
-        """
-        if self.scan.sheets or self.scan.examples:
-            digest = hashlib.sha256(scan_file.read_bytes()).hexdigest()
-            write_album(album_path(scan_file), self.scan, digest)
-
-    def to_frame(self) -> "DataFrame":
-        """Return every score of every sample as a DataFrame; see :func:`whitesquare.scanning.frames.score_frame`.
-
-        Raises:
-            MissingDependencyError: pandas is not installed.
-        """
-        return score_frame(self.scan)
-
-    def sarif(self) -> str:
-        """Return the findings as SARIF, each sample with the digest of its content."""
-        return stored_sarif(self.scan.result, self.fingerprints())
-
-    def contents(self) -> dict[str, str]:
-        """Return by id the SHA-256 of the content of every flagged sample."""
-        result = self.scan.result
-        if self.attested is not None:
-            return self.attested.contents(result)
-        return {flag.id: hashlib.sha256(self.dataset.content(flag.position)).hexdigest() for flag in result.flagged}
-
-    def fingerprints(self) -> dict[Group, str]:
-        """Return what each finding is known by."""
-        return self._fingerprints(self.contents())
-
-    def _fingerprints(self, contents: dict[str, str]) -> dict[Group, str]:
-        root = self.attested.consumed.root if self.attested is not None else ""
-        return fingerprints(self.scan.result, contents, root)
-
-    def statement(self, *, with_report: bool = False) -> str | None:
-        """Return the signed statement of what was found; ``None`` for data that nobody answers for.
-
-        Args:
-            with_report: whether it speaks of the scan.json of this scan, which lies beside it then.
-
-        Raises:
-            UsageError: there is no key to sign with.
-        """
-        if self.attested is None:
-            return None
-        report = hashlib.sha256(self.json().encode()).hexdigest() if with_report else ""
-        return self.attested.statement(self.scan.result, report)
 
 
 @dataclass(frozen=True)
@@ -166,6 +73,7 @@ def scan(
     reference_attested: Attested | None = None,
     signer: Signer | None = None,
     cache_size: str | None = None,
+    way: Way | None = None,
     on_progress: Progress = silent,
     on_note: OnNote = unheard,
 ) -> Scanned:
@@ -193,6 +101,8 @@ def scan(
         attested: stop at the first sample that is not this one.
         reference_attested: the same for the reference.
         signer: signs what was found; needs ``attested``.
+        way: scan it in shards, in bounded memory: where they are read, and what is kept; see
+            :class:`whitesquare.scanning.sharded.engine.Way` and ``docs/scale.md``. ``None`` holds all images.
         on_progress: told how far each step is.
         cache_size: the most that decoded images may take in a temporary file, such as ``20G``, where they are more than
             256 MiB; what finds no room is decoded again each time. ``None`` is half of what is free there.
@@ -216,9 +126,12 @@ def scan(
         raise UsageError("The statement of a scan says which attested data was scanned; give the attestation as well.")
     if attested is not None and reference is not None and reference_attested is None:
         raise UsageError("The data are attested and the reference is not; give its attestation, or leave it out.")
-    asking = Asking(model, weights, preprocess, layer) if model is not None else None
-    if asking is None and (weights is not None or preprocess is not None or layer is not None):
-        raise UsageError("weights, preprocess and layer say how a model is asked, and none is given; give it as model.")
+    asking = _asking(model, weights, preprocess, layer)
+    if way is not None:
+        beside_it = {"reference": reference, "losses": losses, "attested data": attested}
+        refuse_beside(beside_it | {"features": features, "pred_probs": pred_probs})
+        asked = (asking, truth, skip_unreadable, size, fit, on_progress, on_note)
+        return Scanned(*scan_shards(data, settings, way, *asked))
     opened = _opened(data, attested, size, fit, on_progress)
     how = _How(skip_unreadable, usual_size() if cache_size is None else asked_size(cache_size), on_progress, on_note)
     read = _read(opened, named(data), attested, how)
@@ -249,7 +162,7 @@ def scan(
         on_progress=on_progress,
         on_note=on_note,
     )
-    return Scanned(found, read.dataset, work)
+    return Scanned(found, read.dataset, attested=work)
 
 
 def chosen_detectors(asked: Sequence[str]) -> tuple[str, ...]:
@@ -262,6 +175,19 @@ def chosen_detectors(asked: Sequence[str]) -> tuple[str, ...]:
     if not asked:
         raise UsageError("--detectors names none; write default, all, or names separated by commas.")
     return tuple(dict.fromkeys(name for item in asked for name in groups.get(item, (item,))))
+
+
+def _asking(
+    model: "Given | None",
+    weights: str | Path | None,
+    preprocess: "str | Path | Callable[[Tensor], Tensor] | None",
+    layer: str | None,
+) -> Asking | None:
+    if model is not None:
+        return Asking(model, weights, preprocess, layer)
+    if weights is not None or preprocess is not None or layer is not None:
+        raise UsageError("weights, preprocess and layer say how a model is asked, and none is given; give it as model.")
+    return None
 
 
 def _opened(

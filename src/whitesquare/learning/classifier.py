@@ -28,7 +28,7 @@ from whitesquare.learning.asked import (
     taken_of,
 )
 from whitesquare.learning.device import device_of, resolve
-from whitesquare.learning.models import Model
+from whitesquare.learning.models import Model, ModelCard
 from whitesquare.learning.recipes import COLOUR, FEW_STEPS, Recipe
 from whitesquare.learning.train import TensorData, autocast_for, borrowed, make_card, to_float, train_tensors
 from whitesquare.records import Progress, silent
@@ -204,10 +204,15 @@ class TorchClassifier:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OwnClassifier(TorchClassifier):
-    """A network of ours, of which another can be trained by ``recipe``, which ``on_progress`` is told of."""
+    """A network of ours, of which another can be trained by ``recipe``, which ``on_progress`` is told of.
+
+    Attributes:
+        card: what the network is, with which it can be saved.
+    """
 
     recipe: Recipe
     on_progress: Progress = silent
+    card: ModelCard | None = None
 
     def fit(self, images: UInt8Array, labels: IntArray, seed: int) -> "OwnClassifier":
         """Return another, trained by the same recipe; see :class:`~whitesquare.types.Fittable`.
@@ -240,6 +245,7 @@ def own_classifier(model: Model, *, recipe: Recipe | None = None) -> OwnClassifi
         # In float32 the network for colour takes longer to read the samples than to learn them for an epoch.
         precision="auto" if a.name == COLOUR.model else "float32",
         recipe=recipe or replace(COLOUR if a.name == COLOUR.model else Recipe(), model=a.name, scale=a.scale),
+        card=card,
     )
 
 

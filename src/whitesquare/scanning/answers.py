@@ -22,7 +22,7 @@ def read_answers(model: Classifier, evidence: Evidence, folder: Path) -> tuple[F
     logits = np.empty((size, len(evidence.classes)), np.float32)
     for start in range(0, size, _BATCH):
         part = slice(start, min(start + _BATCH, size))
-        found, logits[part] = _both(model, evidence.images[part])
+        found, logits[part] = both_of(model, evidence.images[part])
         if not (np.isfinite(logits[part]).all() and np.isfinite(found).all()):
             raise DataError("The model's outputs are not finite numbers (NaN or infinity); give a trained model.")
         if features is None:
@@ -34,5 +34,6 @@ def read_answers(model: Classifier, evidence: Evidence, folder: Path) -> tuple[F
     return features, logits
 
 
-def _both(model: Classifier, images: UInt8Array) -> tuple[FloatArray, FloatArray]:
+def both_of(model: Classifier, images: UInt8Array) -> tuple[FloatArray, FloatArray]:
+    """Return features ``(B, D)`` and logits ``(B, K)``, of one computation where the model can."""
     return model.answers(images) if isinstance(model, OnePass) else (model.features(images), model.logits(images))

@@ -96,6 +96,8 @@ def _record(result: ScanResult, scores: ScanScores | None, contents: Mapping[str
         record["thresholds"] = result.thresholds
     if result.losses is not None:
         record["losses"] = asdict(result.losses)
+    if result.sharding is not None:
+        record["sharding"] = asdict(result.sharding)
     return record
 
 

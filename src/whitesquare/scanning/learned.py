@@ -102,9 +102,14 @@ def accuracy(logits: FloatArray, labels: IntArray) -> Estimate:
         logits: ``(N, K)``.
         labels: ``(N,)``; at least one.
     """
-    sizes = np.bincount(labels, minlength=logits.shape[1])
+    return accuracy_of(logits.argmax(1), labels, logits.shape[1])
+
+
+def accuracy_of(answers: IntArray, labels: IntArray, classes: int) -> Estimate:
+    """Return the same by the class ``(N,)`` that a model calls each sample, of so many classes."""
+    sizes = np.bincount(labels, minlength=classes)
     there = sizes > 0
-    right = np.bincount(labels, weights=logits.argmax(1) == labels, minlength=len(sizes))
+    right = np.bincount(labels, weights=answers == labels, minlength=len(sizes))
     value = float((right[there] / sizes[there]).mean())
     worth = int(there.sum() ** 2 / (1 / sizes[there]).sum())
     found = share("accuracy", round(value * worth), worth)

@@ -36,14 +36,14 @@ def run_detectors(
         no_model: why there is no model, if there is none.
     """
     order = (*DETECTORS, *sorted(set(names) - set(DETECTORS)))
-    reasons = {name: _cannot(evidence, name, names, no_model) for name in order}
+    reasons = {name: why_not(evidence, name, names, no_model) for name in order}
     able = [name for name, reason in reasons.items() if not reason]
     # What follows gradients takes longest: begun last, it would run alone.
     begun = sorted(able, key=lambda name: "gradients" not in KNOWN_DETECTORS[name].needs)
     outcomes: dict[str, tuple[Suspicion | None, DetectorRun]] = {}
     evidence.on_progress(_STEP, 0, max(1, len(begun)))
     with Crew(usable_cores(), one_thread_each) as crew:
-        under_way = {crew.submit(lambda name: _run(evidence, name), name): name for name in begun}
+        under_way = {crew.submit(lambda name: run_one(evidence, name), name): name for name in begun}
         for done, future in enumerate(as_completed(under_way), start=1):
             outcomes[under_way[future]] = future.result()
             evidence.on_progress(_STEP, done, len(begun))
@@ -55,7 +55,7 @@ def run_detectors(
     return {name: suspicion for name, suspicion in found.items() if suspicion is not None}, runs
 
 
-def _cannot(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) -> str:
+def why_not(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) -> str:
     """Return why a detector does not run, or an empty text if it can."""
     if name not in asked:
         return NOT_ASKED
@@ -68,7 +68,8 @@ def _cannot(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) 
     return f"{reason}: {no_model or 'a model that was given has none'}"
 
 
-def _run(evidence: Evidence, name: str) -> tuple[Suspicion | None, DetectorRun]:
+def run_one(evidence: Evidence, name: str) -> tuple[Suspicion | None, DetectorRun]:
+    """Return what one detector says, ``None`` if nothing, and what became of it; a crash is its own."""
     one, started = KNOWN_DETECTORS[name], time.perf_counter()
     try:
         suspicion, reason, crashed = one.score(evidence), "", False

@@ -10,6 +10,7 @@ from whitesquare.records import TIERS, Estimate, Made
 from whitesquare.scanning.contacts import ContactSheet, PastedExamples
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
+from whitesquare.scanning.sharding import Sharding
 from whitesquare.types import FloatArray, IntArray
 
 NOT_ASKED = "not asked for (slow; --detectors all runs it)"
@@ -199,6 +200,7 @@ class ScanResult:
         made: when, and by which command; ``None`` where nobody said so.
         thresholds: by name, the bounds by which classes were alarmed, proven, and samples put into the queue; empty in
             files of older versions.
+        sharding: who looked at what, of a scan in shards; ``None`` of one that held all samples.
     """
 
     source: str
@@ -231,6 +233,7 @@ class ScanResult:
     accepted: tuple[Acceptance, ...] = ()
     made: Made | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
+    sharding: Sharding | None = None
 
     @property
     def new_alarms(self) -> tuple[Alarm, ...]:

@@ -1,0 +1,75 @@
+"""Ray Data: tasks are the rows of a data set that actors map; an actor keeps what its tasks read once, such as a model.
+
+What travels through the object store are tasks and the names of the files that they leave, one task a block: images
+are read where they are worked on. A task whose node is lost is given to another actor; an error of its own comes back
+as a value, and is not tried again.
+"""
+
+import logging
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from whitesquare.errors import require_extra
+from whitesquare.executor.cluster import connect
+from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
+
+
+@dataclass(frozen=True)
+class RayDataExecutor:
+    """Run tasks by ``map_batches`` on a Ray cluster, by actors of one CPU each.
+
+    Attributes:
+        workers: actors at most; ``None`` is one for each CPU of the cluster.
+        address: of the cluster.
+    """
+
+    workers: int | None
+    address: str
+
+    def __post_init__(self) -> None:
+        """Refuse to be made without Ray Data."""
+        for module in ("ray", "pyarrow"):
+            require_extra(module, "ray", "A scan on a Ray cluster")
+
+    def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Outcomes[Result]:
+        """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`. Nothing may be shared."""
+        assert not shared  # noqa: S101 - tasks of shards read what they need from files
+        connect(self.address, self.workers or 1, 0)
+        import ray
+
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        rows = [{"index": number, "task": pickle.dumps((work, item))} for number, item in enumerate(items)]
+        cluster: Any = ray
+        most = min(len(items), self.workers or max(1, int(cluster.cluster_resources().get("CPU", 1))))
+        mapped = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+            _Actor,
+            batch_size=1,
+            batch_format="numpy",
+            num_cpus=1,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=1),
+        )
+        for row in mapped.iter_rows():
+            # What it holds was made by an actor of this very run.
+            value, failure = pickle.loads(row["outcome"])  # noqa: S301
+            yield Outcome(int(row["index"]), value, failure)
+
+
+class _Actor:
+    """What maps: it computes on one thread, and lives as long as the step."""
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        outcomes = [_attempt(task) for task in batch["task"]]
+        return {"index": batch["index"], "outcome": [pickle.dumps(outcome) for outcome in outcomes]}
+
+
+def _attempt(task: bytes) -> tuple[Any, str | None]:
+    try:
+        work, item = pickle.loads(task)  # noqa: S301
+        return work(item, {}), None
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this task's failure and not the step's
+        return None, reason(error)

@@ -1,0 +1,105 @@
+"""Where the steps run: this process, processes of this machine, or a Ray cluster; the results are the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from whitesquare._base.machine import usable_cores
+from whitesquare.errors import DataError, UsageError
+from whitesquare.executor.inline import InlineExecutor
+from whitesquare.executor.types import Executor, Item, Result, Work
+from whitesquare.records import Progress, silent
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a scan in shards is driven.
+
+    Attributes:
+        workers: processes, or actors on a cluster; ``None`` is one for each core that there is.
+        ray: address of a Ray cluster; ``None`` stays on this machine.
+        folder: where what is done is kept, so that the scan can be taken up again; ``None`` keeps nothing.
+        group: samples of a group at most, where these are not larger than 200 MB.
+    """
+
+    workers: int | None = 1
+    ray: str | None = None
+    folder: Path | None = None
+    group: int = 20_000
+
+    def __post_init__(self) -> None:
+        """Refuse no worker, and groups in which no class could stand out."""
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"The number of workers must be at least 1; got {self.workers}.")
+        if self.group < 1:
+            raise UsageError(f"A group must have at least 1 sample; got {self.group}.")
+        if self.ray is not None and self.folder is None:
+            raise UsageError(
+                "A scan on a cluster keeps what its nodes do in a folder that all of them see, and none is given; add "
+                "--resume DIR."
+            )
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Applies steps to shards.
+
+    Attributes:
+        way: where.
+        on_progress: told how many are done.
+    """
+
+    way: Way
+    on_progress: Progress = silent
+
+    def map(
+        self, step: str, work: Work[Item, Result], items: Sequence[Item], *, here: bool = False, light: bool = True
+    ) -> list[Result]:
+        """Apply a step to every item and return the results in the items' order, whatever order they end in.
+
+        Args:
+            step: what it is called.
+            work: the step.
+            items: one a shard, small.
+            here: only this process can do it.
+            light: it needs no PyTorch.
+
+        Raises:
+            DataError: one of them failed; the others are stopped, and what they finished is kept.
+        """
+        found: dict[int, Result] = {}
+        self.on_progress(step, 0, len(items))
+        outcomes = self._executor(len(items), here=here, light=light).run(work, items, {})
+        try:
+            for outcome in outcomes:
+                if outcome.failure is not None or outcome.value is None:
+                    raise DataError(_said(outcome.failure or "a step gave nothing."))
+                found[outcome.index] = outcome.value
+                self.on_progress(step, len(found), len(items))
+        finally:
+            outcomes.close()
+        return [found[index] for index in range(len(items))]
+
+    def _executor(self, items: int, *, here: bool, light: bool) -> Executor:
+        if here or not items:
+            return InlineExecutor()
+        if self.way.ray is not None:
+            from whitesquare.executor.ray_data import RayDataExecutor
+
+            return RayDataExecutor(self.way.workers, self.way.ray)
+        workers = min(items, self.way.workers or usable_cores())
+        if workers == 1:
+            return InlineExecutor()
+        from whitesquare.executor.processes import ProcessExecutor
+
+        return ProcessExecutor(workers, light=light)
+
+
+def _said(failure: str) -> str:
+    """Say what to do where a worker did not end by itself."""
+    if "worker process died (signal 9)" in failure:
+        return (
+            f"{failure.rstrip('.')}, as processes do that the machine has no memory for; take fewer --workers, or a "
+            "smaller --size. What is finished is kept where --resume names a folder."
+        )
+    return failure

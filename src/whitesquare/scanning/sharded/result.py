@@ -1,0 +1,159 @@
+"""From what is known of all samples to a scan: alarms, ranks, flags, and what was looked at by whom."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from whitesquare._base.machine import machine, versions
+from whitesquare.data.digest import dataset_digest
+from whitesquare.detectors.registry import KNOWN_DETECTORS, find_rule
+from whitesquare.detectors.types import Evidence, Suspicion
+from whitesquare.records import Estimate, PoisonManifest
+from whitesquare.scanning.alarms import Raised, raise_alarms
+from whitesquare.scanning.coverage import coverage
+from whitesquare.scanning.findings import auroc, class_rows, flags, rank, reasons, scores_of
+from whitesquare.scanning.gather import ScanClock
+from whitesquare.scanning.learned import accuracy_of
+from whitesquare.scanning.running import one_torch_thread
+from whitesquare.scanning.settings import ScanSettings
+from whitesquare.scanning.sharded.asked import Known
+from whitesquare.scanning.sharded.engine import Engine
+from whitesquare.scanning.sharded.listed import Read
+from whitesquare.scanning.sharded.samples import StoredSamples
+from whitesquare.scanning.sharded.suspects import (
+    Inspected,
+    carriers_of,
+    inspected,
+    look_through,
+    to_look_through,
+)
+from whitesquare.scanning.sharding import Sharding
+from whitesquare.scanning.sheets import contact_sheet
+from whitesquare.scanning.types import Scan, ScanResult
+
+
+def conclude(
+    read: Read,
+    known: Known,
+    settings: ScanSettings,
+    folder: Path,
+    engine: Engine,
+    *,
+    source: str,
+    truth: PoisonManifest | None,
+    clock: ScanClock,
+) -> Scan:
+    """Raise alarms among suspects, look for who else carries what was found, and put the report together.
+
+    Raises:
+        DataError: a step failed.
+        UsageError: the truth is that of other data.
+    """
+    samples, gathered = read.samples, known.gathered
+    rules = {KNOWN_DETECTORS[name].rule_id: one for name, one in known.suspicions.items()}
+    found = inspected(samples, gathered.evidence, rules, folder)
+    with one_torch_thread():
+        inside, notes = raise_alarms(found.evidence, found.suspicions, gathered.models, settings.test)
+    raised = _everywhere(found, inside, known, read, folder, engine)
+    clock.lap("alarms")
+    everything = _without_images(samples, settings.seed)
+    found_rank = rank(everything, _ranking(known, samples.groups), raised)
+    clock.lap("fusion")
+    flagged = flags(everything, samples.ids, found_rank, raised)
+    rows = class_rows(everything, known.suspicions, flagged, read.left_out)
+    covered = coverage(found.evidence, found.suspicions, known.runs, asked=bool(gathered.models))
+    digest = dataset_digest(samples, engine.on_progress)
+    clock.lap("digest")
+    sharding = _sharding(read, known)
+    result = ScanResult(
+        source=source,
+        digest=digest,
+        size=len(samples.labels),
+        mode=gathered.mode,
+        calibration=found_rank.calibration.kind,
+        calibration_note=found_rank.calibration.note,
+        reference_size=0,
+        reasons=reasons(raised, covered, rows, gathered.undecided),
+        alarms=tuple(one.alarm for one in raised),
+        flagged=flagged,
+        classes=rows,
+        runs=known.runs,
+        skipped=read.skipped,
+        warnings=(sharding.said(len(np.unique(samples.labels))), *gathered.warnings, *read.notes, *notes),
+        seed=settings.seed,
+        fused_auroc=auroc(samples.ids, found_rank.fused, truth),
+        seconds=clock.seconds,
+        versions=versions() | KNOWN_DETECTORS.versions(settings.detectors),
+        machine=machine(),
+        model=gathered.weights,
+        learned=_learned(known, samples),
+        undecided=gathered.undecided,
+        held_out=gathered.beyond.accuracy if gathered.beyond else None,
+        trained=gathered.trained,
+        coverage=covered,
+        features=gathered.models[0].feature_layer if gathered.models else "",
+        sharding=sharding,
+    )
+    ids = tuple(samples.ids[i] for i in found.positions.tolist())
+    fused = found_rank.fused[found.positions]
+    sheets = (contact_sheet(found.evidence, ids, one, fused) for one in inside)
+    scores = scores_of(everything, samples.ids, found_rank, known.suspicions)
+    return Scan(result, scores, tuple(filter(None, sheets)))
+
+
+def _without_images(samples: StoredSamples, seed: int) -> Evidence:
+    """Return what is known of all samples to whoever looks at scores and labels alone."""
+    nothing = np.empty((0, *samples.shape), np.uint8)
+    return Evidence(nothing, samples.labels, samples.classes, np.zeros(len(samples.labels), np.bool_), seed)
+
+
+def _learned(known: Known, samples: StoredSamples) -> Estimate | None:
+    """Return how well the model reads all samples; where it was not asked about all, those of the first group."""
+    if known.answers is None:
+        return known.gathered.learned
+    return accuracy_of(known.answers, samples.labels, len(samples.classes))
+
+
+def _everywhere(
+    found: Inspected,
+    inside: tuple[Raised, ...],
+    known: Known,
+    read: Read,
+    folder: Path,
+    engine: Engine,
+) -> tuple[Raised, ...]:
+    """Return the alarms with all samples that carry what each is about, by their positions in the data set."""
+    items = [to_look_through(found, read.samples, one, folder) for one in inside]
+    done = engine.map("looking for carriers", look_through, [item for some in items for item in some])
+    paths = iter([one.path for one in done])
+    raised = []
+    for one, some in zip(inside, items, strict=True):
+        mine, name = [next(paths) for _ in some], find_rule(one.alarm.rule_id).name
+        hinted = known.hinted.get(name, {}).get(one.alarm.label)
+        carriers = carriers_of(found, one, mine, read.samples, known.suspicions[name].scores, hinted)
+        raised.append(Raised(replace(one.alarm, carriers=len(carriers)), carriers, one.trigger))
+    return tuple(raised)
+
+
+def _ranking(known: Known, groups: int) -> dict[str, Suspicion]:
+    """Return what samples are ranked by: what only one of several groups was asked would rank that group first."""
+    return {name: one for name, one in known.suspicions.items() if groups == 1 or name not in known.plan.alone}
+
+
+def _sharding(read: Read, known: Known) -> Sharding:
+    samples, plan = read.samples, known.plan
+    first = samples.labels[samples.of_group(0)]
+    sizes = np.bincount(first, minlength=len(samples.classes))
+    there = np.bincount(samples.labels, minlength=len(samples.classes)) > 0
+    return Sharding(
+        shards=read.shards,
+        groups=samples.groups,
+        group_size=len(first),
+        least_of_class=int(sizes[there].min()),
+        most_of_class=int(sizes.max(initial=0)),
+        whole=plan.whole,
+        grouped=plan.grouped,
+        alone=plan.alone,
+        left_out={str(number): count for number, count in sorted(read.by_shard.items())},
+    )
