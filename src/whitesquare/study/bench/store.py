@@ -31,7 +31,19 @@ REPORT = "report.html"
 FIGURES = "figures"
 KIND = "bench"
 DECIDING = (
-    *("_base", "attacks", "data", "detectors", "errors", "executor", "learning", "loops", "plugins", "provenance"),
+    *(
+        "_base",
+        "attacks",
+        "data",
+        "deciding",
+        "detectors",
+        "errors",
+        "executor",
+        "learning",
+        "loops",
+        "plugins",
+        "provenance",
+    ),
     *("records", "scanning", "signing", "study", "triggers", "types"),
 )
 """Rooms and loose modules whose code a cell can reach: their digest stands in every result."""
