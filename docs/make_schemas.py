@@ -15,13 +15,24 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
-from whitesquare.gating.settings import DataPolicy, KeysPolicy, MeasurePolicy, ReleasePolicy, ScanPolicy, TrainingPolicy
+from whitesquare.auditing.types import Dossier, DossierPredicate
+from whitesquare.deciding.signed import ReviewEvidence
+from whitesquare.deciding.types import Mark, ReviewHead
+from whitesquare.gating.settings import (
+    DataPolicy,
+    KeysPolicy,
+    MeasurePolicy,
+    ReleasePolicy,
+    ReviewPolicy,
+    ScanPolicy,
+    TrainingPolicy,
+)
 from whitesquare.gating.settings import Waiver as WaiverRecord
 from whitesquare.gating.vsa import EXTENSION, LEVELS, SLSA_VERSION
-from whitesquare.provenance.evidence import BUILD_TYPE, OWN_BUILD_TYPE, MeasureEvidence, ScanEvidence
+from whitesquare.provenance.evidence import BUILD_TYPE, OWN_BUILD_TYPE, DrillEvidence, MeasureEvidence, ScanEvidence
 from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import DatasetPredicate
-from whitesquare.records import TIERS, Measurement, Parameter
+from whitesquare.records import TIERS, Made, Measurement, Parameter
 from whitesquare.scanning.files import FORMAT, VERDICTS
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
@@ -74,6 +85,7 @@ FlagEntry = TypedDict(
         "rule_id": str,
         "fused": float | None,
         "p_value": float | None,
+        "content": NotRequired[str],
         "scores": NotRequired[dict[str, float | None]],
     },
 )
@@ -114,6 +126,8 @@ class ScanFile(TypedDict):
     fingerprints: NotRequired[list[StoredFingerprint]]
     losses: NotRequired[RecordedTraining]
     sharding: NotRequired[Sharding]
+    made: NotRequired[Made]
+    thresholds: NotRequired[dict[str, float]]
 
 
 class PolicyFile(TypedDict, total=False):
@@ -121,6 +135,7 @@ class PolicyFile(TypedDict, total=False):
 
     data: DataPolicy
     scan: ScanPolicy
+    review: ReviewPolicy
     training: TrainingPolicy
     measure: MeasurePolicy
     release: ReleasePolicy
@@ -157,6 +172,23 @@ class MeasureStatement(TypedDict):
 
     result: Literal["PASSED"]
     configuration: tuple[MeasureConfiguration]
+    passedTests: list[str]
+    warnedTests: list[str]
+    failedTests: list[str]
+
+
+class DrillConfiguration(TypedDict):
+    """What was drilled."""
+
+    name: Literal["whitesquare drill"]
+    annotations: DrillEvidence
+
+
+class DrillStatement(TypedDict):
+    """Predicate of a signed drill: in-toto test-result v0.1, whose subject is the drill.json."""
+
+    result: Literal["PASSED"]
+    configuration: tuple[DrillConfiguration]
     passedTests: list[str]
     warnedTests: list[str]
     failedTests: list[str]
@@ -277,16 +309,24 @@ VerdictStatement = TypedDict(
 )
 VerdictStatement.__doc__ = "Predicate of a signed verdict: SLSA verification summary v1, whose subject is the model."
 
+DecisionsLine = ReviewHead | Mark
+"""A line of decisions.jsonl: the first is about which scan, every other one a decision."""
+
 SCHEMAS: dict[str, Any] = {
     "measurement": Measurement,
     "scan": ScanFile,
     "drill": DrillResult,
+    "dossier": Dossier,
     "policy": PolicyFile,
     "dataset-predicate": DatasetPredicate,
     "scan-predicate": ScanStatement,
+    "decisions": DecisionsLine,
+    "review-predicate": ReviewEvidence,
     "measure-predicate": MeasureStatement,
+    "drill-predicate": DrillStatement,
     "training-predicate": TrainingStatement,
     "verdict-predicate": VerdictStatement,
+    "dossier-predicate": DossierPredicate,
 }
 DESCRIBED: dict[str, type] = {"ScanFile": ScanResult, "AlarmEntry": Alarm, "FlagEntry": Flag}
 """By name, where the fields of what is no dataclass are described."""

@@ -22,7 +22,8 @@ settings.load_profile("patient")
 
 
 LONGEST = (
-    *("test_notebook.py", "test_drill.py", "test_plugins.py", "test_attacks.py", "test_scan_cli.py", "test_bench.py"),
+    *("test_pages.py", "test_interrupts.py", "test_drill.py", "test_plugins.py", "test_notebook.py"),
+    *("test_attacks.py", "test_scan_cli.py", "test_bench.py"),
     *("test_classifier.py", "test_ray.py", "test_cli.py", "test_scan_reference.py", "test_detectors.py"),
     *("test_scan_bad_input.py", "test_bench_scans.py", "test_choice.py", "test_scan.py", "test_bitflips.py"),
 )

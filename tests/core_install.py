@@ -10,6 +10,7 @@ from .patience import PATIENCE
 MISSING = (
     *("numpy", "scipy", "sklearn", "PIL", "matplotlib", "jinja2", "torch", "safetensors", "ray"),
     *("onnx", "onnxruntime", "timm", "torchvision", "transformers", "mlflow", "pandas"),
+    *("starlette", "uvicorn", "umap", "hdbscan"),
 )
 """Modules of the extras: all that the core does without."""
 

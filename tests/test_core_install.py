@@ -12,7 +12,7 @@ from whitesquare.errors import EXTRAS, missing_part
 from .core_install import MISSING, import_in_core, run_core
 
 ROOT = Path(whitesquare.__file__).parent
-CORE = ("provenance", "gate", "inventory")
+CORE = ("provenance", "gating", "inventory", "auditing")
 """Packages of which every module works in a core install; a package that is not there yet has none."""
 
 NEED = {
@@ -24,8 +24,10 @@ NEED = {
     "cleanse": ("scan", "mnist", "--scan", "scan.json", "-o", "out"),
     "drill": ("train", "mnist", "--attacks", "stamp", "--rates", "0.05", "-o", "out"),
     "report": ("scan", "run"),
+    "review": ("review", "scan.json", "--by", "ann"),
     "bench": ("train", "plan.toml", "-o", "out"),
     "explain": ("scan", "NC01"),
+    "dossier": ("scan", "run"),
     "list": ("scan",),
 }
 """By verb that a core install cannot run: the extra it asks for, and how it is called."""
@@ -76,7 +78,7 @@ def test_an_import_that_no_extra_brings_stays_a_crash() -> None:
 def test_every_part_of_an_extra_is_known_to_the_sentence() -> None:
     """Whoever adds a dependency to an extra gives it a line in EXTRAS, else its absence is a crash."""
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    modules = {"scikit-learn": "sklearn", "pillow": "PIL", "mlflow-skinny": "mlflow"}
+    modules = {"scikit-learn": "sklearn", "pillow": "PIL", "mlflow-skinny": "mlflow", "umap-learn": "umap"}
     wanted = {}
     for extra in project["optional-dependencies"].keys() - {"test", "lint", "docs", "dev"}:
         names = [part.partition(">")[0] for part in project["optional-dependencies"][extra]]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from whitesquare.cli import app
 from whitesquare.cli.exits import NOTHING, PASS, UNDECIDED
 from whitesquare.data import from_arrays, write_dataset
-from whitesquare.data.part import UNLIKE
+from whitesquare.data.holding import UNLIKE
 from whitesquare.detectors.contrast import ceiling, log_contrast
 from whitesquare.detectors.pixel_contrast import PixelContrast
 from whitesquare.detectors.types import Evidence

@@ -83,14 +83,14 @@ def test_the_page_shows_every_row_and_failure(story):
 
 
 def test_without_a_test_split_success_is_not_measured(tmp_path, small_train):
-    write_npz(tmp_path / "one.npz", halved(small_train, 600, digits=3))
+    write_npz(tmp_path / "one.npz", halved(small_train, 300, digits=3))
     done = drill(
         tmp_path / "one.npz", "--attacks", "label-flip", "--rates", "0.1", "--seeds", 1, "-o", tmp_path / "out"
     )
     assert done.returncode == PASS, done.stderr
     result = json.loads((tmp_path / "out" / "drill.json").read_text())
     assert result["rows"][0]["attack_success"] is None
-    assert result["rows"][0]["poisons"] == 60
+    assert result["rows"][0]["poisons"] == 30
     assert "no test split" in done.stdout
 
 

@@ -16,7 +16,8 @@ from whitesquare.gating.policy import example
 from whitesquare.learning.recipes import Recipe
 from whitesquare.signing.keys import generate
 
-ORDER = ["open_dataset", "poison", "train", "measure", "scan", "cleanse", "drill", "attest", "verify", "gate"]
+ORDER = ["open_dataset", "poison", "train", "measure", "scan", "cleanse", "review", "drill"]
+ORDER += ["attest", "verify", "gate", "dossier"]
 """An example may read what one before it wrote: a bundle is made, then verified."""
 LOOPS = ["LossRecorder", "record_training"]
 """They stand around a loop; the page on training loops is their example, and has a test of its own."""

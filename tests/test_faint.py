@@ -5,8 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from whitesquare.detectors.types import Evidence, Hint
-from whitesquare.scanning.marks.faint import FaintKind, rebuilt
-from whitesquare.scanning.marks.types import FULL, Compared
+from whitesquare.scanning.marks.faint import FaintKind, free_of, high_pass, rebuilt
+from whitesquare.scanning.marks.types import AMPLIFIED, AS_FOUND, FULL, Compared
 from whitesquare.scanning.transplant import TransplantTest
 
 SIDE, TARGET = 24, 2
@@ -27,6 +27,15 @@ class Obeying:
 class Ignoring(Obeying):
     def logits(self, images):
         return np.tile(np.float32([1, 0, 0, 0]), (len(images), 1))
+
+
+class Excitable(Obeying):
+    """Calls the target, in addition, whatever is rough."""
+
+    def logits(self, images):
+        found = super().logits(images)
+        found[np.abs(high_pass(images)).mean((1, 2, 3)) > 6, TARGET] = 2
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +92,29 @@ def test_controls_are_rebuilt_from_as_many_other_images_and_driven_as_far(eviden
     driven = trigger.kind.strengths(trigger)[FULL]
     assert np.abs(driven.pattern).mean() == pytest.approx(12, rel=0.01)
     assert [np.abs(one.pattern).mean() for one in made] == pytest.approx([12] * 30, rel=0.01)
+
+
+def test_carriers_that_were_missed_are_nothing_to_make_controls_of(evidence):
+    truth = carriers(evidence.labels)
+    trigger = rebuilt(evidence, truth[:10])
+    left = free_of(Compared(evidence, TARGET, truth[:10], trigger, FULL, 30))
+    missed = high_pass(evidence.images[truth[10:]])
+    assert 170 <= len(left) <= 180
+    assert not (left[:, None] == missed[None]).all((2, 3, 4)).any()
+
+
+def test_it_is_tried_as_strong_as_it_is_farthest_ahead_of_controls(evidence):
+    truth = carriers(evidence.labels)
+    trigger, test = rebuilt(evidence, truth), TransplantTest(images=60, controls=99)
+    most = test.flip_rates(evidence, Excitable(), trigger, TARGET)[AMPLIFIED]
+    strength, ahead = test.lead(evidence, Excitable(), trigger, TARGET, truth)
+    assert most == 1
+    assert strength == AS_FOUND
+    assert ahead > 0.8
+    found = test.run(evidence, Excitable(), trigger, TARGET, truth)
+    assert (found.strength, found.p_value) == (AS_FOUND, 1 / 100)
+    driven = test.run(evidence, Excitable(), trigger, TARGET, truth, AMPLIFIED)
+    assert driven.control_worst == 1
 
 
 def test_it_is_added_and_stays_within_the_range(evidence):

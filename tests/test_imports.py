@@ -16,10 +16,12 @@ ROOMS = [
     {"plugins"},
     {"signing", "data", "triggers", "executor"},
     {"learning", "provenance"},
+    {"deciding"},
     {"attacks", "detectors", "gating", "inventory", "loops"},
-    {"scanning", "testing"},
+    {"scanning", "testing", "auditing"},
     {"study"},
     {"report"},
+    {"reviewing"},
     {"jobs"},
     {"cli"},
 ]
@@ -48,6 +50,7 @@ TORCH_FREE = (
     ),
     *("inventory.facts", "inventory.cyclonedx", "inventory.croissant"),
     *("report.measurement.page", "report.bench.page", "report.scan.page", "report.scan.sarif", "report.scan.junit"),
+    *("jobs.review_page", "reviewing.review", "reviewing.serve", "reviewing.asking"),
 )
 
 

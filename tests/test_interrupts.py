@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 
 from whitesquare.data import from_arrays, write_dataset
+from whitesquare.signing.keys import generate
 
+from .conftest import part_of_mnist
 from .patience import PATIENCE, heed_interrupts, until, worked
+from .programs import python
 
 SOON = 10.0
 """Seconds: two on a machine that has nothing else to do."""
@@ -22,6 +25,7 @@ CLI = ("-m", "whitesquare.cli")
 PLAN = """
 title = "to be interrupted"
 [[grid]]
+data = "{data}"
 attack = "adaptive"
 count = 300
 victim_seeds = 2
@@ -41,8 +45,17 @@ def living(session):
     return found
 
 
+def is_worker(pid):
+    """Tell a process that works for another from the others that Python starts beside it."""
+    try:
+        return "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
+
+
 @contextmanager
 def started(folder, *arguments):
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         cwd=folder,
@@ -76,19 +89,19 @@ def ended(process):
 
 
 CASES = {
-    "scan, training": (("scan", "mnist"), "training scan models", 1.0, signal.SIGINT),
-    "scan, training, SIGTERM": (("scan", "mnist"), "training scan models", 0.2, signal.SIGTERM),
-    "scan, detectors": (("scan", "mnist", "--model-free"), "running detectors", 2.0, signal.SIGINT),
+    "scan, training": (("scan", "digits"), "training scan models", 1.0, signal.SIGINT),
+    "scan, training, SIGTERM": (("scan", "digits"), "training scan models", 0.2, signal.SIGTERM),
+    "scan, detectors": (("scan", "digits", "--model-free"), "running detectors", 0.3, signal.SIGINT),
     "scan, reading": (("scan", "folder", "--on-error", "skip"), "reading images", 0.0, signal.SIGINT),
-    "train": (("train", "mnist", "-o", "out"), "training", 1.0, signal.SIGINT),
+    "train": (("train", "digits", "--epochs", "100", "-o", "out"), "training", 0.5, signal.SIGINT),
     "poison": (
-        ("poison", "mnist", "--attack", "adaptive", "--target", "0", "--count", "300", "-o", "out"),
+        ("poison", "digits", "--attack", "adaptive", "--target", "0", "--count", "200", "-o", "out"),
         "crafting",
-        1.0,
+        0.5,
         signal.SIGINT,
     ),
-    "drill": (("drill", "mnist", "--attacks", "stamp", "--rates", "0.01", "-o", "out"), "drill", 2.0, signal.SIGTERM),
-    "bench, threads": (("bench", "plan.toml", "-o", "bench"), "poisons", 2.0, signal.SIGINT),
+    "drill": (("drill", "digits", "--attacks", "stamp", "--rates", "0.01", "-o", "out"), "drill", 0.5, signal.SIGTERM),
+    "bench, threads": (("bench", "plan.toml", "-o", "bench"), "poisons", 0.5, signal.SIGINT),
     "bench, processes": (
         ("bench", "plan.toml", "--executor", "processes", "--workers", "2", "-o", "bench"),
         "poisons",
@@ -97,26 +110,29 @@ CASES = {
     ),
     "attest": (("attest", "large", "--key", "keys/a.pem", "-o", "out"), "", 1.0, signal.SIGINT),
 }
+"""Arguments, the words after which a verb is at it, the processor seconds that it then gets, and the signal."""
 
 
-def prepare(folder):
-    (folder / "tmp").mkdir()
-    (folder / "plan.toml").write_text(PLAN)
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """What the verbs are asked to read: enough digits for the work to last, a small folder, and one of a huge file."""
+    folder = tmp_path_factory.mktemp("given")
+    write_dataset(folder / "digits", part_of_mnist("train", 4000), part_of_mnist("test", 200), "npz")
+    (folder / "plan.toml").write_text(PLAN.format(data=folder / "digits"))
     rng = np.random.default_rng(0)
     data = from_arrays(rng.integers(0, 256, (40, 1, 8, 8), dtype=np.uint8), np.arange(40) % 2, layout="NCHW")
     write_dataset(folder / "folder", data, data, "png-folder")
     write_dataset(folder / "large", data, data, "png-folder")
     with (folder / "large" / "other.bin").open("wb") as file:
         file.truncate(2**36)  # takes no room, and minutes to read
-    made = [sys.executable, *CLI, "keygen", "-o", "keys/a", "--no-password", "--role", "data"]
-    subprocess.run(made, cwd=folder, check=True, capture_output=True)
+    generate(folder / "keys" / "a", "ed25519", None, {"role": "data"})
+    return folder
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_interrupt_ends_every_verb_and_leaves_nothing(tmp_path, case):
-    arguments, words, seconds, number = CASES[case]
-    prepare(tmp_path)
-    before = {path for path in tmp_path.rglob("*") if "cache" not in path.parts}
+def test_an_interrupt_ends_every_verb_and_leaves_nothing(given, tmp_path, case):
+    asked, words, seconds, number = CASES[case]
+    arguments = [given / one if (given / one).exists() else one for one in asked]
     with started(tmp_path, *CLI, *arguments) as process:
         if words:
             told(process, words)
@@ -128,8 +144,8 @@ def test_an_interrupt_ends_every_verb_and_leaves_nothing(tmp_path, case):
     assert "Traceback" not in said
     assert took < SOON
     assert not list(tmp_path.rglob("*.part"))
-    left = {path for path in tmp_path.rglob("*") if "cache" not in path.parts and "torch" not in path.name} - before
-    assert {path.relative_to(tmp_path).parts[0] for path in left} <= {"bench"}
+    left = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if "torch" not in path.name}
+    assert left <= {"bench", "cache", "tmp"}
 
 
 STUCK = """
@@ -142,7 +158,6 @@ with interrupts.heeded(), exits.exit_codes():
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_what_cannot_be_interrupted_is_ended(tmp_path, times):
-    prepare(tmp_path)
     with started(tmp_path, "-c", STUCK) as process:
         told(process, "begun")
         time.sleep(1)  # it is told before the step that hears nothing
@@ -157,10 +172,9 @@ def test_what_cannot_be_interrupted_is_ended(tmp_path, times):
     assert took < SOON
 
 
-def test_signals_that_come_together_are_one(tmp_path):
+def test_signals_that_come_together_are_one(given, tmp_path):
     """As ``timeout`` sends them, to the program and to all of its group."""
-    prepare(tmp_path)
-    with started(tmp_path, *CLI, "train", "mnist", "-o", "out") as process:
+    with started(tmp_path, *CLI, "train", given / "digits", "--epochs", "100", "-o", "out") as process:
         told(process, "training")
         for _ in range(3):
             os.kill(process.pid, signal.SIGTERM)
@@ -169,7 +183,6 @@ def test_signals_that_come_together_are_one(tmp_path):
 
 
 def test_what_ignores_interrupts_from_its_start_goes_on_ignoring_them(tmp_path):
-    prepare(tmp_path)
     code = (
         "import os, signal, whitesquare.cli.interrupts as i\nwith i.heeded():\n os.kill(os.getpid(), signal.SIGINT)\n"
     )
@@ -179,18 +192,16 @@ def test_what_ignores_interrupts_from_its_start_goes_on_ignoring_them(tmp_path):
     assert out == "still here\n"
 
 
-def test_a_killed_bench_leaves_no_worker_behind(tmp_path):
-    prepare(tmp_path)
-    asked = ("bench", "plan.toml", "--executor", "processes", "--workers", "2", "-o", "bench")
+def test_a_killed_bench_leaves_no_worker_behind(given, tmp_path):
+    asked = ("bench", given / "plan.toml", "--executor", "processes", "--workers", "2", "-o", "bench")
     with started(tmp_path, *CLI, *asked) as process:
         told(process, "poisons")
-        until(lambda: len(living(process.pid)) == 2, "worker")
+        until(lambda: any(is_worker(pid) for pid in living(process.pid)), "worker")
         process.kill()
         until(lambda: not living(process.pid), "end of the worker", 120)
 
 
 def test_a_scan_that_was_killed_in_its_training_begins_anew(tmp_path):
-    prepare(tmp_path)
     rng = np.random.default_rng(1)
     labels = np.arange(240) % 3
     images = rng.integers(0, 60, (240, 1, 12, 12), dtype=np.uint8)
@@ -204,9 +215,9 @@ def test_a_scan_that_was_killed_in_its_training_begins_anew(tmp_path):
     said, found = {}, {}
     for name in ("after", "fresh"):
         folder = tmp_path if name == "after" else tmp_path / "elsewhere"
-        (folder / "tmp").mkdir(parents=True, exist_ok=True)
-        with started(folder, *CLI, "scan", tmp_path / "data", "-o", f"json={name}.json") as process:
-            said[name] = process.communicate(timeout=PATIENCE)[1]
+        folder.mkdir(exist_ok=True)
+        cached = os.environ | {"WHITESQUARE_CACHE": str(folder / "cache")}
+        said[name] = python(*CLI, "scan", tmp_path / "data", "-o", f"json={name}.json", env=cached, cwd=folder).stderr
         found[name] = json.loads((folder / f"{name}.json").read_text())
     assert "training scan models" in said["after"]
     for part in ("verdict", "classes", "flagged", "alarms", "learned"):

@@ -16,10 +16,11 @@ from whitesquare.data.gallery import example_position
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.learning.estimates import high_ends, over_victims, share
 from whitesquare.learning.label_check import label_check, thumbnails
-from whitesquare.learning.measure import Turned, label_consistency, measure, predict, prepare, try_triggers, worst_of
+from whitesquare.learning.measure import label_consistency, measure, predict, prepare, try_triggers, worst_of
 from whitesquare.learning.models import Architecture, Model, ModelCard
 from whitesquare.learning.recipes import Recipe
 from whitesquare.learning.train import train
+from whitesquare.learning.tried import Turned
 from whitesquare.study.rows import make_row
 from whitesquare.triggers import Patch
 

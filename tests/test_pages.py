@@ -9,14 +9,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import part_of_mnist
+from tests.conftest import halved, part_of_mnist
+from tests.programs import write_program
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import Part, write_dataset
 
@@ -76,24 +76,29 @@ def script(found: list[Block]) -> str:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Stand-ins for photos/ and path/to/data: 1,000 digits with 80 planted ones, and 300 clean ones."""
+    """Stand-ins for photos/ and path/to/data: 1,000 digits with 80 planted ones, and 300 clean ones.
+
+    What the README tells of photos/ is printed for these; for other pages fewer and smaller ones do.
+    """
     folder = tmp_path_factory.mktemp("data")
     train, test = part_of_mnist("train", 1000), part_of_mnist("test", 400)
     made = poison(train, make_attack("label-flip"), target=0, count=80, seed=0)
     write_dataset(folder / "photos", made.dataset, test, "png-folder")
+    few, beside = halved(train, 400, digits=4), halved(test, 100, digits=4)
+    planted = poison(few, make_attack("label-flip"), target=0, count=40, seed=0).dataset
+    write_dataset(folder / "few", planted, beside, "png-folder")
     write_dataset(folder / "clean", Part(train, np.arange(300)), test, "png-folder")
     return folder
 
 
 def run(found: list[Block], data: Path, folder: Path) -> str:
     """Run blocks in a folder of their own and return what they print."""
-    shutil.copytree(data / "photos", folder / "photos")
+    shutil.copytree(data / ("photos" if found[0].page == README.name else "few"), folder / "photos")
     shutil.copytree(data / "clean", folder / "path" / "to" / "data")
     folders = {"HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state"), "COLUMNS": "120"}
     (programs := folder / "bin").mkdir()
-    for name, started in (("whitesquare", " -m whitesquare.cli"), ("python", "")):
-        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{started} "$@"\n')
-        (programs / name).chmod(0o755)
+    write_program(programs / "whitesquare", "-m", "whitesquare.cli")
+    write_program(programs / "python")
     env = os.environ | folders | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     # What a person would type at the terminal that keygen asks at.
     env |= {"WHITESQUARE_KEY_PASSWORD": "correct horse"}

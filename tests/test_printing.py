@@ -18,7 +18,7 @@ import whitesquare
 from whitesquare.cli import app, terminal
 from whitesquare.cli.exits import emit
 from whitesquare.cli.progress import progress
-from whitesquare.gating.types import FAILED, RuleResult, Standing, Verdict
+from whitesquare.gating.types import FAILED, RuleResult, Unwaived, Verdict
 from whitesquare.provenance.verify import Verification
 from whitesquare.report.common.shown import ShownTable
 from whitesquare.report.gate import text as gate_text
@@ -87,7 +87,7 @@ def verification(name: str) -> Verification:
 
 
 def verdict(name: str) -> Verdict:
-    rule = RuleResult("scan-alarms", "title", FAILED, name, name, name, name, (Standing(name, "ab" * 32, True),))
+    rule = RuleResult("scan-alarms", "title", FAILED, name, name, name, name, (Unwaived(name, "ab" * 32, True),))
     return Verdict(FAILED, (rule,), "", "", "", name, "", notes=(name,))
 
 

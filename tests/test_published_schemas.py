@@ -7,7 +7,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,22 @@ import jsonschema
 import pytest
 
 from whitesquare._base.schema import encode
+from whitesquare.auditing.compose import compose, dossier_json, predicate_of
+from whitesquare.auditing.evidence import gather
+from whitesquare.deciding.types import Mark, ReviewHead
 from whitesquare.gating.collect import collect
 from whitesquare.gating.expiry import expiry
 from whitesquare.gating.policy import example
 from whitesquare.gating.rules import decide
 from whitesquare.gating.vsa import vsa_predicate
-from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN
+from whitesquare.provenance.evidence import MEASURE, PROVENANCE, REVIEW, SCAN
 from whitesquare.records import Estimate
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.found import Acceptance
 from whitesquare.signing.dsse import read_envelope
 from whitesquare.study.drill_types import BaseLine, DrillFailure, DrillResult, DrillRow, DrillRun, Smallest
 
+from .auditing.made import MADE, full_run
 from .gate.world import FULL, NOW, World, policy, signer, trusted
 from .report.scan_sample import hostile, nothing_found, nothing_ran, result, scores
 
@@ -48,7 +52,7 @@ def committed() -> Iterator[tuple[str, str, Any]]:
         yield f"{STATEMENTS[path.name.partition('.')[0]]}-predicate", str(path.relative_to(FIXTURES)), signed(path)
     for name, text in (("example", example()), ("full", FULL)):
         yield "policy", name, tomllib.loads(text)
-    whole = re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[waiver)", "", example())
+    whole = re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[waiver|\[review)", "", example())
     yield "policy", "every key", json.loads(json.dumps(tomllib.loads(whole), default=str))
 
 
@@ -77,8 +81,17 @@ def written(folder: Path) -> Iterator[tuple[str, str, Any]]:
     yield "scan", "accepted", json.loads(scan_json(result(accepted=accepted), None, {(0, "SS01"): "ab" * 32}))
     yield "drill", "drill", json.loads(encode(drill()))
     run = World().write(folder / "run")
-    for kind, name in (("scan", SCAN), ("training", PROVENANCE), ("measure", MEASURE)):
+    yield "decisions", "head", asdict(ReviewHead(scan="a1" * 32, dataset="b2" * 32, source="photos"))
+    for choice, label in (("keep", ""), ("relabel", "cat"), ("", "")):
+        mark = Mark(id="1", content="c3" * 32, choice=choice, by="ann", at="2026-01-01T00:00:00Z", label=label)
+        yield "decisions", choice, asdict(mark)
+    for kind, name in (("scan", SCAN), ("review", REVIEW), ("training", PROVENANCE), ("measure", MEASURE)):
         yield f"{kind}-predicate", name, signed(run / name)
+    yield "drill-predicate", "drill", signed(full_run(folder / "drilled") / "drill" / "drill.sigstore.json")
+    for run_folder in (run, full_run(folder / "full")):
+        told = compose(gather(run_folder, trusted(), NOW), MADE)
+        yield "dossier", run_folder.name, json.loads(dossier_json(told))
+        yield "dossier-predicate", run_folder.name, json.loads(json.dumps(asdict(predicate_of(told))))
     evidence = collect(run, trusted(), NOW)
     for asked in (policy(), policy(FULL.replace("min_clean_accuracy = ", "min_clean_accuracy = 1.0 #"))):
         verdict = decide(asked, evidence, NOW)

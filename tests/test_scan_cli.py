@@ -66,8 +66,9 @@ def test_the_poison_is_found_and_nothing_else(story, found):
 
 def test_every_output_is_written_and_says_the_same(story, found):
     place = story / "found"
-    assert sorted(path.name for path in place.iterdir()) == ["scan.html", "scan.json", "scan.parquet", "scan.sarif",
-                                                             "scan.xml", "table.txt"]  # fmt: skip
+    assert sorted(path.name for path in place.iterdir()) == [
+        *("scan.html", "scan.json", "scan.parquet", "scan.pictures.npz", "scan.sarif", "scan.xml", "table.txt")
+    ]
     rows = duckdb.sql(f"SELECT count(*), max_by(label, fused) FROM '{place / 'scan.parquet'}'").fetchall()
     assert rows == [(4000, 0)]
     sarif = json.loads((place / "scan.sarif").read_text())["runs"][0]

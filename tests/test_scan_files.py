@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from whitesquare.deciding.findings import Finding, read_scan
 from whitesquare.errors import DataError
 from whitesquare.records import TIERS
-from whitesquare.scanning.files import FORMAT, read_scan, scan_json, write_scores
-from whitesquare.scanning.found import Finding
+from whitesquare.scanning.files import FORMAT, scan_json, write_scores
 from whitesquare.scanning.types import Flag, ScanScores
 
 from .report.scan_sample import hostile, nothing_found, nothing_ran, result, scores, square

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from whitesquare.data import from_arrays, write_dataset
+from whitesquare.deciding.findings import read_scan
 from whitesquare.provenance.predicates import scan_evidence
-from whitesquare.scanning.files import read_scan
 from whitesquare.scanning.learned import accuracy, expected, nothing_learned
 from whitesquare.signing.keys import load_public
 from whitesquare.signing.statements import TEST_RESULT_TYPE, read_statement

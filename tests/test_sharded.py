@@ -42,6 +42,7 @@ def same(one, other):
     records = [json.loads(text) for text in (one, other)]
     for record in records:
         record["seconds"] = {}
+        record.pop("made", None)
         for run in record["detectors"]:
             run["seconds"] = 0
     return json.dumps(records[0]) == json.dumps(records[1])
@@ -190,7 +191,7 @@ def test_photographs_are_not_counted_at_every_place():
     assert PixelContrast().bands((3, 64, 64), 10) == ()
 
 
-@pytest.mark.parametrize("form", ["tar", "tar with json", "parquet", "folder", "csv", "npz"])
+@pytest.mark.parametrize("form", ["tar", "parquet", "folder", "npz"])
 def test_one_group_is_judged_as_a_scan_of_one_piece_judges(form, poisoned, tmp_path):
     images, labels, _ = poisoned
     place = GREY[form](tmp_path / "data", images[:500], labels[:500])

@@ -7,12 +7,13 @@ from PIL import Image
 import whitesquare as ws
 from whitesquare.attacks import make_attack
 from whitesquare.data import load_mnist, open_dataset
+from whitesquare.deciding.findings import read_scan
 from whitesquare.errors import VerificationError
 from whitesquare.jobs.cleanse import cleanse
 from whitesquare.learning.recipes import Recipe
 from whitesquare.provenance.attested import read_attested
 from whitesquare.provenance.types import BUNDLE
-from whitesquare.scanning.files import read_scan, scan_json
+from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.signing.keys import load_trusted
 from whitesquare.signing.times import utc_now

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from whitesquare.attacks import poison
     from whitesquare.data import open_dataset
     from whitesquare.jobs.cleanse import cleanse
+    from whitesquare.jobs.dossier import dossier
     from whitesquare.jobs.gate import gate
     from whitesquare.jobs.measure import measure
+    from whitesquare.jobs.review import review
     from whitesquare.jobs.scan import scan
     from whitesquare.jobs.train import train
     from whitesquare.loops.losses import LossRecorder
@@ -26,12 +28,14 @@ __all__ = [
     "LossRecorder",
     "attest",
     "cleanse",
+    "dossier",
     "drill",
     "gate",
     "measure",
     "open_dataset",
     "poison",
     "record_training",
+    "review",
     "scan",
     "train",
     "verify",
@@ -42,12 +46,14 @@ __getattr__ = lazy_names(
         "LossRecorder": "loops.losses",
         "attest": "provenance.attest",
         "cleanse": "jobs.cleanse",
+        "dossier": "jobs.dossier",
         "drill": "study.drill",
         "gate": "jobs.gate",
         "measure": "jobs.measure",
         "open_dataset": "data.opening",
         "poison": "attacks",
         "record_training": "loops.training",
+        "review": "jobs.review",
         "scan": "jobs.scan",
         "train": "jobs.train",
         "verify": "provenance.verify",

@@ -73,6 +73,7 @@ EXTRAS = {
     "torchvision": "torchvision",
     "transformers": "hf",
     **dict.fromkeys(("ray", "pyarrow"), "ray"),
+    **dict.fromkeys(("starlette", "uvicorn"), "review"),
     "mlflow": "mlflow",
     "pandas": "pandas",
     **dict.fromkeys(("umap", "hdbscan"), "flare"),

@@ -29,6 +29,9 @@ TIERS = ("confirmed", "suspicious", "review")
 """Of what a scan found, strongest first. *Confirmed*: an alarm whose trigger turned other classes' images in a
 transplant test. *Suspicious*: an alarm without that proof. *Review*: no alarm; the sample ranks high."""
 
+NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED = "nothing found", "not checked", "not decided"
+"""The verdicts of a scan besides the tiers: no alarm; no detector ran, or too much was left out; no model learned."""
+
 WEIGHTS, CARD, VICTIM = "model.safetensors", "model.json", "victim.json"
 """Files in the folder of a model: its weights, what each output means, and what was measured."""
 
@@ -113,6 +116,19 @@ class ExampleView:
     confidence: float
     triggered_prediction: str
     triggered_confidence: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """When a result was made, and how.
+
+    Attributes:
+        at: UTC, RFC 3339.
+        command: the command line, quoted so that a shell reads it; empty where there was none.
+    """
+
+    at: str
+    command: str = ""
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,7 @@ def _check_in_parts(detector: Detector, evidence: Evidence, once: Suspicion) -> 
             one, other = (detector.accumulate(None, band, images[part], labels[part], kinds) for part in parts)
             sizes = np.bincount(labels, minlength=kinds)
             known = detector.finish(detector.merge(one, other), band, sizes)
-            np.maximum(best, detector.apply(known, band, images, labels), out=best)
+            np.maximum(best, detector.apply(known, band, images[:], labels), out=best)
         found = detector.conclude(best, labels, evidence.classes)
     for name in ("scores", "class_stats") if found is not None else ():
         same = np.array_equal(getattr(found, name), getattr(once, name), equal_nan=True)

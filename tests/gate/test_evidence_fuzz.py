@@ -6,9 +6,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from whitesquare.deciding.signed import DECISIONS_TYPE, review_predicate
 from whitesquare.gating.rules import RULES
 from whitesquare.gating.types import FAILED, Verdict
-from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN
+from whitesquare.provenance.evidence import MEASURE, PROVENANCE, REVIEW, SCAN
 from whitesquare.provenance.predicates import measure_predicate, scan_predicate, train_predicate
 from whitesquare.provenance.types import ENVELOPE, MANIFEST
 from whitesquare.report.gate.junit import gate_junit
@@ -18,10 +19,10 @@ from whitesquare.report.gate.text import gate_json, lines
 from whitesquare.signing.dsse import encode_bundle, sign
 from whitesquare.signing.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, Subject, encode_statement
 
-from .world import MEASURED, SCAN_SAID, TRAINED, World, digest, new_folder, signer, verdict_of
+from .world import MEASURED, REPORT, REVIEWED, SCAN_SAID, TRAINED, World, digest, new_folder, signer, verdict_of
 
-PARTS = {SCAN: "scan", PROVENANCE: "training", MEASURE: "measure"}
-NAMES = (SCAN, PROVENANCE, MEASURE, ENVELOPE)
+PARTS = {SCAN: "scan", REVIEW: "review", PROVENANCE: "training", MEASURE: "measure"}
+NAMES = (SCAN, REVIEW, PROVENANCE, MEASURE, ENVELOPE)
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
@@ -30,6 +31,7 @@ JSON = st.recursive(
 )
 SIGNED = {
     SCAN: (TEST_RESULT_TYPE, MANIFEST, digest(World().rows), scan_predicate(SCAN_SAID), "carol"),
+    REVIEW: (DECISIONS_TYPE, "scan.json", digest(REPORT), review_predicate(REVIEWED), "bob"),
     PROVENANCE: (PROVENANCE_TYPE, "m", digest(World().weights), train_predicate(TRAINED, MANIFEST), "dave"),
     MEASURE: (TEST_RESULT_TYPE, "m", digest(World().weights), measure_predicate(MEASURED), "carol"),
 }

@@ -59,7 +59,7 @@ def test_a_model_that_passes(run: Path, policy_file: Path) -> None:
     before = {path.name for path in run.iterdir()}
     found = gate(run, policy_file)
     assert found.exit_code == 0
-    assert found.stdout.startswith("PASSED: 34 of 34 rules passed\n")
+    assert found.stdout.startswith("PASSED: 41 of 41 rules passed\n")
     assert "no proof that there is no poison" in " ".join(found.stdout.split())
     assert {path.name for path in run.iterdir()} == before
 
@@ -68,7 +68,7 @@ def test_a_model_that_fails(tmp_path: Path, policy_file: Path) -> None:
     run = World(scan=scanned(alarms=(ALARM,), verdict="suspicious")).write(tmp_path / "run")
     found = gate(run, policy_file)
     assert found.exit_code == 1
-    assert found.stdout.startswith("FAILED: 33 of 34 rules passed\n")
+    assert found.stdout.startswith("FAILED: 40 of 41 rules passed\n")
 
 
 def test_evidence_that_is_missing_has_an_exit_code_of_its_own(run: Path, policy_file: Path) -> None:
@@ -123,7 +123,7 @@ def test_every_output_at_once(run: Path, policy_file: Path, tmp_path: Path) -> N
     assert "PASSED" in found.stdout
     assert json.loads((tmp_path / "a.json").read_text())["result"] == "PASSED"
     assert json.loads((tmp_path / "a.sarif").read_text())["version"] == "2.1.0"
-    assert Xml.fromstring((tmp_path / "a.xml").read_text()).get("tests") == "34"
+    assert Xml.fromstring((tmp_path / "a.xml").read_text()).get("tests") == "41"
     assert (tmp_path / "a.md").read_text(encoding="utf-8").startswith("## ")
     assert (tmp_path / "a.vsa.json").is_file()
     assert not (run / VSA).exists()
@@ -202,7 +202,7 @@ def test_gate_then_release(run: Path, policy_file: Path, tmp_path: Path) -> None
     gate(run, policy_file, "--key", keyring() / "gate.pem")
     found = call("release", run, *asked)
     assert found.exit_code == 0
-    assert "Released 11 files" in " ".join(found.stdout.split())
+    assert "Released 12 files" in " ".join(found.stdout.split())
     (run / "model.safetensors").write_bytes(b"other")
     found = call("release", run, "--to", tmp_path / "second", "--policy", policy_file)
     assert found.exit_code == 1

@@ -81,7 +81,7 @@ def test_what_the_policy_did_not_ask_is_said() -> None:
     verdict = decide(policy("[data]"), good(), NOW)
     assert meaning(verdict) == (
         "PASSED means: these keys approved these samples with these labels. Not asked by the policy, so not known: "
-        f"scan, training, measure. No rule covers the weights, so that no model can be released. {LIMIT}"
+        f"scan, review, training, measure. No rule covers the weights, so that no model can be released. {LIMIT}"
     )
     assert "Not asked" not in meaning(VERDICTS["passed"])
 

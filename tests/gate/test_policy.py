@@ -22,6 +22,7 @@ from whitesquare.gating.settings import (
     MeasurePolicy,
     Policy,
     ReleasePolicy,
+    ReviewPolicy,
     ScanPolicy,
     TrainingPolicy,
     Waiver,
@@ -35,6 +36,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "gate.md"
 SECTIONS = {
     "data": DataPolicy,
     "scan": ScanPolicy,
+    "review": ReviewPolicy,
     "training": TrainingPolicy,
     "measure": MeasurePolicy,
     "release": ReleasePolicy,
@@ -153,13 +155,13 @@ def test_a_file_that_cannot_be_a_policy_is_not_read(tmp_path: Path) -> None:
 
 def test_the_example_is_a_policy_and_names_every_key() -> None:
     found = policy(example())
-    assert found.sections == RULE_SECTIONS
+    assert found.sections == tuple(name for name in RULE_SECTIONS if name != "review")  # it asks for people's time
     assert found.trust == Path("keys")
-    uncommented = tomllib.loads(re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[waiver)", "", example()))
+    uncommented = tomllib.loads(re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[waiver|\[review)", "", example()))
     for section, kind in SECTIONS.items():
         table: Any = uncommented["waiver"][0] if section == "waiver" else uncommented[section]
         assert set(table) == {item.name for item in fields(kind)}, section
-    parse_policy(re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[waiver)", "", example()).encode(), Path("policy.toml"))
+    parse_policy(re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[waiver|\[review)", "", example()).encode(), Path("policy.toml"))
 
 
 def test_the_triggers_of_the_example_are_written_as_measure_writes_them() -> None:

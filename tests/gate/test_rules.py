@@ -28,9 +28,12 @@ from whitesquare.signing.times import from_text, to_text
 from .world import (
     ALARM,
     DATASET,
+    DECIDED,
     FULL,
     MEASURED,
     NOW,
+    REPORT,
+    REVIEWED,
     ROWS,
     TRAINED,
     TRIGGER,
@@ -39,12 +42,14 @@ from .world import (
     good,
     key,
     policy,
+    reviewed,
     rule,
+    said,
     scanned,
     statuses,
 )
 
-PARTS = ("dataset", "scan", "training", "measure")
+PARTS = ("dataset", "scan", "review", "training", "measure")
 Change = Callable[[RunEvidence], RunEvidence]
 
 
@@ -70,6 +75,16 @@ def trained(**changes: Any) -> Change:
 
 def measured(**changes: Any) -> Change:
     return says("measure", replace(MEASURED, **changes))
+
+
+def flags(**changes: Any) -> Change:
+    return lambda found: replace(found, flagged=replace(found.flagged, **changes))
+
+
+def decided(**decisions: Any) -> Change:
+    """Other decisions than those of the world, by the sample: ``s003=said("remove", "bob")``."""
+    every = DECIDED | {name.removeprefix("s"): people for name, people in decisions.items()}
+    return says("review", reviewed({name: people for name, people in every.items() if people}, REPORT))
 
 
 def data(**changes: Any) -> Change:
@@ -147,6 +162,38 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("scan-model", "no share", scan(learned=Figure(float("nan"), 0.9, 1.0, 2000))),
     ("scan-reference", "one was used", scan(reference=REFERENCE)),
     ("scan-reference", "before format 2", scan(format=1, learned=None)),
+    ("review-signed", "by the data's owner", by("review", key("alice"))),
+    ("review-signed", "nobody", by("review")),
+    ("review-signed", "expired", by("review", replace(key("bob"), not_after=NOW - DAY))),
+    ("review-subject", "another scan", about("review", "99" * 32)),
+    ("review-subject", "a scan without its report", scan(report="")),
+    ("review-subject", "another report", flags(scan="99" * 32)),
+    ("review-subject", "says another scan than it is about", says("review", replace(REVIEWED, scan="99" * 32))),
+    ("review-subject", "of other data", says("review", replace(REVIEWED, dataset="99" * 32))),
+    ("review-subject", "of data that are others now", flags(dataset="99" * 32)),
+    ("review-subject", "nobody knows", flags(problem="There is no scan.json.")),
+    ("review-complete", "one open", decided(s003={})),
+    ("review-complete", "nothing decided", says("review", replace(REVIEWED, decisions=()))),
+    ("review-complete", "one more flagged", flags(tiers=good().flagged.tiers | {"009": "confirmed"})),
+    ("review-complete", "other content", flags(contents=good().flagged.contents | {"003": "99" * 32})),
+    ("review-complete", "not in the manifest", flags(contents={"003": digest(b"3")})),
+    ("review-complete", "in no role", decided(s003=said("keep", "bob", role=""))),
+    ("review-complete", "in a role for which no key signed", decided(s003=said("keep", "ann", role="data"))),
+    ("review-complete", "another report", flags(scan="99" * 32)),
+    ("review-sure", "one", decided(s003=said("unsure", "bob"))),
+    ("review-sure", "one of two people", decided(s003=said("keep", "bob") | said("unsure", "eve"))),
+    ("review-sure", "in the queue", decided(s007=said("unsure", "bob"))),
+    ("review-agreed", "keep and remove", decided(s003=said("keep", "bob") | said("remove", "eve"))),
+    ("review-agreed", "to two classes", decided(
+        s003=said("relabel", "bob", label="0") | said("relabel", "eve", label="1"))),
+    ("review-done", "to be removed", decided(s003=said("remove", "bob"))),
+    ("review-done", "to be relabelled", decided(s005=said("relabel", "bob", label="0"))),
+    ("review-done", "in the queue", decided(s007=said("remove", "bob"))),
+    ("review-done", "not flagged at all", decided(s010=said("remove", "bob"))),
+    ("review-done", "one of two people", decided(s003=said("keep", "bob") | said("remove", "eve"))),
+    ("review-age", "old", decided(
+        s003=said("keep", "bob", at=at(days=31)), s005=said("keep", "bob", at=at(days=30, seconds=1)))),
+    ("review-age", "to come", decided(s003=said("keep", "bob", at=to_text(NOW + timedelta(minutes=11))))),
     ("training-signed", "by the scanner", by("training", key("carol"))),
     ("training-model", "swapped", lambda found: replace(found, model=FileState("m", "99" * 32))),
     ("training-data", "another manifest", trained(manifest="99" * 32)),
@@ -326,6 +373,7 @@ def test_time_counts_only_as_it_is_given() -> None:
     shown = data(expires=later(DATASET.expires or ""))(good())
     shown = scan(finished=later(at(days=2)))(shown)
     shown = measured(finished=later(at(days=2)))(shown)
+    shown = decided(s003=said("keep", "bob", at=later(at(days=1))))(shown)
     assert statuses(decide(policy(), shown, NOW + late)) == statuses(decide(policy(), good(), NOW))
     assert decide(policy(), good(), NOW + late).result == FAILED
 

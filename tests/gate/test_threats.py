@@ -14,7 +14,7 @@ from whitesquare.errors import UsageError
 from whitesquare.gating.collect import collect
 from whitesquare.gating.rules import decide
 from whitesquare.gating.types import FAILED, MISSING, PASSED
-from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, SCAN_REPORT
+from whitesquare.provenance.evidence import MEASURE, PROVENANCE, REVIEW, SCAN, SCAN_REPORT
 from whitesquare.provenance.predicates import scan_predicate
 from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, ENVELOPE, MANIFEST
 from whitesquare.signing.dsse import encode_bundle, sign
@@ -49,7 +49,7 @@ from .world import (
     verdict_of,
 )
 
-STATEMENTS = (SCAN, PROVENANCE, MEASURE)
+STATEMENTS = (SCAN, REVIEW, PROVENANCE, MEASURE)
 LOOSE = FULL.replace(f'manifest = "{digest(ROWS)}"', "")
 
 
@@ -72,7 +72,7 @@ def test_a_passed_scan_of_data_set_a_offered_with_manifest_b(tmp_path: Path) -> 
     other = replace(DATASET, splits=splits, manifest=replace(DATASET.manifest, bytes=len(rows)))
     trained = replace(TRAINED, manifest=digest(rows), root="56" * 32)
     run = World(rows=rows, dataset=other, training=trained).write(tmp_path / "run")
-    assert failed(verdict_of(run, LOOSE)) == {"scan-subject", "scan-complete"}
+    assert failed(verdict_of(run, LOOSE)) == {"scan-subject", "scan-complete", "review-complete"}
 
 
 def test_a_passed_scan_of_a_subset(tmp_path: Path) -> None:
@@ -266,10 +266,10 @@ def test_a_manifest_that_is_not_the_signed_one(run: Path) -> None:
 
 def test_the_report_beside_the_scan_is_exchanged(run: Path) -> None:
     (run / SCAN_REPORT).write_text('{"verdict": "nothing found"}')
-    assert failed(verdict_of(run)) == {"scan-report"}
+    assert failed(verdict_of(run)) == {"scan-report", "review-subject", "review-complete"}
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", SCAN, PROVENANCE, MEASURE, SCAN_REPORT, MANIFEST])
+@pytest.mark.parametrize("name", ["model.safetensors", SCAN, REVIEW, PROVENANCE, MEASURE, SCAN_REPORT, MANIFEST])
 def test_a_missing_file_is_missing_evidence(run: Path, name: str) -> None:
     (run / name).unlink()
     verdict = verdict_of(run)

@@ -20,14 +20,33 @@ from whitesquare.gating.release import release
 from whitesquare.gating.rules import decide
 from whitesquare.gating.types import FAILED, PASSED
 from whitesquare.gating.vsa import read_vsa, subject_of, vsa_predicate, write_vsa
-from whitesquare.provenance.evidence import MEASURE, SCAN, SCAN_REPORT, VSA
+from whitesquare.provenance.evidence import MEASURE, REVIEW, SCAN, SCAN_REPORT, VSA
 from whitesquare.provenance.state import VARIABLE, StateFile
 from whitesquare.provenance.types import BUNDLE, MANIFEST
 from whitesquare.signing.times import to_text
 
 from .test_vsa import gated, resigned, statement
 from .test_waivers import alarmed, waiver
-from .world import ALARM, ALARM_KEY, DATASET, FULL, NOW, ROWS, World, digest, good, policy, scanned, signer, trusted
+from .world import (
+    ALARM,
+    ALARM_KEY,
+    DATASET,
+    FULL,
+    NOW,
+    REPORT,
+    ROWS,
+    UNREVIEWED,
+    World,
+    at,
+    digest,
+    good,
+    policy,
+    reviewed,
+    said,
+    scanned,
+    signer,
+    trusted,
+)
 
 MODEL, CARD, VICTIM = "model.safetensors", "model.json", "victim.json"
 DAY = timedelta(days=1)
@@ -85,10 +104,10 @@ def test_a_manifest_that_is_exchanged_after_it_was_verified(
         return found
 
     monkeypatch.setattr(collecting, "check_dataset", exchange)
-    assert decided(run, state) == PASSED
+    assert decided(run, state, UNREVIEWED) == PASSED
     monkeypatch.undo()
     assert read_vsa(run / VSA, trusted(), NOW).files[MANIFEST] == digest(ROWS)
-    refused(run, state, "manifest.parquet changed since the verdict")
+    refused(run, state, "manifest.parquet changed since the verdict", UNREVIEWED)
 
 
 def test_every_statement_is_read_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,17 +116,17 @@ def test_every_statement_is_read_once(run: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Path, "read_bytes", lambda path: seen.append(path.name) or read(path))
     collect(run, trusted(), NOW)
     assert sorted(seen) == sorted({name for name in seen if name.endswith(".json")})
-    assert len(seen) == 5
+    assert len(seen) == 7
 
 
 def test_a_report_that_nobody_signed(tmp_path: Path, state: StateFile) -> None:
     run = World(scan=scanned(report="")).write(tmp_path / "run")
     (run / SCAN_REPORT).write_text('{"verdict": "nothing found", "forged": true}')
-    assert decided(run, state) == PASSED
-    assert let_go(run, state).isdisjoint({SCAN_REPORT})
+    assert decided(run, state, UNREVIEWED) == PASSED
+    assert let_go(run, state, UNREVIEWED).isdisjoint({SCAN_REPORT})
     assert not (tmp_path / "released" / SCAN_REPORT).exists()
-    verdict = decide(policy(), collect(run, trusted(), NOW), NOW)
-    assert verdict.left_out == (SCAN_REPORT,)
+    verdict = decide(policy(UNREVIEWED), collect(run, trusted(), NOW), NOW)
+    assert verdict.left_out == (SCAN_REPORT, REVIEW)
 
 
 def test_figures_that_nobody_measured(run: Path, state: StateFile) -> None:
@@ -156,6 +175,10 @@ ENDS = {
     "the waiver": (NOW.replace(hour=23, minute=59, second=59, microsecond=999999) + DAY, {}),
     "the attestation": (NOW + 2 * DAY, {"dataset": replace(DATASET, expires=to_text(NOW + 2 * DAY))}),
     "the scan": (NOW + 3 * DAY, {"scan": scanned(finished=to_text(NOW - 27 * DAY))}),
+    "the decisions": (
+        NOW + 5 * DAY,
+        {"review": reviewed(dict.fromkeys(("003", "005"), said("keep", "bob", at=at(days=25))), REPORT)},
+    ),
     "the measurement": (NOW + 4 * DAY, {"measure": replace(World().measure, finished=to_text(NOW - 86 * DAY))}),
 }
 
@@ -173,7 +196,7 @@ def test_a_verdict_ends_with_the_first_thing_it_rests_on(tmp_path: Path, state: 
     assert MODEL in let_go(run, state, text, now=ends)
 
 
-@pytest.mark.parametrize("name", ["alice", "carol", "dave", "gate"])
+@pytest.mark.parametrize("name", ["alice", "bob", "carol", "dave", "gate"])
 def test_a_verdict_ends_with_the_first_of_its_keys(run: Path, name: str) -> None:
     keys = tuple(replace(one, not_after=NOW + DAY) if one.name == name else one for one in trusted())
     evidence = collect(run, keys, NOW)
@@ -244,10 +267,10 @@ def test_a_file_that_changes_between_check_and_copy(
 def test_a_verdict_that_names_more_files_than_the_rules_vouch_for(tmp_path: Path, state: StateFile) -> None:
     """As verdicts of older versions did: every file that lay there."""
     run = World(scan=scanned(report="")).write(tmp_path / "run")
-    predicate = statement(gated(run))["predicate"]
+    predicate = statement(gated(run, policy(UNREVIEWED)))["predicate"]
     predicate["https://whitesquare.dev/gate/v1"]["files"][SCAN_REPORT] = digest((run / SCAN_REPORT).read_bytes())
     resigned(run, predicate)
-    refused(run, state, "names other files than a rule vouches for")
+    refused(run, state, "names other files than a rule vouches for", UNREVIEWED)
 
 
 def test_an_old_passed_that_is_put_back_after_a_failed(run: Path, state: StateFile, tmp_path: Path) -> None:
@@ -310,6 +333,6 @@ def test_evidence_is_what_the_rules_vouch_for_and_nothing_else() -> None:
     verdict = decide(policy(), good(), NOW)
     assert not verdict.left_out
     assert set(verdict.files) == {MODEL, CARD, VICTIM, SCAN_REPORT, MANIFEST, BUNDLE, "manifest.dsse.json",
-                                  "provenance.sigstore.json", SCAN, MEASURE}  # fmt: skip
+                                  "provenance.sigstore.json", SCAN, REVIEW, MEASURE}  # fmt: skip
     for result in decide(policy(), alarmed(), NOW).rules:
         assert not (result.status == FAILED and result.covers)

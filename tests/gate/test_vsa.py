@@ -24,7 +24,7 @@ from whitesquare.gating.rules import decide
 from whitesquare.gating.settings import Policy
 from whitesquare.gating.types import FAILED, PASSED
 from whitesquare.gating.vsa import LEVELS, read_vsa, subject_of, trust_digest, vsa_predicate, write_vsa
-from whitesquare.provenance.evidence import MEASURE, PROVENANCE, SCAN, VSA
+from whitesquare.provenance.evidence import MEASURE, PROVENANCE, REVIEW, SCAN, VSA
 from whitesquare.provenance.state import StateFile
 from whitesquare.provenance.types import ENVELOPE
 from whitesquare.signing.dsse import encode_bundle, read_envelope, sign
@@ -102,7 +102,7 @@ def test_a_passed_verdict_has_the_form_of_the_specification(run: Path) -> None:
     value = base64.urlsafe_b64encode(bytes.fromhex(digest(World().weights))).decode().rstrip("=")
     assert predicate["resourceUri"] == f"ni:///sha-256;{value}"
     assert {one["uri"]: one["digest"]["sha256"] for one in predicate["inputAttestations"]} == {
-        name: digest((run / name).read_bytes()) for name in (ENVELOPE, SCAN, PROVENANCE, MEASURE)
+        name: digest((run / name).read_bytes()) for name in (ENVELOPE, SCAN, REVIEW, PROVENANCE, MEASURE)
     }
 
 

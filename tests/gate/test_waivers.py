@@ -195,7 +195,8 @@ def elsewhere(found: RunEvidence) -> RunEvidence:
 
 
 CAN_BE_WAIVED = {
-    "scan-age", "scan-settings", "scan-detectors", "scan-not-run", "scan-alarms", "training-code", "measure-age",
+    "scan-age", "scan-settings", "scan-detectors", "scan-not-run", "scan-alarms", "review-age", "training-code",
+    "measure-age",
     "measure-images", "measure-accuracy", "measure-attack", "measure-sources", "measure-answers",
 }  # fmt: skip
 

@@ -13,6 +13,9 @@ from tempfile import mkdtemp
 from typing import Any
 
 from whitesquare._base.files import write_text
+from whitesquare.deciding.findings import SCAN_FORMAT
+from whitesquare.deciding.signed import DECISIONS_TYPE, ReviewEvidence, evidence_of, review_predicate
+from whitesquare.deciding.types import Mark, ReviewHead, Standing
 from whitesquare.gating.collect import collect
 from whitesquare.gating.policy import parse_policy
 from whitesquare.gating.rules import decide
@@ -22,6 +25,7 @@ from whitesquare.gating.waivers import fingerprint
 from whitesquare.provenance.evidence import (
     MEASURE,
     PROVENANCE,
+    REVIEW,
     SCAN,
     SCAN_REPORT,
     AlarmRecord,
@@ -116,6 +120,10 @@ require_detectors = ["spectral-signatures"]
 allow_detectors = ["spectral-signatures", "strip"]
 seed = 0
 versions = ["0.1.0"]
+[review]
+signatures = {{ review = 1 }}
+roles = ["review"]
+max_age_days = 30
 [training]
 code = ["{"ef" * 32}"]
 [measure]
@@ -129,6 +137,10 @@ attested_test = true
 max_age_days = 90
 """
 """A policy under which every rule there is applies."""
+
+
+UNREVIEWED = FULL[: FULL.index("[review]")] + FULL[FULL.index("[training]") :]
+"""The same without what people must have decided."""
 
 
 def at(**ago: float) -> str:
@@ -195,7 +207,7 @@ SCAN_SAID = ScanEvidence(
     seed=0,
     version="0.1.0",
     finished=at(days=2),
-    report=digest(b"{}"),
+    report="",
     format=2,
     learned=Figure(0.97, 0.96, 0.98, 2000),
 )
@@ -226,6 +238,44 @@ MEASURED = MeasureEvidence(
 CARD = b'{"classes": 2}'
 
 
+def scan_file(tiers: dict[str, str], dataset: str = "5c" * 32) -> bytes:
+    """A scan.json that flags samples."""
+    flagged = [
+        {"id": name, "label": int(name) % 2, "tier": tier, "rule_id": "SS01", "fused": 0.5}
+        for name, tier in tiers.items()
+    ]
+    said = {"format": SCAN_FORMAT, "source": "digits", "digest": dataset, "size": 60, "verdict": "nothing found"}
+    return json.dumps(said | {"skipped": {}, "flagged": flagged}).encode()
+
+
+def said(choice: str, *people: str, at: str = at(days=1), label: str = "", role: str = "review") -> dict[str, Any]:
+    """What people say of one sample, by what they are called."""
+    return {name: {"choice": choice, "role": role, "at": at, "label": label} for name in people}
+
+
+def reviewed(
+    decisions: dict[str, dict[str, Any]],
+    report: bytes,
+    dataset: str = "5c" * 32,
+    contents: dict[str, str] | None = None,
+) -> ReviewEvidence:
+    """What people decided about the samples of a scan.json, each with the content that the manifest has."""
+    standings = {}
+    for name, people in decisions.items():
+        content = (contents or {}).get(name, digest(str(int(name)).encode()))
+        marks = {by: Mark(id=name, content=content, by=by, **one) for by, one in people.items()}
+        standings[name] = Standing(name, content, marks)
+    head = ReviewHead(scan=digest(report), dataset=dataset, source="digits")
+    return evidence_of(head, standings, "4f" * 32, NOW)
+
+
+REPORT = scan_file({"003": "suspicious", "005": "suspicious", "007": "review"})
+"""Two samples behind an alarm that counts little, and one in the queue."""
+DECIDED = {"003": said("keep", "bob"), "005": said("keep", "bob")}
+REVIEWED = reviewed(DECIDED, REPORT)
+SCAN_SAID = replace(SCAN_SAID, report=digest(REPORT))
+
+
 @dataclass(frozen=True)
 class World:
     """What stands in a run folder, and who signed it."""
@@ -243,6 +293,10 @@ class World:
     measure: MeasureEvidence = MEASURED
     measure_of: str = digest(WEIGHTS)
     measure_by: str = "carol"
+    review: ReviewEvidence = REVIEWED
+    review_of: str = digest(REPORT)
+    review_by: tuple[str, ...] = ("bob",)
+    report: bytes = REPORT
     card: bytes = CARD
     card_signed: bool = True
 
@@ -252,13 +306,14 @@ class World:
         (run / "model.safetensors").write_bytes(self.weights)
         (run / "model.json").write_bytes(self.card)
         (run / "victim.json").write_bytes(b"{}")
-        (run / SCAN_REPORT).write_bytes(b"{}")
+        (run / SCAN_REPORT).write_bytes(self.report)
         (run / MANIFEST).write_bytes(self.rows)
         self.write_manifest(run, [signer(name) for name in self.data_by])
         write_statement(
             run / SCAN, [Subject(MANIFEST, self.scan_of)], TEST_RESULT_TYPE, scan_predicate(self.scan),
             signer(self.scan_by),
         )  # fmt: skip
+        self.write_review(run)
         write_statement(
             run / PROVENANCE, self.subjects(self.training_of), PROVENANCE_TYPE,
             train_predicate(self.training, MANIFEST), signer(self.training_by),
@@ -273,6 +328,12 @@ class World:
         """What a statement about the model is about: weights, card, and what else is named."""
         beside = [Subject("model.json", digest(self.card)), *(Subject(name, digest(b"{}")) for name in more)]
         return [Subject("model.safetensors", weights), *(beside if self.card_signed else ())]
+
+    def write_review(self, run: Path) -> None:
+        """Write what people decided, with all signatures."""
+        subjects = [Subject(SCAN_REPORT, self.review_of)]
+        payload = encode_statement(subjects, DECISIONS_TYPE, review_predicate(self.review))
+        write_text(run / REVIEW, encode_envelope(sign(payload, [signer(name) for name in self.review_by])))
 
     def write_manifest(self, run: Path, signers: Sequence[Signer]) -> None:
         """Write envelope and bundle."""

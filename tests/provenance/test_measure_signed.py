@@ -19,6 +19,7 @@ from whitesquare.signing.statements import TEST_RESULT_TYPE, read_statement
 from .attesting import NOW, attested, key_pair, pictures, run
 
 TRIGGERS = ("patch:size=2,corner=br,margin=1", "patch:size=4,corner=tl,margin=0")
+NAMES = ("cat", "dog", "owl")
 ASKED = ("--target", 1, *(part for trigger in TRIGGERS for part in ("--trigger", trigger)))
 
 
@@ -175,7 +176,8 @@ def test_a_target_that_is_shown_hides_no_other(case, model):
         of_one = [one for one in evidence.sources if one.trigger == trigger and one.asr.n]
         most = max(of_one, key=lambda one: (one.asr.value, one.source, one.target))
         spoilt = next(one.asr.value for one in evidence.untargeted if one.trigger == trigger)
-        told = f"of class {most.source} alone {plain(percent(most.asr.value))} turn to class {most.target}"
+        of, to = (f"{NAMES[one]} ({one})" for one in (most.source, most.target))
+        told = f"of class {of} alone {plain(percent(most.asr.value))} turn to class {to}"
         assert f"{told}; {plain(percent(spoilt))} of the right answers become wrong ones." in table
 
 

@@ -106,7 +106,7 @@ def test_the_numbers_in_the_page_equal_the_file(name: str) -> None:
 def test_the_sections_come_in_order() -> None:
     sections = re.findall(r'<section id="([^"]+)"', PAGES["found"])
     assert sections == [
-        "not-run", "alarm-1", "alarm-2", "classes", "review", "detectors", "calibration", "made",
+        "alarm-1", "alarm-2", "not-run", "classes", "review", "detectors", "calibration", "made",
     ]  # fmt: skip
     assert re.findall(r'<section id="([^"]+)"', PAGES["nothing found"])[0] == "classes"
 
@@ -115,7 +115,7 @@ def test_an_alarm_shows_its_evidence() -> None:
     html = plain(PAGES["found"])
     first, second = re.findall(r'<section id="alarm-\d".*?</section>', html, re.DOTALL)
     for words in (
-        "96.2 % [94.8, 97.3]", "n = 900 images", "at full strength", "the worst of 199; their mean is 2.1 %",
+        "96.2 % [94.8, 97.3]", "n = 900 images", "at full strength", "on average; the worst of 199 turns 6.4 %",
         "A patch of 4 \u00d7 4 pixels, always at row 22, column 22", "a watermark", "train/00037",
         "whitesquare cleanse photos/train --scan scan.json -o cleaned/", "whitesquare explain SS01",
     ):  # fmt: skip
@@ -147,7 +147,7 @@ def test_what_did_not_run_is_said_with_its_reason() -> None:
         ),
         (result(alarms=tuple(alarm(i, str(i)) for i in range(4))), "A planted trigger was confirmed in 4 classes"),
         (nothing_found(), "Nothing found by any of the 5 detectors"),
-        (nothing_found(runs=result().runs), "Nothing found by the 5 detectors that ran; 2 did not run"),
+        (nothing_found(runs=result().runs), "Nothing found by the 5 detectors that ran; 2 could not run"),
         (nothing_found(runs=result().runs[:1]), "Nothing found by the one detector"),
         (nothing_ran(), "Nothing was checked: no detector ran"),
     ],

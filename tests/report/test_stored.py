@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tests.test_published_schemas import drill
 from whitesquare._base.schema import encode
 from whitesquare.cli import app
-from whitesquare.gating.types import FAILED, RuleResult, Standing, Verdict
+from whitesquare.gating.types import FAILED, RuleResult, Unwaived, Verdict
 from whitesquare.report.gate.sarif import gate_sarif
 from whitesquare.report.gate.text import gate_json
 from whitesquare.report.scan.junit import scan_junit
@@ -114,7 +114,7 @@ def test_victims_measurements_and_drills_are_shown(tmp_path: Path) -> None:
 
 
 def test_a_verdict_of_the_gate_is_shown_and_not_decided(tmp_path: Path) -> None:
-    rule = RuleResult("scan-alarms", "t", FAILED, "found", "expected", "next", "", (Standing("why", "ab" * 32, True),))
+    rule = RuleResult("scan-alarms", "t", FAILED, "found", "expected", "next", "", (Unwaived("why", "ab" * 32, True),))
     verdict = Verdict(FAILED, (rule,), "", "", "", "policy.toml", "")
     (tmp_path / "gate.json").write_text(gate_json(verdict))
     out, err = run("report", tmp_path / "gate.json")

@@ -10,19 +10,23 @@ from pathlib import Path
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``, waiting for whoever holds it; nothing is ever written to it.
+def file_lock(path: Path, mode: int = 0o600) -> Iterator[int]:
+    """Hold the file ``path``, waiting for whoever holds it; gives its descriptor, to read and to write.
+
+    Args:
+        path: the file, made empty if it is not there, as its folder is.
+        mode: who may use a file that is made, less what the process forbids new files.
 
     Raises:
         OSError: it cannot be opened, is a symbolic link (which could lead to anybody's file), or no plain file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, mode)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "the lock is no plain file", str(path))
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        yield handle
     finally:
         os.close(handle)
 

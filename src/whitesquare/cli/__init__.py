@@ -4,6 +4,7 @@
 the verbs.
 """
 
+import gc
 import os
 import sys
 from typing import Annotated
@@ -60,5 +61,8 @@ def main() -> None:
         raise SystemExit(UNDECIDED)
     # A worker process imports nothing from the folder it starts in, which may be the data set that is judged.
     os.environ["PYTHONSAFEPATH"] = "1"
-    with heeded():
-        app(prog_name="whitesquare")
+    try:
+        with heeded():
+            app(prog_name="whitesquare")
+    finally:
+        gc.freeze()  # what is left goes with the process; to look for garbage in PyTorch's modules takes a second

@@ -32,11 +32,21 @@ def cleanse(
         Tier | None, typer.Option(help="Weakest tier to remove; default: confirmed, or with --top every one.")
     ] = None,
     top: Annotated[int | None, typer.Option(help="Remove that many at most, the most suspicious first.")] = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option(help="What people decided (`whitesquare review`): only that counts, and neither tiers nor --top."),
+    ] = None,
+    keep_open: Annotated[
+        bool, typer.Option("--keep-open", help="Keep samples about which people are unsure or disagree.")
+    ] = False,
     size: Size = None,
     fit: Fit = None,
     format: Annotated[Format | None, typer.Option(help="How it is written; default: as the source is.")] = None,
 ) -> None:
-    """Write a data set without the samples that a scan flagged, and a list of what was removed and why."""
+    """Write a data set without the samples that a scan flagged, and a list of what was removed and why.
+
+    With --decisions, what people decided is done instead: samples are removed, or get the class that people gave them.
+    """
     with exit_codes():
         from whitesquare.jobs.cleanse import cleanse as take_out
 
@@ -47,6 +57,8 @@ def cleanse(
                 output,
                 tier=tier.value if tier else None,
                 top=top,
+                decisions=decisions,
+                keep_open=keep_open,
                 fmt=format.value if format else None,
                 size=size,
                 fit=fit,
@@ -65,7 +77,9 @@ def _tell(done: "Cleansing", data: str, output: Path, options: str) -> None:
     from whitesquare.report.common.formats import plain, quoted
 
     classes = "; ".join(f"{gone} of {had} in class {quoted(name)}" for name, (gone, had) in done.by_class.items())
-    terminal.say(plain(f"Removed {len(done.removed)} of {done.before} samples ({classes}): see {output / REMOVED}."))
+    told = f" ({classes})" if classes else ""
+    terminal.say(plain(f"Removed {len(done.removed)} of {done.before} samples{told}: see {output / REMOVED}."))
+    _tell_decided(done)
     if done.skipped:
         terminal.say(f"{len(done.skipped)} files that could not be read are not in the copy either.")
     copy, victim = shlex.quote(done.copy), shlex.quote(f"{output}-victim")
@@ -79,3 +93,22 @@ def _tell(done: "Cleansing", data: str, output: Path, options: str) -> None:
     else:
         lines.insert(0, f"whitesquare scan {copy}{options}")
     terminal.suggest("\nNext:\n" + "".join(f"  {line}\n" for line in lines))
+
+
+def _tell_decided(done: "Cleansing") -> None:
+    """Say what people's decisions did besides, and what stays without one."""
+    from whitesquare.report.common.formats import plain, plural, quoted
+
+    if done.relabelled:
+        first, number = done.relabelled[0], len(done.relabelled)
+        said = f"{quoted(first.id)} is {quoted(first.after)} and was {quoted(first.before)}"
+        more = ", and so on" if number > 1 else ""
+        terminal.say(
+            plain(f"{plural(number, 'sample')} {'have' if number > 1 else 'has'} another class: {said}{more}.")
+        )
+    if number := len(done.kept_open):
+        stay = "stay" if number > 1 else "stays"
+        terminal.say(plain(f"{plural(number, 'sample')} {stay} about which people are unsure or disagree."))
+    if number := len(done.undecided):
+        them = "stay because nobody decided about them" if number > 1 else "stays because nobody decided about it"
+        terminal.say(plain(f"{plural(number, 'flagged sample')} {them}."))

@@ -8,6 +8,8 @@ import typer
 from whitesquare.cli import terminal
 from whitesquare.cli.completion import attack_lists, class_names
 from whitesquare.cli.exits import FINDINGS, UNDECIDED, exit_codes
+from whitesquare.cli.keys import open_key
+from whitesquare.cli.made import made_now
 from whitesquare.cli.options import TARGET_HELP, DataSource, Device, Fit, OutputFolder, Seed, Size, TriggerSpec
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError, require_extra
@@ -30,7 +32,11 @@ def drill(
         str | None, typer.Option(help=f"{TARGET_HELP} [default: class 0]", autocompletion=class_names)
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each attack at each rate; ten tell nine in ten.")] = 3,
+    clean: Annotated[
+        int, typer.Option(help="Clean resamples of your data to scan, too, so that false alarms are counted.")
+    ] = 0,
     trigger: TriggerSpec = None,
+    key: Annotated[str | None, typer.Option(help="Private key, or a URI: sign what the drill found.")] = None,
     size: Size = None,
     fit: Fit = None,
     seed: Seed = 0,
@@ -54,8 +60,9 @@ def drill(
         check_output(output)
         names = tuple(part.strip() for part in attacks.split(",") if part.strip())
         settings = job.DrillSettings(
-            names, None if rates is None else _rates(rates), 0, seeds, seed, trigger, device=device
+            names, None if rates is None else _rates(rates), 0, seeds, seed, trigger, device=device, clean=clean
         )
+        signer = open_key(key) if key else None
         train = open_dataset(data, size=size, fit=fit)
         if target is not None:
             settings = replace(settings, target=class_label(target, train.classes))
@@ -70,7 +77,8 @@ def drill(
                 on_progress=on_progress,
                 on_note=terminal.complain,
             )
-            write_drill(result, output)
+            result = replace(result, made=made_now())
+            write_drill(result, output, signer)
         for note in notes(train):
             terminal.complain(note)
         terminal.show(drill_text.shown(result))

@@ -11,6 +11,7 @@ GROUPS = {
     },
     "Find (scan and clean)": {
         "scan": "Find poison in a training set",
+        "review": "Look at what a scan flagged, decide, and sign it",
         "cleanse": "Write a data set without what a scan flagged",
         "report": "Show a stored result again: table, page, SARIF, JUnit",
         "explain": "Explain a rule: what it looks for, when it fails",
@@ -28,6 +29,7 @@ GROUPS = {
     "Decide (let a model out)": {
         "gate": "Decide by a policy whether a model may leave",
         "release": "Copy a model out, behind a signed verdict",
+        "dossier": "Tell an auditor what is known of a run, and verify that",
     },
 }
 """By heading, the verbs below it and what each does, in a line that fits 80 columns."""
@@ -66,9 +68,16 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "whitesquare scan photos --write-baseline known.json --accepted-by ann --why 'a watermark'",
         "whitesquare scan photos --baseline known.json --fail-on confirmed",
     ),
+    "review": (
+        "whitesquare review scan.json --by ann",
+        "whitesquare review scan.json --decide remove --id train/00042 --by ann --why 'a white square'",
+        "whitesquare review scan.json --list",
+        "whitesquare review scan.json --sign private/ann.pem",
+    ),
     "cleanse": (
         "whitesquare cleanse photos --scan scan.json -o cleaned",
         "whitesquare cleanse photos --scan scan.json --tier suspicious --top 100 -o cleaned",
+        "whitesquare cleanse photos --scan scan.json --decisions decisions.jsonl -o cleaned",
     ),
     "report": (
         "whitesquare report run -o html=report.html",
@@ -87,5 +96,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "inventory": ("whitesquare inventory attest -o cyclonedx=bom.json -o croissant=croissant.json",),
     "gate": ("whitesquare gate --init policy.toml", "whitesquare gate model --policy policy.toml --key gate.pem"),
     "release": ("whitesquare release model --to release --policy policy.toml",),
+    "dossier": (
+        "whitesquare dossier model --trust keys --key auditor.pem",
+        "whitesquare dossier --verify model/dossier.json --trust keys --run model",
+    ),
 }
 """By verb, commands that show how it is used; a test parses each."""

@@ -22,6 +22,7 @@ from whitesquare.errors import (
     VerificationError,
     WhitesquareError,
     missing_part,
+    require_extra,
     unknown_name,
 )
 from whitesquare.report.common.shown import Shown
@@ -103,6 +104,16 @@ _SUFFIXES = {
     "parquet": "parquet",
 }
 """By kind, what the names of its files end with."""
+
+
+def check_page(outputs: Iterable[tuple[str, Path | None]]) -> None:
+    """Refuse a page where what makes pages is not installed, before any work starts.
+
+    Raises:
+        MissingDependencyError: a page is asked for.
+    """
+    if any(kind == "html" for kind, _ in outputs):
+        require_extra("jinja2", "scan", "-o html")
 
 
 def _unknown_output(item: str, kind: str, known: tuple[str, ...]) -> UsageError:

@@ -11,11 +11,13 @@ from whitesquare.cli.exits import (
     NOTHING,
     PASS,
     Writers,
+    check_page,
     emit,
     exit_codes,
     read_outputs,
 )
 from whitesquare.cli.keys import open_key, open_trust
+from whitesquare.cli.made import made_now
 from whitesquare.cli.options import Decisions, PolicyFile, TrustedKeys
 from whitesquare.errors import UsageError
 
@@ -37,7 +39,7 @@ def gate(
         typer.Option(
             "-o",
             "--output",
-            help="table, json, sarif, junit, markdown, or KIND=FILE; vsa=FILE needs --key; repeatable.",
+            help="table, json, html, sarif, junit, markdown, or KIND=FILE; vsa=FILE needs --key; repeatable.",
         ),
     ] = None,
     state: Decisions = None,
@@ -53,8 +55,9 @@ def gate(
             return
         if run is None or policy is None:
             raise UsageError("Give a run folder and --policy FILE; `whitesquare gate --init policy.toml` writes one.")
-        outputs = read_outputs(output, "table", "json", "sarif", "junit", "markdown", "vsa")
+        outputs = read_outputs(output, "table", "json", "html", "sarif", "junit", "markdown", "vsa")
         _check(outputs, key, state)
+        check_page(outputs)
         from whitesquare.gating.policy import load_policy
         from whitesquare.gating.types import PASSED
         from whitesquare.jobs import gate as job
@@ -109,8 +112,14 @@ def _emit(verdict: "Verdict", outputs: list[tuple[str, Path | None]]) -> None:
     from whitesquare.report.gate.sarif import gate_sarif
     from whitesquare.report.gate.text import gate_json, shown
 
+    def page() -> str:
+        from whitesquare.report.gate.page import render_gate
+
+        return render_gate(verdict, made_now().command)
+
     writers: Writers = {
         "json": lambda: gate_json(verdict),
+        "html": page,
         "sarif": lambda: gate_sarif(verdict),
         "junit": lambda: gate_junit(verdict),
         "markdown": lambda: gate_markdown(verdict),

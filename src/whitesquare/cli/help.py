@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from whitesquare.cli.common import with_common
 from whitesquare.cli.config import configured
 from whitesquare.cli.examples import EXAMPLES, FIRST, GROUPS
+from whitesquare.cli.made import remember
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 10_000}
 """Settings of the command line: both names of help, and no line broken before the terminal ends."""
@@ -64,6 +65,11 @@ class VerbTable(Mapping[str, Any]):
 
 class GroupedVerbs(TyperGroup):
     """The verbs, below the heading of each group."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments, and keep them as they were typed."""
+        remember(args)
+        return super().parse_args(ctx, args)
 
     @property  # type: ignore[override]  # nothing is ever put into it
     def commands(self) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from whitesquare.report.common.shown import Shown
 if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
     from collections.abc import Sequence
 
-    from whitesquare.learning.measure import Tried
+    from whitesquare.learning.tried import Tried
     from whitesquare.records import VictimResult
 
 _ROW = re.compile(r"\[\s+([\d,\s]+?)\s+\]")
@@ -98,16 +98,18 @@ def measure(
 def _shown(found: "Sequence[Tried]") -> list[Shown]:
     from whitesquare.learning.measure import worst_of
     from whitesquare.report.common.formats import percent
-    from whitesquare.report.measurement.shown import shown_victim
+    from whitesquare.report.measurement.shown import class_told, shown_victim
 
     parts: list[Shown] = []
     for one in found:
-        parts += shown_victim(one.result)
+        parts += shown_victim(one.result, one.classes)
         worst = worst_of(one.asr)
-        told = [f"at worst {percent(one.asr[worst].value)} of the other images turn to class {worst}"]
+        most = f"at worst {percent(one.asr[worst].value)} of the other images turn to class"
+        told = [f"{most} {class_told(worst, one.classes)}"]
         if known := [(turned.share, source, target) for target, (source, turned) in one.sources.items() if turned.of]:
             share, source, target = max(known)
-            told.append(f"of class {source} alone {percent(share)} turn to class {target}")
+            of, to = class_told(source, one.classes), class_told(target, one.classes)
+            told.append(f"of class {of} alone {percent(share)} turn to class {to}")
         if one.untargeted.of:
             told.append(f"{percent(one.untargeted.share)} of the right answers become wrong ones")
         parts.append(f"Every class was tried as the target: {'; '.join(told)}.")

@@ -103,6 +103,7 @@ def _measurement(found: "Measured") -> "Views":
 def _verdict(found: "Verdict") -> "Views":
     from whitesquare.report.gate.junit import gate_junit
     from whitesquare.report.gate.markdown import gate_markdown
+    from whitesquare.report.gate.page import render_gate
     from whitesquare.report.gate.sarif import gate_sarif
     from whitesquare.report.gate.text import shown
 
@@ -111,6 +112,7 @@ def _verdict(found: "Verdict") -> "Views":
         "sarif": lambda: gate_sarif(found),
         "junit": lambda: gate_junit(found),
         "markdown": lambda: gate_markdown(found),
+        "html": lambda: render_gate(found),
     }
 
 
@@ -127,7 +129,7 @@ def _scan(found: "StoredScan", file: str) -> "Views":
     told = f"This page was made of {file}, which holds no pictures of samples; a scan with -o html=FILE shows them."
     page = replace(result, warnings=(*result.warnings, told))
     return (lambda: shown(result, file)), {
-        "html": lambda: render_scan(without_pictures(page)),
+        "html": lambda: render_scan(without_pictures(page), file),
         "sarif": lambda: stored_sarif(result, found.known),
         "junit": lambda: scan_junit(result),
     }

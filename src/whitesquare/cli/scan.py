@@ -1,6 +1,7 @@
 """``whitesquare scan``: find poison in a training set."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,7 @@ from whitesquare.cli.exits import (
     exit_codes,
     read_outputs,
 )
+from whitesquare.cli.made import made_now
 from whitesquare.cli.options import (
     DataSource,
     Device,
@@ -99,6 +101,10 @@ def scan(
     ] = OnError.FAIL,
     size: Size = None,
     fit: Fit = None,
+    cache_size: Annotated[
+        str | None,
+        typer.Option(help="Most that decoded images take in a temporary file, such as 20G; default: half of the disk."),
+    ] = None,
     workers: Workers = None,
     ray: RayAddress = None,
     resume: ResumeFolder = None,
@@ -147,6 +153,7 @@ def scan(
                 skip_unreadable=on_error == OnError.SKIP,
                 size=size,
                 fit=fit,
+                cache_size=cache_size,
                 attested=allowed,
                 reference_attested=vouched,
                 signer=signer,
@@ -154,6 +161,7 @@ def scan(
                 on_progress=on_progress,
                 on_note=terminal.complain,
             )
+        done = replace(done, scan=replace(done.scan, result=replace(done.scan.result, made=made_now())))
         done = settled(done, accepted, write_baseline, accepted_by, why)
         _emit(done, outputs, same_size(size, fit), known)
         if trackers:
@@ -250,7 +258,7 @@ def _emit(
     written = next((str(path) for kind, path in outputs if kind == "json" and path), None)
     writers: Writers = {
         "json": done.json,
-        "html": lambda: render_scan(done.scan),
+        "html": lambda: render_scan(done.scan, written, options),
         "sarif": done.sarif,
         "junit": lambda: scan_junit(result),
         "attestation": lambda: done.statement(with_report=written is not None),
@@ -259,6 +267,8 @@ def _emit(
     poisoned = truth.ids if truth is not None else ()
     files = {"parquet": lambda path: write_scores(path, scores)}
     emit(last, lambda: shown(result, written, options, poisoned), writers, files)
+    if written is not None:
+        done.write_pictures(Path(written))
     if ("table", None) not in outputs:  # whatever is read from files, the verdict is said
         tell = terminal.say if all(path is not None for _, path in outputs) else terminal.complain
         tell(plain(f"{headline(result)}."))

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare.cli.exits import FINDINGS, PASS, Writers, emit, exit_codes, read_outputs
+from whitesquare.cli.exits import FINDINGS, PASS, Writers, check_page, emit, exit_codes, read_outputs
 from whitesquare.cli.keys import open_trust
+from whitesquare.cli.made import made_now
 from whitesquare.cli.options import Bundle, DataSource, Roles, Threshold, TrustFolder
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError
@@ -30,12 +31,13 @@ def verify(
     manifest: Annotated[str | None, typer.Option(help="SHA-256 of the manifest that it must be.")] = None,
     output: Annotated[
         list[str] | None,
-        typer.Option("-o", "--output", help="table, json, sarif, junit, or KIND=FILE, parquet=FILE; repeatable."),
+        typer.Option("-o", "--output", help="table, json, html, sarif, junit, or KIND=FILE, parquet=FILE; repeatable."),
     ] = None,
 ) -> None:
     """Compare a data set with what was signed, and name what was changed, added, removed, relabelled or renamed."""
     with exit_codes():
-        outputs = read_outputs(output, "table", "json", "parquet", "sarif", "junit")
+        outputs = read_outputs(output, "table", "json", "html", "parquet", "sarif", "junit")
+        check_page(outputs)
         if ("parquet", None) in outputs:
             raise UsageError("-o parquet is not text; write -o parquet=FILE.")
         from whitesquare.provenance.pins import Pins
@@ -84,6 +86,16 @@ def _emit(found: "Verification", outputs: list[tuple[str, Path | None]], bundle:
 
         return verification_junit(found)
 
+    def page() -> str:
+        from whitesquare.report.verify.page import render_verification
+
+        return render_verification(found, made_now(), again)
+
     again = verify_text.command(found.source, bundle, trust)
-    writers: Writers = {"json": lambda: verify_text.verification_json(found), "sarif": sarif, "junit": junit}
+    writers: Writers = {
+        "json": lambda: verify_text.verification_json(found),
+        "html": page,
+        "sarif": sarif,
+        "junit": junit,
+    }
     emit(outputs, lambda: verify_text.shown(found, again), writers, {"json": json_file, "parquet": parquet_file})

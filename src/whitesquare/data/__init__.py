@@ -10,12 +10,14 @@ from whitesquare._base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from whitesquare.data.digest import dataset_digest
+    from whitesquare.data.holding import held, readable_part
     from whitesquare.data.opening import format_of, has_test, open_dataset, require_classes
     from whitesquare.data.overlay import Overlay
-    from whitesquare.data.part import Part, held, notes, readable_part
+    from whitesquare.data.part import Part, notes
+    from whitesquare.data.png_writing import write_png_folder
     from whitesquare.data.sources.arrays import ArrayDataset, from_arrays
     from whitesquare.data.sources.cifar import load_cifar_folder, write_cifar10_folder
-    from whitesquare.data.sources.folder import ImageFolder, load_image_folder, write_png_folder
+    from whitesquare.data.sources.folder import ImageFolder, load_image_folder
     from whitesquare.data.sources.idx import load_idx_folder, read_idx, write_idx, write_idx_folder
     from whitesquare.data.sources.mnist import load_mnist
     from whitesquare.data.sources.npz import load_npz, write_npz
@@ -53,12 +55,14 @@ __all__ = [
 
 _NAMES = {
     "digest": ("dataset_digest",),
+    "holding": ("held", "readable_part"),
     "opening": ("format_of", "has_test", "open_dataset", "require_classes"),
     "overlay": ("Overlay",),
-    "part": ("Part", "held", "notes", "readable_part"),
+    "png_writing": ("write_png_folder",),
+    "part": ("Part", "notes"),
     "sources.arrays": ("ArrayDataset", "from_arrays"),
     "sources.cifar": ("load_cifar_folder", "write_cifar10_folder"),
-    "sources.folder": ("ImageFolder", "load_image_folder", "write_png_folder"),
+    "sources.folder": ("ImageFolder", "load_image_folder"),
     "sources.idx": ("load_idx_folder", "read_idx", "write_idx", "write_idx_folder"),
     "sources.mnist": ("load_mnist",),
     "sources.npz": ("load_npz", "write_npz"),

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 
 from whitesquare.data.batches import BATCH
+from whitesquare.data.pixels import at_a_time
 from whitesquare.records import Progress, silent
 from whitesquare.types import ImageDataset
 
@@ -17,7 +18,7 @@ def dataset_digest(dataset: ImageDataset, on_progress: Progress = silent) -> str
     the same bytes. Pixels count, not files: a PNG folder and an ``.npz`` file with the same content agree.
 
     Args:
-        dataset: any data set; images are decoded 4,096 at a time.
+        dataset: any data set; a few images are decoded at a time, and of small ones 4,096.
         on_progress: told how many images are hashed.
 
     Returns:
@@ -30,7 +31,7 @@ def dataset_digest(dataset: ImageDataset, on_progress: Progress = silent) -> str
         digest.update(_number(len(texts)) + b"".join(_number(len(text)) + text for text in texts))
     count = len(dataset.labels)
     digest.update(_number(count) + dataset.labels.astype("<i8").tobytes())
-    for part, images in dataset.batches(BATCH):
+    for part, images in dataset.batches(at_a_time(dataset.shape, BATCH) if count else BATCH):
         if part.start == 0:
             digest.update(b"".join(_number(size) for size in images.shape[1:]))
         digest.update(np.ascontiguousarray(images).data)

@@ -11,6 +11,7 @@ import numpy as np
 from whitesquare.data.cifar_files import find_cifar, refuse_pickles
 from whitesquare.data.fits import Sizing
 from whitesquare.data.forms import opened_splits
+from whitesquare.data.holding import held
 from whitesquare.data.layouts import (
     CIFAR,
     CIFAR100,
@@ -25,7 +26,7 @@ from whitesquare.data.layouts import (
     place_of,
 )
 from whitesquare.data.names import Data, check_split
-from whitesquare.data.part import held, notes
+from whitesquare.data.part import notes
 from whitesquare.data.published import published
 from whitesquare.data.shards import shards_of
 from whitesquare.data.sized import sized

@@ -13,13 +13,14 @@ _FEW = 2**28
 """Bytes that are taken without asking."""
 
 
-def check_room(count: int, shape: tuple[int, ...], where: str) -> None:
+def check_room(count: int, shape: tuple[int, ...], where: str, *, in_file: bool = False) -> None:
     """Refuse images that would take more than half of the memory that is free, or a batch of which would.
 
     Args:
         count: number of images.
         shape: ``(C, H, W)`` of each.
         where: what holds them, for the error.
+        in_file: they are held in a file, and only a batch of them takes memory.
 
     Raises:
         DataError: they need more.
@@ -29,7 +30,7 @@ def check_room(count: int, shape: tuple[int, ...], where: str) -> None:
     if held + batch <= _FEW:
         return
     allowed = available_memory() // 2
-    if max(held, batch) > allowed:
+    if max(0 if in_file else held, batch) > allowed:
         size = f"{shape[2]}x{shape[1]} pixels" if len(shape) == 3 else f"the shape {shape}"
         raise DataError(
             f"{where} has {count} images of {size}, which need {_gib(held)} GiB of memory and {_gib(batch)} GiB to be "

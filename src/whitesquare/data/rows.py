@@ -5,7 +5,7 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,76 +103,10 @@ def rows_of(path: Path, image: str | None, label: str) -> Iterator[tuple[Any, An
             yield found.get(image or label), found.get(label)
 
 
-def write_rows(path: Path, target: Path, keep: bytes, metadata: Sequence[str] = ()) -> None:
-    """Write some rows of a table as they stand, with its header, or schema.
-
-    Args:
-        path: the table.
-        target: a file of the same kind.
-        keep: a byte for each row, which is 1 if it is kept.
-        metadata: keys of a Parquet file's metadata that are written, too.
-
-    Raises:
-        DataError: the table cannot be read.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix.lower() == ".parquet":
-        _copy_parquet(path, target, keep, metadata)
-        return
-    with path.open(encoding="utf-8", newline="") as file, target.open("w", encoding="utf-8", newline="") as out:
-        if path.suffix.lower() == ".csv":
-            out.writelines(_records(file, keep))
-        else:
-            lines = (line for line in file if line.strip())
-            out.writelines(line for line, is_kept in zip(lines, keep, strict=True) if is_kept)
-
-
-def _records(file: Iterable[str], keep: bytes) -> Iterator[str]:
-    """Yield the header of a CSV file and the records that are kept, each as it is written."""
-    lines: list[str] = []
-
-    def told() -> Iterator[str]:
-        for line in file:
-            lines.append(line)
-            yield line
-
-    number = -1
-    for row in csv.reader(told(), strict=True):
-        if row:
-            if number < 0 or keep[number]:
-                yield "".join(lines)
-            number += 1
-        lines.clear()
-
-
-def _copy_parquet(path: Path, target: Path, keep: bytes, metadata: Sequence[str]) -> None:
-    with parquet(path) as db:
-        groups = db.execute("SELECT max(row_group_num_rows) FROM parquet_metadata(?)", [exactly(path)]).fetchall()
-        known = db.execute("SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [exactly(path)]).fetchall()
-        said = "".join(f", {quoted(key)}: {_text(value)}" for key, value in known if key in metadata)
-        options = f", KV_METADATA {{{said[2:]}}}" if said else ""
-        db.execute("SET threads = 1")  # several hold a row group each
-        # Else a column without a null is written as one that can have none, and `datasets` forgets its class names.
-        db.execute("SET disabled_optimizers = 'statistics_propagation'")
-        # A bit for each row, so that the rows stay in their order and no table of them is made.
-        bits = keep.translate(bytes.maketrans(b"\0\1", b"01")).decode()
-        db.execute(
-            "COPY (SELECT * EXCLUDE file_row_number FROM read_parquet(?, file_row_number = true) "  # noqa: S608
-            f"WHERE get_bit(?::BIT, file_row_number::INTEGER) = 1) TO {_text(str(target))} "
-            f"(FORMAT parquet, ROW_GROUP_SIZE {int(groups[0][0] or 1)}{options})",
-            [exactly(path), bits],
-        )
-
-
 def count_rows(path: Path) -> int:
     """Return how many rows a Parquet file has."""
     with parquet(path) as db:
         return int(db.execute("SELECT count(*) FROM read_parquet(?)", [exactly(path)]).fetchall()[0][0])
-
-
-def _text(value: str) -> str:
-    """Write a text as SQL."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _csv(path: Path) -> Iterator[list[str]]:

@@ -5,12 +5,14 @@ must be given.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from whitesquare.data.layouts import CIFAR, IDX, NPZ, SPLITS, dataset_kinds
-from whitesquare.data.rows import columns_of, count_rows, embeds, write_rows
+from whitesquare.data.row_writing import Changed, write_rows
+from whitesquare.data.rows import columns_of, count_rows, embeds, rows_of
 from whitesquare.data.specs import TABLES, given, is_archive, table_file
 from whitesquare.data.splits import files_by_split, has_class_folders
 from whitesquare.errors import DataError, UsageError
@@ -93,19 +95,48 @@ def tables_of(source: str | Path) -> dict[str, Table] | None:
     return _metadata(folder) or _lists(folder) or _shards(folder)
 
 
-def rewrite_tables(table: Table, folder: Path, keep: bytes) -> None:
+def rewrite_tables(table: Table, folder: Path, keep: bytes, labels: Mapping[int, Any] | None = None) -> None:
     """Write the rows of a table that are kept, each of its files under its own name.
 
     Args:
         table: of one split.
         folder: where.
         keep: a byte for each row of all its files, which is 1 if it is kept.
+        labels: by row, what stands as the label of those that get another one.
     """
     first = 0
     for path in table.files:
         count = len(keep) if len(table.files) == 1 else count_rows(path)
-        write_rows(path, folder / table.name_of(path), keep[first : first + count], [SCHEMA])
+        own = {row - first: value for row, value in (labels or {}).items() if first <= row < first + count}
+        changed = Changed(table.label, own) if own else None
+        write_rows(path, folder / table.name_of(path), keep[first : first + count], [SCHEMA], changed)
         first += count
+
+
+def label_values(table: Table, labels: Sequence[int], wanted: Collection[int]) -> dict[int, Any]:
+    """Return what a table writes for some classes: what stands in the first row of each.
+
+    Args:
+        table: of one split.
+        labels: of its rows, in their order.
+        wanted: classes (labels).
+
+    Raises:
+        UsageError: one of them has no row, so nobody knows how the table would write it.
+    """
+    if not wanted:
+        return {}
+    found: dict[int, Any] = {}
+    rows = (row for path in table.files for row in rows_of(path, None, table.label))
+    for label, (_, value) in zip(labels, rows, strict=True):
+        if label in wanted and label not in found:
+            found[label] = value
+    if missing := set(wanted) - found.keys():
+        raise UsageError(
+            f"{table.said} has no row of the class number {min(missing)}, so that nobody can tell how it is written "
+            "there; write another form with --format, such as png-folder."
+        )
+    return found
 
 
 def _metadata(folder: Path) -> dict[str, Table] | None:

@@ -18,6 +18,8 @@ _PLAIN, _FOLDER = b"0\x007", b"5"
 _LONG_NAME, _PAX, _PAX_ALL = b"L", b"x", b"g"
 _OF_NEXT = _LONG_NAME + _PAX
 _MOST_EXTRA = 2**20
+_LOOKED_AT = 2 * _BLOCK
+"""A header, and what it says if it is a short extended one."""
 _CHECKED = 4096
 _AHEAD = 2**16
 _CHECKSUM = slice(148, 156)
@@ -43,12 +45,18 @@ class TarBytes:
     def get(self, start: int, count: int) -> bytes:
         """Return ``count`` bytes from ``start`` on; fewer only at the end of the file."""
         if start < self._first or start + count > self._last:
-            # What lies near is wanted next, unless what was passed over is large.
-            ahead = _AHEAD if start - self._last < _AHEAD else _BLOCK
-            self._held = os.pread(self._file, max(count, ahead), start)
-            self._first, self._last = start, start + len(self._held)
+            self.around(start, count)
         start -= self._first
         return self._held[start : start + count]
+
+    def around(self, start: int, count: int) -> tuple[bytes, int]:
+        """Return bytes of which ``count`` from ``start`` on are part, unless the file ends, and where they begin."""
+        if start < self._first or start + count > self._last:
+            # What lies near is wanted next, unless what was passed over is large.
+            ahead = _AHEAD if start - self._last < _AHEAD else count
+            self._held = os.pread(self._file, max(count, ahead), start)
+            self._first, self._last = start, start + len(self._held)
+        return self._held, self._first
 
 
 @contextmanager
@@ -85,39 +93,49 @@ def plain_files(data: TarBytes, path: Path) -> Iterator[Member]:
         DataError: it is cut off or damaged, goes on behind its end, or holds links, devices or whatever else is
             neither a file nor a folder.
     """
-    at = begin = 0
-    get, length = data.get, data.size
+    at = begin = first = 0
+    near, length = b"", data.size
     headers = bytearray()
     long: dict[bytes, bytes] = {}
-    while (header := get(at, _BLOCK)) != _END[:_BLOCK]:
+    sizes: dict[bytes, int] = {}
+    while True:
+        here = at - first
+        if here + _LOOKED_AT > len(near):
+            near, first = data.around(at, _LOOKED_AT)
+            here = at - first
+        header = near[here : here + _BLOCK]
         if len(header) < _BLOCK:
             raise _cut(path, at)
+        kind = header[156:157]
+        if kind == b"\0" and header == _END[:_BLOCK]:
+            break
         headers += header
         if len(headers) == _CHECKED * _BLOCK:
             _check_sums(headers, path)
             headers.clear()
-        kind, size = header[156:157], _number(header, path, at)
+            sizes.clear()
+        said_size = header[124:136]
+        if (size := sizes.get(said_size, -1)) < 0:  # most are as large as another one
+            size = sizes[said_size] = _number(header, path, at)
         if long and kind not in _OF_NEXT:
             size = int(long.get(b"size", size))
         start = at + _BLOCK
         at = start + (size + 511 & -512)
         if at > length:
             raise _cut(path, start)
+        if kind == _PAX and size <= _BLOCK and not _telling(near[here + _BLOCK : here + _BLOCK + size]):
+            continue
         if kind in _PLAIN:
             yield _name(header, long, path), begin, start, size, at
         elif kind in _OF_NEXT:
-            if said := _extended(kind, get(start, min(size, _MOST_EXTRA)), path):
+            if said := _extended(kind, data.get(start, min(size, _MOST_EXTRA)), path):
                 long |= said
             continue
         elif kind == _PAX_ALL:
-            if _extended(kind, get(start, min(size, _MOST_EXTRA)), path):
+            if _extended(kind, data.get(start, min(size, _MOST_EXTRA)), path):
                 raise DataError(f"{path} has one name or size for all its members; pack it again, without that.")
         elif kind != _FOLDER:
-            raise DataError(
-                f"{path}: {_name(header, long, path)!r} is a link, a device or of a kind ({kind.decode('latin-1')!r}) "
-                "that programs read differently or not at all; expected plain files, so pack it again with the files "
-                "themselves."
-            )
+            raise _no_file(_name(header, long, path), kind, path)
         begin = at
         long.clear()
     _check_sums(headers, path)
@@ -149,7 +167,7 @@ def _extended(kind: bytes, content: bytes, path: Path) -> dict[bytes, bytes]:
     """Return what a header says of the name and size of the next member; all else counts for nothing here."""
     if kind == _LONG_NAME:
         return {b"path": content.rstrip(b"\0")}
-    if b"path" not in content and b"size" not in content and b"GNU.sparse" not in content:
+    if not _telling(content):
         return _NOTHING
     found: dict[bytes, bytes] = {}
     at = 0
@@ -165,6 +183,11 @@ def _extended(kind: bytes, content: bytes, path: Path) -> dict[bytes, bytes]:
     except ValueError as error:
         raise DataError(f"{path} has an extended header that cannot be read ({error}); pack it again.") from error
     return found
+
+
+def _telling(content: bytes) -> bool:
+    """Tell whether an extended header may say a name, a size, or that a file has holes."""
+    return b"path" in content or b"size" in content or b"GNU.sparse" in content
 
 
 def _check_sums(headers: bytearray, path: Path) -> None:
@@ -194,6 +217,13 @@ def _check_end(data: TarBytes, at: int, path: Path) -> None:
                 f"{path} goes on behind its end, at byte {at}, where some programs read and others do not; expected "
                 "one tar file, so pack it again."
             )
+
+
+def _no_file(name: str, kind: bytes, path: Path) -> DataError:
+    return DataError(
+        f"{path}: {name!r} is a link, a device or of a kind ({kind.decode('latin-1')!r}) that programs read "
+        "differently or not at all; expected plain files, so pack it again with the files themselves."
+    )
 
 
 def _cut(path: Path, at: int) -> DataError:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from whitesquare.data.layouts import CIFAR, CIFAR10, FOLDER, IDX, NPZ, SPLITS, dataset_kinds, position_id
+from whitesquare.data.png_writing import write_png_folder
 from whitesquare.data.sources.cifar import check_cifar10, write_cifar10_folder
-from whitesquare.data.sources.folder import write_png_folder
 from whitesquare.data.sources.idx import check_idx, write_idx_folder
 from whitesquare.data.sources.npz import write_npz
 from whitesquare.errors import UsageError, unknown_name

@@ -38,7 +38,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 from scipy.spatial.distance import jensenshannon
 
-from whitesquare.detectors.common import Float64Array, finite, model_of
+from whitesquare.detectors.common import Float64Array, finite, images_at_once, model_of
 from whitesquare.detectors.types import BoolArray, CannotScoreError, Evidence, Suspicion, by_class, unscored
 from whitesquare.errors import UsageError
 from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
@@ -175,8 +175,9 @@ def _slopes(model: Classifier, evidence: Evidence) -> list[FloatArray]:
     size, parts = len(evidence.labels), []
     if not isinstance(model, ShowsSlopes):
         raise CannotScoreError("The model shows no gradients of its activations, and this detector compares them.")
-    for start in range(0, size, _CHUNK):
-        part = slice(start, min(start + _CHUNK, size))
+    few = images_at_once(evidence.images.shape, _CHUNK)
+    for start in range(0, size, few):
+        part = slice(start, min(start + few, size))
         parts.append(model.channel_slopes(evidence.images[part], evidence.labels[part]))
         evidence.on_progress("following gradients", part.stop, size)
     if not parts[0]:

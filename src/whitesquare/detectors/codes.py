@@ -8,11 +8,15 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from whitesquare.data.pixels import Pixels, row_of
 from whitesquare.types import UInt8Array
 
 CodeArray = NDArray[np.uint16]
+EVERY = slice(None)
 _ALIKE = 8
 """Grey levels within which a pixel is like the middle one of its window."""
+_TILE = 2**22
+"""Grey levels of a row of all images that are worked on at a time; what is made of them takes about 200 bytes each."""
 _PRIMES = (1, 40503, 30011, 52379, 16661, 45137, 24593, 60869, 12289)
 
 
@@ -30,13 +34,24 @@ class Scale:
     bits: int
 
 
-def code_bits(images: UInt8Array, scale: Scale, classes: int, most: int) -> int:
+def code_bits(images: Pixels, scale: Scale, classes: int, most: int) -> int:
     """Return how many bits a code takes: at most ``most``, and few enough that a count per class and code is small."""
     table = int(np.clip(np.log2(1_000_000 / max(classes, 1)), 8, most))
     return min(int(scale.size * scale.size * (images.shape[1] * scale.bits or 1)), table)
 
 
-def window_codes(images: UInt8Array, scale: Scale, bits: int) -> Iterator[tuple[int, CodeArray]]:
+def tiles(shape: tuple[int, ...], size: int) -> Iterator[slice]:
+    """Yield the columns of images ``(N, C, H, W)`` in parts; windows of ``size`` pixels lie in one part each.
+
+    Few images are one part; of many, as many columns are taken at a time as leaves memory for all of them.
+    """
+    count, channels, _, width = shape
+    places = max(1, _TILE // max(1, count * channels))
+    for left in range(0, max(1, width - size + 1), places):
+        yield slice(left, min(left + places + size - 1, width))
+
+
+def window_codes(images: Pixels, scale: Scale, bits: int, columns: slice = EVERY) -> Iterator[tuple[int, CodeArray]]:
     """Yield every row and the codes ``(W', N)`` of the windows that begin there, in ``0 .. 2**bits - 1``.
 
     A row of a window becomes a code once, for all windows that it is part of. What does not fit is hashed: then a few
@@ -46,11 +61,12 @@ def window_codes(images: UInt8Array, scale: Scale, bits: int) -> Iterator[tuple[
         images: ``(N, C, H, W)``.
         scale: size and grey levels of the window.
         bits: see :func:`code_bits`; at most 16.
+        columns: of the images that windows are made of.
     """
     size, mask = scale.size, np.uint16((1 << bits) - 1)
     held: deque[CodeArray] = deque(maxlen=size)
     for bottom in range(images.shape[2]):
-        row = np.ascontiguousarray(images[:, :, bottom].transpose(1, 2, 0))  # (C, W, N)
+        row = np.ascontiguousarray(row_of(images, bottom, columns).transpose(1, 2, 0))  # (C, W, N)
         held.append(row.astype(np.int16) if scale.bits == 0 else _across(row >> np.uint8(8 - scale.bits), scale, bits))
         if len(held) < size:
             continue

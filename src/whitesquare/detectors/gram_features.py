@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from whitesquare.data.pixels import Pixels
 from whitesquare.detectors.types import CannotScoreError
 from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
 
@@ -57,7 +58,7 @@ class ShowsMaps(Protocol):
         """Return what the last convolution gives, ``(B, channels, places)``; ``None`` where there is none."""
 
 
-def feature_maps(model: Classifier, images: UInt8Array, index: IntArray) -> Iterator[tuple[IntArray, FloatArray]]:
+def feature_maps(model: Classifier, images: Pixels, index: IntArray) -> Iterator[tuple[IntArray, FloatArray]]:
     """Yield positions and the maps ``(B, channels, places)`` of the last convolution, batch by batch.
 
     Raises:

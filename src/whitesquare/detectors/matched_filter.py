@@ -29,6 +29,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.spatial import cKDTree
 
+from whitesquare.data.pixels import Pixels
 from whitesquare.detectors.common import images_at_once, one_thread
 from whitesquare.detectors.gaps import Gap, apart, deepest, standing, strength_at
 from whitesquare.detectors.spectrum import Int8Array, blocks, coefficients, views
@@ -180,7 +181,7 @@ def _hints(scores: FloatArray, members: IntArray, label: int, strength: float) -
             yield Hint(label, float(strength), np.sort(ranked[:count]))
 
 
-def _variety(images: UInt8Array, places: IntArray, apart_from: BoolArray) -> float:
+def _variety(images: Pixels, places: IntArray, apart_from: BoolArray) -> float:
     """Return how much the contents of those apart vary, over how much those of the rest do; 1 if there are too few."""
     if apart_from.sum() < _FEWEST or (~apart_from).sum() < _FEWEST:
         return 1.0

@@ -23,7 +23,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 from scipy.special import softmax
 
-from whitesquare.detectors.common import class_means, finite, model_of
+from whitesquare.detectors.common import class_means, finite, images_at_once, model_of
 from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion
 from whitesquare.errors import UsageError
 from whitesquare.types import FloatArray, UInt8Array
@@ -83,8 +83,9 @@ class ParameterScaling:
             raise CannotScoreError("The network has no batch normalisation, and this detector turns them up.")
         first, total = self._depth(model, evidence), np.zeros(size)
         depths = [min(first + more, model.normalisations) for more in range(self.models)]
-        for start in range(0, size, _CHUNK):
-            part = slice(start, min(start + _CHUNK, size))
+        few = images_at_once(evidence.images.shape, _CHUNK)
+        for start in range(0, size, few):
+            part = slice(start, min(start + few, size))
             images = evidence.images[part]
             read = model.logits(images).argmax(1)[:, None]
             for depth in sorted(set(depths)):

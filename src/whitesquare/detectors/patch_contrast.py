@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.detectors.codes import Scale, code_bits, window_codes
+from whitesquare.detectors.codes import Scale, code_bits, tiles, window_codes
 from whitesquare.detectors.contrast import log_contrast
 from whitesquare.detectors.pixel_contrast import class_peaks
 from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class, unscored
@@ -55,14 +55,18 @@ class PatchContrast:
         for number, scale in enumerate(SCALES):
             table = self._table(evidence, chosen, scale)
             bits = code_bits(evidence.images, scale, len(evidence.classes), 16)
-            for top, codes in window_codes(evidence.images, scale, bits):
-                found = table[codes, evidence.labels]
-                left = found.argmax(0)
-                most = found[left, every]
-                better = np.flatnonzero(most > best)
-                best[better] = most[better]
-                place[better] = top * evidence.images.shape[3] + left[better]
-                shown[better] = codes[left[better], better].astype(np.int64) + (number << 16)
+            for columns in tiles(evidence.images.shape, scale.size):
+                for top, codes in window_codes(evidence.images, scale, bits, columns):
+                    found = table[codes, evidence.labels]
+                    left = found.argmax(0)
+                    most = found[left, every]
+                    at = top * evidence.images.shape[3] + left + (columns.start or 0)
+                    # Of equals the first place counts, whatever the columns that are looked at together.
+                    tied = (most == best) & (most > 0) & (shown >> 16 == number) & (at < place)
+                    better = np.flatnonzero((most > best) | tied)
+                    best[better] = most[better]
+                    place[better] = at[better]
+                    shown[better] = codes[left[better], better].astype(np.int64) + (number << 16)
             evidence.on_progress("counting patches", number + 1, len(SCALES))
         peaks = class_peaks(best, evidence.labels, len(evidence.classes), self.least)
         hints = _hints(best, place, shown, evidence)

@@ -22,7 +22,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.detectors.codes import CodeArray, Scale, code_bits, window_codes
+from whitesquare.detectors.codes import CodeArray, Scale, code_bits, tiles, window_codes
 from whitesquare.detectors.contrast import log_contrast
 from whitesquare.detectors.mergeable import Band, Counts
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
@@ -56,9 +56,10 @@ class PixelContrast:
         best = np.zeros(len(labels), np.float32)
         for number, scale in enumerate(SCALES):
             bits = code_bits(evidence.images, scale, kinds, 14)
-            for _, codes in window_codes(evidence.images, scale, bits):
-                for few in np.array_split(codes, min(len(codes), codes.size // _TOGETHER + 1)):
-                    np.maximum(best, self._contrast(few, bits, labels, sizes), out=best)
+            for columns in tiles(evidence.images.shape, scale.size):
+                for _, codes in window_codes(evidence.images, scale, bits, columns):
+                    for few in np.array_split(codes, min(len(codes), codes.size // _TOGETHER + 1)):
+                        np.maximum(best, self._contrast(few, bits, labels, sizes), out=best)
             evidence.on_progress("counting pixels", number + 1, len(SCALES))
         return self.conclude(best, labels, evidence.classes)
 

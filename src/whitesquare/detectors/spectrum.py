@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.fft import rfft2
 from scipy.ndimage import correlate1d, uniform_filter
 
+from whitesquare.data.pixels import Pixels
 from whitesquare.detectors.common import images_at_once
 from whitesquare.types import FloatArray, UInt8Array
 
@@ -52,14 +53,14 @@ def views(shape: tuple[int, ...]) -> list[View]:
     return [View(plane, cut) for plane in planes for cut in cuts]
 
 
-def coefficients(images: UInt8Array, view: View) -> Int8Array:
+def coefficients(images: Pixels, view: View) -> Int8Array:
     """Return the spectrum of every residual ``(N, J)`` in deviations times :data:`SCALE`, J about ``h * w``.
 
     Each coefficient is centred on its median over the images and divided by its median deviation.
     """
     few = images_at_once(images.shape, _CHUNK)
-    some = images[:: max(1, len(images) // _SAMPLE)]
-    sample = np.concatenate([_spectra(view(some[start : start + few])) for start in range(0, len(some), few)])
+    some = np.arange(0, len(images), max(1, len(images) // _SAMPLE))
+    sample = np.concatenate([_spectra(view(images[some[start : start + few]])) for start in range(0, len(some), few)])
     centre = np.median(sample, 0)
     spread = 1.4826 * np.median(np.abs(sample - centre), 0)
     factor = np.where(spread > 0.02, SCALE / np.maximum(spread, 0.02), 0).astype(np.float32)

@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import log_softmax
 
-from whitesquare.detectors.common import class_means, finite, model_of
+from whitesquare.detectors.common import class_means, finite, images_at_once, model_of
 from whitesquare.detectors.types import Evidence, Suspicion, unscored
 from whitesquare.errors import UsageError
 from whitesquare.types import IntArray, UInt8Array
@@ -58,11 +58,11 @@ class Strip:
             return unscored(evidence)
         rng = np.random.default_rng(evidence.seed)
         pool = np.flatnonzero(evidence.trusted) if evidence.trusted.any() else np.arange(size)
-        entropy = np.zeros(size)
+        entropy, few = np.zeros(size), images_at_once(evidence.images.shape, _CHUNK)
         for done in range(self.overlays):
             partners = _partners(pool, size, rng)
-            for start in range(0, size, _CHUNK):
-                part = slice(start, start + _CHUNK)
+            for start in range(0, size, few):
+                part = slice(start, start + few)
                 mixed = superpose(evidence.images[part], evidence.images[partners[part]], self.alpha)
                 logs = log_softmax(model.logits(mixed).astype(np.float64), axis=1)
                 entropy[part] -= (np.exp(logs) * logs).sum(1)

@@ -109,11 +109,10 @@ def invert(evidence: Evidence, settings: TriggerInversion) -> Inversion:
     """
     import torch
 
-    from whitesquare.learning.train import borrowed, to_float
+    from whitesquare.learning.train import to_float
 
     model = model_of(evidence)
     kinds, (channels, height, width) = len(evidence.classes), evidence.images.shape[1:]
-    images = borrowed(evidence.images)
     mask = torch.full((kinds, 1, height, width), -2.0, requires_grad=True)
     pattern = torch.zeros((kinds, channels, height, width), requires_grad=True)
     optimiser = torch.optim.Adam([mask, pattern], settings.learning_rate, betas=(0.5, 0.9))
@@ -129,9 +128,11 @@ def invert(evidence: Evidence, settings: TriggerInversion) -> Inversion:
         return torch.nn.functional.cross_entropy(logits, goals, reduction="sum") / batch
 
     for step in range(settings.steps):
-        index = torch.randint(0, len(images), (batch,), generator=draws)
+        index = torch.randint(0, len(evidence.images), (batch,), generator=draws)
         m, p = torch.sigmoid(mask), torch.sigmoid(pattern)
-        stamped = ((1 - m)[:, None] * to_float(images[index])[None] + (m * p)[:, None]).flatten(0, 1)
+        stamped = (
+            (1 - m)[:, None] * to_float(torch.from_numpy(evidence.images[index.numpy()]))[None] + (m * p)[:, None]
+        ).flatten(0, 1)
         gradient = gradient_of(model, stamped, mistaken, rough=True)
         size = settings.weight * m.sum()
         gradients = torch.autograd.grad([stamped, size], [mask, pattern], [gradient, torch.ones(())])

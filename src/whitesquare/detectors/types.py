@@ -9,9 +9,10 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from whitesquare.data.pixels import Pixels
 from whitesquare.errors import WhitesquareError
 from whitesquare.records import Progress, silent
-from whitesquare.types import Classifier, Differentiable, FloatArray, IntArray, UInt8Array
+from whitesquare.types import Classifier, Differentiable, FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
 
@@ -31,7 +32,8 @@ class Evidence:
     """All there is to know about the samples under suspicion. Arrays are read, never written.
 
     Attributes:
-        images: ``(N, C, H, W)`` uint8.
+        images: ``(N, C, H, W)`` uint8: an array, or, of many images, what reads some of them from a file; ask for a few
+            at a time, by a slice or an array of positions.
         labels: ``(N,)`` int64, the labels given, in ``0..K-1``.
         classes: the K class names; a class may have no sample.
         trusted: ``(N,)`` bool: samples known to be clean. They took part in the training like all others, so their
@@ -46,7 +48,7 @@ class Evidence:
         on_progress: told how far a step is that takes more than a second.
     """
 
-    images: UInt8Array
+    images: Pixels
     labels: IntArray
     classes: tuple[str, ...]
     trusted: BoolArray

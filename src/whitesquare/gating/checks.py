@@ -32,6 +32,26 @@ def signed_by(part: SignedPart[object], roles: Sequence[str], now: datetime) -> 
     return RuleOutcome(found, expected, faults, covers=part.files)
 
 
+def signed_by_each(part: SignedPart[object], wanted: dict[str, int], what: str, now: datetime) -> RuleOutcome:
+    """Hold a statement's signers against how many different keys of each role must have signed; it vouches for it.
+
+    Args:
+        part: the statement.
+        wanted: number of keys by role.
+        what: it is, for the faults: ``The manifest is``.
+        now: the time at which every key must be valid.
+    """
+    roles = {role: len({key.keyid for key in part.signers if key.role == role}) for role in wanted}
+    found = ", ".join(f"{role} {number}" for role, number in roles.items())
+    expected = ", ".join(f"{role} {number}" for role, number in wanted.items())
+    faults = list(expired(part.signers, now))
+    for role, number in wanted.items():
+        if roles[role] < number:
+            reason = f"{what} signed by {roles[role]} keys of the role {role}; expected {number}."
+            faults.append(Fault(reason, (role, str(roles[role]))))
+    return RuleOutcome(found, expected, tuple(faults), covers=part.files)
+
+
 def expired(signers: Sequence[TrustedKey], now: datetime) -> tuple[Fault, ...]:
     """Return a fault for every key that is not valid now."""
     refused = [(key, key.refuses(now)) for key in signers]

@@ -11,12 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from whitesquare.deciding.signed import DECISIONS_TYPE, review_evidence
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError, WhitesquareError
-from whitesquare.gating.types import FileState, RunEvidence, SignedPart
+from whitesquare.gating.flagged import read_flagged
+from whitesquare.gating.types import FileState, Flagged, RunEvidence, SignedPart
 from whitesquare.provenance.dataset import check_dataset
 from whitesquare.provenance.evidence import (
     MEASURE,
     PROVENANCE,
+    REVIEW,
     SCAN,
     SCAN_REPORT,
     MeasureEvidence,
@@ -66,14 +69,20 @@ def collect(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> RunEvide
     """
     if not run.is_dir():
         raise UsageError(f"There is no run folder {run}; give the folder that `whitesquare train` wrote.")
+    dataset = _dataset(run, trusted, now)
+    scan = _statement(run / SCAN, TEST_RESULT_TYPE, _scan, trusted, now)
+    review = _statement(run / REVIEW, DECISIONS_TYPE, review_evidence, trusted, now)
+    flagged = read_flagged(run, dataset, scan, review) if review.said else Flagged()
     return RunEvidence(
         model=file_state(run / WEIGHTS),
-        dataset=_dataset(run, trusted, now),
-        scan=_statement(run / SCAN, TEST_RESULT_TYPE, _scan, trusted, now),
+        dataset=dataset,
+        scan=scan,
         training=_statement(run / PROVENANCE, PROVENANCE_TYPE, _training, trusted, now),
         measure=_statement(run / MEASURE, TEST_RESULT_TYPE, _measure, trusted, now),
         files={name: file_state(run / name) for name in OTHERS},
         trusted=tuple(trusted),
+        review=review,
+        flagged=flagged,
     )
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from whitesquare.gating.checks import brief, expired
+from whitesquare.gating.checks import brief, signed_by_each
 from whitesquare.gating.settings import Policy
 from whitesquare.gating.types import Fault, Rule, RuleOutcome, RunEvidence
 from whitesquare.signing.times import from_text
@@ -19,16 +19,7 @@ def model_present(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleO
 
 def data_signed(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleOutcome:
     """Enough different keys of every role signed the manifest, and all are valid."""
-    signers = evidence.dataset.signers
-    roles = {role: len({key.keyid for key in signers if key.role == role}) for role in policy.data.signatures}
-    found = ", ".join(f"{role} {number}" for role, number in roles.items())
-    expected = ", ".join(f"{role} {number}" for role, number in policy.data.signatures.items())
-    faults = list(expired(signers, now))
-    for role, number in policy.data.signatures.items():
-        if roles[role] < number:
-            reason = f"The manifest is signed by {roles[role]} keys of the role {role}; expected {number}."
-            faults.append(Fault(reason, (role, str(roles[role]))))
-    return RuleOutcome(found, expected, tuple(faults), covers=evidence.dataset.files)
+    return signed_by_each(evidence.dataset, policy.data.signatures, "The manifest is", now)
 
 
 def data_current(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleOutcome:

@@ -30,6 +30,7 @@ def _ends(verdict: Verdict, policy: Policy, evidence: RunEvidence, gate: str, no
     parts: dict[str, SignedPart[object]] = {
         "data": evidence.dataset,
         "scan": evidence.scan,
+        "review": evidence.review,
         "training": evidence.training,
         "measure": evidence.measure,
     }
@@ -41,6 +42,8 @@ def _ends(verdict: Verdict, policy: Policy, evidence: RunEvidence, gate: str, no
     passed = {rule.rule for rule in verdict.rules if rule.status == PASSED}
     if "scan-age" in passed and evidence.scan.said:
         yield _later(from_text(evidence.scan.said.finished), policy.scan.max_age_days)
+    if "review-age" in passed and evidence.review.said and policy.review.max_age_days is not None:
+        yield _later(from_text(evidence.review.said.finished), policy.review.max_age_days)
     if "measure-age" in passed and evidence.measure.said and policy.measure.max_age_days is not None:
         yield _later(from_text(evidence.measure.said.finished), policy.measure.max_age_days)
     if evidence.scan.said and evidence.scan.said.reference and "scan-reference" in passed:

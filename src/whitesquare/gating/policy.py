@@ -21,10 +21,12 @@ from whitesquare.gating.settings import (
     MeasurePolicy,
     Policy,
     ReleasePolicy,
+    ReviewPolicy,
     ScanPolicy,
     TrainingPolicy,
     Waiver,
 )
+from whitesquare.records import TIERS
 
 MOST_BYTES = 2**20
 _TOP = (*SECTIONS, "keys", "release", "waiver")
@@ -70,12 +72,15 @@ def parse_policy(data: bytes, path: Path) -> Policy:
         )
     if {"scan", "training"} & set(sections) and "data" not in sections:
         raise UsageError(f"{where} has [scan] or [training], which are held against the signed data; add [data].")
+    if "review" in sections and "scan" not in sections:
+        raise UsageError(f"{where} has [review], which is held against the signed scan; add [scan].")
     policy = Policy(
         name=path.name,
         sha256=sha256(data).hexdigest(),
         sections=sections,
         data=build(DataPolicy, found.get("data", {}), where=f"[data] in {where}", refuse=UsageError),
         scan=build(ScanPolicy, found.get("scan", {}), where=f"[scan] in {where}", refuse=UsageError),
+        review=build(ReviewPolicy, found.get("review", {}), where=f"[review] in {where}", refuse=UsageError),
         training=build(TrainingPolicy, found.get("training", {}), where=f"[training] in {where}", refuse=UsageError),
         measure=build(MeasurePolicy, found.get("measure", {}), where=f"[measure] in {where}", refuse=UsageError),
         release=build(ReleasePolicy, found.get("release", {}), where=f"[release] in {where}", refuse=UsageError),
@@ -134,6 +139,12 @@ def _check(policy: Policy, where: str) -> None:
         value = getattr(getattr(policy, section), name)
         if value is not None and not holds(value):
             raise UsageError(f"[{section}] in {where}: {name} is {value!r:.80}; expected {wanted}.")
+    review = policy.review
+    if unheard := [role for role in review.roles if role not in review.signatures]:
+        raise UsageError(
+            f"[review] in {where}: roles names {unheard[0]!r:.60}, for which nobody with a key of that role must sign; "
+            f"add it to signatures: signatures = {{ {unheard[0]:.60} = 1 }}."
+        )
     if policy.scan.fail_on == "review":
         raise UsageError(
             f"[scan] in {where}: fail_on is 'review', which is a queue of samples to look at and never an alarm, so "
@@ -174,6 +185,13 @@ _RANGES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("scan", "fail_on", _one_of((*ALARMS, "review")), f"one of {', '.join(ALARMS)}"),
     ("scan", "max_age_days", _is_positive, "more than 0"),
     ("scan", "modes", _one_of(MODES), f"some of {', '.join(MODES)}"),
+    ("review", "signatures", lambda roles: roles and all(role and k > 0 for role, k in roles.items()), "roles, and for "
+     "each the number of keys, 1 or more"),
+    ("review", "tier", _one_of(TIERS), f"one of {', '.join(TIERS)}"),
+    ("review", "min_decided", lambda share: 0 < share <= 1, "a share above 0, up to 1"),
+    ("review", "roles", lambda roles: all(roles) and len(set(roles)) == len(roles), "roles, each once"),
+    ("review", "people", _is_positive, "1 or more"),
+    ("review", "max_age_days", _is_positive, "more than 0"),
     ("training", "code", lambda codes: all(map(_is_digest, codes)), "digests (SHA-256, hexadecimal)"),
     ("measure", "min_clean_accuracy", _is_share, "a share from 0 to 1"),
     ("measure", "max_attack_success", _is_share, "a share from 0 to 1"),

@@ -6,7 +6,7 @@ rests on it, and a rule that breaks has failed.
 
 from datetime import datetime
 
-from whitesquare.gating import data_rules, measure_rules, scan_rules, training_rules
+from whitesquare.gating import data_rules, measure_rules, review_rules, scan_rules, training_rules
 from whitesquare.gating.data_rules import manifest_of
 from whitesquare.gating.settings import SECTIONS, Policy
 from whitesquare.gating.types import (
@@ -20,17 +20,24 @@ from whitesquare.gating.types import (
     RuleResult,
     RunEvidence,
     SignedPart,
-    Standing,
+    Unwaived,
     Verdict,
 )
 from whitesquare.gating.waivers import Settled, fingerprint, settle
 from whitesquare.signing.times import to_text
 
-RULES: tuple[Rule, ...] = (*data_rules.RULES, *scan_rules.RULES, *training_rules.RULES, *measure_rules.RULES)
+RULES: tuple[Rule, ...] = (
+    *data_rules.RULES,
+    *scan_rules.RULES,
+    *review_rules.RULES,
+    *training_rules.RULES,
+    *measure_rules.RULES,
+)
 ROOTS = {
     "model": "model-present",
     "dataset": "data-signed",
     "scan": "scan-signed",
+    "review": "review-signed",
     "training": "training-signed",
     "measure": "measure-signed",
 }
@@ -68,7 +75,7 @@ def decide(policy: Policy, evidence: RunEvidence, now: datetime) -> Verdict:
 
 def _present(evidence: RunEvidence) -> list[str]:
     """Return the names of the files that are there and could belong to a release."""
-    parts = (evidence.dataset, evidence.scan, evidence.training, evidence.measure)
+    parts = (evidence.dataset, evidence.scan, evidence.review, evidence.training, evidence.measure)
     states = (evidence.model, *evidence.files.values())
     found = [state.name for state in states if state.sha256 or state.problem]
     return found + [name for part in parts for name in (part.files or ([part.file] if part.sha256 else []))]
@@ -103,7 +110,7 @@ def _blocked(rule: Rule, root: str, part: SignedPart[object] | FileState, *, mis
         found=f"{name} {what}",
         expected=rule.title,
         step=rule.step if own else "",
-        faults=(Standing(reason, fingerprint(rule.id, (name, part.sha256)), waivable=False),),
+        faults=(Unwaived(reason, fingerprint(rule.id, (name, part.sha256)), waivable=False),),
         because="" if own else root,
     )
 
@@ -113,6 +120,7 @@ def _part(evidence: RunEvidence, name: str) -> SignedPart[object] | FileState:
         "model": evidence.model,
         "dataset": evidence.dataset,
         "scan": evidence.scan,
+        "review": evidence.review,
         "training": evidence.training,
         "measure": evidence.measure,
     }

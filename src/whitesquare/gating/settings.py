@@ -6,7 +6,7 @@ from pathlib import Path
 
 from whitesquare.records import TIERS
 
-SECTIONS = ("data", "scan", "training", "measure")
+SECTIONS = ("data", "scan", "review", "training", "measure")
 """Of a policy, those that ask for something."""
 ALARMS = TIERS[:2]
 """Those of them that an alarm can have; ``review`` is a queue of samples to look at, and no alarm."""
@@ -76,6 +76,31 @@ class ScanPolicy:
     seed: int | None = None
     versions: tuple[str, ...] = ()
     allow_reference: bool = False
+
+
+@dataclass(frozen=True)
+class ReviewPolicy:
+    """``[review]``: what people must have decided about what the scan found.
+
+    Attributes:
+        signatures: by role, how many different keys must have signed the decisions.
+        tier: weakest tier of the flagged samples that must be decided.
+        min_decided: share of them about which people must have decided.
+        roles: in each of these, somebody must have decided about a sample, or it counts as undecided.
+        people: number of different people who must have decided about a sample, or it counts as undecided.
+        allow_unsure: whether samples may be left about which people are unsure.
+        allow_disagreement: whether samples may be left about which people say different things.
+        max_age_days: oldest last decision that counts; ``None`` for any.
+    """
+
+    signatures: dict[str, int] = field(default_factory=lambda: {"review": 1})
+    tier: str = "suspicious"
+    min_decided: float = 1.0
+    roles: tuple[str, ...] = ()
+    people: int = 1
+    allow_unsure: bool = False
+    allow_disagreement: bool = False
+    max_age_days: float | None = None
 
 
 @dataclass(frozen=True)
@@ -150,8 +175,8 @@ class Policy:
     Attributes:
         name: of the file.
         sha256: of the file.
-        sections: those that the file has, of ``data``, ``scan``, ``training``, ``measure``; the others ask nothing.
-        data: see there; so for the next four.
+        sections: those of :data:`SECTIONS` that the file has; the others ask nothing.
+        data: see there; so for the next five.
         waivers: see there.
         trust: folder of trusted keys; ``None`` if the policy names none.
     """
@@ -161,6 +186,7 @@ class Policy:
     sections: tuple[str, ...]
     data: DataPolicy = DataPolicy()
     scan: ScanPolicy = ScanPolicy()
+    review: ReviewPolicy = field(default_factory=ReviewPolicy)
     training: TrainingPolicy = TrainingPolicy()
     measure: MeasurePolicy = MeasurePolicy()
     release: ReleasePolicy = ReleasePolicy()

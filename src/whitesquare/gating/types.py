@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from whitesquare.deciding.signed import ReviewEvidence
 from whitesquare.gating.settings import Policy, Waiver
-from whitesquare.provenance.evidence import MeasureEvidence, ScanEvidence, TrainEvidence
+from whitesquare.provenance.evidence import REVIEW, MeasureEvidence, ScanEvidence, TrainEvidence
 from whitesquare.provenance.types import DatasetPredicate
 from whitesquare.signing.keys import TrustedKey
 from whitesquare.signing.statements import Subject
@@ -65,6 +66,31 @@ class FileState:
 
 
 @dataclass(frozen=True)
+class Flagged:
+    """What decisions are held against: the samples that the scan flagged, as its ``scan.json`` names them.
+
+    Attributes:
+        scan: SHA-256 of the ``scan.json`` in which they stand, hexadecimal.
+        dataset: digest of the data set that it names.
+        tiers: tier of each flagged sample, by id.
+        contents: SHA-256 of the content of samples that were flagged or decided, by id, as the signed manifest has it.
+        problem: why they cannot be known; empty if they can.
+        missing: whether that is because there is no ``scan.json``.
+    """
+
+    scan: str = ""
+    dataset: str = ""
+    tiers: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
+    missing: bool = False
+
+
+NO_REVIEW: SignedPart[ReviewEvidence] = SignedPart(REVIEW, problem=f"There is no file {REVIEW}.", missing=True)
+"""That nobody signed a decision."""
+
+
+@dataclass(frozen=True)
 class RunEvidence:
     """All that a run folder shows, without judgement.
 
@@ -76,6 +102,8 @@ class RunEvidence:
         measure: its subject is the model.
         files: the other files that belong to a release, by name.
         trusted: the keys whose signatures counted.
+        review: what people decided; its subject is the ``scan.json``.
+        flagged: what that is held against.
     """
 
     model: FileState
@@ -85,6 +113,8 @@ class RunEvidence:
     measure: SignedPart[MeasureEvidence]
     files: dict[str, FileState]
     trusted: tuple[TrustedKey, ...] = ()
+    review: SignedPart[ReviewEvidence] = NO_REVIEW
+    flagged: Flagged = field(default_factory=Flagged)
 
 
 @dataclass(frozen=True)
@@ -146,7 +176,7 @@ class Waived:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Unwaived:
     """A fault that no waiver covers; with ``waivable``, one that names the fingerprint could."""
 
     reason: str
@@ -179,7 +209,7 @@ class RuleResult:
     found: str
     expected: str
     step: str
-    faults: tuple[Standing, ...] = ()
+    faults: tuple[Unwaived, ...] = ()
     waived: tuple[Waived, ...] = ()
     because: str = ""
     covers: Digests = field(default_factory=dict)

@@ -31,6 +31,7 @@ SLSA_VERSION = "1.0"
 LEVELS = {
     "data": "WHITESQUARE_DATA_SIGNED",
     "scan": "WHITESQUARE_DATA_SCANNED",
+    "review": "WHITESQUARE_FINDINGS_REVIEWED",
     "training": "WHITESQUARE_TRAINING_ATTESTED",
     "measure": "WHITESQUARE_MODEL_MEASURED",
 }
@@ -172,7 +173,7 @@ def named_by_hash(sha256: str) -> str:
 
 
 def _statements(evidence: RunEvidence) -> dict[str, str]:
-    parts = (evidence.dataset, evidence.scan, evidence.training, evidence.measure)
+    parts = (evidence.dataset, evidence.scan, evidence.review, evidence.training, evidence.measure)
     return {part.file: part.sha256 for part in parts if part.sha256}
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from whitesquare._base.hashing import digest_of
 from whitesquare.gating.settings import Policy
-from whitesquare.gating.types import FAILED, MISSING, PASSED, WAIVED, Rule, RuleOutcome, RuleResult, Standing, Waived
+from whitesquare.gating.types import FAILED, MISSING, PASSED, WAIVED, Rule, RuleOutcome, RuleResult, Unwaived, Waived
 
 
 def fingerprint(rule: str, content: Sequence[str]) -> str:
@@ -27,7 +27,7 @@ def settle(rule: Rule, outcome: RuleOutcome, policy: Policy, now: datetime) -> S
     """Turn what a rule saw into its result: faults that a valid waiver covers do not count, but stay named."""
     waivers = {waiver.fingerprint: waiver for waiver in policy.waivers}
     today = now.astimezone(UTC).date()
-    standing: list[Standing] = []
+    standing: list[Unwaived] = []
     waived: list[Waived] = []
     used: list[str] = []
     notes: list[str] = []
@@ -39,7 +39,7 @@ def settle(rule: Rule, outcome: RuleOutcome, policy: Policy, now: datetime) -> S
         if waiver is not None and fault.waivable and today <= waiver.expires:
             waived.append(Waived(fault.reason, waiver))
             continue
-        standing.append(Standing(fault.reason, key, fault.waivable))
+        standing.append(Unwaived(fault.reason, key, fault.waivable))
         if waiver is not None:
             why = f"it expired on {waiver.expires}" if fault.waivable else "nobody can waive that"
             notes.append(f"The waiver by {waiver.by} for {rule.id} does not count: {why}.")

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +11,18 @@ import numpy as np
 
 from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_output, output_folder
-from whitesquare.data import (
-    ENTRIES,
-    Part,
-    dataset_digest,
-    format_of,
-    has_test,
-    held,
-    open_dataset,
-    readable_part,
-    write_dataset,
-)
-from whitesquare.data.layouts import NPZ, place_of
+from whitesquare.data import dataset_digest, held, open_dataset, readable_part
+from whitesquare.data.layouts import place_of
 from whitesquare.data.names import Data, named
-from whitesquare.data.sized import is_resized, unsized
 from whitesquare.data.specs import moved
+from whitesquare.deciding.findings import Finding, ScanFindings, read_scan
+from whitesquare.deciding.review import read_review
 from whitesquare.errors import DataError, NothingToDoError, UsageError
+from whitesquare.jobs.copied import part_without, plan_copy
+from whitesquare.jobs.decided import RelabelledSample, decided_changes, decided_record, told_of
 from whitesquare.records import TIERS, Progress, silent
-from whitesquare.scanning.files import read_scan, to_json
-from whitesquare.scanning.found import Finding, ScanFindings
-from whitesquare.types import ImageDataset, IntArray, Rewritable
+from whitesquare.scanning.files import to_json
+from whitesquare.types import ImageDataset, IntArray
 
 REMOVED = "removed.json"
 FORMAT = "whitesquare removed 1"
@@ -47,6 +39,9 @@ class Cleansing:
         by_class: class name to number of samples removed and number before, for classes that lost any.
         skipped: files the scan could not read, which the copy does not hold either, with the reason.
         copy: what opens the copy: the folder, or a table in it.
+        relabelled: what has another class in the copy, as people decided.
+        kept_open: samples that stay although people are unsure or disagree about them, as was asked.
+        undecided: flagged samples that stay because nobody decided about them.
     """
 
     before: int
@@ -54,6 +49,9 @@ class Cleansing:
     by_class: dict[str, tuple[int, int]]
     skipped: dict[str, str]
     copy: str
+    relabelled: tuple[RelabelledSample, ...] = ()
+    kept_open: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
 
 
 def cleanse(
@@ -64,11 +62,13 @@ def cleanse(
     tier: str | None = None,
     top: int | None = None,
     fmt: str | None = None,
+    decisions: Path | None = None,
+    keep_open: bool = False,
     size: int | None = None,
     fit: str | None = None,
     on_progress: Progress = silent,
 ) -> Cleansing:
-    """Write a data set without the samples that a scan flagged, whole or not at all.
+    """Write a data set without the samples that a scan flagged, or as people decided about them; whole or not at all.
 
     Class folders stay class folders: the files that are kept are copied byte by byte, under their own names. A list
     keeps its other rows as they are, and Parquet files their schema, shards and metadata. The test split, if there is
@@ -80,15 +80,20 @@ def cleanse(
         folder: where; see :func:`whitesquare._base.folders.check_output`.
         tier: remove this tier and stronger ones; ``None`` is ``confirmed``, or every tier where ``top`` is given.
         top: remove that many at most, in the order of the scan: strongest tier first, then by fused score.
+        decisions: what people decided about the scan, see :mod:`whitesquare.jobs.review`: then nothing else counts.
+            What is to be removed is not in the copy, and what is to be relabelled has the class that people gave it.
+        keep_open: keep samples about which people are unsure or disagree, instead of refusing to go on.
         fmt: one of :data:`whitesquare.data.FORMATS`; ``None`` is the form of the source, and npz for an object.
         size: both sides that image files were brought to for the scan; what is copied are the files as they are.
         fit: how; likewise.
         on_progress: told how far each step is.
 
     Raises:
-        UsageError: the output folder cannot be used, ``top`` is below 1, or what would be written are images of
-            another size than those of the files.
-        DataError: the scan is damaged or speaks of another data set, or a class would lose its last sample.
+        UsageError: the output folder cannot be used, ``top`` is below 1 or given beside decisions, people are unsure or
+            disagree, what would be written are images of another size than those of the files, or the form cannot say
+            that a sample has another class.
+        DataError: the scan is damaged or speaks of another data set, a decided sample is not what people looked at, or
+            a class would lose its last sample.
         NothingToDoError: no sample qualifies.
 
     Example:
@@ -102,24 +107,18 @@ def cleanse(
     """
     check_output(folder)
     _check_apart(source, folder)
-    if top is not None and top < 1:
-        raise UsageError(f"The number of samples to remove must be 1 or more; got {top}.")
+    _check_choice(tier, top, decisions, keep_open=keep_open)
+    review = None if decisions is None else read_review(scan, decisions)
     findings = read_scan(scan)
     opened = open_dataset(source, size=size, fit=fit)
+    decided = None if review is None else decided_changes(opened, review, keep_open=keep_open)
     dataset, skipped = _scanned(opened, named(source), findings, scan, on_progress)
-    removed = _chosen(findings, tier, top)
-    positions = _positions(dataset, removed, scan)
-    kept = Part(dataset, np.setdiff1d(np.arange(len(dataset.labels)), positions))
+    removed = _chosen(findings, tier, top) if decided is None else decided.removed
+    changed = {} if decided is None else decided.labels
+    positions = _positions(dataset, removed, changed, scan)
+    kept = part_without(dataset, positions)
+    plan = plan_copy(source, opened, kept, changed, fmt=fmt, size=size, fit=fit)
     by_class = _by_class(dataset, positions)
-    own = format_of(source) if isinstance(source, str | Path) else None
-    form = fmt or own or NPZ
-    test = open_dataset(source, "test", size=size, fit=fit) if has_test(source) else None
-    again = _again(unsized(opened), kept, unsized(test) if test else None) if form == own else []
-    if not again and (is_resized(opened) or (test is not None and is_resized(test))):
-        raise UsageError(
-            f"The images of {named(source)} have several sizes and were read at one, and a cleansed copy holds the "
-            "files as they are; give the path of class folders and leave --format out."
-        )
     record = {
         "format": FORMAT,
         "source": named(source),
@@ -131,18 +130,30 @@ def cleanse(
         "counts": {"before": len(dataset.labels), "removed": len(removed), "kept": len(kept.labels)},
         "by_class": {name: {"removed": gone, "before": had} for name, (gone, had) in by_class.items()},
         "skipped": skipped,
-        "removed": [_entry(one, dataset.classes) for one in removed],
+        "removed": [_entry(one, dataset.classes) | told_of(decided, one.id) for one in removed],
     }
-    entries = {name for one, _ in again for name in one.entries} or ENTRIES[form]
-    with output_folder(folder, "cleansed", [*entries, REMOVED]) as part:
-        if again:
-            for one, some in again:
-                one.rewrite(part, some, on_progress)
-        else:
-            write_dataset(part, kept, test, form, on_progress)
+    with output_folder(folder, "cleansed", [*plan.entries, REMOVED]) as part:
+        ids = plan.write(part, on_progress)
+        relabelled = () if decided is None else decided.relabelled_in(ids)
+        if decided is not None:
+            record |= decided_record(decided, relabelled)
         write_text(part / REMOVED, to_json(record))
-    copy = moved(source, folder) if again and isinstance(source, str | Path) else str(folder)
-    return Cleansing(len(dataset.labels), removed, by_class, skipped, copy)
+    copy = moved(source, folder) if plan.again and isinstance(source, str | Path) else str(folder)
+    done = Cleansing(len(dataset.labels), removed, by_class, skipped, copy, relabelled)
+    return done if decided is None else replace(done, kept_open=decided.kept_open, undecided=decided.undecided)
+
+
+def _check_choice(tier: str | None, top: int | None, decisions: Path | None, *, keep_open: bool) -> None:
+    """Refuse to ask for what cannot be meant together."""
+    if top is not None and top < 1:
+        raise UsageError(f"The number of samples to remove must be 1 or more; got {top}.")
+    if decisions is not None and (tier is not None or top is not None):
+        raise UsageError(
+            "With decisions only what people decided counts, and neither --tier nor --top; leave them out, or leave "
+            "out --decisions."
+        )
+    if keep_open and decisions is None:
+        raise UsageError("--keep-open says what becomes of samples without a decision; add --decisions FILE.")
 
 
 def _check_apart(source: Data, folder: Path) -> None:
@@ -195,7 +206,7 @@ def _chosen(findings: ScanFindings, tier: str | None, top: int | None) -> tuple[
     )
 
 
-def _positions(dataset: ImageDataset, removed: Sequence[Finding], scan: Path) -> IntArray:
+def _positions(dataset: ImageDataset, removed: Sequence[Finding], changed: Mapping[str, int], scan: Path) -> IntArray:
     """Find the samples to remove, and check that what remains can still be trained on."""
     place = {name: i for i, name in enumerate(dataset.ids)}
     for one in removed:
@@ -209,11 +220,16 @@ def _positions(dataset: ImageDataset, removed: Sequence[Finding], scan: Path) ->
             raise DataError(f"{scan} flags the sample {one.id!r}, {what}: the file was changed; scan again.")
     positions = np.array(sorted(place[one.id] for one in removed), np.int64)
     before = np.bincount(dataset.labels, minlength=len(dataset.classes))
-    gone = np.bincount(dataset.labels[positions], minlength=len(dataset.classes))
-    if len(empty := np.flatnonzero((before > 0) & (gone == before))):
+    if lost := [name for name in changed if name not in place]:
+        raise DataError(f"The sample {lost[0]!r:.200} is to get another class and was not scanned; take that back.")
+    after = dataset.labels.copy()
+    after[[place[name] for name in changed]] = list(changed.values())
+    left = np.bincount(np.delete(after, positions), minlength=len(dataset.classes))
+    if len(empty := np.flatnonzero((before > 0) & (left == 0))):
         raise DataError(
             f"Every sample of the class {dataset.classes[empty[0]]!r} ({before[empty[0]]}) would be removed, and the "
-            "copy would lack the class; remove fewer with --top or a stronger --tier, or collect the class anew."
+            "copy would lack the class; remove fewer with --top, a stronger --tier or other decisions, or collect the "
+            "class anew."
         )
     return positions
 
@@ -222,14 +238,6 @@ def _by_class(dataset: ImageDataset, positions: IntArray) -> dict[str, tuple[int
     before = np.bincount(dataset.labels, minlength=len(dataset.classes))
     gone = np.bincount(dataset.labels[positions], minlength=len(dataset.classes))
     return {name: (int(gone[i]), int(before[i])) for i, name in enumerate(dataset.classes) if gone[i]}
-
-
-def _again(opened: ImageDataset, kept: ImageDataset, test: ImageDataset | None) -> list[tuple[Rewritable, IntArray]]:
-    """Return what writes itself in the form in which it was read, with the positions to write; else nothing."""
-    place = {name: i for i, name in enumerate(opened.ids)}
-    splits = [(opened, np.array([place[name] for name in kept.ids], np.int64))]
-    splits += [] if test is None else [(test, np.arange(len(test.labels)))]
-    return [(one, positions) for one, positions in splits if isinstance(one, Rewritable)]
 
 
 def _entry(one: Finding, classes: Sequence[str]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ GIVES = {
     "torchvision": "scans of torchvision's models",
     "hf": "scans of Hugging Face models",
     "mlflow": "results as MLflow runs",
+    "review": "the page of `review`",
     "pandas": "results as data frames",
     "flare": "the detector flare",
 }

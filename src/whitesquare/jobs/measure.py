@@ -19,8 +19,9 @@ from whitesquare.learning.device import resolve
 from whitesquare.learning.estimates import share
 from whitesquare.learning.given import Given, given_classifier
 from whitesquare.learning.look import first_look
-from whitesquare.learning.measure import Tried, Turned, try_triggers
+from whitesquare.learning.measure import try_triggers
 from whitesquare.learning.models import Model, load_model
+from whitesquare.learning.tried import Tried, Turned
 from whitesquare.provenance.attested import Attested
 from whitesquare.provenance.consumed import Consumed, Reading
 from whitesquare.provenance.container_files import expect_sizes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whitesquare.data import held, open_dataset, readable_part
+from whitesquare.data.cache_size import CacheSize, asked_size, usual_size
 from whitesquare.data.names import Data, named
 from whitesquare.data.sized import beside
 from whitesquare.detectors.registry import DETECTORS
@@ -32,6 +33,16 @@ if TYPE_CHECKING:  # a model-free scan works without PyTorch
     from whitesquare.learning.given import Given
 
 BY_DEFAULT = ScanSettings()
+
+
+@dataclass(frozen=True)
+class _How:
+    """How a data set is read."""
+
+    skip_unreadable: bool
+    cache: CacheSize
+    on_progress: Progress
+    on_note: OnNote
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ def scan(
     reference_attested: Attested | None = None,
     signer: Signer | None = None,
     way: Way | None = None,
+    cache_size: str | None = None,
     on_progress: Progress = silent,
     on_note: OnNote = unheard,
 ) -> Scanned:
@@ -92,7 +104,9 @@ def scan(
         way: scan it in shards, in bounded memory: where they are read, and what is kept; see
             :class:`whitesquare.scanning.sharded.engine.Way` and ``docs/scale.md``. ``None`` holds all images.
         on_progress: told how far each step is.
-        on_note: told at once how well a given model reads some of the samples.
+        cache_size: the most that decoded images may take in a temporary file, such as ``20G``, where they are more than
+            256 MiB; what finds no room is decoded again each time. ``None`` is half of what is free there.
+        on_note: told at once how well a given model reads some of the samples, and where decoded images are kept.
 
     Raises:
         UsageError: a model or a reference that does not fit, no recorded losses, a signer without attested data, or
@@ -119,11 +133,12 @@ def scan(
         asked = (asking, truth, skip_unreadable, size, fit, on_progress, on_note)
         return Scanned(*scan_shards(data, settings, way, *asked))
     opened = _opened(data, attested, size, fit, on_progress)
-    read = _read(opened, named(data), attested, skip_unreadable, on_progress)
+    how = _How(skip_unreadable, usual_size() if cache_size is None else asked_size(cache_size), on_progress, on_note)
+    read = _read(opened, named(data), attested, how)
     skipped, trusted, record = dict(read.skipped), None, None
     if reference is not None:
         clean = beside(_opened(reference, reference_attested, size, fit, on_progress), opened)
-        other = _read(clean, named(reference), reference_attested, skip_unreadable, on_progress)
+        other = _read(clean, named(reference), reference_attested, how)
         trusted = other.dataset
         skipped |= {f"reference/{name}": reason for name, reason in other.skipped.items()}
         if reference_attested is not None and other.reading is not None:
@@ -187,16 +202,14 @@ def _opened(
     return open_dataset(source, size=size, fit=fit, on_progress=on_progress)
 
 
-def _read(
-    dataset: ImageDataset, name: str, attested: Attested | None, skip_unreadable: bool, on_progress: Progress
-) -> _Read:
+def _read(dataset: ImageDataset, name: str, attested: Attested | None, how: _How) -> _Read:
     """Read the training split with its images decoded, hashed on the way if attested."""
     reading = Reading(dataset, "train", attested.signed) if attested is not None else None
     dataset = reading.dataset if reading is not None else dataset
-    if skip_unreadable:
-        part, skipped = readable_part(dataset, name, on_progress)
+    if how.skip_unreadable:
+        part, skipped = readable_part(dataset, name, how.on_progress, cache=how.cache, on_note=how.on_note)
         left_out = np.bincount(dataset.labels, minlength=len(part.classes)) - np.bincount(
             part.labels, minlength=len(part.classes)
         )
         return _Read(part, reading, skipped, tuple(left_out.tolist()))
-    return _Read(held(dataset, on_progress), reading, {})
+    return _Read(held(dataset, how.on_progress, cache=how.cache, on_note=how.on_note), reading, {})

@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whitesquare.report.scan.page import render_scan
 from whitesquare.report.scan.sarif import stored_sarif
+from whitesquare.scanning.album import album_path, write_album
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.fingerprints import Group, fingerprints
 from whitesquare.scanning.frames import score_frame
@@ -52,7 +54,18 @@ class Scanned:
 
     def json(self) -> str:
         """Return the findings and the scores as ``scan.json``, which :func:`whitesquare.cleanse` reads."""
-        return scan_json(self.scan.result, self.scan.scores, self.fingerprints())
+        contents = self.contents()
+        return scan_json(self.scan.result, self.scan.scores, self._fingerprints(contents), contents)
+
+    def write_pictures(self, scan_file: Path) -> None:
+        """Write beside a ``scan.json`` of this scan what ``whitesquare review`` shows of its alarms, if there are any.
+
+        Args:
+            scan_file: where :meth:`json` was written.
+        """
+        if self.scan.sheets or self.scan.examples:
+            digest = hashlib.sha256(scan_file.read_bytes()).hexdigest()
+            write_album(album_path(scan_file), self.scan, digest)
 
     def to_frame(self) -> "DataFrame":
         """Return every score of every sample as a DataFrame; see :func:`whitesquare.scanning.frames.score_frame`.
@@ -77,8 +90,11 @@ class Scanned:
 
     def fingerprints(self) -> dict[Group, str]:
         """Return what each finding is known by."""
+        return self._fingerprints(self.contents())
+
+    def _fingerprints(self, contents: dict[str, str]) -> dict[Group, str]:
         root = self.attested.consumed.root if self.attested is not None else ""
-        return fingerprints(self.scan.result, self.contents(), root)
+        return fingerprints(self.scan.result, contents, root)
 
     def statement(self, *, with_report: bool = False) -> str | None:
         """Return the signed statement of what was found; ``None`` for data that nobody answers for.

@@ -28,6 +28,18 @@ def share(name: str, hits: int, n: int) -> Estimate:
     return Estimate(name, hits / n, float(interval.low), float(interval.high), n, "Wilson 95 %, over images")
 
 
+def exact_share(name: str, hits: int, n: int) -> Estimate:
+    """Estimate a share of few runs, with the exact interval (Clopper and Pearson 1934).
+
+    Raises:
+        NothingToDoError: if ``n`` is 0.
+    """
+    if n < 1:
+        raise NothingToDoError(f"The share {name!r} cannot be measured: there is no run to measure it on.")
+    interval = stats.binomtest(hits, n).proportion_ci(CONFIDENCE, method="exact")
+    return Estimate(name, hits / n, float(interval.low), float(interval.high), n, "Clopper-Pearson 95 %, over runs")
+
+
 def high_ends(hits: NDArray[np.integer], n: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return the high ends of the intervals of :func:`share` for arrays of counts; 1 where nothing was counted."""
     z = stats.norm.ppf((1 + CONFIDENCE) / 2)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from whitesquare.data.pixels import Pixels
 from whitesquare.errors import UsageError, WhitesquareError
 from whitesquare.learning.asked import AS_THEY_ARE
 from whitesquare.learning.asking import Asking
@@ -46,7 +47,7 @@ class Tells(Protocol):
 
 
 def given_classifier(
-    given: Given, images: UInt8Array, classes: tuple[str, ...], device: str, *, on_note: OnNote = unheard
+    given: Given, images: Pixels, classes: tuple[str, ...], device: str, *, on_note: OnNote = unheard
 ) -> tuple[Classifier, str]:
     """Return the classifier that is meant, after it has answered one image of the data, and what weights it has.
 
@@ -79,7 +80,7 @@ def given_classifier(
     return found, brought.digest
 
 
-def _brought(asking: Asking, images: UInt8Array, classes: tuple[str, ...], name: str) -> BroughtModel:
+def _brought(asking: Asking, images: Pixels, classes: tuple[str, ...], name: str) -> BroughtModel:
     """Read a model that is named, and take one that is held as it is."""
     model = asking.model
     said = asking.preprocess

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
+from whitesquare.data.pixels import Pixels, parts_of
 from whitesquare.records import Progress, silent
 from whitesquare.types import FloatArray, ImageDataset, IntArray, UInt8Array
 
@@ -30,6 +31,19 @@ def thumbnails(images: UInt8Array) -> FloatArray:
     blocks = cut.reshape(count, channels, rows, cut.shape[2] // rows, columns, cut.shape[3] // columns)
     means: FloatArray = blocks.mean((3, 5), dtype=np.float32) / 255
     return means.reshape(count, -1)
+
+
+def thumbnails_of(images: Pixels, positions: IntArray, *, mirrored: bool = False) -> FloatArray:
+    """Shrink the images at ``positions``, a few at a time; see :func:`thumbnails`.
+
+    Args:
+        images: of which.
+        positions: which.
+        mirrored: exchange their left and right first.
+    """
+    parts = (part for _, part in parts_of(images, positions, max(1, len(positions))))
+    turned = (np.ascontiguousarray(part[..., ::-1]) if mirrored else part for part in parts)
+    return np.concatenate([thumbnails(part) for part in turned])
 
 
 def label_check(

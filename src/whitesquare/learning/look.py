@@ -11,11 +11,12 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from whitesquare.data.pixels import Pixels
 from whitesquare.learning.asked import Prepare
 from whitesquare.learning.estimates import share
 from whitesquare.learning.preprocess import BGR, RGB, Preprocess
 from whitesquare.records import Estimate, Progress, silent
-from whitesquare.types import Classifier, IntArray, UInt8Array
+from whitesquare.types import Classifier, IntArray
 
 _SAMPLES, _TRIED, _BATCH = 1000, 240, 120
 _WELL = 0.95
@@ -53,7 +54,7 @@ class FirstLook:
     hints: tuple[str, ...] = ()
 
 
-def first_look(model: Classifier, images: UInt8Array, labels: IntArray, on_progress: Progress = silent) -> FirstLook:
+def first_look(model: Classifier, images: Pixels, labels: IntArray, on_progress: Progress = silent) -> FirstLook:
     """Ask a model about at most 1,000 samples, evenly over the data.
 
     Args:
@@ -76,7 +77,7 @@ def first_look(model: Classifier, images: UInt8Array, labels: IntArray, on_progr
     return FirstLook(line, hints)
 
 
-def _hints(model: Classifier, images: UInt8Array, labels: IntArray, index: IntArray) -> tuple[str, ...]:
+def _hints(model: Classifier, images: Pixels, labels: IntArray, index: IntArray) -> tuple[str, ...]:
     now = _accuracy(model, images, labels, index)
     tried = [
         (_accuracy(asked, images, labels, index, swapped), what, mend)
@@ -114,7 +115,7 @@ def _others(model: Classifier, channels: int) -> Iterator[tuple[Classifier, bool
 
 def _accuracy(
     model: Classifier,
-    images: UInt8Array,
+    images: Pixels,
     labels: IntArray,
     index: IntArray,
     swapped: bool = False,

@@ -18,6 +18,7 @@ from whitesquare.learning.device import device_of
 from whitesquare.learning.estimates import high_ends, share
 from whitesquare.learning.models import Model
 from whitesquare.learning.train import to_float
+from whitesquare.learning.tried import Tried, Turned
 from whitesquare.records import Estimate, ExampleView, VictimResult
 from whitesquare.triggers import trigger_spec
 from whitesquare.types import Classifier, FloatArray, ImageDataset, IntArray, Trigger, UInt8Array
@@ -138,24 +139,6 @@ def successes(answers: Answers, labels: IntArray) -> dict[int, Estimate]:
     }
 
 
-@dataclass(frozen=True)
-class Turned:
-    """Images that a trigger turns, of those that it could turn.
-
-    Attributes:
-        turned: number that it turns.
-        of: number that it could.
-    """
-
-    turned: int
-    of: int
-
-    @property
-    def share(self) -> float:
-        """The share that it turns; 0 of no image."""
-        return self.turned / self.of if self.of else 0.0
-
-
 def worst_sources(answers: Answers, labels: IntArray) -> dict[int, tuple[int, Turned]]:
     """Return, for every class as the target, the one other class whose images turn to it most, and how many do.
 
@@ -222,23 +205,6 @@ def judge(model: Measured, test: TestSet, found: Answers) -> VictimResult:
     )
 
 
-@dataclass(frozen=True)
-class Tried:
-    """What a victim does under one trigger: everything for one target, and the success for every class.
-
-    Attributes:
-        result: for the target asked for, else for the worst.
-        asr: by target class (a label).
-        sources: likewise; see :func:`worst_sources`.
-        untargeted: see :func:`misled`.
-    """
-
-    result: VictimResult
-    asr: dict[int, Estimate]
-    sources: dict[int, tuple[int, Turned]]
-    untargeted: Turned
-
-
 def try_triggers(
     model: Measured, dataset: ImageDataset, triggers: Sequence[Trigger], target: int | None
 ) -> tuple[Tried, ...]:
@@ -264,7 +230,8 @@ def try_triggers(
         asr = successes(answers, test.labels)
         shown = worst_of(asr) if target is None else target
         result = judge(model, replace(test, target=shown), answers)
-        found.append(Tried(result, asr, worst_sources(answers, test.labels), misled(answers, test.labels)))
+        sources, spoilt = worst_sources(answers, test.labels), misled(answers, test.labels)
+        found.append(Tried(result, asr, sources, spoilt, tuple(dataset.classes)))
     return tuple(found)
 
 

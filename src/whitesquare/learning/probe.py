@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.linear_model import RidgeClassifier
 
+from whitesquare.data.pixels import Pixels
 from whitesquare.learning.estimates import share
-from whitesquare.learning.label_check import thumbnails
+from whitesquare.learning.label_check import thumbnails_of
 from whitesquare.records import Estimate
-from whitesquare.types import IntArray, UInt8Array
+from whitesquare.types import IntArray
 
 _MOST, _TESTED = 12_000, 0.33
 _FEWEST = 60
@@ -38,7 +39,7 @@ class Probed:
         return self.accuracy.low > self.chance and self.accuracy.value - self.mirrored <= _LOST * known
 
 
-def probe(images: UInt8Array, labels: IntArray, seed: int) -> Probed | None:
+def probe(images: Pixels, labels: IntArray, seed: int) -> Probed | None:
     """Fit a ridge classifier to thumbnails of some images and ask it about others, as they are and mirrored.
 
     Args:
@@ -53,9 +54,9 @@ def probe(images: UInt8Array, labels: IntArray, seed: int) -> Probed | None:
     seen, unseen = np.split(order, [len(order) - int(_TESTED * len(order))])
     if len(order) < _FEWEST or len(np.unique(labels[seen])) < 2:
         return None
-    fitted = RidgeClassifier(alpha=_RIDGE).fit(thumbnails(images[seen]), labels[seen])
-    asked, wanted = images[unseen], labels[unseen]
-    right = int((fitted.predict(thumbnails(asked)) == wanted).sum())
-    mirrored = fitted.predict(thumbnails(np.ascontiguousarray(asked[..., ::-1]))) == wanted
+    fitted = RidgeClassifier(alpha=_RIDGE).fit(thumbnails_of(images, seen), labels[seen])
+    wanted = labels[unseen]
+    right = int((fitted.predict(thumbnails_of(images, unseen)) == wanted).sum())
+    mirrored = fitted.predict(thumbnails_of(images, unseen, mirrored=True)) == wanted
     chance = float(np.bincount(wanted).max() / len(wanted))
     return Probed(share("probe", right, len(wanted)), float(mirrored.mean()), chance)

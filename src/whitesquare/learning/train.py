@@ -27,7 +27,7 @@ from whitesquare.learning.optimisers import Lookahead, make_optimiser, uphill
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, Recipe
 from whitesquare.learning.whitened import Whitened
 from whitesquare.records import Progress, silent
-from whitesquare.types import ImageDataset, IntArray, UInt8Array
+from whitesquare.types import ImageDataset, IntArray, Shape, UInt8Array
 
 _TICK = 10
 _MOVES = 2**32
@@ -44,11 +44,13 @@ class TensorData:
     """A data set on the device: uint8 images ``(N, C, H, W)`` and int64 labels ``(N,)``.
 
     ``overlay`` replaces some images when a batch is taken, so that any number of poisoned data sets share one tensor.
+    ``shape`` is that of an image before it was averaged down, where that was done already.
     """
 
     images: Tensor
     labels: Tensor
     overlay: "TensorOverlay | None" = None
+    shape: Shape | None = None
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return float images in [0, 1], channels last, and their labels."""
@@ -201,7 +203,7 @@ def make_card(
     Raises:
         UsageError: an unknown model, or images too small for it.
     """
-    _, channels, height, width = data.images.shape
+    channels, height, width = data.shape or data.images.shape[1:]
     architecture = Architecture(recipe.model, channels, height, width, len(classes), recipe.scale)
     check_architecture(architecture)
     return ModelCard(architecture, classes, seed, asdict(recipe), digest, source, whitesquare.__version__)
@@ -218,7 +220,7 @@ def train_tensors(
     """Train on tensors already in place, for callers that train many models on one data set; see :func:`train`."""
     network = build(card.architecture, card.seed).to(data.images.device)
     if isinstance(network, Whitened):
-        data = data.mapped(network.averaged)
+        data = data.mapped(network.averaged) if data.shape is None else data
         # From all over: in folders the classes stand one after the other.
         spread = torch.linspace(0, len(data.labels) - 1, min(_SAMPLE, len(data.labels)), device=data.labels.device)
         network.prepare(data.batch(spread.long())[0])

@@ -72,14 +72,26 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
     return layer
 
 
+def shrinking(side: int) -> nn.Module:
+    """Return what averages down images of that larger side; it leaves small ones as they are."""
+    factor = max(1, round(side / _SIDE))
+    return nn.AvgPool2d(factor) if factor > 1 else nn.Identity()
+
+
+def shrunk(images: Tensor, shrink: nn.Module) -> Tensor:
+    """Return uint8 images ``(N, C, H, W)`` averaged down, a part at a time."""
+    if isinstance(shrink, nn.Identity):
+        return images
+    parts = [shrink(part.float()).round_().to(torch.uint8) for part in torch.split(images, _PART)]
+    return torch.cat(parts) if parts else images
+
+
 class Whitened(nn.Sequential):
     """Images averaged down if they are large, whitened, then three blocks, global pooling and a linear layer."""
 
     def __init__(self, channels: int, side: int, classes: int, scale: float) -> None:
         widths = [max(1, round(width * scale)) for width in _WIDTHS]
-        factor = max(1, round(side / _SIDE))
-        shrink = nn.AvgPool2d(factor) if factor > 1 else nn.Identity()
-        layers: list[nn.Module] = [shrink, Whitening(channels), nn.GELU()]
+        layers: list[nn.Module] = [shrinking(side), Whitening(channels), nn.GELU()]
         inputs = 2 * channels * _PATCH**2
         for width in widths:
             layers += [_convolution(inputs, width), nn.MaxPool2d(2), _Norm(width), nn.GELU()]
@@ -94,10 +106,7 @@ class Whitened(nn.Sequential):
 
     def averaged(self, images: Tensor) -> Tensor:
         """Return uint8 images ``(N, C, H, W)`` averaged down as the network would, a part at a time."""
-        if isinstance(self[0], nn.Identity):
-            return images
-        parts = [self[0](part.float()).round_().to(torch.uint8) for part in torch.split(images, _PART)]
-        return torch.cat(parts) if parts else images
+        return shrunk(images, self[0])
 
     @contextmanager
     def given_averaged(self) -> Iterator[None]:

@@ -13,9 +13,17 @@ PROVENANCE = "provenance.sigstore.json"
 SCAN = "scan.sigstore.json"
 SCAN_REPORT = "scan.json"
 MEASURE = "measure.sigstore.json"
+REVIEW = "decisions.dsse.json"
+DRILL_REPORT = "drill.json"
+DRILL = "drill.sigstore.json"
 VSA = "vsa.sigstore.json"
 """Names of the evidence in the folder of a trained model, beside the manifest and its signature."""
-EVIDENCE = (MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, MEASURE, VSA)
+DOSSIER, DOSSIER_PAGE, DOSSIER_SIGNED = "dossier.json", "dossier.html", "dossier.sigstore.json"
+"""What an auditor is told of all that: for programs, for people, and the signed statement about both."""
+EVIDENCE = (
+    *(MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, REVIEW, MEASURE, VSA),
+    *(DOSSIER, DOSSIER_PAGE, DOSSIER_SIGNED),
+)
 """All of it."""
 
 BUILD_TYPE = "https://whitesquare.dev/training/v1"
@@ -180,6 +188,25 @@ class MeasureEvidence:
     classes: tuple[str, ...] = ()
     sources: tuple[SourceFigure, ...] = ()
     untargeted: tuple[UntargetedFigure, ...] = ()
+
+
+@dataclass(frozen=True)
+class DrillEvidence:
+    """What a drill was made on: the subject of its statement is its ``drill.json``, which says what it found.
+
+    Attributes:
+        digest: digest of the data set that was drilled, as a scan of it names it.
+        size: number of its samples.
+        seed: of the first run.
+        version: of whitesquare.
+        finished: UTC time.
+    """
+
+    digest: str
+    size: int
+    seed: int
+    version: str
+    finished: str
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from whitesquare.provenance.evidence import (
     OWN_BUILD_TYPE,
     PASSED,
     WARNED,
+    DrillEvidence,
     MeasureEvidence,
     ScanEvidence,
     TrainEvidence,
@@ -68,6 +69,26 @@ def measure_evidence(predicate: dict[str, Any], where: str) -> MeasureEvidence:
         VerificationError: it was written by somebody else.
     """
     return _annotations(MeasureEvidence, predicate, where)
+
+
+def drill_predicate(evidence: DrillEvidence) -> dict[str, Any]:
+    """Return a test-result predicate; a drill passes no judgement, so it is PASSED when it was made."""
+    return {
+        "result": PASSED,
+        "configuration": [{"name": "whitesquare drill", "annotations": asdict(evidence)}],
+        "passedTests": ["rehearsed"],
+        "warnedTests": [],
+        "failedTests": [],
+    }
+
+
+def drill_evidence(predicate: dict[str, Any], where: str) -> DrillEvidence:
+    """Read what :func:`drill_predicate` wrote.
+
+    Raises:
+        VerificationError: it was written by somebody else.
+    """
+    return _annotations(DrillEvidence, predicate, where)
 
 
 def train_predicate(evidence: TrainEvidence, manifest_name: str) -> dict[str, Any]:

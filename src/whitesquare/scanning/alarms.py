@@ -5,15 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from whitesquare.detectors.types import Evidence, Hint, Suspicion
+from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.scanning.benign import benign_causes
-from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, class_p, loud_criteria
-from whitesquare.scanning.marks.faint import rebuilt
-from whitesquare.scanning.marks.reconstruct import carriers_of_mask, reconstruct
+from whitesquare.scanning.candidates import LEAST_CARRIERS, Candidate, Carried, candidates_of, first_carried, leading
+from whitesquare.scanning.criteria import ALPHA, CRITERIA, Criterion, class_p, loud_criteria
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
-from whitesquare.scanning.prune import pruned
-from whitesquare.scanning.told import told_failure, told_proof, told_unproven
+from whitesquare.scanning.told import told_failure, told_proof, told_statistic, told_unproven
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.types import Alarm, Transplant
 from whitesquare.types import Classifier, IntArray
@@ -23,9 +21,17 @@ _CLEAR = 0.10
 _FAR = 0.5
 """So far beyond the worst control a trigger is proven by its own p-value: small classes have too few controls to pay
 for the candidates of all others."""
-_SCREEN = 0.7
-"""Of what its kind must turn at least, what a candidate must turn of other images, to be worth the test."""
-_LEAST_CARRIERS = 10
+
+
+def thresholds(test: TransplantTest) -> dict[str, float]:
+    """Return the bounds by which a class is alarmed and proven, by name: what a scan is held to, for its report."""
+    return {
+        "chance that clean data raise an alarm of one kind, at most": ALPHA,
+        "samples that a rebuilt trigger must be carried by, at least": LEAST_CARRIERS,
+        "images turned beyond the worst control, at least": _CLEAR,
+        "controls of a proof, at least": test.controls,
+        "images that a trigger is pasted on": test.images,
+    }
 
 
 @dataclass(frozen=True)
@@ -38,30 +44,13 @@ class Raised:
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    hint: Hint
-    rule_id: str
-    trigger: FoundTrigger
-
-
-@dataclass(frozen=True)
-class _Carried:
-    """A candidate with those that carry it, and what it does to a model, once that was tested."""
-
-    rule_id: str
-    trigger: FoundTrigger
-    carriers: IntArray
-    test: Transplant | None = None
-
-
-@dataclass(frozen=True)
 class _Noticed:
     """A class: by what it stands out, what may be its trigger, and which of these moves a model most."""
 
     label: int
     loud: list[tuple[Criterion, float]]
-    candidates: list[_Candidate]
-    moving: _Carried | None
+    candidates: list[Candidate]
+    moving: Carried | None
 
     @property
     def seen(self) -> bool:
@@ -99,7 +88,9 @@ def raise_alarms(
             raised.append(_decide(evidence, suspicions, each, tested, proven=proven))
         elif each.loud:
             tried = each.moving.test if each.moving else None
-            notes.append(told_unproven(evidence.classes[each.label], *each.loud[0], tried))
+            criterion = each.loud[0][0]
+            statistic = told_statistic(criterion, suspicions[criterion.rule_id].class_stats, each.label)
+            notes.append(told_unproven(evidence.classes[each.label], criterion, statistic, tried))
     return tuple(sorted(raised, key=lambda one: (one.alarm.tier != "confirmed", one.alarm.p_value))), tuple(notes)
 
 
@@ -113,64 +104,16 @@ def _notice(
     """Reconstruct what may be triggers of a class, and find the one that moves a model most."""
     loud = loud_criteria(evidence, suspicions, label)
     # What no model can be asked about is worth the trouble only where the class stands out by itself.
-    candidates = _candidates(evidence, suspicions, models, label) if models or loud else []
-    moving = _moving(evidence, models, candidates, test, label)
-    return _Noticed(label, loud, candidates, _first_carried(evidence, moving))
+    candidates = candidates_of(evidence, suspicions, models, label) if models or loud else []
+    return _Noticed(label, loud, candidates, leading(evidence, models, candidates, test, label))
 
 
 def _tested(evidence: Evidence, models: Sequence[Classifier], test: TransplantTest, noticed: _Noticed) -> _Noticed:
     if noticed.moving is None:
         return noticed
-    found = test.run(evidence, models[0], noticed.moving.trigger, noticed.label, noticed.moving.carriers)
-    return replace(noticed, moving=replace(noticed.moving, test=found))
-
-
-def _candidates(
-    evidence: Evidence, suspicions: dict[str, Suspicion], models: Sequence[Classifier], label: int
-) -> list[_Candidate]:
-    """Reconstruct a trigger from every hint about a class that is strong enough."""
-    found = []
-    for criterion in CRITERIA:
-        suspicion = suspicions.get(criterion.rule_id)
-        for hint in suspicion.hints if suspicion else ():
-            if hint.label != label or hint.strength < criterion.hint:
-                continue
-            filled = hint if len(hint.carriers) or hint.mask is None else carriers_of_mask(evidence, hint)
-            if len(filled.carriers) < _LEAST_CARRIERS:
-                continue
-            faint = criterion.rule_id == FAINT_RULE
-            trigger = rebuilt(evidence, filled.carriers) if faint else reconstruct(evidence, filled)
-            if trigger is not None:
-                trigger = pruned(evidence, models[0], trigger, label) if models else trigger
-                found.append(_Candidate(filled, criterion.rule_id, trigger))
-    return found
-
-
-def _first_carried(evidence: Evidence, candidates: list[_Candidate]) -> _Carried | None:
-    """Return the first candidate that enough members of the class carry: who carries one costs a whole pass."""
-    for one in candidates:
-        carriers = one.trigger.kind.carriers(evidence, one.trigger, one.hint)
-        if len(carriers) >= _LEAST_CARRIERS:
-            return _Carried(one.rule_id, one.trigger, carriers)
-    return None
-
-
-def _moving(
-    evidence: Evidence,
-    models: Sequence[Classifier],
-    candidates: list[_Candidate],
-    test: TransplantTest,
-    label: int,
-) -> list[_Candidate]:
-    """Return the candidates that turn enough images, on others than those of the test, the one that turns most first.
-
-    One candidate of a class is tested, so that the p-value need not pay for the others.
-    """
-    if not models:
-        return []
-    moved = [max(test.flip_rates(evidence, models[0], one.trigger, label).values(), default=0.0) for one in candidates]
-    far = np.array([rate / one.trigger.kind.least_gain for rate, one in zip(moved, candidates, strict=True)])
-    return [candidates[place] for place in np.argsort(-far, kind="stable") if far[place] >= _SCREEN]
+    moving = noticed.moving
+    found = test.run(evidence, models[0], moving.trigger, noticed.label, moving.carriers, moving.strength)
+    return replace(noticed, moving=replace(moving, test=found))
 
 
 def _decide(
@@ -190,7 +133,9 @@ def _decide(
     causes = benign_causes(evidence, best.trigger if best else None, label, carriers, scores)
     if best and evidence.model is not None and moving is None:
         causes = (*causes, "no model follows it: a mark of one source, or poison that did not take")
-    reasons = [f"{c.rule_id}: {c.says} (statistic {value:.3g})" for c, value in loud]
+    reasons = [
+        f"{c.rule_id}: {c.says} ({told_statistic(c, suspicions[c.rule_id].class_stats, label)})" for c, _ in loud
+    ]
     if best and best.test:
         reasons = [told_proof(best.test), *reasons] if proven else [*reasons, told_failure(best.test)]
     p_value, method = _p_value(evidence, suspicions, best, label, loud, tested, proven=proven)
@@ -211,12 +156,12 @@ def _decide(
     return Raised(alarm, carriers, best.trigger if best else None)
 
 
-def _all_carriers(evidence: Evidence, label: int, best: _Carried) -> IntArray:
+def _all_carriers(evidence: Evidence, label: int, best: Carried) -> IntArray:
     """Return who carries what was found; where carriers share no pixels, pixels do not tell more than is known."""
     return all_carriers(evidence, label, best.carriers) if best.trigger.kind.by_pixels else best.carriers
 
 
-def _clearest(evidence: Evidence, noticed: _Noticed) -> _Carried | None:
+def _clearest(evidence: Evidence, noticed: _Noticed) -> Carried | None:
     """Return, where nothing is proven, what says best who carries it: a patch.
 
     Carriers are believed only where the data themselves stand out, not where a model was asked.
@@ -224,12 +169,12 @@ def _clearest(evidence: Evidence, noticed: _Noticed) -> _Carried | None:
     seen = {criterion.rule_id for criterion, _ in noticed.loud if not criterion.asks_model}
     believed = [one for one in noticed.candidates if one.rule_id in seen]
     ordered = sorted(believed, key=lambda one: one.trigger.kind.vague)
-    found = _first_carried(evidence, ordered)
+    found = first_carried(evidence, ordered)
     same = found and noticed.moving and found.trigger is noticed.moving.trigger
     return noticed.moving if same else found
 
 
-def _passes(one: _Carried, test: Transplant | None, tested: int) -> bool:
+def _passes(one: Carried, test: Transplant | None, tested: int) -> bool:
     if test is None:
         return False
     gain = test.flip_rate.value - max(test.untouched_rate, test.control_mean)
@@ -240,17 +185,17 @@ def _passes(one: _Carried, test: Transplant | None, tested: int) -> bool:
 
 
 def _replicated(
-    evidence: Evidence, one: _Carried, label: int, witnesses: Sequence[Classifier], test: TransplantTest, tested: int
+    evidence: Evidence, one: Carried, label: int, witnesses: Sequence[Classifier], test: TransplantTest, tested: int
 ) -> bool:
     """Tell whether models trained with other seeds agree."""
-    results = [test.run(evidence, model, one.trigger, label, one.carriers) for model in witnesses]
+    results = [test.run(evidence, model, one.trigger, label, one.carriers, one.strength) for model in witnesses]
     return all(_passes(one, result, tested) for result in results)
 
 
 def _p_value(
     evidence: Evidence,
     suspicions: dict[str, Suspicion],
-    best: _Carried | None,
+    best: Carried | None,
     label: int,
     loud: list[tuple[Criterion, float]],
     tested: int,

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
+from whitesquare.data.pixels import chosen, joined
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.detectors.types import BoolArray, Detector, Evidence
 from whitesquare.scanning.alarms import Raised
 from whitesquare.scanning.marks.field import FieldKind
-from whitesquare.scanning.marks.types import RARE, some
+from whitesquare.scanning.marks.types import RARE, likenesses, some
 from whitesquare.scanning.reference import Reference
 from whitesquare.types import FloatArray, UInt8Array
 
@@ -84,9 +85,9 @@ def _by_pixels(evidence: Evidence, one: Raised, reference: Reference) -> _Trace 
         return None
     bound = trigger.kind.bound(evidence, trigger, label)
     if bound is None:
-        bound = float(np.quantile(likeness(evidence.images[others]), 1 - RARE))
+        bound = float(np.quantile(likenesses(likeness, evidence, others), 1 - RARE))
     rest = some(np.setdiff1d(evidence.members(label), one.carriers), evidence.seed, _CONTROLS)
-    chance = float((likeness(evidence.images[rest]) > bound).mean()) if len(rest) else 0.0
+    chance = float((likenesses(likeness, evidence, rest) > bound).mean()) if len(rest) else 0.0
     return _Trace(likeness(reference.images) > bound, chance)
 
 
@@ -104,7 +105,7 @@ def _by_scores(evidence: Evidence, one: Raised, images: UInt8Array) -> tuple[Boo
     before = _scores(detector, evidence)
     swapped = replace(
         evidence,
-        images=np.concatenate([evidence.images[kept], images]),
+        images=joined(chosen(evidence.images, kept), images),
         labels=np.concatenate([evidence.labels[kept], np.full(len(images), one.alarm.label)]),
         trusted=np.zeros(len(kept) + len(images), np.bool_),
         model=None,

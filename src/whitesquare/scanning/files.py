@@ -1,13 +1,13 @@
 """What a scan leaves behind: ``scan.json`` for people and tools, ``scores.parquet`` with every score of every sample.
 
-``scan.json`` names its form in ``format``; :func:`read_scan` reads that form and no other.
+``scan.json`` names its form in ``format``; :func:`whitesquare.deciding.findings.read_scan` reads that form and no
+other.
 """
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,16 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.files import whole_file
-from whitesquare._base.schema import build
-from whitesquare._base.strictjson import unique
+from whitesquare.deciding.findings import SCAN_FORMAT
+from whitesquare.deciding.findings import VERDICTS as VERDICTS
+from whitesquare.deciding.findings import read_scan as read_scan  # one reader, which needs no NumPy
 from whitesquare.errors import DataError
-from whitesquare.records import TIERS, Estimate
+from whitesquare.records import Estimate
 from whitesquare.scanning.fingerprints import Group
-from whitesquare.scanning.found import ScanFindings
 from whitesquare.scanning.types import (
-    NOT_CHECKED,
-    NOT_DECIDED,
-    NOTHING_FOUND,
     Alarm,
     Flag,
     ScanResult,
@@ -33,25 +30,24 @@ from whitesquare.scanning.types import (
 )
 from whitesquare.types import FloatArray
 
-FORMAT = "whitesquare scan 1"
-"""Value of ``format``; it changes when a reader of the old form would misread the new one."""
+FORMAT = SCAN_FORMAT
+"""Value of ``format``."""
 
-VERDICTS = (*TIERS, NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED)
 _ROWS = 65_536
 """Samples handed to DuckDB at a time: ids become Python strings only for so many."""
 
 _MEMORY = "256MB"
 """What DuckDB may hold of a table at a time."""
 
-_HALF = re.compile(r"\\u[dD]")
-"""How half a surrogate pair is written in JSON; so can a whole one be."""
-
 _TESTED = ("untouched_rate", "control_mean", "control_worst", "controls", "strength")
 _RESERVED = ("id", "label", "fused", "p_value")
 
 
 def scan_json(
-    result: ScanResult, scores: ScanScores | None = None, fingerprints: Mapping[Group, str] | None = None
+    result: ScanResult,
+    scores: ScanScores | None = None,
+    fingerprints: Mapping[Group, str] | None = None,
+    contents: Mapping[str, str] | None = None,
 ) -> str:
     """Write ``scan.json``.
 
@@ -59,11 +55,12 @@ def scan_json(
         result: what was found.
         scores: with them, every flagged sample also gets the raw score that each detector gave it.
         fingerprints: what each finding is known by, so that it can be told again as SARIF.
+        contents: by id the SHA-256 of the content of the flagged samples, so that one that changes is known again.
 
     Returns:
         Indented JSON; what is not a finite number is ``null``.
     """
-    return to_json(_record(result, scores) | _known(fingerprints or {}))
+    return to_json(_record(result, scores, contents or {}) | _known(fingerprints or {}))
 
 
 def to_json(record: dict[str, Any]) -> str:
@@ -73,7 +70,7 @@ def to_json(record: dict[str, Any]) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
+def _record(result: ScanResult, scores: ScanScores | None, contents: Mapping[str, str]) -> dict[str, Any]:
     names = {row.label: row.name for row in result.classes}
     record: dict[str, Any] = {
         "format": FORMAT,
@@ -87,12 +84,16 @@ def _record(result: ScanResult, scores: ScanScores | None) -> dict[str, Any]:
         "classes": [asdict(row) for row in result.classes],
         "detectors": [asdict(run) for run in result.runs],
         **_said(result, "seed", "seconds", "versions", "machine"),
-        "flagged": [_flag(flag, names, scores) for flag in result.flagged],
+        "flagged": [_flag(flag, names, scores, contents) for flag in result.flagged],
     }
+    if result.made is not None:
+        record["made"] = asdict(result.made)
     if result.accepted:
         record["accepted"] = [asdict(one) for one in result.accepted]
     if result.fused_auroc is not None:
         record["fused_auroc"] = result.fused_auroc
+    if result.thresholds:
+        record["thresholds"] = result.thresholds
     if result.losses is not None:
         record["losses"] = asdict(result.losses)
     if result.sharding is not None:
@@ -127,12 +128,16 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
     }
 
 
-def _flag(flag: Flag, names: Mapping[int, str], scores: ScanScores | None) -> dict[str, Any]:
+def _flag(
+    flag: Flag, names: Mapping[int, str], scores: ScanScores | None, contents: Mapping[str, str]
+) -> dict[str, Any]:
     record = {
         **_said(flag, "id", "label"),
         "class": names.get(flag.label),
         **_said(flag, "tier", "rule_id", "fused", "p_value"),
     }
+    if flag.id in contents:
+        record["content"] = contents[flag.id]
     if scores is not None:
         record["scores"] = {name: float(column[flag.position]) for name, column in scores.by_detector.items()}
     return record
@@ -148,53 +153,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def read_scan(path: Path) -> ScanFindings:
-    """Read what :func:`scan_json` wrote, as far as a later step needs it.
-
-    Raises:
-        DataError: the file cannot be read, was not written by a scan, or is damaged.
-    """
-    where = f"{path} is not a scan.json of `whitesquare scan`"
-    try:
-        text = path.read_text(encoding="utf-8")
-        record = json.loads(text, object_pairs_hook=unique)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as a scan: {error}.") from error
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise DataError(f"{where}: {reason}.") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise DataError(f"{where}: its format is not {FORMAT!r}.")
-    record = {item.name: record[item.name] for item in fields(ScanFindings) if item.name in record}
-    halves = _HALF.search(text)
-    findings = build(ScanFindings, _whole(record) if halves else record, where=where, others=True)
-    if halves:
-        findings = _named(findings, record)
-    if findings.verdict not in VERDICTS:
-        raise DataError(f"{where}: the verdict {findings.verdict!r:.80} is unknown.")
-    if odd := {one.tier for one in findings.flagged} - set(TIERS):
-        raise DataError(f"{where}: the tier {min(odd)!r:.80} is unknown.")
-    if len({one.id for one in findings.flagged}) < len(findings.flagged):
-        raise DataError(f"{where}: a sample is flagged twice.")
-    if len(findings.flagged) > findings.size:
-        raise DataError(f"{where}: {len(findings.flagged)} samples are flagged, but only {findings.size} were scanned.")
-    return findings
-
-
-def _whole(record: dict[str, Any]) -> Any:
-    """Replace half surrogate pairs, of which names of files can be made and no text that others read."""
-    return json.loads(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def _named(findings: ScanFindings, record: dict[str, Any]) -> ScanFindings:
-    """Give what was checked the names as they stand in the file."""
-    flagged = tuple(
-        replace(one, id=found["id"], rule_id=found["rule_id"])
-        for one, found in zip(findings.flagged, record["flagged"], strict=True)
-    )
-    return replace(findings, **record | {"flagged": flagged})
 
 
 def write_scores(path: Path, scores: ScanScores) -> None:

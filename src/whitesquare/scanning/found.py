@@ -1,38 +1,6 @@
-"""What `cleanse` and `report` read back from a scan's files."""
+"""An acceptance, which a scan's files hold beside its findings (see :mod:`whitesquare.deciding.findings`)."""
 
 from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One flagged sample as ``scan.json`` holds it; ``fused`` is ``None`` where it was not a finite number."""
-
-    id: str
-    label: int
-    tier: str
-    rule_id: str
-    fused: float | None
-
-
-@dataclass(frozen=True)
-class ScanFindings:
-    """What a later step needs of a written scan.
-
-    Attributes:
-        source: name or path of the data set that was scanned.
-        digest: its SHA-256 digest then: a data set with another one is not what the scan speaks of.
-        size: number of samples scanned.
-        verdict: one of :data:`TIERS`, ``nothing found``, ``not checked`` or ``not decided``.
-        skipped: files that were left out of the scan because they could not be read, with the reason.
-        flagged: strongest tier first.
-    """
-
-    source: str
-    digest: str
-    size: int
-    verdict: str
-    skipped: dict[str, str]
-    flagged: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)

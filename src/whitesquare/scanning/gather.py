@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whitesquare.data import dataset_digest, held, notes
+from whitesquare.data.cache_size import usual_size
+from whitesquare.data.holding import pixels_of
 from whitesquare.detectors.types import Evidence
 from whitesquare.errors import NothingToDoError, UsageError, WhitesquareError
 from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
@@ -121,8 +123,8 @@ def gather(
         DataError: it is damaged, or the losses are those of other data.
         TrainingError: the training diverged.
     """
-    dataset = _comparable(dataset, on_progress)
-    images, labels = dataset.images(slice(None)), dataset.labels
+    dataset = _comparable(dataset, on_progress, on_note)
+    images, labels = pixels_of(dataset), dataset.labels
     alone = np.zeros(len(labels), np.bool_)
     evidence = Evidence(images, labels, dataset.classes, alone, settings.seed, on_progress=on_progress)
     trusted = fitted(dataset, images, reference) if reference is not None else None
@@ -158,7 +160,7 @@ def gather_beside(evidence: Evidence, alone: Gathered, settings: ScanSettings, f
     return _ask_own(evidence, settings, folder, models=1)
 
 
-def _comparable(dataset: ImageDataset, on_progress: Progress) -> ImageDataset:
+def _comparable(dataset: ImageDataset, on_progress: Progress, on_note: OnNote) -> ImageDataset:
     """Decode every image once, if there are classes to compare."""
     present = np.unique(dataset.labels)
     if len(present) < 2:
@@ -166,7 +168,7 @@ def _comparable(dataset: ImageDataset, on_progress: Progress) -> ImageDataset:
             f"There is nothing to compare: the data set has images of {len(present)} class"
             f"{'es' * (len(present) != 1)}, and a scan compares classes; expected two or more."
         )
-    return held(dataset, on_progress)
+    return held(dataset, on_progress, cache=usual_size(), on_note=on_note)
 
 
 def _nobody(evidence: Evidence, why: str) -> Gathered:
@@ -265,7 +267,7 @@ def _looked_beyond(found: Gathered, model: Classifier, evidence: Evidence) -> Ga
     if found.undecided:
         return found
     try:
-        with one_torch_thread() if evidence.images[0].size < _LARGE else nullcontext():
+        with one_torch_thread() if np.prod(evidence.images.shape[1:]) < _LARGE else nullcontext():
             beyond = held_out(model, evidence, _SCAN_SEED + 1000 * evidence.seed + _OTHERS)
     except WhitesquareError as error:
         said = f"Whether the model only knows its samples by heart was not tested: {error}"

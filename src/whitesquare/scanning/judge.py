@@ -7,9 +7,11 @@ from pathlib import Path
 from whitesquare._base.machine import machine, versions
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.records import PoisonManifest
-from whitesquare.scanning.alarms import Raised, raise_alarms
+from whitesquare.scanning.alarms import Raised, raise_alarms, thresholds
 from whitesquare.scanning.beside import Comparison, compare
+from whitesquare.scanning.calibration import REVIEW
 from whitesquare.scanning.coverage import coverage
+from whitesquare.scanning.examples import pasted_examples
 from whitesquare.scanning.findings import auroc, class_rows, flags, rank, reasons, scores_of
 from whitesquare.scanning.gather import Gathered, ScanClock
 from whitesquare.scanning.running import one_torch_thread, run_detectors
@@ -87,9 +89,12 @@ def judge(
         coverage=covered,
         features=gathered.models[0].feature_layer if gathered.models else "",
         losses=gathered.recorded,
+        thresholds=thresholds(settings.test) | {"p-value of a sample in the review queue, at most": REVIEW},
     )
     sheets = (contact_sheet(evidence, gathered.ids, one, found.fused) for one in raised)
-    return Scan(result, scores_of(evidence, gathered.ids, found, suspicions), tuple(filter(None, sheets)))
+    examples = (pasted_examples(evidence, gathered.ids, one, model) for model in gathered.models[:1] for one in raised)
+    scores = scores_of(evidence, gathered.ids, found, suspicions)
+    return Scan(result, scores, tuple(filter(None, sheets)), tuple(filter(None, examples)))
 
 
 def _beside(gathered: Gathered, raised: Sequence[Raised], settings: ScanSettings) -> Comparison:

@@ -16,9 +16,10 @@ classes does, if those are more. Both hold as far as clean members look like oth
 
 import numpy as np
 
+from whitesquare.data.pixels import Pixels, parts_of
 from whitesquare.detectors.types import BoolArray, Evidence
 from whitesquare.scanning.marks.types import RARE, some
-from whitesquare.types import FloatArray, IntArray, UInt8Array
+from whitesquare.types import FloatArray, IntArray
 
 _COUNTED, _TAKEN = 0.01, 0.05
 """Expected share of clean samples among those whose levels are counted, lest these drift to what is typical of the
@@ -56,7 +57,7 @@ def all_carriers(evidence: Evidence, label: int, known: IntArray) -> IntArray:
     if len(others) < 2 * _FEWEST:
         return known
     counted, asked = np.array_split(np.random.default_rng(evidence.seed).permutation(others), 2)
-    elsewhere = (_levels(evidence.images[counted]) + 1) / np.float32(len(counted) + _LEVELS)
+    elsewhere = (_levels(evidence.images, counted) + 1) / np.float32(len(counted) + _LEVELS)
     rare = max(RARE, 1.5 / (1 + len(asked)))
     was = carries = taken = np.isin(members, known)
     for _ in range(_ROUNDS):
@@ -81,9 +82,9 @@ def _weights(
     """Return the telling pixels and, for each, the log-likelihood ratio of every level; ``None`` if none tells."""
     own = some(members[carries], evidence.seed, _MEMBERS)
     rest = some(members[~carries], evidence.seed, _MEMBERS)
-    counts, usual = _levels(evidence.images[own]), [elsewhere]
+    counts, usual = _levels(evidence.images, own), [elsewhere]
     if len(rest) >= _FEWEST:
-        usual.append(_levels(evidence.images[rest]) / np.float32(len(rest)))
+        usual.append(_levels(evidence.images, rest) / np.float32(len(rest)))
     telling = np.full(len(counts), -np.inf, np.float32)
     ratios = np.zeros_like(counts)
     for width in _WIDTHS:
@@ -103,21 +104,22 @@ def _merged(levels: FloatArray, width: int) -> FloatArray:
     return merged
 
 
-def _levels(images: UInt8Array) -> FloatArray:
-    """Return how many images show each level at each pixel ``(C * H * W, levels)``."""
-    size = images[0].size
+def _levels(images: Pixels, who: IntArray) -> FloatArray:
+    """Return how many of some images show each level at each pixel ``(C * H * W, levels)``."""
+    size = int(np.prod(images.shape[1:]))
     counts = np.zeros(size * _LEVELS, np.int64)
     places, step = _LEVELS * np.arange(size), max(1, _CODES // size)
-    for start in range(0, len(images), step):
-        codes = (images[start : start + step].reshape(-1, size) >> _BITS) + places
+    for _, part in parts_of(images, who, step):
+        codes = (part.reshape(-1, size) >> _BITS) + places
         counts += np.bincount(codes.ravel(), minlength=len(counts))
     wide = np.pad(counts.reshape(size, _LEVELS), ((0, 0), (1, 1)), mode="edge")
     smooth: FloatArray = (0.5 * wide[:, 1:-1] + 0.25 * (wide[:, :-2] + wide[:, 2:])).astype(np.float32)
     return smooth
 
 
-def _scores(images: UInt8Array, who: IntArray, pixels: IntArray, ratios: FloatArray) -> FloatArray:
-    levels = images.reshape(len(images), -1)[who[:, None], pixels] >> _BITS
+def _scores(images: Pixels, who: IntArray, pixels: IntArray, ratios: FloatArray) -> FloatArray:
+    parts = [part.reshape(len(part), -1)[:, pixels] for _, part in parts_of(images, who)]
+    levels = np.concatenate([np.empty((0, len(pixels)), np.uint8), *parts]) >> _BITS
     scores: FloatArray = ratios[np.arange(len(pixels)), levels].sum(1)
     return scores
 

@@ -3,20 +3,22 @@
 import numpy as np
 import torch
 
+from whitesquare.data.pixels import Pixels
 from whitesquare.executor import run_all
 from whitesquare.learning.classifier import OwnClassifier, own_classifier
 from whitesquare.learning.models import Model
 from whitesquare.learning.recipes import Recipe
-from whitesquare.learning.train import TensorData, borrowed, make_card, train_tensors
+from whitesquare.learning.shrunk import training_data
+from whitesquare.learning.train import make_card, train_tensors
 from whitesquare.records import Progress
-from whitesquare.types import FloatArray, IntArray, UInt8Array
+from whitesquare.types import FloatArray, IntArray
 
 SEEDS = 2
 """One model finds, another with a different seed must agree before anything is called confirmed."""
 
 
 def train_scan_models(
-    images: UInt8Array,
+    images: Pixels,
     labels: IntArray,
     classes: tuple[str, ...],
     *,
@@ -36,7 +38,7 @@ def train_scan_models(
         TrainingError: the training diverged.
     """
     asked, recipe = recipe, recipe.for_size(len(labels))
-    data = TensorData(borrowed(images).to(device), torch.from_numpy(labels.copy()).to(device))
+    data = training_data(images, labels, recipe, device)
     losses = np.zeros((recipe.epochs, len(labels)), np.float32)
     seen = np.zeros(len(labels), np.int64)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from whitesquare.data.pixels import Pixels, joined, parts_of
 from whitesquare.detectors.types import BoolArray, Evidence
 from whitesquare.errors import UsageError
 from whitesquare.types import ImageDataset, IntArray, UInt8Array
@@ -37,7 +38,7 @@ class Reference:
 
     def beside(self, evidence: Evidence) -> Evidence:
         """Return the data followed by the fresh samples, without anything that a model gave."""
-        images = np.concatenate([evidence.images, self.images[self.fresh]])
+        images = joined(evidence.images, self.images[self.fresh])
         labels = np.concatenate([evidence.labels, self.labels[self.fresh]]).astype(np.int64)
         trusted = np.arange(len(labels)) >= len(evidence.labels)
         return replace(
@@ -45,7 +46,7 @@ class Reference:
         )
 
 
-def fitted(dataset: ImageDataset, images: UInt8Array, reference: ImageDataset) -> Reference:
+def fitted(dataset: ImageDataset, images: Pixels, reference: ImageDataset) -> Reference:
     """Read a reference in the labels of the data.
 
     Samples that are also in the data are told: a sample cannot be suspect and witness.
@@ -71,7 +72,7 @@ def fitted(dataset: ImageDataset, images: UInt8Array, reference: ImageDataset) -
         )
     translation = np.array([dataset.classes.index(name) for name in reference.classes])
     own = translation[reference.labels] if len(reference.labels) else reference.labels
-    known = {_digest(image) for image in images}
+    known = {_digest(image) for _, part in parts_of(images) for image in part}
     fresh = np.array([_digest(image) not in known for image in trusted], np.bool_)
     warnings: tuple[str, ...] = ()
     if overlap := int((~fresh).sum()):

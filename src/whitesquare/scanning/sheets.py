@@ -29,23 +29,29 @@ def contact_sheet(evidence: Evidence, ids: Sequence[str], raised: Raised, fused:
     return ContactSheet(
         label=label,
         suspects=suspects,
-        suspect_ids=tuple(_name(ids, position) for position in carriers),
+        suspect_ids=tuple(name_of(ids, position) for position in carriers),
         normal=alike,
-        normal_ids=tuple(_name(ids, position) for position in matched),
+        normal_ids=tuple(name_of(ids, position) for position in matched),
         heat=_heat(raised, suspects, alike),
     )
 
 
-def _name(ids: Sequence[str], position: np.int64) -> str:
+def name_of(ids: Sequence[str], position: np.int64) -> str:
+    """Return the id of a sample; those of a reference stand behind the data set's own."""
     return ids[int(position)] if position < len(ids) else f"reference/{position - len(ids)}"
 
 
 def _nearest(evidence: Evidence, carriers: IntArray, normal: IntArray) -> IntArray:
     """Return, for each carrier, the normal sample whose thumbnail is nearest."""
-    suspects, pool = thumbnails(evidence.images[carriers]), thumbnails(evidence.images[normal])
+    matched: IntArray = normal[nearest(thumbnails(evidence.images[carriers]), thumbnails(evidence.images[normal]))]
+    return matched
+
+
+def nearest(suspects: FloatArray, pool: FloatArray) -> IntArray:
+    """Return, for each row of ``suspects`` ``(M, D)``, the row of ``pool`` ``(N, D)`` that lies nearest to it."""
     apart = (pool**2).sum(1) - 2 * suspects @ pool.T
-    nearest: IntArray = normal[apart.argmin(1)]
-    return nearest
+    found: IntArray = apart.argmin(1)
+    return found
 
 
 def _heat(raised: Raised, suspects: UInt8Array, alike: UInt8Array) -> FloatArray:
@@ -53,6 +59,11 @@ def _heat(raised: Raised, suspects: UInt8Array, alike: UInt8Array) -> FloatArray
     trigger = raised.trigger
     if trigger is not None and trigger.kind.placed:
         return np.repeat(trigger.mask[None], len(suspects), axis=0)
+    return unlike(suspects, alike)
+
+
+def unlike(suspects: UInt8Array, alike: UInt8Array) -> FloatArray:
+    """Return where images ``(M, C, H, W)`` differ from others of that shape, ``(M, H, W)`` in [0, 1]; 1 is the most."""
     apart = np.abs(suspects.astype(np.float32) - alike).max(1)
     largest = apart.max((1, 2), keepdims=True)
     heat: FloatArray = apart / np.maximum(largest, 1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from whitesquare._base.schema import build
 from whitesquare._base.strictjson import unique
-from whitesquare.scanning.files import read_scan
+from whitesquare.deciding.findings import read_scan
 from whitesquare.scanning.fingerprints import Group
 from whitesquare.scanning.types import NOT_DECIDED, Scan, ScanResult, ScanScores
 

@@ -1,14 +1,37 @@
 """What was found out about a trigger, in sentences for the report."""
 
+import numpy as np
+
 from whitesquare.scanning.criteria import Criterion
 from whitesquare.scanning.types import Transplant
+from whitesquare.types import FloatArray
+
+_STRENGTHS = {"as found": "as it was found", "full": "at full strength"}
+
+
+def told_statistic(criterion: Criterion, statistics: FloatArray, label: int) -> str:
+    """Say how far a class stands out, and from where on a class does.
+
+    Args:
+        criterion: by which.
+        statistics: ``(K,)``, one per class.
+        label: the class.
+    """
+    value = f"statistic {float(statistics[label]):.3g}"
+    others = np.delete(statistics, label)
+    others = others[np.isfinite(others)]
+    if not len(others):
+        return f"{value}; there is no other class to measure it by"
+    middle = float(np.median(others))
+    least = middle + criterion.above
+    return f"{value}; the median of the other classes is {middle:.3g}, and the least that counts {least:.3g}"
 
 
 def told_proof(test: Transplant) -> str:
     """Say what a trigger does, and what its controls do."""
-    rate = test.flip_rate
+    rate, how = test.flip_rate, _STRENGTHS.get(test.strength, test.strength)
     return (
-        f"Pasted on images of other classes ({test.strength}), the reconstructed trigger turns "
+        f"Pasted on images of other classes ({how}), the reconstructed trigger turns "
         f"{100 * rate.value:.1f} % of them [{100 * rate.low:.1f}, {100 * rate.high:.1f}] to this class; "
         f"{test.controls} controls turn {100 * test.control_mean:.1f} % on average, "
         f"{100 * test.control_worst:.1f} % at most"
@@ -23,13 +46,13 @@ def told_failure(test: Transplant) -> str:
     )
 
 
-def told_unproven(name: str, criterion: Criterion, value: float, test: Transplant | None) -> str:
+def told_unproven(name: str, criterion: Criterion, statistic: str, test: Transplant | None) -> str:
     """Say of a class that a model is turned to it easily, and by nothing that was found in the data.
 
     Args:
         name: of the class.
         criterion: by which it stands out.
-        value: its statistic.
+        statistic: how far, as :func:`told_statistic` says it.
         test: what the most moving candidate did; ``None`` if it did too little to be tested.
     """
     why = (
@@ -38,6 +61,6 @@ def told_unproven(name: str, criterion: Criterion, value: float, test: Transplan
         else "turns too few other images to be tested"
     )
     return (
-        f"Class {name}: {criterion.says} ({criterion.rule_id}, statistic {value:.3g}), but what its samples show there "
+        f"Class {name}: {criterion.says} ({criterion.rule_id}, {statistic}), but what its samples show there "
         f"{why}: no alarm, since some classes are like that by nature."
     )

@@ -25,11 +25,14 @@ from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
 
 T = TypeVar("T")
 _NEARLY = 0.8
-"""The least strength that turns that share of what the best one turns is tested: controls grow with it as well."""
+"""The least strength whose lead is that share of the largest one is tested."""
 _BATCH = 4000
 _ENOUGH = 6
 """Controls as good as the trigger after which the test stops: the p-value is then their share (Besag and Clifford
 1991), still exact, and most candidates are no trigger."""
+
+_FEW = 12
+"""Controls that tell which of several triggers is worth the test, and at which strength."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,18 @@ class TransplantTest:
         trigger: FoundTrigger,
         label: int,
         carriers: IntArray,
+        strength: str = "",
     ) -> Transplant | None:
         """Test one trigger on one model; ``None`` if there is nothing to paste on or no control.
 
-        The strength is chosen on other images than those of the test.
+        The strength, unless it is given, is chosen on other images than those of the test: see :meth:`lead`.
         """
         others, unflagged = self._others(evidence, label), np.setdiff1d(evidence.members(label), carriers)
         if len(others) < 2 or len(unflagged) < 1:
             return None
         rng = np.random.default_rng(evidence.seed)
         tested = np.array_split(others, 2)[1]
-        rates = self.flip_rates(evidence, model, trigger, label)
-        strength = next(name for name, rate in rates.items() if rate >= _NEARLY * max(rates.values()))
+        strength = strength or self.lead(evidence, model, trigger, label, carriers)[0]
         base, kind = evidence.images[tested], trigger.kind
         hits = round(_flips(model, kind.paste(base, kind.strengths(trigger)[strength], rng), label) * len(base))
         rate = hits / len(base)
@@ -80,6 +83,27 @@ class TransplantTest:
             p_value=p_value,
             strength=strength,
         )
+
+    def lead(
+        self, evidence: Evidence, model: Classifier, trigger: FoundTrigger, label: int, carriers: IntArray
+    ) -> tuple[str, float]:
+        """Return the least strength at which a trigger is far ahead of a few controls, and how far.
+
+        The lead is the share of the choosing images that it turns, less what the best of the controls turns. Neither
+        the images nor the controls of the test itself are looked at.
+        """
+        leads: dict[str, float] = {}
+        chosen = evidence.images[np.array_split(self._others(evidence, label), 2)[0]]
+        for name, rate in self.flip_rates(evidence, model, trigger, label).items():
+            rng = np.random.default_rng([evidence.seed, label, _FEW])
+            made = trigger.kind.controls(Compared(evidence, label, carriers, trigger, name, _FEW), rng)
+            pasted = [trigger.kind.paste(chosen, one, rng) for one in islice(made, _FEW)]
+            leads[name] = rate - max(_flips(model, one, label) for one in pasted)
+            if leads[name] >= _NEARLY:
+                break
+        most = max(leads.values())
+        best = next(name for name, found in leads.items() if found >= _NEARLY * most or found == most)
+        return best, leads[best]
 
     def flip_rates(self, evidence: Evidence, model: Classifier, trigger: FoundTrigger, label: int) -> dict[str, float]:
         """Return the share of the choosing images that each strength turns; empty if there is none to paste on."""

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from whitesquare.records import TIERS, Estimate
-from whitesquare.scanning.contacts import ContactSheet
+from whitesquare.records import NOT_CHECKED as NOT_CHECKED
+from whitesquare.records import NOT_DECIDED as NOT_DECIDED
+from whitesquare.records import NOTHING_FOUND as NOTHING_FOUND
+from whitesquare.records import TIERS, Estimate, Made
+from whitesquare.scanning.contacts import ContactSheet, PastedExamples
 from whitesquare.scanning.found import Acceptance
 from whitesquare.scanning.losses import RecordedTraining
 from whitesquare.scanning.sharding import Sharding
 from whitesquare.types import FloatArray, IntArray
 
-NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED = "nothing found", "not checked", "not decided"
-"""The verdicts besides the tiers: no alarm; no detector ran, or too much was left out; no model learned."""
 NOT_ASKED = "not asked for (slow; --detectors all runs it)"
 """Why a detector did not run that nobody asked to."""
 MOST_LEFT_OUT = 0.01
@@ -197,6 +198,9 @@ class ScanResult:
         losses: the training of the user's own whose losses were scanned, too; ``None`` where none were given.
         accepted: the alarms that a baseline knows.
         sharding: who looked at what, of a scan in shards; ``None`` of one that held all samples.
+        made: when, and by which command; ``None`` where nobody said so.
+        thresholds: by name, the bounds by which classes were alarmed, proven, and samples put into the queue; empty in
+            files of older versions.
     """
 
     source: str
@@ -228,6 +232,8 @@ class ScanResult:
     losses: RecordedTraining | None = None
     accepted: tuple[Acceptance, ...] = ()
     sharding: Sharding | None = None
+    made: Made | None = None
+    thresholds: dict[str, float] = field(default_factory=dict)
 
     @property
     def new_alarms(self) -> tuple[Alarm, ...]:
@@ -286,8 +292,9 @@ class ScanScores:
 
 @dataclass(frozen=True)
 class Scan:
-    """A result with its scores and pictures."""
+    """A result with its scores and pictures; ``examples`` is empty where no model was asked."""
 
     result: ScanResult
     scores: ScanScores
     sheets: tuple[ContactSheet, ...]
+    examples: tuple[PastedExamples, ...] = ()

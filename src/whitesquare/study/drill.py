@@ -1,9 +1,9 @@
 """A drill: poison copies of the user's own data, scan each, and count what would have been caught."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 import numpy as np
 
@@ -14,11 +14,13 @@ from whitesquare.data import dataset_digest, has_test
 from whitesquare.data.names import Data, named
 from whitesquare.data.opening import open_held
 from whitesquare.errors import UsageError, WhitesquareError
-from whitesquare.learning.estimates import share
 from whitesquare.learning.recipes import Recipe
 from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
+from whitesquare.scanning.types import ScanResult
+from whitesquare.study.drill_clean import clean_controls
+from whitesquare.study.drill_rows import row_of
 from whitesquare.study.drill_sentences import announcement, base_line, conclusion, notices_of, smallest
 from whitesquare.study.drill_types import DrillFailure, DrillResult, DrillRow, DrillRun
 from whitesquare.triggers import parse_trigger
@@ -47,6 +49,7 @@ class DrillSettings:
         trigger: spec of the trigger in use; ``None`` is the attack's own.
         recipe: of the victims, and of the scan's own models.
         device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
+        clean: number of clean resamples that are scanned, too, to count false alarms; see :mod:`.drill_clean`.
     """
 
     attacks: tuple[str, ...] = FOUR
@@ -57,6 +60,7 @@ class DrillSettings:
     trigger: str | None = None
     recipe: Recipe = field(default_factory=Recipe)
     device: str = "cpu"
+    clean: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what no data set could be drilled with; attacks are looked up by their nearest name."""
@@ -72,8 +76,11 @@ class DrillSettings:
                 raise UsageError(f"A poison rate is a share of the training set, above 0 and below 1; got {rate}.")
         if self.seeds < 1:
             raise UsageError(f"The number of seeds must be at least 1; got {self.seeds}.")
-        if not 0 <= self.seed <= self.seed + self.seeds <= _SEEDS:
-            raise UsageError(f"The seeds of a drill must be in 0..{_SEEDS}; got {self.seed} and {self.seeds} of them.")
+        if self.clean < 0:
+            raise UsageError(f"The number of clean resamples must be 0 or more; got {self.clean}.")
+        many = max(self.seeds, self.clean)
+        if not 0 <= self.seed <= self.seed + many <= _SEEDS:
+            raise UsageError(f"The seeds of a drill must be in 0..{_SEEDS}; got {self.seed} and {many} of them.")
         if self.trigger is not None:
             parse_trigger(self.trigger)
 
@@ -123,37 +130,40 @@ def drill(
         >>> ws.drill(ws.open_dataset("digits/"), quick).conclusion.split()[:3]
         ['In', 'short:', 'label-flip']
     """
-    started = time.perf_counter()
-    source, given = source or named(dataset), dataset
+    started, given = time.perf_counter(), dataset
     dataset = open_held(given, "train", on_progress)
     if test is not None or has_test(given):
         test = open_held(given if test is None else test, "test", on_progress)
     _check_target(dataset, settings.target)
     settings = replace(settings, rates=settings.rates or default_rates(dataset, settings.target))
-    assert settings.rates is not None  # noqa: S101 - narrows the type
-    total = 1 + len(settings.attacks) * len(settings.rates) * settings.seeds
-    on_progress(_STEP, 0, total)
-    plain = run_scan(dataset, settings.scan(settings.seed), source=source).result
-    on_progress(_STEP, 1, total)
+    many = len(list(_plan(settings)))
+    total, steps = 1 + settings.clean + many, count()
+
+    def step() -> None:
+        on_progress(_STEP, next(steps), total)
+
+    def scan(part: ImageDataset, seed: int) -> ScanResult:
+        return run_scan(part, settings.scan(seed)).result
+
+    step()
+    plain = scan(dataset, settings.seed)
+    step()
+    clean = clean_controls(dataset, plain, settings.clean, settings.seed, scan, step)
     before = time.perf_counter()
     runs: dict[tuple[str, float], list[DrillRun]] = {}
     failures: list[DrillFailure] = []
-    for done, (name, rate, seed) in enumerate(_plan(settings), start=2):
-        try:
-            run, crashed = _run(dataset, settings, name, rate, seed, test, cache, on_progress)
+    for left, (name, rate, seed) in enumerate(_plan(settings), start=1):
+        run, failed = _tried(dataset, settings, name, rate, seed, test, cache, on_progress)
+        failures += failed
+        if run is not None:
             runs.setdefault((name, rate), []).append(run)
-            failures += [DrillFailure(name, rate, seed, f"A detector did not finish: {why}") for why in crashed]
-        except WhitesquareError as error:
-            failures.append(DrillFailure(name, rate, seed, str(error)))
-        except Exception as error:  # noqa: BLE001 - an attack may be anyone's; the others go on and the report says so
-            failures.append(DrillFailure(name, rate, seed, f"It crashed: {type(error).__name__}: {error}"))
-        on_progress(_STEP, done, total)
-        if done == 2 < total:
-            on_note(announcement(time.perf_counter() - before, total - 1))
-    rows = tuple(_row(name, rate, found) for (name, rate), found in runs.items())
+        step()
+        if left == 1 < many:
+            on_note(announcement(time.perf_counter() - before, many))
+    rows = tuple(row_of(name, rate, found) for (name, rate), found in runs.items())
     found = tuple(smallest(name, [row for row in rows if row.attack == name]) for name in _names(rows))
     return DrillResult(
-        source=source,
+        source=source or named(given),
         digest=dataset_digest(dataset),
         size=len(dataset.labels),
         target=settings.target,
@@ -168,6 +178,7 @@ def drill(
         versions=versions(),
         machine=machine(),
         conclusion=conclusion(rows, found) if rows else "",
+        clean=clean,
     )
 
 
@@ -190,6 +201,26 @@ def _plan(settings: DrillSettings) -> Iterator[tuple[str, float, int]]:
         for rate in settings.rates or ():
             for number in range(settings.seeds):
                 yield name, rate, settings.seed + number
+
+
+def _tried(
+    dataset: ImageDataset,
+    settings: DrillSettings,
+    name: str,
+    rate: float,
+    seed: int,
+    test: ImageDataset | None,
+    cache: Cache,
+    on_progress: Progress,
+) -> tuple[DrillRun | None, list[DrillFailure]]:
+    """Make one run; return it, or ``None``, and what went wrong."""
+    try:
+        run, crashed = _run(dataset, settings, name, rate, seed, test, cache, on_progress)
+    except WhitesquareError as error:
+        return None, [DrillFailure(name, rate, seed, str(error))]
+    except Exception as error:  # noqa: BLE001 - an attack may be anyone's; the others go on and the report says so
+        return None, [DrillFailure(name, rate, seed, f"It crashed: {type(error).__name__}: {error}")]
+    return run, [DrillFailure(name, rate, seed, f"A detector did not finish: {why}") for why in crashed]
 
 
 def _run(
@@ -251,31 +282,6 @@ def _victim(
     recipe = settings.recipe.for_size(len(made.dataset.labels))
     result = measure(train(made.dataset, recipe, seed=seed, source="drill", device=settings.device), prepared)
     return result.asr, result.ca
-
-
-def _row(attack: str, rate: float, runs: list[DrillRun]) -> DrillRow:
-    poisons = sum(run.poisons for run in runs)
-    return DrillRow(
-        attack=attack,
-        rate=rate,
-        poisons=runs[0].poisons,
-        right_class=sum(run.right_class for run in runs),
-        tiers=dict(Counter(run.tier for run in runs)),
-        caught=sum(run.caught for run in runs),
-        recall=share("recall", sum(run.flagged for run in runs), poisons),
-        recall_worst=min(run.recall for run in runs),
-        recall_with_review=share("recall_with_review", sum(run.reviewed for run in runs), poisons),
-        false_flags=sum(run.false_flags for run in runs) / len(runs),
-        attack_success=_pooled("attack_success", [run.attack_success for run in runs]),
-        accuracy=_pooled("accuracy", [run.accuracy for run in runs]),
-        runs=tuple(runs),
-    )
-
-
-def _pooled(name: str, found: Sequence[Estimate | None]) -> Estimate | None:
-    measured = [one for one in found if one is not None]
-    hits = sum(round(one.value * one.n) for one in measured)
-    return share(name, hits, sum(one.n for one in measured)) if measured else None
 
 
 def _names(rows: Sequence[DrillRow]) -> list[str]:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from whitesquare.records import Estimate
+from whitesquare.records import Estimate, Made
 
 CAUGHT, OF_TEN = 0.9, 0.9
 """A run counts as caught if that share of its poisons is flagged, and a rate if that share of its runs is."""
+CLEAN_SHARE = 0.8
+"""Share of each class that a clean resample holds: nearly all, so that a scan is as able as on the whole."""
 ENOUGH_RUNS = 10
 """Runs from which "nine times in ten" can be told; of fewer it is said whether all of them were caught."""
 
@@ -142,6 +144,61 @@ class BaseLine:
 
 
 @dataclass(frozen=True)
+class CleanRun:
+    """One scan of a clean resample.
+
+    Attributes:
+        seed: of the choice of samples and of the scan.
+        size: number of samples.
+        verdict: of the scan.
+        alarmed: names of the classes with an alarm, strongest first.
+        confirmed: how many of them were confirmed.
+        flagged: samples flagged by an alarm.
+        seconds: wall-clock.
+    """
+
+    seed: int
+    size: int
+    verdict: str
+    alarmed: tuple[str, ...]
+    confirmed: int
+    flagged: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CleanControls:
+    """How often the scan cries wolf: scans of clean resamples of the data.
+
+    A resample is a random share of each class, drawn anew without replacement: copies of a sample, which drawing with
+    replacement makes, are what some detectors look for. What an alarm flagged in the data as they are is left out of
+    all of them first, for nobody knows yet whether it is clean. Given the data, the draws are independent, so the
+    bound is exact for this: the chance that a scan of such a resample raises an alarm. It says nothing of other data.
+
+    Attributes:
+        share: of each class that is drawn.
+        left_out: samples that were left out first.
+        runs: the scans.
+        undecided: how many of them came to no verdict; they count as neither quiet nor alarmed.
+        alarmed: share of the others with an alarm, with the interval of Clopper and Pearson; ``None`` without one.
+        confirmed: the same for a confirmed alarm.
+        alarmed_at_most: one-sided 95 % upper bound of ``alarmed``: none of 60 gives 4.9 %.
+        confirmed_at_most: the same of ``confirmed``.
+        sentence: the same in words.
+    """
+
+    share: float
+    left_out: int
+    runs: tuple[CleanRun, ...]
+    undecided: int
+    alarmed: Estimate | None
+    confirmed: Estimate | None
+    alarmed_at_most: float
+    confirmed_at_most: float
+    sentence: str
+
+
+@dataclass(frozen=True)
 class DrillResult:
     """Everything one drill found.
 
@@ -161,6 +218,8 @@ class DrillResult:
         versions: versions of the parts that decide the numbers.
         machine: processor, cores, memory.
         conclusion: one sentence to say aloud; empty without a row.
+        made: when, and by which command; ``None`` where nobody said so.
+        clean: how often scans of clean resamples raised an alarm; ``None`` where that was not asked for.
     """
 
     source: str
@@ -178,3 +237,5 @@ class DrillResult:
     versions: dict[str, str]
     machine: dict[str, str]
     conclusion: str = ""
+    made: Made | None = None
+    clean: CleanControls | None = None

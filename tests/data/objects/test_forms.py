@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset, TensorDataset, random_split
 
 from whitesquare.data import held, notes, open_dataset
-from whitesquare.data.part import readable_part
+from whitesquare.data.holding import readable_part
 from whitesquare.errors import DataError, UsageError
 from whitesquare.testing import check_dataset
 

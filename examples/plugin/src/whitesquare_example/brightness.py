@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from whitesquare.data.pixels import parts_of
 from whitesquare.detectors.types import Evidence, Suspicion, by_class, unscored
 
 
@@ -32,7 +33,9 @@ class Brightness:
     def score(self, evidence: Evidence) -> Suspicion:
         """Score every sample of the classes that are large enough; the others stay "not scored"."""
         found = unscored(evidence)
-        means = evidence.images.reshape(len(evidence.images), -1).mean(axis=1)
+        # A few images at a time: many do not fit into memory.
+        parts = [part.reshape(len(part), -1).mean(axis=1) for _, part in parts_of(evidence.images)]
+        means = np.concatenate([np.empty(0), *parts])
         for label, members in by_class(evidence):
             if len(members) >= self.least:
                 away = np.abs(means[members] - np.median(means[members]))

@@ -1,23 +1,20 @@
 """Class-per-folder images, decoded through Pillow only when asked for."""
 
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
-from PIL import Image
 
-from whitesquare.data.batches import BATCH, alike, as_shape, decoded, in_batches, unlike
-from whitesquare.data.copying import copy_files
+from whitesquare.data.batches import alike, as_shape, decoded, in_batches, unlike
+from whitesquare.data.copying import copy_files, moved_names
 from whitesquare.data.decode import decode_bytes, decoder, header_shape, read_image
-from whitesquare.data.layouts import SPLITS, SUFFIXES, class_order, is_image, is_plain
+from whitesquare.data.layouts import SPLITS, SUFFIXES, class_order, is_image
 from whitesquare.data.names import check_name, check_split
-from whitesquare.errors import DataError, UsageError
+from whitesquare.errors import DataError
 from whitesquare.records import Progress, silent
-from whitesquare.types import ImageDataset, Index, IntArray, Shape, UInt8Array
+from whitesquare.types import Index, IntArray, Shape, UInt8Array
 
 
 @dataclass
@@ -146,10 +143,18 @@ class ImageFolder:
 
     def rewrite(self, folder: Path, positions: IntArray, on_progress: Progress = silent) -> None:
         """Copy files under their own names; a class without a file stays an empty folder."""
-        copy_files(self, folder, positions, on_progress)
+        self.rewrite_as(folder, positions, {}, on_progress)
+
+    def rewrite_as(
+        self, folder: Path, positions: IntArray, labels: Mapping[int, int], on_progress: Progress = silent
+    ) -> dict[int, str]:
+        """Copy files, those of another class into its folder; where a file of that name is, under a new one."""
+        names = moved_names(self, labels)
+        copy_files(self, folder, positions, on_progress, names)
         for place in {Path(self.ids[i]).parents[1] for i in positions.tolist()}:
             for name in self.classes:
                 (folder / place / name).mkdir(exist_ok=True)
+        return names
 
 
 def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
@@ -198,59 +203,6 @@ def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
     known = np.array(labels, dtype=np.int64)
     known.setflags(write=False)
     return ImageFolder(path, tuple(classes), tuple(ids), known)
-
-
-def write_png_folder(path: Path, dataset: ImageDataset, split: str, on_progress: Progress = silent) -> tuple[str, ...]:
-    """Write a data set as ``{split}/{class}/{position}.png``, all of it or nothing.
-
-    Read back, samples come class by class, so their order changes; the ids returned say which is which.
-
-    Args:
-        path: the data set's folder; made if need be.
-        dataset: grey or RGB images.
-        split: ``"train"`` or ``"test"``.
-        on_progress: told how many images are written.
-
-    Returns:
-        The ids of the written files, in the order of ``dataset``.
-
-    Raises:
-        UsageError: if the split is there already, images are neither grey nor RGB, or class names cannot be
-            folder names or are not in the order in which folders are read.
-    """
-    check_split(split)
-    _check_writable(path / split, dataset)
-    part = path / f".{split}.{uuid4().hex}.part"
-    width = max(5, len(str(len(dataset.ids))))
-    names = [f"{dataset.classes[label]}/{i:0{width}d}.png" for i, label in enumerate(dataset.labels)]
-    try:
-        for name in dataset.classes:
-            (part / name).mkdir(parents=True)
-        for some, images in dataset.batches(BATCH):
-            for name, image in zip(names[some], images, strict=True):
-                pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-                Image.fromarray(np.ascontiguousarray(pixels)).save(part / name, format="PNG")
-            on_progress(f"write {split}", some.stop, len(names))
-        part.rename(path / split)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return tuple(f"{split}/{name}" for name in names)
-
-
-def _check_writable(target: Path, dataset: ImageDataset) -> None:
-    if target.exists():  # old files would stay among the new ones
-        raise UsageError(f"{target} is there already; remove it or choose another folder.")
-    channels = dataset.shape[0]
-    if channels not in (1, 3):
-        raise UsageError(f"{target}: PNG files hold 1 or 3 channels here, found {channels}; write npz instead.")
-    for name in dataset.classes:
-        if not is_plain(name) or name.startswith(".") or set(name) & set("/\\") or len(name.encode()) > 255:
-            raise UsageError(f"{target}: the class name {name!r} cannot be a folder's name; rename it or write npz.")
-    if list(dataset.classes) != sorted(dataset.classes, key=class_order):
-        raise UsageError(
-            f"{target}: class folders are read back in sorted order, so the labels of classes "
-            f"{', '.join(dataset.classes)} would change; sort the classes or write npz."
-        )
 
 
 def _visible(folder: Path | str) -> list[os.DirEntry[str]]:

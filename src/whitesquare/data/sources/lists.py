@@ -1,7 +1,7 @@
 """Image files that a table lists with their labels: Kaggle's ``train.csv``, Hugging Face's ``metadata``, one's own."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from whitesquare.data.layouts import SUFFIXES, class_order, is_image
 from whitesquare.data.names import check_name
 from whitesquare.data.rows import LabelColumn, rows_of
 from whitesquare.data.sources.folder import ImageFolder
-from whitesquare.data.tables import Table, rewrite_tables
+from whitesquare.data.tables import Table, label_values, rewrite_tables
 from whitesquare.errors import DataError, UsageError
 from whitesquare.records import Progress, silent
 from whitesquare.types import IntArray
@@ -42,6 +42,17 @@ class ListedFiles(ImageFolder):
         Raises:
             UsageError: a row names a file by its absolute path, which a copy could not.
         """
+        self.rewrite_as(folder, positions, {}, on_progress)
+
+    def rewrite_as(
+        self, folder: Path, positions: IntArray, labels: Mapping[int, int], on_progress: Progress = silent
+    ) -> dict[int, str]:
+        """Copy files under their own names, and the rows that name them, some with another label.
+
+        Raises:
+            UsageError: see :meth:`rewrite`; or no row has such a label, so that nobody knows how it is written.
+        """
+        values = label_values(self.table, self.labels.tolist(), set(labels.values()))
         for path in self.table.files:
             if any(str(name).startswith("/") for name, _ in rows_of(path, self.table.image, self.table.label)):
                 raise UsageError(
@@ -49,7 +60,9 @@ class ListedFiles(ImageFolder):
                     "with --format, such as npz."
                 )
         copy_files(self, folder, positions, on_progress)
-        rewrite_tables(self.table, folder, as_bytes(positions, len(self.ids)))
+        changed = {i: values[label] for i, label in labels.items()}
+        rewrite_tables(self.table, folder, as_bytes(positions, len(self.ids)), changed)
+        return {i: self.ids[i] for i in labels}
 
 
 def load_list(tables: dict[str, Table], split: str) -> ListedFiles:

@@ -6,6 +6,7 @@ of which the last is held: whoever goes in order reads every window once.
 
 import json
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -17,7 +18,7 @@ from whitesquare.data.names import check_names
 from whitesquare.data.rows import exactly, parquet, quoted
 from whitesquare.data.sources.folder import ImageFolder
 from whitesquare.data.sources.lists import read_labels
-from whitesquare.data.tables import SCHEMA, Table, rewrite_tables
+from whitesquare.data.tables import SCHEMA, Table, label_values, rewrite_tables
 from whitesquare.errors import DataError
 from whitesquare.records import Progress, silent
 from whitesquare.types import IntArray, Shape
@@ -103,8 +104,32 @@ class ParquetImages(ImageFolder):
 
     def rewrite(self, folder: Path, positions: IntArray, on_progress: Progress = silent) -> None:
         """Write the same files without the other rows."""
-        rewrite_tables(self.table, folder, as_bytes(positions, len(self.ids)))
+        self.rewrite_as(folder, positions, {}, on_progress)
+
+    def rewrite_as(
+        self, folder: Path, positions: IntArray, labels: Mapping[int, int], on_progress: Progress = silent
+    ) -> dict[int, str]:
+        """Write the same files without the other rows, some with another label; ids are rows, and move up.
+
+        Raises:
+            UsageError: no row has such a label, so that nobody knows how it is written.
+        """
+        values = label_values(self.table, self.labels.tolist(), set(labels.values()))
+        changed = {i: values[label] for i, label in labels.items()}
+        rewrite_tables(self.table, folder, as_bytes(positions, len(self.ids)), changed)
         on_progress("copying", len(positions), len(positions))
+        return self._moved(positions, labels)
+
+    def _moved(self, positions: IntArray, labels: Mapping[int, int]) -> dict[int, str]:
+        """Return the ids that rows have in a copy which holds only those at ``positions``."""
+        found: dict[int, str] = {}
+        counts: dict[str, int] = {}
+        for i in positions.tolist():
+            name = self.ids[i].rpartition("#")[0]
+            if i in labels:
+                found[i] = f"{name}#{counts.get(name, 0)}"
+            counts[name] = counts.get(name, 0) + 1
+        return found
 
     def _read(self, window: Window) -> list[bytes | None]:
         if (held := self.held.rows) is not None and held[0] == window:

@@ -7,6 +7,7 @@ one by one when they are asked for.
 import shutil
 from array import array
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from os import SEEK_END
@@ -30,7 +31,7 @@ from whitesquare.data.tar_samples import (
     text_of,
 )
 from whitesquare.data.tars import opened_tar
-from whitesquare.errors import DataError
+from whitesquare.errors import DataError, UsageError
 from whitesquare.records import Progress, silent
 from whitesquare.types import IntArray, Shape
 
@@ -124,6 +125,22 @@ class TarImages(ImageFolder):
                         out.write(file.read(min(_CHUNK, end - at)))
             shutil.copymode(path, target)
             on_progress("copying", min(last, len(positions)), len(positions))
+
+    def rewrite_as(
+        self, folder: Path, positions: IntArray, labels: Mapping[int, int], on_progress: Progress = silent
+    ) -> dict[int, str]:
+        """Write the same tar files; a label in them is not changed.
+
+        Raises:
+            UsageError: one is to be.
+        """
+        if labels:
+            raise UsageError(
+                f"{self.shards.said} keep their labels in members, which are written as they are; write another form "
+                "with --format, such as png-folder, or correct the members by hand and scan again."
+            )
+        self.rewrite(folder, positions, on_progress)
+        return {}
 
 
 def load_tar(splits: dict[str, Shards], split: str) -> TarImages:

@@ -8,7 +8,7 @@ from whitesquare.report.common import style
 from whitesquare.report.common.drawing import Figure
 from whitesquare.report.measurement.charts import heat
 from whitesquare.report.measurement.verdicts import ASR_WORKS
-from whitesquare.study.bench.types import BASELINE, BenchResult, Curve
+from whitesquare.study.bench.types import BASELINE, BenchResult, Curve, Line
 
 AXES = {
     "poison_rate": "poison rate, in per cent of the training set",
@@ -18,6 +18,7 @@ AXES = {
 """What the figures of curves are drawn against, and how the axis is called."""
 
 _ROWS = 40
+_CLEAN, _MARKERS, _TOLD_APART = "clean training", "osD^vP*X", 6
 _WIDE = 7.5
 
 
@@ -85,19 +86,29 @@ def attack_by_victim(result: BenchResult) -> Figure | None:
         return figure
 
 
+def by_attack(result: BenchResult) -> list[tuple[str, list[Line]]]:
+    """Return the lines of clean training and of each attack; of more than can be told apart, those of all others."""
+    named: dict[str, list[Line]] = {}
+    names = list(dict.fromkeys(line.attack for line in result.lines if line.attack != BASELINE))
+    for line in result.lines:
+        place = names.index(line.attack) if line.attack in names else -1
+        name = style.label(line.attack, place + 1) if place < _TOLD_APART else "other attacks"
+        named.setdefault(_CLEAN if line.attack == BASELINE else name, []).append(line)
+    return sorted(named.items(), key=lambda item: item[0] != _CLEAN)
+
+
 def accuracy_against_success(result: BenchResult) -> Figure | None:
-    """Draw clean accuracy against attack success: one point per line, clean training as rings."""
+    """Draw clean accuracy against attack success: one point per line, by its attack, clean training as rings."""
     if not result.lines:
         return None
     with style.sheet():
         figure = style.new_figure(3.6)
         axes = figure.subplots()
-        for clean, marker, face in ((True, "o", "white"), (False, "o", style.ORANGE)):
-            lines = [line for line in result.lines if (line.attack == BASELINE) is clean]
-            colour = style.BLUE if clean else style.ORANGE
-            name = "clean training" if clean else "an attack on one victim family"
+        for number, (name, lines) in enumerate(by_attack(result)):
             points = [line.asr.mean for line in lines], [line.ca.mean for line in lines]
-            axes.plot(*points, marker, ms=5, mfc=face, mec=colour, alpha=0.8, label=name, clip_on=False)
+            colour, marker = style.SERIES[number % len(style.SERIES)], _MARKERS[number % len(_MARKERS)]
+            face = "white" if name == _CLEAN else colour
+            axes.plot(*points, marker, ms=6, mfc=face, mec=colour, alpha=0.8, label=name, clip_on=False)
         axes.set(xlim=(-0.02, 1.02), xlabel="attack success rate, in per cent")
         axes.set_ylabel("clean accuracy, in per cent")
         for one in (axes.xaxis, axes.yaxis):

@@ -7,11 +7,16 @@ from whitesquare._base.files import whole_file, write_text
 from whitesquare.report.bench import charts as bench_charts
 from whitesquare.report.bench.scans import FIGURES as SCAN_FIGURES
 from whitesquare.report.bench.scans import scan_row
+from whitesquare.report.bench.words import done, headline, lead, told
 from whitesquare.report.common import formats, html, style
 from whitesquare.report.common.values import Value
 from whitesquare.study.bench.store import FIGURES, REPORT
 from whitesquare.study.bench.types import BenchResult, Line
 
+_TITLES = (
+    *("Attack", "Victim", "Clean accuracy", "Attack success", "Worst victim", "Deviation", "Victims", "Poison rate"),
+    *("L-inf", "Label consistency", "Visibility"),
+)
 _CAPTIONS = {
     "attack-by-victim": (
         "Which attack works on which victim",
@@ -29,7 +34,8 @@ _CAPTIONS = {
     ),
     "accuracy-against-success": (
         "Would an ordinary test notice?",
-        "Far to the right and as high as clean training is where an attack is dangerous.",
+        "Each dot is an attack on one kind of network; colour and shape tell the attack. Far to the right and as high "
+        "as clean training is where an attack is dangerous.",
     ),
 }
 
@@ -59,15 +65,17 @@ def render_bench(result: BenchResult, figures: Mapping[str, bytes]) -> str:
         figures: what :func:`bench_figures` returned for them.
     """
     shown = [
-        (name, title, caption, html.uri("image/svg+xml", figures[f"{name}.svg"]))
+        (name, title, caption, html.uri("image/svg+xml", figures[f"{name}.svg"]), told(name, result))
         for name, (title, caption) in _CAPTIONS.items()
         if f"{name}.svg" in figures
     ]
     page = html.environment().get_template("bench/page.html.j2")
-    rows = [(line, _cells(i, line)) for i, line in enumerate(result.lines)]
-    scans = [(line, scan_row(i, line)) for i, line in enumerate(result.scans)]
-    tables = {"rows": rows, "scans": scans, "scan_columns": ("Data", "Seeds", *SCAN_FIGURES)}
-    return html.clean(page.render(**html.style(), **tables, result=result, figures=shown, lead=_lead(result)))
+    rows = [(line.setting, (formats.short(line.victim), *_cells(i, line))) for i, line in enumerate(result.lines)]
+    scans = [(f"{line.data}, {line.setting}", scan_row(i, line)) for i, line in enumerate(result.scans)]
+    titles = ("Data and setting", "Seeds", *(name[0].upper() + name[1:] for name in SCAN_FIGURES))
+    tables = {"rows": rows, "scans": scans, "titles": _TITLES, "scan_columns": titles}
+    said = {"headline": headline(result), "done": done(result), "lead": lead(result)}
+    return html.clean(page.render(**html.style(), **tables, **said, result=result, figures=shown))
 
 
 def write_bench_report(result: BenchResult, folder: Path) -> None:
@@ -77,19 +85,6 @@ def write_bench_report(result: BenchResult, folder: Path) -> None:
         with whole_file(folder / FIGURES / name) as part:
             part.write_bytes(content)
     write_text(folder / REPORT, render_bench(result, figures))
-
-
-def _lead(result: BenchResult) -> str:
-    attacked = [line for line in result.lines if line.poison is not None]
-    done = f"{formats.count(result.finished)} of {formats.plural(result.cells, 'cell')} finished"
-    if not attacked:
-        return f"{done}; no victim of an attack among them."
-    best = max(attacked, key=lambda line: line.asr.mean)
-    return (
-        f"{done}. Highest attack success rate: {formats.spread(best.asr)}, worst {formats.percent(best.asr.worst)}, by "
-        f"{formats.quoted(best.setting)} on {formats.quoted(best.victim)}, at a clean accuracy of "
-        f"{formats.percent(best.ca.mean)}."
-    )
 
 
 def _cells(number: int, line: Line) -> list[Value]:

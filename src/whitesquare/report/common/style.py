@@ -32,6 +32,20 @@ HEAT = LinearSegmentedColormap.from_list(
     "whitesquare-heat", ["#f7f8fa", "#fbd9bd", "#ee9a5c", ORANGE, "#9c4300"]
 ).with_extremes(bad="#e3e7ec")
 
+
+def readable_on(colour: tuple[float, float, float, float]) -> str:
+    """Return the colour of text, black or white, that is told better from what lies below it; never below 4.5 : 1.
+
+    Args:
+        colour: red, green, blue in [0, 1], and how much it covers, which is taken to be all.
+    """
+    light = sum(
+        weight * (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4)
+        for weight, part in zip((0.2126, 0.7152, 0.0722), colour, strict=False)
+    )
+    return "black" if (light + 0.05) / 0.05 >= 1.05 / (light + 0.05) else "white"
+
+
 WIDTH = 5.0
 """Inches of every figure: narrow enough that its print can still be read on a phone."""
 

@@ -2,31 +2,44 @@
 
 import json
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
+import whitesquare
 from whitesquare._base.files import write_text
 from whitesquare._base.folders import output_folder
 from whitesquare._base.schema import encode
+from whitesquare.provenance.evidence import DRILL, DRILL_REPORT, DrillEvidence
+from whitesquare.provenance.predicates import drill_predicate
 from whitesquare.report.common import formats, html, style
 from whitesquare.report.common.drawing import Figure
+from whitesquare.report.common.made import shown_made
 from whitesquare.report.common.values import Value
 from whitesquare.report.drill import text as drill_text
+from whitesquare.signing.keys import Signer
+from whitesquare.signing.statements import TEST_RESULT_TYPE, Subject, write_statement
+from whitesquare.signing.times import to_text, utc_now
 from whitesquare.study.drill_types import CAUGHT, DrillResult, DrillRow
 
-JSON, PAGE = "drill.json", "report.html"
-_BARS = 40
+JSON, PAGE = DRILL_REPORT, "report.html"
+_BARS, _TOLD = 40, 12
 
 
-def write_drill(result: DrillResult, folder: Path) -> None:
-    """Write the folder, whole or not at all."""
-    with output_folder(folder, "drill", [JSON, PAGE]) as part:
+def write_drill(result: DrillResult, folder: Path, signer: Signer | None = None) -> None:
+    """Write the folder, whole or not at all; with a signer, a signed statement about the JSON file as well."""
+    with output_folder(folder, "drill", [JSON, PAGE, DRILL]) as part:
         write_text(part / JSON, encode(result))
+        if signer is not None:
+            said = DrillEvidence(result.digest, result.size, result.seed, whitesquare.__version__, to_text(utc_now()))
+            subject = Subject(JSON, sha256((part / JSON).read_bytes()).hexdigest())
+            write_statement(part / DRILL, [subject], TEST_RESULT_TYPE, drill_predicate(said), signer)
         write_text(part / PAGE, render_drill(result))
 
 
 def render_drill(result: DrillResult) -> str:
     """Render the page."""
     figure = recall_chart(result.rows)
+    kind, word = _verdict(result)
     page = (
         html.environment()
         .get_template("drill/page.html.j2")
@@ -35,12 +48,34 @@ def render_drill(result: DrillResult) -> str:
             r=result,
             picture=html.uri("image/svg+xml", style.save(figure, "svg")) if figure else "",
             rows=[(row.attack, _cells(i, row)) for i, row in enumerate(result.rows)],
-            titles=(*drill_text.TITLES, "clean accuracy"),
+            titles=[title.capitalize() for title in (*drill_text.TITLES, "clean accuracy")],
+            made_by=shown_made(result.made),
+            headline=drill_text.verdict(result),
+            kind=kind,
+            word=word,
+            told=_told(result.rows),
             legend=drill_text.LEGEND,
             failures=[drill_text.failure(one) for one in result.failures],
         )
     )
     return html.clean(page)
+
+
+def _verdict(result: DrillResult) -> tuple[str, str]:
+    """Return the sign and the word of the page's head."""
+    if result.base_line.alarmed:
+        return "bad", "alarm in your data"
+    if not result.smallest:
+        return "open", "nothing rehearsed"
+    return ("bad", "not all caught") if any(one.rate is None for one in result.smallest) else ("good", "all caught")
+
+
+def _told(rows: Sequence[DrillRow]) -> str:
+    """Say what the chart shows."""
+    shown = rows[:_TOLD]
+    each = [f"{formats.short(row.attack)} at {100 * row.rate:g} % {formats.percent(row.recall.value)}" for row in shown]
+    more = f", and {len(rows) - _TOLD} more in the table below" if len(rows) > _TOLD else ""
+    return f"Bars: the share of the poisons that an alarm flags, by attack and poison rate: {', '.join(each)}{more}."
 
 
 def recall_chart(rows: Sequence[DrillRow]) -> Figure | None:

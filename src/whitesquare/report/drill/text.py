@@ -45,6 +45,14 @@ def headline(result: DrillResult) -> str:
     return f"Drill on {f.short(result.source, 60)}: {f.plural(result.size, 'sample')}, target class {name}"
 
 
+def verdict(result: DrillResult) -> str:
+    """Say in one line how many of the attacks would have been caught."""
+    caught = sum(one.rate is not None for one in result.smallest)
+    if not result.smallest:
+        return "Nothing could be rehearsed on these data"
+    return f"The scan would have caught {caught} of {f.plural(len(result.smallest), 'attack')}"
+
+
 def failure(found: DrillFailure) -> str:
     """Write a run that could not be made."""
     return f"{f.short(found.attack)} at {100 * found.rate:g} %, seed {found.seed}: {f.short(found.reason, 400)}"
@@ -57,5 +65,6 @@ def shown(result: DrillResult) -> list[Shown]:
         rows = [cells(row) for row in result.rows]
         parts += [ShownTable("What the scan would have caught", TITLES, rows, numbers=True), f"\n{LEGEND}\n"]
     parts += [found.sentence for found in result.smallest]
+    parts += [result.clean.sentence] if result.clean else []
     parts += [f.short(notice, 400) for notice in result.notices]
     return [*parts, f"\n{f.short(result.conclusion, 400)}"] if result.conclusion else parts

@@ -25,6 +25,7 @@ FILES = {
     "": WEIGHTS,
     "data": "manifest.sigstore.json",
     "scan": "scan.sigstore.json",
+    "review": "decisions.dsse.json",
     "training": "provenance.sigstore.json",
     "measure": "measure.sigstore.json",
 }
@@ -33,6 +34,7 @@ OF_SECTION: dict[str, tuple[Term, ...]] = {
     "": (VERIFY_ARTIFACTS, SUPPLY_CHAIN),
     "data": (SUPPLY_CHAIN_DATA, DATASET_PROVENANCE, DATA_POISONING, SUPPLY_CHAIN),
     "scan": (POISON_TRAINING_DATA, DATASET_PROVENANCE, DATA_POISONING),
+    "review": (POISON_TRAINING_DATA, DATASET_PROVENANCE, DATA_POISONING),
     "training": (POISON_MODEL, VERIFY_ARTIFACTS, DATASET_PROVENANCE, SUPPLY_CHAIN, MODEL_POISONING),
     "measure": (MANIPULATE_MODEL, POISON_MODEL, MODEL_POISONING),
 }

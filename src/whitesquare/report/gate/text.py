@@ -15,6 +15,7 @@ FORMAT = "whitesquare gate 1"
 _MEANINGS = {
     "data": "these keys approved these samples with these labels",
     "scan": "these detectors looked at all of them and raised no alarm that counts",
+    "review": "people looked at what was flagged, and want none of it out",
     "training": "this training read exactly them",
     "measure": "the model did what it must on the images it was measured on",
 }
@@ -46,7 +47,7 @@ def lines(verdict: Verdict) -> list[str]:
     """Write a verdict for a terminal of 80 columns: the verdict, a line per rule, and what to do about each fault."""
     found = [
         headline(verdict),
-        f"{_about(verdict)}, policy {formats.short(verdict.policy_name, 40)}",
+        f"{about(verdict)}, policy {formats.short(verdict.policy_name, 40)}",
         "",
     ]
     found += [_line(rule) for rule in verdict.rules]
@@ -86,7 +87,8 @@ def left_out(verdict: Verdict) -> list[str]:
     return [f"No rule vouches for {', '.join(verdict.left_out)}: a release does not hold it."]
 
 
-def _about(verdict: Verdict) -> str:
+def about(verdict: Verdict) -> str:
+    """Say what was decided about: a model, or data alone."""
     if verdict.model or not {"training", "measure"} <= set(verdict.unasked):
         return f"model {verdict.model[:16] or 'none'}"
     return f"data {verdict.manifest[:16] or 'none'}"

@@ -154,7 +154,7 @@ def heat(
     if columns > annotated:
         return
     for (y, x), value in np.ndenumerate(shares):
-        colour = "white" if value > 0.8 else style.INK
+        colour = style.INK if math.isnan(value) else style.readable_on(style.HEAT(float(value)))
         shown = formats.MISSING if math.isnan(value) else text(float(value))
         axes.text(x, y, shown, ha="center", va="center", fontsize=8, color=colour)
 

@@ -27,6 +27,19 @@ def ending(measurement: Measurement) -> str:
     return f"; after scan and cleanse, {f.percent(found.after.asr.mean)}"
 
 
+def state(measurement: Measurement, effect: Effect) -> tuple[str, str]:
+    """Return the sign and the word of the page's head: what became of the backdoor in the end."""
+    both = defended(measurement)
+    if both is not None and both[0].after is not None and effect in (Effect.WORKS, Effect.PARTLY):
+        gone = _gone(both[0].after, both[1], measurement)
+        return ("good", "works, and is stopped") if gone else ("bad", "works, and is not stopped")
+    return {
+        Effect.WORKS: ("bad", "the backdoor works"),
+        Effect.PARTLY: ("bad", "works in part"),
+        Effect.FAILS: ("good", "does not work"),
+    }.get(effect, ("open", "nothing to judge"))
+
+
 def in_short(measurement: Measurement) -> list[str]:
     """Say in one sentence what a scan made of it; none where no scan was made."""
     both = defended(measurement)

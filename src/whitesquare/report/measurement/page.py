@@ -9,6 +9,7 @@ from whitesquare._base.files import whole_file, write_text
 from whitesquare.records import Measurement, Row
 from whitesquare.report.common import formats, html, images
 from whitesquare.report.measurement import defence, tables, text, verdicts
+from whitesquare.report.measurement.alternatives import alternatives
 from whitesquare.report.measurement.figures import figure_files
 from whitesquare.report.measurement.glossary import glossary
 from whitesquare.types import Gallery
@@ -124,7 +125,10 @@ def _pictures(measurement: Measurement, gallery: Gallery, figures: Mapping[str, 
 
 
 def _words(measurement: Measurement) -> dict[str, Any]:
+    row = verdicts.main_row(measurement)
     return {
+        "told": alternatives(measurement),
+        "state": defence.state(measurement, verdicts.judge(row, verdicts.baseline(measurement)).effect),
         "headline": text.headline(measurement),
         "verdict": text.verdict(measurement),
         "target": measurement.classes[measurement.target],

@@ -1,5 +1,7 @@
 """Victims and what was done to their data, for the terminal: tables that fit 80 columns."""
 
+from collections.abc import Sequence
+
 from whitesquare._base.safe_text import printable
 from whitesquare.records import Measurement, Row, VictimResult
 from whitesquare.report.common import formats as f
@@ -42,15 +44,28 @@ def _data_row(row: Row) -> tuple[str, ...]:
     return (row.name, str(row.count), *map(f.share, shares + flagged))
 
 
-def shown_victim(victim: VictimResult) -> list[Shown]:
-    """Show what one victim does."""
+def class_told(label: int, classes: Sequence[str]) -> str:
+    """Name a class: its name, with the number that data and files know it by, where that is another."""
+    if label >= len(classes):  # files of a victim hold no names
+        return str(label)
+    name = f.visible(classes[label])
+    return name if name == str(label) else f"{f.short(name)} ({label})"
+
+
+def shown_victim(victim: VictimResult, classes: Sequence[str] = ()) -> list[Shown]:
+    """Show what one victim does.
+
+    Args:
+        victim: what was measured.
+        classes: names of the classes, by label; without them, classes are numbers.
+    """
     rows = [
         ("clean accuracy", f.estimate(victim.ca)),
         ("attack success", f.estimate(victim.asr)),
         ("reaction to the trigger", f"{f.decimal(victim.visibility)} (mean largest change of a logit)"),
         ("trigger", f.short(victim.trigger, 120)),
-        ("target class", str(victim.target)),
-        *((f"attack success on {name}", f.estimate(found)) for name, found in victim.asr_by_class.items()),
+        ("target class", class_told(victim.target, classes)),
+        *((f"attack success on {f.short(name)}", f.estimate(found)) for name, found in victim.asr_by_class.items()),
     ]
     parts: list[Shown] = [ShownTable(f"{printable(victim.model)}, seed {victim.seed}", ("figure", "value"), rows)]
     return [*parts, BLIND] if victim.visibility == 0 else parts

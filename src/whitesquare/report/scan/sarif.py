@@ -18,6 +18,7 @@ from whitesquare.scanning.fingerprints import Group, fingerprints, flags_by_grou
 from whitesquare.scanning.types import NOT_CHECKED, NOT_DECIDED, Alarm, DetectorRun, Flag, ScanResult
 
 LEVELS = dict(zip(TIERS, ("error", "warning", "note"), strict=True))
+REVIEW = TIERS[-1]
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,16 @@ def stored_sarif(result: ScanResult, known: Mapping[Group, str]) -> str:
 
 
 def _groups(result: ScanResult) -> list[_Group]:
-    """Bring flags and alarms together by class and rule, strongest first."""
+    """Bring flags and alarms together by class and rule, strongest first.
+
+    What is in the review queue alone is no finding: one clean sample in a hundred is, in every scan of every data set.
+    """
     flags = flags_by_group(result.flagged)
     alarms = {(alarm.label, alarm.rule_id): alarm for alarm in reversed(result.alarms)}
     names = {row.label: row.name for row in result.classes} | {one.label: one.class_name for one in result.alarms}
     groups = []
-    for label, rule_id in dict.fromkeys([*alarms, *flags]):
+    found_of = {group for group, some in flags.items() if any(flag.tier != REVIEW for flag in some)}
+    for label, rule_id in dict.fromkeys([*alarms, *(group for group in flags if group in found_of)]):
         found, alarm = flags.get((label, rule_id), []), alarms.get((label, rule_id))
         tiers = {flag.tier for flag in found} | ({alarm.tier} if alarm else set())
         tier = min(tiers, key=TIERS.index)
@@ -164,6 +169,9 @@ def _notes(result: ScanResult) -> list[sarif.SarifNote]:
     if result.verdict == NOT_CHECKED:
         notes.append(sarif.SarifNote("error", formats.short("; ".join((headline(result), *result.reasons)), 500)))
     notes += [sarif.SarifNote("warning", told) for told in (coverage(result), skipped(result)) if told]
+    if queued := sum(flag.tier == REVIEW for flag in result.flagged):
+        who = formats.plain(formats.plural(queued, "sample"))
+        notes.append(sarif.SarifNote("note", f"{who} in the review queue, which is no finding: see scan.json."))
     notes += [sarif.SarifNote("warning", formats.short(warning, 500)) for warning in result.warnings]
     for name, reason in result.skipped.items():
         notes.append(sarif.SarifNote("warning", f"Skipped {formats.short(name, 200)}: {formats.short(reason, 300)}"))

@@ -1,12 +1,15 @@
-"""The tables of a scan's page: classes with their statistics, detectors, samples to review."""
+"""The tables of a scan's page: classes with their statistics, samples to review."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from whitesquare.records import TIERS
 from whitesquare.report.common import formats as f
 from whitesquare.report.common.values import Value
+from whitesquare.scanning.criteria import CRITERIA, Criterion, stands_out
 from whitesquare.scanning.types import ClassRow, ScanResult
 
 STANDS_OUT = 3.5
@@ -18,7 +21,7 @@ _MEAN = 1.2533
 
 
 @dataclass(frozen=True)
-class Mark:
+class Statistic:
     """A value, and whether it stands out among the classes."""
 
     value: Value
@@ -33,37 +36,68 @@ class ClassLine:
     tier: str
     size: Value
     flags: tuple[Value, ...]
-    statistics: tuple[Mark, ...]
+    statistics: tuple[Statistic, ...]
 
 
-def columns(result: ScanResult) -> list[str]:
-    """Return the detectors that gave at least one class a statistic, in the order in which they ran."""
+@dataclass(frozen=True)
+class Column:
+    """What one detector measured of every class; ``criterion`` is by what it raises alarms, ``None`` if it does not."""
+
+    name: str
+    criterion: Criterion | None
+
+    @property
+    def bound(self) -> str:
+        """By how much a class must exceed the others to be noticed; empty where nothing comes of it but a rank."""
+        if self.criterion is None:
+            return ""
+        return f"{self.criterion.rule_id}, from +{self.criterion.above:g}"
+
+
+def columns(result: ScanResult) -> list[Column]:
+    """Return the detectors that gave a class a statistic: those that raise alarms, then the others as they ran."""
     given = {name for row in result.classes for name, found in row.statistics.items() if f.number(found) is not None}
     order = [run.name for run in result.runs if run.name in given]
-    return [*order, *sorted(given - set(order))]
+    rules = {run.rule_id: run.name for run in result.runs if run.name in given}
+    raising = {rules[one.rule_id]: one for one in CRITERIA if one.rule_id in rules}
+    names = [*raising, *(name for name in order if name not in raising), *sorted(given - set(order))]
+    return [Column(name, raising.get(name)) for name in names]
+
+
+def _marked(column: Column, result: ScanResult) -> set[int]:
+    """Return the positions of the classes that stand out: by the rule where there is one, else for the eye."""
+    found = [row.statistics.get(column.name) for row in result.classes]
+    if (rule := column.criterion) is None:
+        return standing_out(found)
+    values = np.array([np.nan if f.number(one) is None else one for one in found], np.float32)
+    if len(result.classes) < rule.classes:
+        return set()
+    able = [i for i, row in enumerate(result.classes) if row.size >= rule.samples]
+    return {i for i in able if stands_out(rule, values, i)}
 
 
 def classes(result: ScanResult) -> list[ClassLine]:
-    """Build the table of classes: those with an alarm first, then those with flags, then the rest, by label."""
+    """Build the table of classes: those with an alarm first, then those that stand out, then the rest, by label."""
     shown = columns(result)
-    marked = {name: standing_out([row.statistics.get(name) for row in result.classes]) for name in shown}
+    marked = {column.name: _marked(column, result) for column in shown}
     tiers = {alarm.label: alarm.tier for alarm in reversed(result.alarms)}
     lines = []
     for i, row in enumerate(result.classes):
         flags = tuple(_value(f.count(getattr(row, tier)), getattr(row, tier), f"classes.{i}.{tier}") for tier in TIERS)
         marks = tuple(
-            Mark(_value(f.decimal(found), found, f"classes.{i}.statistics.{name}"), i in marked[name])
-            for name in shown
+            Statistic(_value(f.decimal(found), found, f"classes.{i}.statistics.{name}"), i in marked[name])
+            for name in marked
             for found in (row.statistics.get(name),)
         )
         size = _value(f.count(row.size), row.size, f"classes.{i}.size")
         lines.append(ClassLine(row, tiers.get(row.label, ""), size, flags, marks))
-    return sorted(lines, key=_order)
+    telling = sum(column.criterion is not None for column in shown) or len(shown)
+    return sorted(lines, key=lambda line: _order(line, telling))
 
 
-def _order(line: ClassLine) -> tuple[int, bool, int]:
+def _order(line: ClassLine, telling: int) -> tuple[int, bool, int]:
     tier = TIERS.index(line.tier) if line.tier in TIERS else len(TIERS)
-    return tier, not any(mark.stands_out for mark in line.statistics), line.row.label
+    return tier, not any(mark.stands_out for mark in line.statistics[:telling]), line.row.label
 
 
 def standing_out(values: Sequence[float | None]) -> set[int]:
@@ -77,17 +111,19 @@ def standing_out(values: Sequence[float | None]) -> set[int]:
     return {i for i, value in known.items() if scale > 0 and (value - middle) / scale >= STANDS_OUT}
 
 
-def review(result: ScanResult, limit: int) -> list[tuple[Value | str, ...]]:
-    """Return the first flagged samples as cells: id, class, tier, rule, fused score, p-value."""
+def review(result: ScanResult, limit: int) -> list[tuple[str, tuple[Value | str, ...]]]:
+    """Return the first flagged samples: the id, and as cells class, tier, rule, fused score, p-value."""
     names: Mapping[int, str] = {row.label: row.name for row in result.classes}
     return [
         (
             f.short(flag.id, 60),
-            f.short(names.get(flag.label, str(flag.label))),
-            flag.tier,
-            f.short(flag.rule_id, 12),
-            _value(f.decimal(flag.fused, 3), flag.fused, f"flagged.{i}.fused"),
-            _value(f.p_value(flag.p_value), flag.p_value, f"flagged.{i}.p_value"),
+            (
+                f.short(names.get(flag.label, str(flag.label))),
+                flag.tier,
+                f.short(flag.rule_id, 12),
+                _value(f.decimal(flag.fused, 3), flag.fused, f"flagged.{i}.fused"),
+                _value(f.p_value(flag.p_value), flag.p_value, f"flagged.{i}.p_value"),
+            ),
         )
         for i, flag in enumerate(result.flagged[:limit])
     ]

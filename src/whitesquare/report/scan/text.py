@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Collection
 
-from whitesquare.data.part import UNLIKE
+from whitesquare.data.holding import UNLIKE
 from whitesquare.report.common import formats as f
 from whitesquare.report.common.shown import Shown, ShownNext, ShownTable
 from whitesquare.scanning.types import NOT_ASKED, Alarm, ScanResult
@@ -60,8 +60,8 @@ def _answer(result: ScanResult) -> str:
         return f"Nothing could have been found: none of the {whole} rules that raise alarms could have raised one"
     spoke = sum(one.classes == one.of for one in result.coverage)
     rules = f"; {spoke} of {whole} rules could have raised an alarm" if spoke < whole else ""
-    if len(result.runs) > ran:
-        return f"Nothing found by the {f.plural(ran, 'detector')} that ran; {len(result.runs) - ran} did not run{rules}"
+    if stopped := sum(run.reason not in ("", NOT_ASKED) for run in result.runs):
+        return f"Nothing found by the {f.plural(ran, 'detector')} that ran; {stopped} could not run{rules}"
     return f"Nothing found by {'the one detector' if ran == 1 else f'any of the {ran} detectors'}{rules}"
 
 
@@ -219,6 +219,18 @@ def next_command(result: ScanResult, scan_file: str = SCAN_FILE, options: str = 
     return f"whitesquare cleanse {source} --scan {file}{tier}{options} -o cleaned/"
 
 
+def untested(alarm: Alarm, mode: str) -> str:
+    """Say why the trigger of an alarm was tested on no image; empty where it was."""
+    if alarm.transplant is not None:
+        return ""
+    why = (
+        "the scan asked no model, and only a model can answer"
+        if mode == "model-free"
+        else "on a first look it turned too few of them to be worth the test"
+    )
+    return f"The trigger was not tested on other images: {why}. So it is not proven to do anything."
+
+
 def strength(alarm: Alarm) -> str:
     """Say how strongly the trigger was pasted in the causal test."""
     test = alarm.transplant
@@ -254,9 +266,9 @@ def shown(
     known = [alarm for alarm in result.alarms if alarm not in result.new_alarms]
     parts += [f"- Class {f.short(one.class_name, 60)}, {one.rule_id}: {f.short(one.reasons[-1], 400)}" for one in known]
     if result.alarms:
-        columns = ("class", "tier", "flagged", "flip rate in %", "control", "p")
+        columns = ("class", "tier", "flagged", "flip rate in %", "controls", "p")
         rows = [_alarm_row(alarm, new=alarm in result.new_alarms) for alarm in result.alarms]
-        title = "\nClasses that stand out (control: the worst of the patterns pasted for comparison)"
+        title = "\nClasses that stand out (controls: patterns pasted for comparison, mean and worst)"
         parts.append(ShownTable(title, columns, rows, numbers=True))
     parts += notices(result, scan_file)
     if poisoned:
@@ -279,6 +291,6 @@ def shown(
 def _alarm_row(alarm: Alarm, *, new: bool) -> tuple[str, ...]:
     test = alarm.transplant
     rate = f.interval(test.flip_rate.value, test.flip_rate.low, test.flip_rate.high, sign="") if test else "not tested"
-    control = f.share(test.control_worst if test else None)
+    control = f"{f.share(test.control_mean)}, {f.share(test.control_worst)}" if test else f.MISSING
     tier = alarm.tier if new else "accepted"
     return f.short(alarm.class_name, 20), tier, str(alarm.carriers), rate, control, f.p_value(alarm.p_value)

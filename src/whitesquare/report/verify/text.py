@@ -17,13 +17,14 @@ WIDTH = 80
 FIRST = 10
 """Samples of a kind that are named; a file can hold all."""
 
-_MEANINGS = {
+MEANINGS = {
     "changed": "Other bytes stand under a signed name. Restore them from where the signed ones are kept.",
     "added": "Nobody vouches for what was added. Remove it.",
     "removed": "Signed samples are missing. Restore them.",
     "relabelled": "The same images stand in another class: a model would learn another label. Move them back.",
     "renamed": "Content and class are the signed ones, name or split are not. Move them back.",
 }
+"""By kind of change, what it means and what to do."""
 _BATCH = 1000
 
 
@@ -100,15 +101,16 @@ def _kind(found: Verification, kind: str, count: int) -> list[str]:
         )
         shown += _wrapped(text, 500)
     if count > shifted:
-        shown += _wrapped(_MEANINGS[kind], 200)
+        shown += _wrapped(MEANINGS[kind], 200)
     for (old, new), number in moves.items():
-        shown += _wrapped(_move(old, new, number), 300)
+        shown += _wrapped(moved(old, new, number), 300)
     if kind == "changed" and (same := count_same_pixels(found.changes)[0]):
         shown += _wrapped(f"{formats.count(same)} of them show the same pixels: they were only encoded anew.", 200)
     return shown
 
 
-def _move(old: str, new: str, number: int) -> str:
+def moved(old: str, new: str, number: int) -> str:
+    """Say how many samples went from one split to another, and what that spoils."""
     names = [name or "outside the splits" for name in (old, new)]
     text = f"{formats.count(number)} moved from {names[0]} to {names[1]}"
     return f"{text}: a model trained on test images is measured on what it has seen." if new == "train" else f"{text}."

@@ -31,7 +31,8 @@ _LEAST = 0.25
 _NOISE = 1 / 128
 """What is left of a frequency below which it is more content than pattern, squared: see :func:`_undone`."""
 _WAVES = 12
-_RARE = 1e-4
+_RARE, _SELDOM = 1e-4, 1e-2
+"""Share of the samples of other classes that seem to carry a pattern; and that seem to, perhaps."""
 _CHUNK = 4096
 
 
@@ -56,11 +57,8 @@ class FaintKind(Added):
 
     def controls(self, compared: Compared, rng: np.random.Generator) -> Iterator[FoundTrigger]:
         """Give what images share that a random filter picks: a sum of twelve waves, as that of a detector."""
-        evidence, trigger = compared.evidence, compared.trigger
-        most = max(_FEWEST_SAMPLES, min(_MOST_SAMPLES, _VALUES // evidence.images[0].size))
-        pool = some(compared.unflagged, evidence.seed, most)
-        left = high_pass(evidence.images[pool])
-        together = min(trigger.images, max(1, len(pool) // 4))
+        trigger, left = compared.trigger, free_of(compared)
+        together = min(trigger.images, max(1, len(left) // 4))
         rows, level = _scale_free(left), _level(self.strengths(trigger)[compared.strength])
         for _ in range(compared.count):
             scores = rows @ _waves(left.shape[2], left.shape[3], rng)
@@ -69,7 +67,7 @@ class FaintKind(Added):
 
     def carriers(self, evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
         """Return the members that show it more clearly than one in 10,000 of the others does."""
-        wave = _high_pass(trigger.pattern).mean(0).ravel()
+        wave = _wave(trigger)
         few = images_at_once(evidence.images.shape, _CHUNK)
         shown = np.concatenate(
             [
@@ -113,6 +111,26 @@ def _undone(residual: FloatArray) -> FloatArray:
     gain = kept / (kept**2 + _NOISE)
     pattern: FloatArray = idctn(dctn(residual, axes=(1, 2), norm="ortho") * gain, axes=(1, 2), norm="ortho")
     return pattern.astype(np.float32)
+
+
+def _wave(trigger: FoundTrigger) -> FloatArray:
+    wave: FloatArray = _high_pass(trigger.pattern).mean(0).ravel()
+    return wave
+
+
+def free_of(compared: Compared) -> FloatArray:
+    """Return what is left of members that do not show the pattern, not even more faintly than carriers are known by.
+
+    A few carriers among them would be what controls are made of: a filter that happens to resemble the pattern picks
+    them all.
+    """
+    evidence, wave = compared.evidence, _wave(compared.trigger)
+    most = max(_FEWEST_SAMPLES, min(_MOST_SAMPLES, _VALUES // int(np.prod(evidence.images.shape[1:]))))
+    left = high_pass(evidence.images[some(compared.unflagged, evidence.seed, most)])
+    others = some(np.flatnonzero(evidence.labels != compared.label), evidence.seed, most)
+    usual = np.quantile(_scale_free(high_pass(evidence.images[others])) @ wave, 1 - _SELDOM)
+    shown = _scale_free(left) @ wave
+    return left[shown <= max(float(usual), float(shown.min()))]
 
 
 def _level(trigger: FoundTrigger) -> float:

@@ -40,7 +40,9 @@ class FieldKind(Added):
     def controls(self, compared: Compared, rng: np.random.Generator) -> Iterator[FoundTrigger]:
         """Give what an image has and other classes have not, and then what as many images as carriers have."""
         evidence, trigger = compared.evidence, compared.trigger
-        pool = some(compared.unflagged, evidence.seed, max(2, min(_MOST, _VALUES // evidence.images[0].size)))
+        pool = some(
+            compared.unflagged, evidence.seed, max(2, min(_MOST, _VALUES // int(np.prod(evidence.images.shape[1:]))))
+        )
         rows = evidence.images[pool].reshape(len(pool), -1).astype(np.float32)
         centre, usual = rows.mean(0), trigger.usual.ravel()
         group = max(1, min(len(compared.carriers), len(pool) // 4))

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from whitesquare.detectors.types import Evidence, Hint
-from whitesquare.scanning.marks.types import AS_FOUND, FULL, RARE, Compared, FoundTrigger, some
+from whitesquare.scanning.marks.types import AS_FOUND, FULL, RARE, Compared, FoundTrigger, likenesses, some
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 TOLERANCE = 24
@@ -50,7 +50,7 @@ class PatchKind:
         if bound is None:
             return hint.carriers
         members = evidence.members(hint.label)
-        return np.union1d(members[self.likeness(trigger)(evidence.images[members]) > bound], hint.carriers)
+        return np.union1d(members[likenesses(self.likeness(trigger), evidence, members) > bound], hint.carriers)
 
     def likeness(self, trigger: FoundTrigger) -> Callable[[UInt8Array], FloatArray]:
         """Return what tells the mean difference over the mask, in grey levels, times -1."""
@@ -68,7 +68,7 @@ class PatchKind:
         others = some(np.flatnonzero(evidence.labels != label), evidence.seed, _COMPARED)
         if not len(others):
             return None
-        rare = float(np.quantile(-self.likeness(trigger)(evidence.images[others]), RARE))
+        rare = float(np.quantile(-likenesses(self.likeness(trigger), evidence, others), RARE))
         return -max(min(rare, 2.0 * TOLERANCE), _LEAST_LIMIT)
 
     def shown(self, pattern: FloatArray) -> FloatArray:

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from whitesquare.data.pixels import parts_of
+from whitesquare.detectors.common import images_at_once
 from whitesquare.detectors.types import Evidence, Hint
 from whitesquare.scanning.marks.field import ENOUGH, FieldKind
 from whitesquare.scanning.marks.patch import TOLERANCE, PatchKind
@@ -14,7 +16,7 @@ _AGREE, _ELSEWHERE = 0.8, 0.3
 """An opaque pixel agrees in that share of the carriers at least, and in that share of other samples at most."""
 _HALF = 0.5
 _LARGEST_PATCH = 0.1
-_OTHERS = 2000
+_OTHERS, _ASKED = 2000, 64
 _WINDOW, _FEWEST_PIXELS = 6, 4
 """Side of what is cut out around a place where a patch was seen, and the pixels that must agree there."""
 
@@ -60,15 +62,21 @@ def carriers_of_mask(evidence: Evidence, hint: Hint) -> Hint:
     others = some(np.flatnonzero(evidence.labels != hint.label), evidence.seed, 20_000)
     inside = np.argwhere(hint.mask >= _HALF * hint.mask.max())
     best: IntArray = np.empty(0, np.int64)
-    for row, column in inside[:64]:
-        own = evidence.images[members][:, :, row, column].mean(1).astype(np.int64) >> 4
-        rest = evidence.images[others][:, :, row, column].mean(1).astype(np.int64) >> 4
+    shown = [_greys(evidence, who, inside[:_ASKED]) for who in (members, others)]
+    for own, rest in zip(*shown, strict=True):
         share = np.bincount(own, minlength=16) / max(len(own), 1)
         rarity = (np.bincount(rest, minlength=16) + 1) / (len(rest) + 1)
         telling = np.flatnonzero(share > 20 * rarity)
         found = members[np.isin(own, telling)]
         best = found if len(found) > len(best) else best
     return Hint(hint.label, hint.strength, best, hint.mask)
+
+
+def _greys(evidence: Evidence, positions: IntArray, at: IntArray) -> IntArray:
+    """Return the grey level, in 16 steps, of some images at some places, ``(places, images)``."""
+    rows, columns = at.T
+    parts = [part[:, :, rows, columns].mean(1).T for _, part in parts_of(evidence.images, positions)]
+    return np.concatenate([np.empty((len(at), 0)), *parts], 1).astype(np.int64) >> 4
 
 
 def _others(evidence: Evidence, hint: Hint) -> IntArray:
@@ -80,8 +88,11 @@ def _others(evidence: Evidence, hint: Hint) -> IntArray:
 
 def _agreement(images: UInt8Array, typical: NDArray[np.floating]) -> FloatArray:
     """Return the share ``(H, W)`` of images whose pixel is the typical one in every channel."""
-    same = (np.abs(images.astype(np.int16) - typical) <= TOLERANCE).all(1)
-    share: FloatArray = same.mean(0, dtype=np.float32)
+    few, count = images_at_once(images.shape, len(images)), np.zeros(images.shape[2:], np.int64)
+    for start in range(0, len(images), few):
+        # A difference to a median is a float64: of 2,000 photographs at once it would take gigabytes.
+        count += (np.abs(images[start : start + few].astype(np.int16) - typical) <= TOLERANCE).all(1).sum(0)
+    share: FloatArray = count.astype(np.float32) / np.float32(len(images))
     return share
 
 

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter
 
 from whitesquare.detectors.types import Evidence, Hint
-from whitesquare.scanning.marks.types import AS_FOUND, RARE, Compared, FoundTrigger, some
+from whitesquare.scanning.marks.types import AS_FOUND, RARE, Compared, FoundTrigger, likenesses, some
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 _FARTHEST, _LEAST = 48.0, 1.0
@@ -58,7 +58,7 @@ class RoamingKind:
         if bound is None:
             return hint.carriers
         members = evidence.members(hint.label)
-        return members[self.likeness(trigger)(evidence.images[members]) > bound]
+        return members[likenesses(self.likeness(trigger), evidence, members) > bound]
 
     def likeness(self, trigger: FoundTrigger) -> Callable[[UInt8Array], FloatArray]:
         """Return what tells the distance at the place where it fits best, times -1."""
@@ -69,7 +69,7 @@ class RoamingKind:
         others = some(np.flatnonzero(evidence.labels != label), evidence.seed, _SOUGHT)
         if not len(others):
             return None
-        rare = float(np.quantile(nearest(evidence.images[others], trigger.mask, trigger.pattern), RARE))
+        rare = float(np.quantile(-likenesses(self.likeness(trigger), evidence, others), RARE))
         return None if rare < _LEAST else -min(rare, _FARTHEST)
 
     def shown(self, pattern: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from whitesquare.data.pixels import parts_of
 from whitesquare.detectors.types import Evidence, Hint
 from whitesquare.scanning.types import TriggerEstimate
 from whitesquare.types import FloatArray, IntArray, UInt8Array
@@ -16,7 +17,7 @@ AS_FOUND, FULL, AMPLIFIED = "as found", "full", "amplified"
 RARE = 0.001
 """Share of the samples of other classes that may seem to carry a trigger."""
 _FEWEST = 99
-_SAMPLE = 1000
+_SAMPLE, _TOGETHER = 1000, 4000
 
 
 class MarkKind(Protocol):
@@ -127,6 +128,14 @@ class Compared:
         few = len(self.unflagged) < _FEWEST
         images: UInt8Array = self.evidence.images[rng.choice(self.unflagged, self.allowed, replace=few)]
         return images
+
+
+def likenesses(
+    likeness: Callable[[UInt8Array], FloatArray], evidence: Evidence, positions: IntArray, most: int = _TOGETHER
+) -> FloatArray:
+    """Return how much the images at ``positions`` look as if they carried a trigger, asking for a few at a time."""
+    parts = [likeness(part) for _, part in parts_of(evidence.images, positions, most)]
+    return np.concatenate([np.empty(0, np.float32), *parts])
 
 
 def some(positions: IntArray, seed: int, limit: int = _SAMPLE) -> IntArray:

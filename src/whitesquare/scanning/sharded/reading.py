@@ -19,7 +19,7 @@ from whitesquare._base.machine import code_digest
 from whitesquare.data.batches import describe
 from whitesquare.data.decode import header_shape
 from whitesquare.data.fits import Frame
-from whitesquare.data.part import UNLIKE
+from whitesquare.data.holding import UNLIKE
 from whitesquare.detectors.mergeable import Summarised
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.errors import DataError

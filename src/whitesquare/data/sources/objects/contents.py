@@ -1,6 +1,6 @@
 """Images of objects that are read one by one, when they are asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,17 @@ class ContentImages(ImageFolder):
             UsageError: always.
         """
         raise UsageError(f"What came of an object ({self.kind}) has no files of its own; write another form, as npz.")
+
+    def rewrite_as(
+        self, folder: Path, positions: IntArray, labels: Mapping[int, int], on_progress: Progress = silent
+    ) -> dict[int, str]:
+        """Refuse, see :meth:`rewrite`.
+
+        Raises:
+            UsageError: always.
+        """
+        self.rewrite(folder, positions, on_progress)
+        return {}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What people decided about the samples of a scan: who, when and why, in a file that only grows; needs no NumPy."""

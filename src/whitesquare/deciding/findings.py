@@ -1,0 +1,120 @@
+"""What a scan found, as its ``scan.json`` has it: what people decide about, and what ``cleanse`` takes out."""
+
+import json
+import re
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from whitesquare._base.schema import build
+from whitesquare._base.strictjson import unique
+from whitesquare.errors import DataError
+from whitesquare.records import NOT_CHECKED, NOT_DECIDED, NOTHING_FOUND, TIERS
+
+SCAN_FORMAT = "whitesquare scan 1"
+"""Value of ``format``; it changes when a reader of the old form would misread the new one."""
+
+VERDICTS = (*TIERS, NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED)
+
+_HALF = re.compile(r"\\u[dD]")
+"""How half a surrogate pair is written in JSON; so can a whole one be."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One flagged sample as ``scan.json`` holds it; ``fused`` is ``None`` where it was not a finite number.
+
+    ``content`` is the SHA-256 of its content; empty in files of older versions.
+    """
+
+    id: str
+    label: int
+    tier: str
+    rule_id: str
+    fused: float | None
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class ScanFindings:
+    """What a later step needs of a written scan.
+
+    Attributes:
+        source: name or path of the data set that was scanned.
+        digest: its SHA-256 digest then: a data set with another one is not what the scan speaks of.
+        size: number of samples scanned.
+        verdict: one of :data:`TIERS`, ``nothing found``, ``not checked`` or ``not decided``.
+        skipped: files that were left out of the scan because they could not be read, with the reason.
+        flagged: strongest tier first.
+    """
+
+    source: str
+    digest: str
+    size: int
+    verdict: str
+    skipped: dict[str, str]
+    flagged: tuple[Finding, ...]
+
+
+def read_scan(path: Path) -> ScanFindings:
+    """Read what a scan wrote, as far as a later step needs it.
+
+    Raises:
+        DataError: the file cannot be read, was not written by a scan, or is damaged.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read as a scan: {error}.") from error
+    return parse_scan(data, str(path))
+
+
+def parse_scan(data: bytes, name: str) -> ScanFindings:
+    """Read the content of a ``scan.json``, see :func:`read_scan`: for who must know of which bytes it speaks.
+
+    Args:
+        data: the content.
+        name: of the file, for the errors.
+
+    Raises:
+        DataError: it was not written by a scan, or is damaged.
+    """
+    where = f"{name} is not a scan.json of `whitesquare scan`"
+    try:
+        text = data.decode("utf-8")
+        record = json.loads(text, object_pairs_hook=unique)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name} cannot be read as a scan: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise DataError(f"{where}: {reason}.") from error
+    if not isinstance(record, dict) or record.get("format") != SCAN_FORMAT:
+        raise DataError(f"{where}: its format is not {SCAN_FORMAT!r}.")
+    record = {item.name: record[item.name] for item in fields(ScanFindings) if item.name in record}
+    halves = _HALF.search(text)
+    findings = build(ScanFindings, _whole(record) if halves else record, where=where, others=True)
+    if halves:
+        findings = _named(findings, record)
+    if findings.verdict not in VERDICTS:
+        raise DataError(f"{where}: the verdict {findings.verdict!r:.80} is unknown.")
+    if odd := {one.tier for one in findings.flagged} - set(TIERS):
+        raise DataError(f"{where}: the tier {min(odd)!r:.80} is unknown.")
+    if len({one.id for one in findings.flagged}) < len(findings.flagged):
+        raise DataError(f"{where}: a sample is flagged twice.")
+    if len(findings.flagged) > findings.size:
+        raise DataError(f"{where}: {len(findings.flagged)} samples are flagged, but only {findings.size} were scanned.")
+    return findings
+
+
+def _whole(record: dict[str, Any]) -> Any:
+    """Replace half surrogate pairs, of which names of files can be made and no text that others read."""
+    return json.loads(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _named(findings: ScanFindings, record: dict[str, Any]) -> ScanFindings:
+    """Give what was checked the names as they stand in the file."""
+    flagged = tuple(
+        replace(one, id=found["id"], rule_id=found["rule_id"])
+        for one, found in zip(findings.flagged, record["flagged"], strict=True)
+    )
+    return replace(findings, **record | {"flagged": flagged})

@@ -1,0 +1,1 @@
+"""A dossier on a page for people, and its verification in words."""

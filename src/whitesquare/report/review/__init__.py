@@ -1,0 +1,1 @@
+"""Where decisions stand, in words and as JSON."""
