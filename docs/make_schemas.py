@@ -125,9 +125,9 @@ class ScanFile(TypedDict):
     accepted: NotRequired[list[Acceptance]]
     fingerprints: NotRequired[list[StoredFingerprint]]
     losses: NotRequired[RecordedTraining]
-    sharding: NotRequired[Sharding]
     made: NotRequired[Made]
     thresholds: NotRequired[dict[str, float]]
+    sharding: NotRequired[Sharding]
 
 
 class PolicyFile(TypedDict, total=False):

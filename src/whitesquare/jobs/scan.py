@@ -72,8 +72,8 @@ def scan(
     attested: Attested | None = None,
     reference_attested: Attested | None = None,
     signer: Signer | None = None,
-    way: Way | None = None,
     cache_size: str | None = None,
+    way: Way | None = None,
     on_progress: Progress = silent,
     on_note: OnNote = unheard,
 ) -> Scanned:

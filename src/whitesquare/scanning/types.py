@@ -197,10 +197,10 @@ class ScanResult:
         coverage: one entry per rule that raises alarms.
         losses: the training of the user's own whose losses were scanned, too; ``None`` where none were given.
         accepted: the alarms that a baseline knows.
-        sharding: who looked at what, of a scan in shards; ``None`` of one that held all samples.
         made: when, and by which command; ``None`` where nobody said so.
         thresholds: by name, the bounds by which classes were alarmed, proven, and samples put into the queue; empty in
             files of older versions.
+        sharding: who looked at what, of a scan in shards; ``None`` of one that held all samples.
     """
 
     source: str
@@ -231,9 +231,9 @@ class ScanResult:
     coverage: tuple[Coverage, ...] = ()
     losses: RecordedTraining | None = None
     accepted: tuple[Acceptance, ...] = ()
-    sharding: Sharding | None = None
     made: Made | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
+    sharding: Sharding | None = None
 
     @property
     def new_alarms(self) -> tuple[Alarm, ...]:

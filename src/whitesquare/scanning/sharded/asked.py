@@ -68,7 +68,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class _Answers:
+class _ShardAnswers:
     """Files of the answers of a model, and the file that names them."""
 
     path: Path
@@ -130,13 +130,13 @@ def _model(gathered: Gathered, folder: Path, samples: StoredSamples, model: "Giv
     return AskedModel(key, held=first)
 
 
-def _answers(samples: StoredSamples, asked: AskedModel, folder: Path, engine: Engine) -> _Answers:
+def _answers(samples: StoredSamples, asked: AskedModel, folder: Path, engine: Engine) -> _ShardAnswers:
     items = [ToAsk(number, samples.path, folder, asked) for number in range(len(samples.files))]
     done = engine.map("asking the model", ask_shard, items, here=asked.held is not None, light=False)
     files = tuple(one.path for one in done)
     path = named(folder, "asked", samples.digest, asked.key)
     write_kept(path, {}, {"files": [one.name for one in files]})
-    return _Answers(path, files)
+    return _ShardAnswers(path, files)
 
 
 def _whole(samples: StoredSamples, plan: Looking, folder: Path, engine: Engine) -> Found:
@@ -166,7 +166,7 @@ def _in_groups(
     folder: Path,
     engine: Engine,
     asked: AskedModel | None,
-    answers: _Answers | None,
+    answers: _ShardAnswers | None,
 ) -> tuple[Found, dict[str, dict[int, IntArray]]]:
     """Ask the detectors that look at groups, at each of them or at the first alone; and say whom they hint at."""
     kept, losses = None if answers is None else answers.path, None
