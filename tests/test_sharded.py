@@ -42,6 +42,7 @@ def same(one, other):
     records = [json.loads(text) for text in (one, other)]
     for record in records:
         record["seconds"] = {}
+        record.pop("made", None)
         for run in record["detectors"]:
             run["seconds"] = 0
     return json.dumps(records[0]) == json.dumps(records[1])
@@ -190,7 +191,7 @@ def test_photographs_are_not_counted_at_every_place():
     assert PixelContrast().bands((3, 64, 64), 10) == ()
 
 
-@pytest.mark.parametrize("form", ["tar", "tar with json", "parquet", "folder", "csv", "npz"])
+@pytest.mark.parametrize("form", ["tar", "parquet", "folder", "npz"])
 def test_one_group_is_judged_as_a_scan_of_one_piece_judges(form, poisoned, tmp_path):
     images, labels, _ = poisoned
     place = GREY[form](tmp_path / "data", images[:500], labels[:500])
@@ -276,7 +277,7 @@ def test_a_scan_that_was_killed_is_taken_up_again_and_nothing_done_twice(tars, w
         "scan({data!r}, ScanSettings(model_free=True, detectors=names), way=way, on_progress=watch)\n"
     )
     seen = {}
-    for step, at in (("listing shards", 3), ("reading shards", 4), ("running detectors", 2)):
+    for step, at in (("reading shards", 4), ("running detectors", 2)):
         asked = code.format(step=step, at=at, kept=str(kept), data=str(tars), names=FREE.detectors)
         assert python("-c", asked).returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
         for kind in ("index", "pixels", "bands", "scores"):

@@ -1,5 +1,6 @@
 """From what is known of all samples to a scan: alarms, ranks, flags, and what was looked at by whom."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from whitesquare.data.digest import dataset_digest
 from whitesquare.detectors.registry import KNOWN_DETECTORS, find_rule
 from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.records import Estimate, PoisonManifest
-from whitesquare.scanning.alarms import Raised, raise_alarms
+from whitesquare.scanning.alarms import Raised, raise_alarms, thresholds
+from whitesquare.scanning.calibration import REVIEW
 from whitesquare.scanning.coverage import coverage
+from whitesquare.scanning.examples import pasted_examples
 from whitesquare.scanning.findings import auroc, class_rows, flags, rank, reasons, scores_of
 from whitesquare.scanning.gather import ScanClock
 from whitesquare.scanning.learned import accuracy_of
@@ -94,12 +97,22 @@ def conclude(
         coverage=covered,
         features=gathered.models[0].feature_layer if gathered.models else "",
         sharding=sharding,
+        thresholds=thresholds(settings.test) | {"p-value of a sample in the review queue, at most": REVIEW},
     )
-    ids = tuple(samples.ids[i] for i in found.positions.tolist())
-    fused = found_rank.fused[found.positions]
-    sheets = (contact_sheet(found.evidence, ids, one, fused) for one in inside)
     scores = scores_of(everything, samples.ids, found_rank, known.suspicions)
-    return Scan(result, scores, tuple(filter(None, sheets)))
+    return _with_pictures(Scan(result, scores, ()), found, inside, known, samples.ids)
+
+
+def _with_pictures(
+    scan: Scan, found: Inspected, inside: tuple[Raised, ...], known: Known, every: Sequence[str]
+) -> Scan:
+    """Add what people are shown of every alarm, of the samples whose images were fetched."""
+    ids = tuple(every[i] for i in found.positions.tolist())
+    fused = scan.scores.fused[found.positions]
+    sheets = (contact_sheet(found.evidence, ids, one, fused) for one in inside)
+    models = known.gathered.models[:1]
+    examples = (pasted_examples(found.evidence, ids, one, model) for model in models for one in inside)
+    return replace(scan, sheets=tuple(filter(None, sheets)), examples=tuple(filter(None, examples)))
 
 
 def _without_images(samples: StoredSamples, seed: int) -> Evidence:
