@@ -51,9 +51,7 @@ def judge(
     with one_torch_thread():
         raised, notes = raise_alarms(evidence, rules, gathered.models, settings.test)
     clock.lap("alarms")
-    beside = _beside(gathered, raised, settings)
-    if reference is not None:
-        clock.lap("reference")
+    beside = _beside(gathered, raised, settings, clock)
     found = rank(evidence, suspicions, raised, beside.calibration)
     clock.lap("fusion")
     runs = tuple(beside.runs.get(run.name, run) for run in runs)
@@ -97,8 +95,10 @@ def judge(
     return Scan(result, scores, tuple(filter(None, sheets)), tuple(filter(None, examples)))
 
 
-def _beside(gathered: Gathered, raised: Sequence[Raised], settings: ScanSettings) -> Comparison:
+def _beside(gathered: Gathered, raised: Sequence[Raised], settings: ScanSettings, clock: ScanClock) -> Comparison:
     if gathered.reference is None:
         return Comparison()
     with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder:
-        return compare(gathered, raised, gathered.reference, settings, Path(folder))
+        found = compare(gathered, raised, gathered.reference, settings, Path(folder))
+    clock.lap("reference")
+    return found
