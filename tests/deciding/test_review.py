@@ -134,7 +134,6 @@ def test_hostile_names_drive_no_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "Say what to do with"),
         (("--list", "--sign", "k.pem"), "--list and --sign are different things to do"),
         (("--decide", "keep", "--id", "cat/0.png"), "who decides"),
         (("--decide", "keep", "--by", "ann"), "--decide needs the samples"),
