@@ -8,7 +8,7 @@ from pathlib import Path
 from .patience import PATIENCE
 
 MISSING = (
-    *("numpy", "scipy", "sklearn", "PIL", "matplotlib", "jinja2", "torch", "safetensors", "ray"),
+    *("numpy", "scipy", "sklearn", "PIL", "matplotlib", "jinja2", "torch", "safetensors", "ray", "pyarrow"),
     *("onnx", "onnxruntime", "timm", "torchvision", "transformers", "mlflow", "pandas"),
     *("starlette", "uvicorn", "umap", "hdbscan"),
 )

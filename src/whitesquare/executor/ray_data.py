@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from whitesquare._base.environment import hidden_secrets
 from whitesquare.errors import require_extra
 from whitesquare.executor.cluster import connect
 from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
@@ -37,26 +38,31 @@ class RayDataExecutor:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`. Nothing may be shared."""
         assert not shared  # noqa: S101 - tasks of shards read what they need from files
         connect(self.address, self.workers or 1, 0)
+        with hidden_secrets():
+            mapped = self._mapped([pickle.dumps((work, item)) for item in items])
+        for row in mapped.iter_rows():
+            # What it holds was made by an actor of this very run.
+            value, failure = pickle.loads(row["outcome"])  # noqa: S301
+            yield Outcome(int(row["index"]), value, failure)
+
+    def _mapped(self, tasks: Sequence[bytes]) -> Any:
+        """Say what Ray Data is to do, which it does when it is asked for the rows."""
         import ray
 
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        rows = [{"index": number, "task": pickle.dumps((work, item))} for number, item in enumerate(items)]
+        rows = [{"index": number, "task": task} for number, task in enumerate(tasks)]
         cluster: Any = ray
-        most = min(len(items), self.workers or max(1, int(cluster.cluster_resources().get("CPU", 1))))
-        mapped = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+        most = min(len(tasks), self.workers or max(1, int(cluster.cluster_resources().get("CPU", 1))))
+        return ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _Actor,
             batch_size=1,
             batch_format="numpy",
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=1),
         )
-        for row in mapped.iter_rows():
-            # What it holds was made by an actor of this very run.
-            value, failure = pickle.loads(row["outcome"])  # noqa: S301
-            yield Outcome(int(row["index"]), value, failure)
 
 
 class _Actor:
