@@ -156,7 +156,7 @@ def test_the_trigger_is_seen_to_act_and_a_whole_alarm_is_removed(opened):
 
 def test_the_pictures_of_a_sample_and_the_reason_that_goes_with_it(opened):
     page, log = opened
-    page.locator(".tile").nth(2).click()
+    page.locator("#tile-2").click()
     until(
         lambda: page.evaluate("[...document.querySelectorAll('.look img')].every(i => i.complete && i.naturalWidth)"),
         "pictures of the sample",
@@ -165,14 +165,14 @@ def test_the_pictures_of_a_sample_and_the_reason_that_goes_with_it(opened):
     page.get_by_label("Why").fill("it has a square")
     page.get_by_role("button", name="Keep k").click()
     expect(page.locator("#tally")).to_contain_text("1 keep")
-    page.locator(".tile").nth(2).click()
+    page.locator("#tile-2").click()
     expect(page.locator("#marks")).to_contain_text("ann: keep (it has a square)")
     assert '"why":"it has a square"' in log.read_text()
     page.locator(".look").first.click()
     expect(page.locator("#large")).to_be_visible()
     page.get_by_role("button", name="Close").click()
-    page.locator(".tile").nth(4).click()
-    page.locator(".tile").nth(7).click(modifiers=["Shift"])
+    page.locator("#tile-4").click()
+    page.locator("#tile-7").click(modifiers=["Shift"])
     expect(page.locator("#selected")).to_contain_text("4 selected")
 
 
@@ -183,8 +183,8 @@ def test_it_fits_and_reads_aloud_without_a_violation(browser, tmp_path, found, s
         shown = Opened(browser, address, size, scheme)
         page = shown.page
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-        page.locator(".tile").first.scroll_into_view_if_needed()
-        page.locator(".tile").first.click()
+        page.locator("#tile-0").scroll_into_view_if_needed()
+        page.locator("#tile-0").click()
         page.get_by_role("button", name="Remove", exact=size[0] < 600).last.click()
         expect(page.locator("#tally")).to_contain_text("1 remove")
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
@@ -209,8 +209,8 @@ def test_two_people_see_each_other_s_marks(browser, found, tmp_path):
             person.page.keyboard.press(key)
         for person in (ann, bob):
             expect(person.page.locator("#tally")).to_contain_text("1 disagreed")
-            expect(person.page.locator(".tile").first).to_contain_text("disagreed: ")
-            person.page.locator(".tile").first.click()
+            expect(person.page.locator("#tile-0")).to_contain_text("disagreed: ")
+            person.page.locator("#tile-0").click()
             expect(person.page.locator("#marks")).to_contain_text("They disagree")
             expect(person.page.locator("#marks")).to_contain_text("bob: keep")
         ann.page.keyboard.press("k")
@@ -257,8 +257,8 @@ def test_hostile_names_are_shown_and_do_nothing(browser, tmp_path):
         for size in WIDTHS:
             shown = Opened(browser, address, size)
             page = shown.page
-            page.locator(".tile").first.scroll_into_view_if_needed()
-            page.locator(".tile").first.click()
+            page.locator("#tile-0").scroll_into_view_if_needed()
+            page.locator("#tile-0").click()
             expect(page.locator("#sample-id")).to_contain_text(re.compile("alert|png"))
             page.keyboard.press("l")
             page.keyboard.press("Enter")
