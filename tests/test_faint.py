@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from whitesquare.detectors.types import Evidence, Hint
 from whitesquare.scanning.marks.faint import FaintKind, free_of, high_pass, rebuilt
-from whitesquare.scanning.marks.types import AMPLIFIED, AS_FOUND, FULL, Compared
+from whitesquare.scanning.marks.types import AS_FOUND, FULL, Compared
 from whitesquare.scanning.transplant import TransplantTest
 
 SIDE, TARGET = 24, 2
@@ -34,7 +34,7 @@ class Excitable(Obeying):
 
     def logits(self, images):
         found = super().logits(images)
-        found[np.abs(high_pass(images)).mean((1, 2, 3)) > 6, TARGET] = 2
+        found[np.abs(high_pass(images)).mean((1, 2, 3)) > 4, TARGET] = 2
         return found
 
 
@@ -106,14 +106,14 @@ def test_carriers_that_were_missed_are_nothing_to_make_controls_of(evidence):
 def test_it_is_tried_as_strong_as_it_is_farthest_ahead_of_controls(evidence):
     truth = carriers(evidence.labels)
     trigger, test = rebuilt(evidence, truth), TransplantTest(images=60, controls=99)
-    most = test.flip_rates(evidence, Excitable(), trigger, TARGET)[AMPLIFIED]
+    most = test.flip_rates(evidence, Excitable(), trigger, TARGET)[FULL]
     strength, ahead = test.lead(evidence, Excitable(), trigger, TARGET, truth)
     assert most == 1
     assert strength == AS_FOUND
     assert ahead > 0.8
     found = test.run(evidence, Excitable(), trigger, TARGET, truth)
     assert (found.strength, found.p_value) == (AS_FOUND, 1 / 100)
-    driven = test.run(evidence, Excitable(), trigger, TARGET, truth, AMPLIFIED)
+    driven = test.run(evidence, Excitable(), trigger, TARGET, truth, FULL)
     assert driven.control_worst == 1
 
 

@@ -16,12 +16,12 @@ from whitesquare.detectors.common import images_at_once
 from whitesquare.detectors.spectrum import smooth
 from whitesquare.detectors.types import Evidence, Hint
 from whitesquare.scanning.marks.added import Added
-from whitesquare.scanning.marks.types import AMPLIFIED, AS_FOUND, FULL, Compared, FoundTrigger, some
+from whitesquare.scanning.marks.types import AS_FOUND, FULL, Compared, FoundTrigger, some
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
-_LEVELS = {FULL: (12.0, 3.0), AMPLIFIED: (24.0, 6.0)}
-"""Mean grey level that it is driven to, and the most that it is multiplied by: triggers are published that are two and
-three times as strong in use."""
+_FULL, _MOST = 12.0, 3.0
+"""Mean grey level that it is driven to, and the most that it is multiplied by. Twice as far, a clean class of CIFAR-10
+had a pattern that turned 29.5 % of other images, and no control more than 5.5 %."""
 _FEWEST_SAMPLES, _MOST_SAMPLES, _VALUES = 200, 2000, 1 << 25
 """Samples that controls are rebuilt from, as many as have so many values."""
 _MOST_CARRIERS = 100
@@ -48,12 +48,9 @@ class FaintKind(Added):
     least_gain: ClassVar[float] = 0.25
 
     def strengths(self, trigger: FoundTrigger) -> dict[str, FoundTrigger]:
-        """Return it as found, and driven to levels at which such triggers are used."""
-        level = _level(trigger)
-        factors = {name: min(most, max(1.0, to / level)) for name, (to, most) in _LEVELS.items()}
-        return {AS_FOUND: trigger} | {
-            name: replace(trigger, pattern=factor * trigger.pattern) for name, factor in factors.items()
-        }
+        """Return it as found, and driven to a level at which such triggers are used."""
+        factor = min(_MOST, max(1.0, _FULL / _level(trigger)))
+        return {AS_FOUND: trigger, FULL: replace(trigger, pattern=factor * trigger.pattern)}
 
     def controls(self, compared: Compared, rng: np.random.Generator) -> Iterator[FoundTrigger]:
         """Give what images share that a random filter picks: a sum of twelve waves, as that of a detector."""

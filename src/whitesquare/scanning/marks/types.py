@@ -12,7 +12,7 @@ from whitesquare.detectors.types import Evidence, Hint
 from whitesquare.scanning.types import TriggerEstimate
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
-AS_FOUND, FULL, AMPLIFIED = "as found", "full", "amplified"
+AS_FOUND, FULL = "as found", "full"
 """Names of strengths: see :meth:`MarkKind.strengths`."""
 RARE = 0.001
 """Share of the samples of other classes that may seem to carry a trigger."""
