@@ -1,7 +1,6 @@
 """The page of a dossier as a real browser and a printer see it."""
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.chromium import NAMES, Page, browser, find
+from tests.report.chromium import Page, browser, required
 from tests.report.scan_sample import result
 from tests.report.test_browser import BROKEN, COLLECT, WIDTH
 from whitesquare.auditing.compose import dossier_json
@@ -30,11 +29,7 @@ IMAGES = """[...document.images].map(image => {
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    program = find()
-    if program is None:
-        if os.environ.get("WHITESQUARE_ALLOW_NO_BROWSER") == "1":
-            pytest.skip("no Chromium, and WHITESQUARE_ALLOW_NO_BROWSER=1")
-        pytest.fail(f"No browser found ({', '.join(NAMES)}).")
+    program = required()
     with browser(program, tmp_path_factory.mktemp("chromium") / "profile") as opened:
         yield opened
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.patience import PATIENCE
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -30,6 +32,16 @@ LAUNCH = (
 def find() -> str | None:
     """Return the path of the first Chromium there is."""
     return next((path for path in map(shutil.which, NAMES) if path), None)
+
+
+def required() -> str:
+    """Return the browser; without one a test fails, unless that is allowed."""
+    program = find()
+    if program is None:
+        if os.environ.get("WHITESQUARE_ALLOW_NO_BROWSER") == "1":
+            pytest.skip("no Chromium, and WHITESQUARE_ALLOW_NO_BROWSER=1")
+        pytest.fail(f"No browser found ({', '.join(NAMES)}), and WHITESQUARE_ALLOW_NO_BROWSER is not 1.")
+    return program
 
 
 class Page:

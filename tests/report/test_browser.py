@@ -1,7 +1,6 @@
 """The report as a real browser sees it: silent, self-contained, the right numbers, and no sideways scrolling."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from whitesquare.records import Measurement
 from whitesquare.report.measurement.page import write_report
 from whitesquare.types import Gallery
 
-from .chromium import NAMES, Page, browser, find
+from .chromium import Page, browser, required
 from .sample import noise_gallery
 from .test_numbers import expected
 from .test_page import HOSTILE, small
@@ -25,14 +24,7 @@ WIDTH = "document.documentElement.scrollWidth"
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    program = find()
-    if program is None:
-        if os.environ.get("WHITESQUARE_ALLOW_NO_BROWSER") == "1":
-            pytest.skip("no Chromium, and WHITESQUARE_ALLOW_NO_BROWSER=1")
-        pytest.fail(
-            f"No browser found ({', '.join(NAMES)}). Install Chromium, or set "
-            "WHITESQUARE_ALLOW_NO_BROWSER=1 to go without."
-        )
+    program = required()
     with browser(program, tmp_path_factory.mktemp("chromium") / "profile") as opened:
         yield opened
 

@@ -1,6 +1,5 @@
 """All pages look alike, and can be read: on a phone, in the dark, by who sees no colours, by who sees no pictures."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from whitesquare.study.bench.types import BenchResult
 from whitesquare.study.drill_sentences import conclusion, smallest
 from whitesquare.study.drill_types import BaseLine, DrillResult, DrillRow, DrillRun
 
-from .chromium import NAMES, Page, browser, find
+from .chromium import Page, browser, required
 from .sample import measurement, mnist_gallery
 from .scan_sample import alarm, nothing_found, result, scan, sheet
 
@@ -106,11 +105,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    program = find()
-    if program is None:
-        if os.environ.get("WHITESQUARE_ALLOW_NO_BROWSER") == "1":
-            pytest.skip("no Chromium, and WHITESQUARE_ALLOW_NO_BROWSER=1")
-        pytest.fail(f"No browser found ({', '.join(NAMES)}). Install Chromium.")
+    program = required()
     with browser(program, tmp_path_factory.mktemp("chromium") / "profile") as opened:
         yield opened
 

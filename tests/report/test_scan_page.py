@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +20,7 @@ from whitesquare.report.scan.text import headline, lead, next_command
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.types import ClassRow, Scan
 
-from .chromium import NAMES, Page, browser, find
+from .chromium import Page, browser, required
 from .scan_sample import (
     HOSTILE,
     alarm,
@@ -241,11 +240,7 @@ def test_a_class_may_have_no_name_and_no_statistic() -> None:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    program = find()
-    if program is None:
-        if os.environ.get("WHITESQUARE_ALLOW_NO_BROWSER") == "1":
-            pytest.skip("no Chromium, and WHITESQUARE_ALLOW_NO_BROWSER=1")
-        pytest.fail(f"No browser found ({', '.join(NAMES)}), and WHITESQUARE_ALLOW_NO_BROWSER is not 1.")
+    program = required()
     with browser(program, tmp_path_factory.mktemp("chromium") / "profile") as opened:
         yield opened
 

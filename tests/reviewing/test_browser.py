@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.patience import PATIENCE, until
-from tests.report.chromium import NAMES, find
+from tests.report.chromium import required
 from whitesquare.data import from_arrays, open_dataset
 from whitesquare.data.sources.npz import write_npz
 from whitesquare.scanning.types import ClassRow, Flag
@@ -29,14 +29,7 @@ WIDTHS = [(1280, 900), (390, 844)]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = find()
-    if program is None:
-        if os.environ.get("WHITESQUARE_ALLOW_NO_BROWSER") == "1":
-            pytest.skip("no Chromium, and WHITESQUARE_ALLOW_NO_BROWSER=1")
-        pytest.fail(
-            f"No browser found ({', '.join(NAMES)}). Install Chromium, or set "
-            "WHITESQUARE_ALLOW_NO_BROWSER=1 to go without."
-        )
+    program = required()
     with sync_playwright() as started:
         opened = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield opened
