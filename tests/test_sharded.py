@@ -446,7 +446,6 @@ def test_a_disk_that_fills_up_is_told_and_the_scan_goes_on_when_there_is_room(ta
     ("asked", "said"),
     [
         (("--ray", "127.0.0.1:1"), "add --resume DIR"),
-        (("--workers", 1, "--reference", "mnist"), "takes no reference"),
         (("--workers", 0), "--workers"),
     ],
 )

@@ -29,11 +29,13 @@ class Sized(Presented):
         base: image files; never written to.
         sizing: what is asked.
         training: opens the training split of the same data set, whose headers decide; ``None`` where it is ``base``.
+        decided: the size, where it was decided already by those headers, which are not read again then.
     """
 
     base: EncodedDataset
     sizing: Sizing
     training: Callable[[], ImageDataset] | None = None
+    decided: Frame | None = None
 
     @cached_property
     def headers(self) -> dict[int, Shape]:
@@ -43,6 +45,8 @@ class Sized(Presented):
     @cached_property
     def frame(self) -> Frame | None:
         """What every image is brought to; ``None`` leaves them as they are."""
+        if self.decided is not None:
+            return self.decided
         first = self._first()
         if first is None:
             return chosen_frame(self.headers.values(), self.sizing)

@@ -1,7 +1,7 @@
 """Scanning as a user asks for it: the data are opened, hashed while they are read, scanned, and spoken for."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +13,18 @@ from whitesquare.data.names import Data, named
 from whitesquare.data.sized import beside
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError
-from whitesquare.jobs.scan_shards import refuse_beside, scan_shards
+from whitesquare.jobs.scan_shards import FoundInShards, refuse_beside, scan_shards
 from whitesquare.jobs.scanned import Scanned
 from whitesquare.learning.asking import Asking
 from whitesquare.provenance.attested import Attested
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.container_files import expect_sizes
+from whitesquare.provenance.evidence import ReferenceRecord
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
 from whitesquare.scanning.sharded.engine import Way
+from whitesquare.scanning.sharded.extras import Extras
 from whitesquare.scanning.signed import AttestedScan, reference_record
 from whitesquare.signing.keys import Signer
 from whitesquare.types import FloatArray, ImageDataset
@@ -128,25 +130,23 @@ def scan(
         raise UsageError("The data are attested and the reference is not; give its attestation, or leave it out.")
     asking = _asking(model, weights, preprocess, layer)
     if way is not None:
-        beside_it = {"reference": reference, "losses": losses, "attested data": attested}
-        refuse_beside(beside_it | {"features": features, "pred_probs": pred_probs})
-        asked = (asking, truth, skip_unreadable, size, fit, on_progress, on_note)
-        return Scanned(*scan_shards(data, settings, way, *asked))
+        refuse_beside({"features": features, "pred_probs": pred_probs})
     opened = _opened(data, attested, size, fit, on_progress)
     how = _How(skip_unreadable, usual_size() if cache_size is None else asked_size(cache_size), on_progress, on_note)
+    clean = None if reference is None else _Trusted(reference, reference_attested, size, fit, how)
+    recording = None if losses is None else Path(losses)
+    if way is not None:
+        extras = _extras(clean, recording, attested)
+        asked = " ".join(str(one) for one in (size, fit) if one is not None)
+        told = (truth, skip_unreadable, asked, on_progress, on_note)
+        return _in_shards(scan_shards(opened, data, settings, way, extras, asking, *told), clean, attested, signer)
     read = _read(opened, named(data), attested, how)
-    skipped, trusted, record = dict(read.skipped), None, None
-    if reference is not None:
-        clean = beside(_opened(reference, reference_attested, size, fit, on_progress), opened)
-        other = _read(clean, named(reference), reference_attested, how)
-        trusted = other.dataset
-        skipped |= {f"reference/{name}": reason for name, reason in other.skipped.items()}
-        if reference_attested is not None and other.reading is not None:
-            record = reference_record(other.reading.consumed(trusted.ids), reference_attested.signed)
+    trusted = None if clean is None else clean.beside(opened)
+    skipped = read.skipped | (clean.skipped if clean else {})
     work = None
     if attested is not None and read.reading is not None:
         consumed = read.reading.consumed(read.dataset.ids)
-        work = AttestedScan(read.reading, consumed, attested.signed.sha256, signer, record)
+        work = AttestedScan(read.reading, consumed, attested.signed.sha256, signer, clean.record if clean else None)
     found = run_scan(
         read.dataset,
         settings,
@@ -155,7 +155,7 @@ def scan(
         features=features,
         pred_probs=pred_probs,
         reference=trusted,
-        losses=None if losses is None else Path(losses),
+        losses=recording,
         truth=truth,
         skipped=skipped,
         left_out=read.left_out,
@@ -163,6 +163,48 @@ def scan(
         on_note=on_note,
     )
     return Scanned(found, read.dataset, attested=work)
+
+
+class _Trusted:
+    """Samples said to be clean, read once it is known in which size."""
+
+    def __init__(self, source: Data, attested: Attested | None, size: int | None, fit: str | None, how: _How) -> None:
+        self.source = source
+        self._attested, self._how = attested, how
+        self._opened = _opened(source, attested, size, fit, how.on_progress)
+        self.skipped: dict[str, str] = {}
+        self.record: ReferenceRecord | None = None
+
+    def beside(self, dataset: ImageDataset) -> ImageDataset:
+        """Read them in the size of a data set."""
+        read = _read(beside(self._opened, dataset), named(self.source), self._attested, self._how)
+        self.skipped = {f"reference/{name}": reason for name, reason in read.skipped.items()}
+        if self._attested is not None and read.reading is not None:
+            self.record = reference_record(read.reading.consumed(read.dataset.ids), self._attested.signed)
+        return read.dataset
+
+
+def _extras(clean: _Trusted | None, losses: Path | None, attested: Attested | None) -> Extras:
+    """Return what a scan in shards is given beside its data."""
+    signed = None if attested is None else attested.signed
+    told = {
+        "reference": named(clean.source) if clean is not None else "none",
+        "losses": str(losses.absolute()) if losses is not None else "none",
+        "attested": signed.sha256 if signed is not None else "no",
+    }
+    return Extras(None if clean is None else clean.beside, losses, signed, told)
+
+
+def _in_shards(
+    found: FoundInShards, clean: _Trusted | None, attested: Attested | None, signer: Signer | None
+) -> Scanned:
+    scan, work = found.scan, None
+    if clean is not None and clean.skipped:
+        scan = replace(scan, result=replace(scan.result, skipped=scan.result.skipped | clean.skipped))
+    if attested is not None and found.reading is not None and found.consumed is not None:
+        record = clean.record if clean is not None else None
+        work = AttestedScan(found.reading, found.consumed, attested.signed.sha256, signer, record)
+    return Scanned(scan, found.dataset, found.contents, work)
 
 
 def chosen_detectors(asked: Sequence[str]) -> tuple[str, ...]:

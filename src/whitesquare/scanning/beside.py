@@ -49,6 +49,11 @@ class Comparison:
     found: dict[str, Suspicion] = field(default_factory=dict)
 
 
+def carrying(dirty: tuple[str, ...]) -> Comparison:
+    """Return what a reference is good for that carries what was found: nothing."""
+    return Comparison(warnings=dirty, unused=f"{_UNUSED}: it carries what an alarm found.")
+
+
 def compare(
     alone: Gathered,
     raised: Sequence[Raised],
@@ -66,7 +71,22 @@ def compare(
         folder: where features go.
     """
     if dirty := carried(alone.evidence, raised, reference):
-        return Comparison(warnings=dirty, unused=f"{_UNUSED}: it carries what an alarm found.")
+        return carrying(dirty)
+    return scored_beside(alone, [one.alarm.label for one in raised], reference, settings, folder)
+
+
+def scored_beside(
+    alone: Gathered, alarmed: Sequence[int], reference: Reference, settings: ScanSettings, folder: Path
+) -> Comparison:
+    """Do what :func:`compare` does, of a reference in which nothing was found that an alarm is about.
+
+    Args:
+        alone: see :func:`compare`.
+        alarmed: labels of the classes with an alarm.
+        reference: see :func:`compare`.
+        settings: likewise.
+        folder: likewise.
+    """
     if not reference.size:
         return Comparison(unused=f"{_UNUSED}: none of its samples is outside the data.")
     joint = reference.beside(alone.evidence)
@@ -78,10 +98,9 @@ def compare(
     crashed = {run.name: replace(run, reason=f"beside the reference {run.reason}") for run in runs if run.crashed}
     asking = {name for name in settings.detectors if "reference" in KNOWN_DETECTORS[name].needs}
     fused, _ = fuse(both.evidence, scored({name: one for name, one in suspicions.items() if name not in asking}))
-    alarmed = np.isin(joint.labels, [one.alarm.label for one in raised])
-    if unlike := _unlike(both.evidence, suspicions, raised, fused):
+    if unlike := _unlike(both.evidence, suspicions, alarmed, fused):
         return Comparison(None, unlike, f"{_UNUSED}: it is not like clean samples of this data set.", crashed)
-    found = calibrate(both.evidence, fused, alarmed)
+    found = calibrate(both.evidence, fused, np.isin(joint.labels, list(alarmed)))
     note = found.note
     if found.kind == CONFORMAL and alone.mode == GIVEN:
         note += " Whether the given model was trained on them with the rest is not known; if not, they are approximate."
@@ -94,14 +113,14 @@ def compare(
 
 
 def _unlike(
-    both: Evidence, suspicions: dict[str, Suspicion], raised: Sequence[Raised], fused: FloatArray
+    both: Evidence, suspicions: dict[str, Suspicion], alarmed: Sequence[int], fused: FloatArray
 ) -> tuple[str, ...]:
     """Say what shows that trusted samples are not what clean samples of the data are.
 
     A class that stands out only with the reference has it from there. And samples made to rank high, so that poison
     would rank no higher, are more than a hundredth of the reference among the highest hundredth of the data.
     """
-    known = {one.alarm.label for one in raised}
+    known = set(alarmed)
     rules = {KNOWN_DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
     said = []
     for label in (int(one) for one in np.unique(both.labels[both.trusted])):

@@ -13,7 +13,7 @@ from whitesquare.data.rows import exactly
 from whitesquare.detectors.types import BoolArray
 from whitesquare.errors import DataError
 from whitesquare.loops.losses import stored
-from whitesquare.loops.recordings import COLUMNS, Parts, Said, find_recording, losses_database, relation, said_by
+from whitesquare.loops.recordings import COLUMNS, Said, find_recording, losses_database, relation, said_by
 from whitesquare.types import FloatArray, ImageDataset
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ _FEW = 0.01
 _ENOUGH = 0.5
 """Share of the epochs in which a sample must have been seen to have a trajectory."""
 _ROWS = 65_536
+_COLUMNS = 65_536
+"""Samples whose trajectories are looked at a time."""
 _WRONG = "give the losses of a training on these data"
 
 
@@ -99,7 +101,7 @@ def read_losses(path: Path, dataset: ImageDataset, digest: str, folder: Path) ->
     if parts.left_out:
         warnings += (f"Recorded losses: epochs left out that not all processes ended: {len(parts.left_out)}.",)
     scored = int(np.isfinite(values[0]).sum())
-    training = RecordedTraining(len(epochs), scored, said.inputs, _digest(parts))
+    training = RecordedTraining(len(epochs), scored, said.inputs, _digest(parts.files))
     return RecordedLosses(values, training, (*warnings, *_doubts(values, said)))
 
 
@@ -221,24 +223,41 @@ def _of_version(said: Said, digest: str, path: Path, *, same: bool) -> tuple[str
 
 def _filled(values: FloatArray, path: Path) -> tuple[str, ...]:
     """Fill the moments that a sample missed; one that missed most of them has no trajectory."""
-    moments, told = np.arange(len(values)), []
-    strange = ~np.isfinite(values)
-    seen = len(values) - strange.sum(0)
-    for i in np.flatnonzero((seen < len(values)) & (seen >= _ENOUGH * len(values))):
-        there = ~strange[:, i]
-        values[:, i] = np.interp(moments, moments[there], values[there, i])
-    few = seen < _ENOUGH * len(values)
-    values[:, few] = np.nan
-    if few.all():
+    parts = (values[:, start : start + _COLUMNS] for start in range(0, values.shape[1], _COLUMNS))
+    few, gaps = (sum(counts) for counts in zip(*map(_filled_in, parts), strict=True))
+    told = []
+    if few == values.shape[1]:
         raise DataError(f"{path}: no scanned sample was seen in half of the {len(values)} epochs; {_WRONG}.")
-    if few.any():
-        told.append(f"Recorded losses: samples seen in fewer than half of the epochs, not scored: {int(few.sum())}.")
-    if gaps := int((strange[:, ~few]).any(0).sum()):
+    if few:
+        told.append(f"Recorded losses: samples seen in fewer than half of the epochs, not scored: {few}.")
+    if gaps:
         told.append(
             "Recorded losses: samples without a finite one in some epochs, where those before and after stand in: "
             f"{gaps}."
         )
     return tuple(told)
+
+
+def _filled_in(values: FloatArray) -> tuple[int, int]:
+    """Fill the moments ``(E, n)`` in place; return how many have no trajectory, and how many others had gaps."""
+    moments, strange = np.arange(len(values)), ~np.isfinite(values)
+    seen = len(values) - strange.sum(0)
+    few = seen < _ENOUGH * len(values)
+    gaps = np.flatnonzero((seen < len(values)) & ~few)
+    for i in gaps:
+        there = ~strange[:, i]
+        values[:, i] = np.interp(moments, moments[there], values[there, i])
+    values[:, few] = np.nan
+    return int(few.sum()), len(gaps)
+
+
+def digest_of_recording(path: Path) -> str:
+    """Return the SHA-256 of a recording, as :class:`RecordedTraining` has it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return _digest(find_recording(path).files)
 
 
 def _doubts(values: FloatArray, said: Said) -> tuple[str, ...]:
@@ -257,9 +276,9 @@ def _doubts(values: FloatArray, said: Said) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _digest(parts: Parts) -> str:
+def _digest(files: Sequence[Path]) -> str:
     digests = []
-    for file in parts.files:
+    for file in files:
         with file.open("rb") as opened:
             digests.append(file_digest(opened, "sha256").hexdigest())
     return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()

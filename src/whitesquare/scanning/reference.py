@@ -5,6 +5,7 @@ what the data carry. Only for p-values are both scored side by side, in a traini
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from whitesquare.data.pixels import Pixels, joined, parts_of
 from whitesquare.detectors.types import BoolArray, Evidence
 from whitesquare.errors import UsageError
-from whitesquare.types import ImageDataset, IntArray, UInt8Array
+from whitesquare.types import ImageDataset, IntArray, Shape, UInt8Array
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,7 @@ class Reference:
 
 
 def fitted(dataset: ImageDataset, images: Pixels, reference: ImageDataset) -> Reference:
-    """Read a reference in the labels of the data.
-
-    Samples that are also in the data are told: a sample cannot be suspect and witness.
+    """Read a reference in the labels of the data; see :func:`fitted_to`.
 
     Args:
         dataset: the data under suspicion.
@@ -59,21 +58,45 @@ def fitted(dataset: ImageDataset, images: Pixels, reference: ImageDataset) -> Re
     Raises:
         UsageError: a reference with other classes or another image size.
     """
-    if unknown := sorted(set(reference.classes) - set(dataset.classes)):
+    _, channels, height, width = images.shape
+    shape = channels, height, width
+    return fitted_to(dataset.classes, shape, (part for _, part in parts_of(images)), reference)
+
+
+def fitted_to(
+    classes: tuple[str, ...], shape: Shape, parts: Iterable[UInt8Array], reference: ImageDataset
+) -> Reference:
+    """Read a reference in the labels of data that are looked through part by part.
+
+    Samples that are also in the data are told: a sample cannot be suspect and witness.
+
+    Args:
+        classes: of the data under suspicion.
+        shape: ``(C, H, W)`` of their images.
+        parts: all of their images, ``(B, C, H, W)`` at a time.
+        reference: the trusted samples.
+
+    Raises:
+        UsageError: a reference with other classes or another image size.
+    """
+    if unknown := sorted(set(reference.classes) - set(classes)):
         raise UsageError(
             f"The reference has the class {unknown[0]!r}, which the data set does not have; expected the classes "
-            f"{', '.join(dataset.classes)}."
+            f"{', '.join(classes)}."
         )
     trusted = reference.images(slice(None))
-    if trusted.shape[1:] != images.shape[1:]:
+    if trusted.shape[1:] != shape:
         raise UsageError(
-            f"The reference has images of {trusted.shape[1:]} and the data set of {images.shape[1:]}; expected one "
+            f"The reference has images of {trusted.shape[1:]} and the data set of {shape}; expected one "
             "size and number of channels."
         )
-    translation = np.array([dataset.classes.index(name) for name in reference.classes])
+    translation = np.array([classes.index(name) for name in reference.classes])
     own = translation[reference.labels] if len(reference.labels) else reference.labels
-    known = {_digest(image) for _, part in parts_of(images) for image in part}
-    fresh = np.array([_digest(image) not in known for image in trusted], np.bool_)
+    digests = [_digest(image) for image in trusted]
+    wanted, known = set(digests), set[bytes]()  # of the few that are trusted, and not of all that is scanned
+    for part in parts:
+        known.update(digest for image in part if (digest := _digest(image)) in wanted)
+    fresh = np.array([digest not in known for digest in digests], np.bool_)
     warnings: tuple[str, ...] = ()
     if overlap := int((~fresh).sum()):
         warnings = (

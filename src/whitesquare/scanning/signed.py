@@ -1,11 +1,12 @@
 """A scan as evidence: what its scanner's key signs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import whitesquare
 from whitesquare.errors import UsageError
-from whitesquare.provenance.consumed import Consumed, Reading
+from whitesquare.provenance.consumed import Consumed
 from whitesquare.provenance.dataset import SignedDataset
 from whitesquare.provenance.evidence import FORMAT, AlarmRecord, Figure, ReferenceRecord, ScanEvidence
 from whitesquare.provenance.predicates import scan_predicate
@@ -16,6 +17,13 @@ from whitesquare.signing.dsse import encode_bundle, sign
 from whitesquare.signing.keys import Signer
 from whitesquare.signing.statements import TEST_RESULT_TYPE, Subject, encode_statement
 from whitesquare.signing.times import to_text, utc_now
+
+
+class Digests(Protocol):
+    """Who knows what was read: a :class:`~whitesquare.provenance.consumed.Reading`, or what a scan in shards keeps."""
+
+    def digests(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return by id the SHA-256, hexadecimal, of samples that were read."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class AttestedScan:
         reference: the attested samples that the scan was told are clean; ``None`` for none.
     """
 
-    reading: Reading
+    reading: Digests
     consumed: Consumed
     manifest: str
     signer: Signer | None = None

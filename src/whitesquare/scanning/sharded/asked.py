@@ -57,6 +57,7 @@ class Known:
         runs: what became of each detector, in the order of the report.
         answers: the class that a model calls each sample ``(N,)``; ``None`` without a model.
         hinted: by name of a detector of groups, and class, who seems to carry something in any of them.
+        kept: file that names those of the answers of the model; ``None`` without one.
     """
 
     gathered: Gathered
@@ -65,6 +66,7 @@ class Known:
     runs: tuple[DetectorRun, ...]
     answers: IntArray | None
     hinted: dict[str, dict[int, IntArray]]
+    kept: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def ask_all(
     folder: Path,
     engine: Engine,
     model: "Given | None",
+    recorded: Path | None = None,
 ) -> Known:
     """Ask the model about every sample, and then all detectors.
 
@@ -91,7 +94,7 @@ def ask_all(
     """
     asked = _model(gathered, folder, samples, model, settings.device) if gathered.models else None
     answers = _answers(samples, asked, folder, engine) if asked is not None else None
-    apart, hinted = _in_groups(samples, plan, gathered, settings, folder, engine, asked, answers)
+    apart, hinted = _in_groups(samples, plan, gathered, settings, folder, engine, asked, answers, recorded)
     found = _whole(samples, plan, folder, engine) | apart
     runs = tuple(found[name][1] if name in found else _not_run(name, reason) for name, reason in plan.reasons.items())
     suspicions = {name: found[name][0] for name in plan.reasons if name in found}
@@ -102,6 +105,7 @@ def ask_all(
         runs,
         None if answers is None else answers_of(samples, answers.files),
         hinted,
+        None if answers is None else answers.path,
     )
 
 
@@ -167,15 +171,20 @@ def _in_groups(
     engine: Engine,
     asked: AskedModel | None,
     answers: _ShardAnswers | None,
+    recorded: Path | None,
 ) -> tuple[Found, dict[str, dict[int, IntArray]]]:
     """Ask the detectors that look at groups, at each of them or at the first alone; and say whom they hint at."""
     kept, losses = None if answers is None else answers.path, None
-    if gathered.evidence.losses is not None:
+    if recorded is None and gathered.evidence.losses is not None:
         losses = named(folder, "losses", samples.digest, asked.key if asked else "")
         write_kept(losses, {"losses": gathered.evidence.losses}, {})
-    alone = [ToScore(0, samples.path, folder, (name,), settings.seed, kept, asked, losses) for name in plan.alone]
+    alone = [
+        ToScore(0, samples.path, folder, (name,), settings.seed, kept, asked, losses, recorded) for name in plan.alone
+    ]
     groups = range(samples.groups) if plan.grouped else ()
-    grouped = [ToScore(number, samples.path, folder, plan.grouped, settings.seed, kept) for number in groups]
+    grouped = [
+        ToScore(number, samples.path, folder, plan.grouped, settings.seed, kept, recorded=recorded) for number in groups
+    ]
     here = asked is not None and asked.held is not None
     done = engine.map("running detectors", score_group, [*alone, *grouped], light=asked is None, here=here)
     said = [read_kept(one.path) for one in done]

@@ -1,6 +1,6 @@
 """Where the steps run: this process, processes of this machine, or a Ray cluster; the results are the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,10 @@ class Way:
             )
 
 
+def _nothing(number: int, result: object) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Engine:
     """Applies steps to shards.
@@ -53,7 +57,14 @@ class Engine:
     on_progress: Progress = silent
 
     def map(
-        self, step: str, work: Work[Item, Result], items: Sequence[Item], *, here: bool = False, light: bool = True
+        self,
+        step: str,
+        work: Work[Item, Result],
+        items: Sequence[Item],
+        *,
+        here: bool = False,
+        light: bool = True,
+        each: Callable[[int, Result], None] = _nothing,
     ) -> list[Result]:
         """Apply a step to every item and return the results in the items' order, whatever order they end in.
 
@@ -63,6 +74,7 @@ class Engine:
             items: one a shard, small.
             here: only this process can do it.
             light: it needs no PyTorch.
+            each: told each item's number and result as soon as there is one; what it raises stops the others.
 
         Raises:
             DataError: one of them failed; the others are stopped, and what they finished is kept.
@@ -74,6 +86,7 @@ class Engine:
             for outcome in outcomes:
                 if outcome.failure is not None or outcome.value is None:
                     raise DataError(_said(outcome.failure or "a step gave nothing."))
+                each(outcome.index, outcome.value)
                 found[outcome.index] = outcome.value
                 self.on_progress(step, len(found), len(items))
         finally:

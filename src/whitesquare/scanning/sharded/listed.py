@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.scanning.sharded.engine import Engine
 from whitesquare.scanning.sharded.kept import ArrayFile, read_kept
 from whitesquare.scanning.sharded.listing import Shard, shards_in
-from whitesquare.scanning.sharded.reading import DIGEST, ToList, ToRead, list_shard, read_shard
+from whitesquare.scanning.sharded.reading import DIGEST, Done, ToList, ToRead, list_shard, read_shard
 from whitesquare.scanning.sharded.samples import StoredSamples, keep_samples, open_samples
+from whitesquare.scanning.sharded.vouched import Vouched
 from whitesquare.types import ImageDataset, IntArray, Shape, UInt8Array
 
 _SPARE = 2**26
@@ -70,12 +71,13 @@ class Read:
     made: int
 
 
-def list_all(dataset: ImageDataset, folder: Path, engine: Engine) -> ShardList:
+def list_all(dataset: ImageDataset, folder: Path, engine: Engine, *, vouched: Vouched | None = None) -> ShardList:
     """List a data set: cut it into shards, and write an index of each.
 
     Raises:
         NothingToDoError: it has no images, or images of one class only.
         DataError: nothing of it can be decoded.
+        VerificationError: a sample is not the one that ``vouched`` says is signed.
     """
     present = np.unique(dataset.labels)
     if len(present) < 2:
@@ -84,7 +86,13 @@ def list_all(dataset: ImageDataset, folder: Path, engine: Engine) -> ShardList:
             f"{'es' * (len(present) != 1)}, and a scan compares classes; expected two or more."
         )
     shards = shards_in(dataset, folder, engine.on_progress)
-    done = engine.map("listing shards", list_shard, [ToList(shard.listing, folder) for shard in shards])
+
+    def check(number: int, one: Done) -> None:
+        if vouched is not None:
+            vouched.check(shards[number].start, read_kept(one.path))
+
+    items = [ToList(shard.listing, folder) for shard in shards]
+    done = engine.map("listing shards", list_shard, items, each=check)
     index = tuple(one.path for one in done)
     shapes = Counter[Shape]()
     for path in index:
@@ -150,6 +158,11 @@ def read_all(
         shards=len(listing.shards),
         made=sum(one.made for one in done),
     )
+
+
+def as_read(dataset: ImageDataset, listing: ShardList) -> ImageDataset:
+    """Return a data set whose size is the one that was found when it was listed, so that nobody looks for it again."""
+    return replace(dataset, decided=listing.frame) if isinstance(dataset, Sized) else dataset
 
 
 def _positions(listing: ShardList, files: list[ArrayFile]) -> IntArray:

@@ -50,7 +50,9 @@ class Looking:
         return (*self.counted, *self.summarised)
 
 
-def planned(evidence: Evidence, asked: Sequence[str], no_model: str, samples: StoredSamples) -> Looking:
+def planned(
+    evidence: Evidence, asked: Sequence[str], no_model: str, samples: StoredSamples, *, recorded: bool = False
+) -> Looking:
     """Say which detector looks at what, by what each needs and declares.
 
     Args:
@@ -58,6 +60,7 @@ def planned(evidence: Evidence, asked: Sequence[str], no_model: str, samples: St
         asked: names of the detectors that are asked for.
         no_model: why there is no model, if there is none.
         samples: all of them.
+        recorded: there are losses of every sample.
     """
     order = (*DETECTORS, *sorted(set(asked) - set(DETECTORS)))
     reasons = {name: why_not(evidence, name, asked, no_model) for name in order}
@@ -71,7 +74,8 @@ def planned(evidence: Evidence, asked: Sequence[str], no_model: str, samples: St
         elif isinstance(detector, Summarised):
             summarised.append(name)
         else:
-            (grouped if detector.needs <= BY_GROUP else alone).append(name)
+            everywhere = BY_GROUP | {"trajectories"} if recorded else BY_GROUP
+            (grouped if detector.needs <= everywhere else alone).append(name)
     return Looking(tuple(counted), tuple(summarised), tuple(grouped), tuple(alone), reasons)
 
 

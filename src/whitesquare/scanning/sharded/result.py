@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from whitesquare._base.machine import machine, versions
-from whitesquare.data.digest import dataset_digest
 from whitesquare.detectors.registry import KNOWN_DETECTORS, find_rule
 from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.records import Estimate, PoisonManifest
 from whitesquare.scanning.alarms import Raised, raise_alarms, thresholds
+from whitesquare.scanning.beside import Comparison
 from whitesquare.scanning.calibration import REVIEW
 from whitesquare.scanning.coverage import coverage
 from whitesquare.scanning.examples import pasted_examples
@@ -31,6 +31,7 @@ from whitesquare.scanning.sharded.suspects import (
     look_through,
     to_look_through,
 )
+from whitesquare.scanning.sharded.trusted import compare_all
 from whitesquare.scanning.sharding import Sharding
 from whitesquare.scanning.sheets import contact_sheet
 from whitesquare.scanning.types import Scan, ScanResult
@@ -60,30 +61,41 @@ def conclude(
         inside, notes = raise_alarms(found.evidence, found.suspicions, gathered.models, settings.test)
     raised = _everywhere(found, inside, known, read, folder, engine)
     clock.lap("alarms")
+    beside = Comparison()
+    if gathered.reference is not None:
+        beside = compare_all(samples, known, found, inside, gathered.reference, settings, folder, engine)
+        clock.lap("reference")
     everything = _without_images(samples, settings.seed)
-    found_rank = rank(everything, _ranking(known, samples.groups), raised)
+    found_rank = rank(everything, _ranking(known, samples.groups), raised, beside.calibration)
     clock.lap("fusion")
+    suspicions = known.suspicions | beside.found
+    runs = tuple(beside.runs.get(run.name, run) for run in known.runs)
     flagged = flags(everything, samples.ids, found_rank, raised)
-    rows = class_rows(everything, known.suspicions, flagged, read.left_out)
-    covered = coverage(found.evidence, found.suspicions, known.runs, asked=bool(gathered.models))
-    digest = dataset_digest(samples, engine.on_progress)
-    clock.lap("digest")
+    rows = class_rows(everything, suspicions, flagged, read.left_out)
+    covered = coverage(found.evidence, found.suspicions, runs, asked=bool(gathered.models))
     sharding = _sharding(read, known)
     result = ScanResult(
         source=source,
-        digest=digest,
+        digest=gathered.digest,
         size=len(samples.labels),
         mode=gathered.mode,
         calibration=found_rank.calibration.kind,
-        calibration_note=found_rank.calibration.note,
-        reference_size=0,
+        calibration_note=f"{beside.unused} {found_rank.calibration.note}".lstrip(),
+        reference_size=gathered.reference.size if gathered.reference else 0,
         reasons=reasons(raised, covered, rows, gathered.undecided),
         alarms=tuple(one.alarm for one in raised),
         flagged=flagged,
         classes=rows,
-        runs=known.runs,
+        runs=runs,
         skipped=read.skipped,
-        warnings=(sharding.said(len(np.unique(samples.labels))), *gathered.warnings, *read.notes, *notes),
+        warnings=(
+            sharding.said(len(np.unique(samples.labels))),
+            *(gathered.reference.warnings if gathered.reference else ()),
+            *beside.warnings,
+            *gathered.warnings,
+            *read.notes,
+            *notes,
+        ),
         seed=settings.seed,
         fused_auroc=auroc(samples.ids, found_rank.fused, truth),
         seconds=clock.seconds,
@@ -96,10 +108,11 @@ def conclude(
         trained=gathered.trained,
         coverage=covered,
         features=gathered.models[0].feature_layer if gathered.models else "",
+        losses=gathered.recorded,
         sharding=sharding,
         thresholds=thresholds(settings.test) | {"p-value of a sample in the review queue, at most": REVIEW},
     )
-    scores = scores_of(everything, samples.ids, found_rank, known.suspicions)
+    scores = scores_of(everything, samples.ids, found_rank, suspicions)
     return _with_pictures(Scan(result, scores, ()), found, inside, known, samples.ids)
 
 

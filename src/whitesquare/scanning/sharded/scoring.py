@@ -19,9 +19,10 @@ from whitesquare.scanning.answers import both_of
 from whitesquare.scanning.running import one_thread_each, run_one
 from whitesquare.scanning.sharded.kept import kept_whole, read_kept, write_kept
 from whitesquare.scanning.sharded.reading import Done, named
+from whitesquare.scanning.sharded.recorded import losses_at
 from whitesquare.scanning.sharded.samples import StoredSamples, open_samples
 from whitesquare.scanning.types import DetectorRun
-from whitesquare.types import Classifier, FloatArray
+from whitesquare.types import Classifier, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from whitesquare.learning.asking import Asking
@@ -72,6 +73,7 @@ class ToScore:
         answers: file that names those of the answers of a model, one for each of pixels; ``None`` without a model.
         model: what they may ask; ``None`` where they ask nobody.
         losses: file of the losses of this group; ``None`` without any.
+        recorded: file that names those of the losses of a training on all samples; ``None`` without any.
     """
 
     number: int
@@ -82,6 +84,7 @@ class ToScore:
     answers: Path | None = None
     model: AskedModel | None = None
     losses: Path | None = None
+    recorded: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ class ToCount:
 
 
 @lru_cache(maxsize=2)
-def _samples(path: Path) -> StoredSamples:
+def opened_samples(path: Path) -> StoredSamples:
+    """Open what :func:`~.samples.keep_samples` wrote, once for all tasks of a worker."""
     return open_samples(path)
 
 
@@ -121,7 +125,7 @@ def _built(model: AskedModel, samples: Path) -> Classifier:
     from whitesquare.learning.given import given_classifier
 
     assert model.given is not None  # noqa: S101 - narrows the type: a model is one of three
-    all_of_them = _samples(samples)
+    all_of_them = opened_samples(samples)
     found, _ = given_classifier(model.given, all_of_them.images(slice(0, 2)), all_of_them.classes, model.device)
     return found
 
@@ -132,7 +136,7 @@ def ask_shard(task: ToAsk, shared: Shared) -> Done:
     Raises:
         DataError: an answer is not a finite number, or cannot be written.
     """
-    samples = _samples(task.samples)
+    samples = opened_samples(task.samples)
     pixels = samples.files[task.number]
     path = named(task.folder, "answers", pixels.name, task.model.key, *samples.classes)
     if kept_whole(path) is not None:
@@ -141,17 +145,22 @@ def ask_shard(task: ToAsk, shared: Shared) -> Done:
     one_thread_each()
     found = [both_of(model, images[start : start + _ASKED]) for start in range(0, max(1, len(images)), _ASKED)]
     features, logits = (np.concatenate(part) for part in zip(*found, strict=True))
-    half = np.clip(features, -_FLOAT16, _FLOAT16).astype(np.float16)
-    write_kept(path, {"features": half, "logits": logits.astype(np.float32)}, {})
+    write_kept(path, {"features": halved(features), "logits": logits.astype(np.float32)}, {})
     return Done(path, made=True)
+
+
+def halved(features: FloatArray) -> NDArray[np.float16]:
+    """Return features as they are kept: in half precision."""
+    return np.clip(features, -_FLOAT16, _FLOAT16).astype(np.float16)
 
 
 def score_group(task: ToScore, shared: Shared) -> Done:
     """Run detectors on a group of samples, and keep what each says; a crash is the detector's own."""
-    samples = _samples(task.samples)
+    samples = opened_samples(task.samples)
     parts = [samples.digest, str(task.number), str(task.seed), *task.detectors]
     parts += [task.answers.name if task.answers else "", task.model.key if task.model else ""]
-    path = named(task.folder, "scores", *parts, task.losses.name if task.losses else "")
+    parts += [one.name if one else "" for one in (task.losses, task.recorded)]
+    path = named(task.folder, "scores", *parts)
     if kept_whole(path) is not None:
         return Done(path, made=False)
     evidence, positions = _group(task, samples), samples.of_group(task.number)
@@ -192,7 +201,8 @@ def run_of(name: str, said: dict[str, Any]) -> DetectorRun:
 
 def _group(task: ToScore, samples: StoredSamples) -> Evidence:
     positions = samples.of_group(task.number)
-    features, logits = _answers(task, samples)
+    features, logits = (None, None) if task.answers is None else answers_at(task.answers, samples, positions)
+    losses = None if task.losses is None else read_kept(task.losses).array("losses")
     return Evidence(
         images=samples.images(positions),
         labels=samples.labels[positions],
@@ -202,15 +212,14 @@ def _group(task: ToScore, samples: StoredSamples) -> Evidence:
         model=_asked(task.model, task.samples) if task.model is not None else None,
         features=features,
         logits=logits,
-        losses=read_kept(task.losses).array("losses") if task.losses is not None else None,
+        losses=losses if task.recorded is None else losses_at(task.recorded, samples, positions),
     )
 
 
-def _answers(task: ToScore, samples: StoredSamples) -> tuple[FloatArray | None, FloatArray | None]:
-    if task.answers is None:
-        return None, None
-    files = tuple(task.folder / "answers" / name for name in read_kept(task.answers).said["files"])
-    positions, layout = samples.of_group(task.number), read_kept(files[0]).layout
+def answers_at(path: Path, samples: StoredSamples, positions: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the kept features ``(n, D)`` and logits ``(n, K)`` of some samples, float32."""
+    files = tuple(path.parent.parent / "answers" / name for name in read_kept(path).said["files"])
+    layout = read_kept(files[0]).layout
     features, logits = (
         samples.read(name, files, positions, layout[name][1][1:]).astype(np.float32) for name in ("features", "logits")
     )
@@ -219,7 +228,7 @@ def _answers(task: ToScore, samples: StoredSamples) -> tuple[FloatArray | None, 
 
 def count_band(task: ToCount, shared: Shared) -> Done:
     """Count in a band of all images, and score all of them by it."""
-    samples, detector = _samples(task.samples), KNOWN_DETECTORS[task.detector]
+    samples, detector = opened_samples(task.samples), KNOWN_DETECTORS[task.detector]
     path = named(task.folder, "bands", samples.digest, task.detector, repr(detector), repr(task.band))
     if kept_whole(path) is not None:
         return Done(path, made=False)

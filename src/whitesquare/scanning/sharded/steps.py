@@ -19,26 +19,34 @@ statistic of a class is the mean over the groups. Those that ask a model, and th
 one group: a trigger that none of its samples carries is not learned, and so not confirmed.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from whitesquare.data.digest import dataset_digest
 from whitesquare.data.part import Part
 from whitesquare.detectors.mergeable import Summarised
 from whitesquare.detectors.registry import KNOWN_DETECTORS
+from whitesquare.detectors.types import Evidence
 from whitesquare.learning.asking import Asking
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
 from whitesquare.scanning.gather import Gathered, ScanClock, gather
+from whitesquare.scanning.reference import fitted_to
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.sharded.asked import ask_all
 from whitesquare.scanning.sharded.engine import Engine, Way
+from whitesquare.scanning.sharded.extras import NO_EXTRAS, Extras
 from whitesquare.scanning.sharded.folder import working_folder
-from whitesquare.scanning.sharded.listed import Read, list_all, read_all
+from whitesquare.scanning.sharded.listed import Read, as_read, list_all, read_all
 from whitesquare.scanning.sharded.listing import in_files
+from whitesquare.scanning.sharded.recorded import KeptLosses, keep_losses, losses_at
 from whitesquare.scanning.sharded.reduce import planned
 from whitesquare.scanning.sharded.result import conclude
+from whitesquare.scanning.sharded.trained import trained_once
+from whitesquare.scanning.sharded.vouched import Vouched, vouched
 from whitesquare.scanning.types import Scan
 from whitesquare.types import ImageDataset, IntArray
 
@@ -55,12 +63,14 @@ class ShardedScan:
         positions: of the samples that were scanned in the data set that was given.
         contents: SHA-256 of the content of every flagged sample, by id; empty where images lie in no files of ours.
         made: number of shards that were read now; the others were kept from before.
+        vouched: what its data are held against, where workers read attested files.
     """
 
     scan: Scan
     positions: IntArray
     contents: dict[str, str]
     made: int
+    vouched: Vouched | None = None
 
 
 def scan_in_shards(
@@ -71,6 +81,7 @@ def scan_in_shards(
     source: str = "",
     sized: str = "",
     model: "Given | None" = None,
+    extras: Extras = NO_EXTRAS,
     truth: PoisonManifest | None = None,
     skip: bool = False,
     on_progress: Progress = silent,
@@ -85,6 +96,7 @@ def scan_in_shards(
         source: name or path of the data set, for the report.
         sized: what is asked of the size of its images, in words.
         model: a model trained on it; ``None`` trains the scan's own on one group of samples.
+        extras: trusted samples, recorded losses, and what the data must be.
         truth: ground truth; only used to measure the ranking.
         skip: leave out samples that cannot be read.
         on_progress: told how far each step is.
@@ -92,30 +104,46 @@ def scan_in_shards(
 
     Raises:
         NothingToDoError: no images, or images of one class only.
-        UsageError: a model that does not fit, a folder of other settings, or one in which another run works.
-        DataError: an image cannot be read, a worker died, or the disk is full.
+        UsageError: a model or a reference that does not fit, no recorded losses, a folder of other settings, or one in
+            which another run works.
+        DataError: an image cannot be read, a worker died, the disk is full, or the losses are those of other data.
+        VerificationError: a sample is not the signed one.
     """
     clock, engine = ScanClock(), Engine(way, on_progress)
-    with working_folder(way.folder, _told(settings, source, sized, model, skip=skip, way=way)) as folder:
-        listing = list_all(dataset, folder, engine)
+    told = _told(settings, source, sized, model, skip=skip, way=way) | dict(extras.told)
+    with working_folder(way.folder, told) as folder:
+        signed = extras.signed if in_files(dataset) else None
+        vouch = None if signed is None else vouched(dataset, signed)
+        listing = list_all(dataset, folder, engine, vouched=vouch)
         clock.lap("listing")
         summarised = tuple(n for n in settings.detectors if isinstance(KNOWN_DETECTORS[n], Summarised))
         read = read_all(dataset, listing, folder, engine, skip=skip, summarised=summarised, seed=settings.seed)
         clock.lap("reading")
-        gathered = _gathered(read, settings, model, on_note, on_progress)
+        digest = dataset_digest(read.samples, on_progress)
+        clock.lap("digest")
+        gathered, losses = _gathered(read, settings, folder, model, on_note, on_progress), None
+        if extras.losses is not None:
+            losses = keep_losses(extras.losses, read.samples, digest, folder)
+            gathered = _with_losses(gathered, losses, read)
+        if extras.reference is not None:
+            parts = (pixels for _, pixels in read.samples.parts())
+            clean = extras.reference(as_read(dataset, listing))
+            gathered = replace(gathered, reference=fitted_to(read.samples.classes, read.samples.shape, parts, clean))
+        gathered = replace(gathered, digest=digest)
         clock.lap("training")
-        plan = planned(gathered.evidence, settings.detectors, gathered.why, read.samples)
-        known = ask_all(read.samples, plan, gathered, settings, folder, engine, model)
+        plan = planned(gathered.evidence, settings.detectors, gathered.why, read.samples, recorded=losses is not None)
+        recorded = None if losses is None else losses.path
+        known = ask_all(read.samples, plan, gathered, settings, folder, engine, model, recorded)
         clock.lap("detectors")
         scan = conclude(read, known, settings, folder, engine, source=source, truth=truth, clock=clock)
         flagged = scan.result.flagged if in_files(dataset) else ()
         digests = {flag.id: read.digests[flag.position].tobytes().hex() for flag in flagged}
-    return ShardedScan(scan, read.positions, digests, read.made)
+    return ShardedScan(scan, read.positions, digests, read.made, vouch)
 
 
 def _told(
     settings: ScanSettings, source: str, sized: str, model: "Given | None", *, skip: bool, way: Way
-) -> Mapping[str, str]:
+) -> dict[str, str]:
     """Say in words what decides the result, so that a folder of another scan is refused and the difference named."""
     asking = model if isinstance(model, Asking) or model is None else Asking(model)
     asked = "none given" if asking is None else asking.model
@@ -135,12 +163,33 @@ def _told(
 
 
 def _gathered(
-    read: Read, settings: ScanSettings, model: "Given | None", on_note: OnNote, on_progress: Progress
+    read: Read, settings: ScanSettings, folder: Path, model: "Given | None", on_note: OnNote, on_progress: Progress
 ) -> Gathered:
     """Train the scan's own models on one group of samples, or ask the given one about it first."""
-    positions = read.samples.of_group(0)
-    part = Part(read.samples, positions, read.samples.images(positions))
-    with TemporaryDirectory(prefix="whitesquare-") as temporary:
-        return gather(
-            part, settings, Path(temporary), model=model, clock=ScanClock(), on_progress=on_progress, on_note=on_note
-        )
+    samples, positions = read.samples, read.samples.of_group(0)
+    images = samples.images(positions)
+
+    def anew() -> Gathered:
+        part = Part(samples, positions, images)
+        with TemporaryDirectory(prefix="whitesquare-") as place:
+            clock, temporary = ScanClock(), Path(place)
+            return gather(part, settings, temporary, model=model, clock=clock, on_progress=on_progress, on_note=on_note)
+
+    if settings.model_free or model is not None:
+        return anew()
+    nothing = np.zeros(len(positions), np.bool_)
+    evidence = Evidence(
+        images, samples.labels[positions], samples.classes, nothing, settings.seed, on_progress=on_progress
+    )
+    return trained_once(samples, evidence, settings, folder, anew)
+
+
+def _with_losses(gathered: Gathered, losses: KeptLosses, read: Read) -> Gathered:
+    """Put recorded losses in the place of those of the scan's own training."""
+    values = losses_at(losses.path, read.samples, read.samples.of_group(0))
+    return replace(
+        gathered,
+        evidence=replace(gathered.evidence, losses=values),
+        recorded=losses.training,
+        warnings=(*gathered.warnings, *losses.warnings),
+    )
