@@ -18,7 +18,7 @@ from common import RESULTS, options, write_result
 from whitesquare.data import from_arrays, load_mnist, open_dataset
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.scanning.sharded.engine import Way
+from whitesquare.executor.engine import Way
 from whitesquare.scanning.sharded.steps import scan_in_shards
 from whitesquare.scanning.types import Scan
 from whitesquare.types import ImageDataset

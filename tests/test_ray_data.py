@@ -8,14 +8,17 @@ import sys
 
 import pytest
 
+import whitesquare as ws
 from tests.data.forms import pngs, write_tar
 from tests.patience import PATIENCE, until
+from tests.provenance.attesting import key_pair
 from tests.test_ray import cluster, env  # noqa: F401 - fixtures
 from tests.test_scan import planted
 from tests.test_sharded import places, same
+from whitesquare.executor.engine import Way
 from whitesquare.jobs.scan import scan
+from whitesquare.provenance.types import BUNDLE, MANIFEST
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.scanning.sharded.engine import Way
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 DETECTORS = ("pixel-contrast", "noise-residual", "patch-contrast")
@@ -87,3 +90,20 @@ def test_a_node_and_the_driver_are_killed_and_the_report_is_that_of_one_process(
     used = subprocess.run([sys.executable, "-c", USED, address], env=env, capture_output=True, text=True, check=True)
     assert float(used.stdout) <= MOST
     assert json.loads(out.read_text())["sharding"]["shards"] == SHARDS
+
+
+def test_a_manifest_that_a_cluster_makes_is_that_of_one_process(shards, cluster, env, tmp_path):  # noqa: F811
+    address, _ = cluster
+    (tmp_path / "trust").mkdir()
+    signer = key_pair(tmp_path / "trust" / "carol", secrets=tmp_path / "secret")
+    ws.attest(str(shards), [signer], tmp_path / "alone")
+    cli, how = [sys.executable, "-m", "whitesquare.cli"], ["--ray", address, "--workers", 2, "--resume"]
+    attest = ["attest", shards, "--key", tmp_path / "secret" / "carol.pem", "-o", tmp_path / "there"]
+    verify = ["verify", shards, "--bundle", tmp_path / "there" / BUNDLE, "--trust", tmp_path / "trust"]
+    verify += ["--state", tmp_path / "state.json"]
+    for asked, kept in ((attest, "kept"), (verify, "checked")):
+        command = list(map(str, [*cli, *asked, *how, tmp_path / kept]))
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert len(places(tmp_path / kept, "hashed")) == SHARDS
+    assert (tmp_path / "there" / MANIFEST).read_bytes() == (tmp_path / "alone" / MANIFEST).read_bytes()

@@ -12,20 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.forms import GREY, pngs, write_tar
+from tests.data.objects.samples import Pictures, digits
 from tests.programs import python
 from tests.test_scan import CLASSES, planted
 from tests.workers import dies
 from whitesquare.data import from_arrays, open_dataset
+from whitesquare.data.kept import kept_whole, read_kept, write_kept
+from whitesquare.data.listing import shards_in
 from whitesquare.detectors.noise_residual import NoiseResidual
 from whitesquare.detectors.pixel_contrast import PixelContrast
 from whitesquare.errors import ContractError, DataError, UsageError
+from whitesquare.executor.engine import Engine, Way
 from whitesquare.executor.inline import InlineExecutor
 from whitesquare.jobs.scan import scan
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.scanning.sharded.engine import Engine, Way
-from whitesquare.scanning.sharded.kept import kept_whole, read_kept, write_kept
-from whitesquare.scanning.sharded.listing import shards_in
 from whitesquare.scanning.sharded.reading import ToList, list_shard
 from whitesquare.scanning.sharded.samples import groups_of
 from whitesquare.scanning.sharded.steps import scan_in_shards
@@ -268,7 +269,7 @@ def test_a_scan_that_was_killed_is_taken_up_again_and_nothing_done_twice(tars, w
         "import os, signal\n"
         "from whitesquare.jobs.scan import scan\n"
         "from whitesquare.scanning.settings import ScanSettings\n"
-        "from whitesquare.scanning.sharded.engine import Way\n"
+        "from whitesquare.executor.engine import Way\n"
         "from pathlib import Path\n"
         "def watch(step, done, total):\n"
         "    if (step, done) == ({step!r}, {at}): os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -461,3 +462,10 @@ def test_arrays_in_memory_are_scanned_in_shards_as_well(poisoned, tmp_path):
     found = scan(dataset, FREE, way=Way(group=300, folder=tmp_path / "kept"))
     assert found.verdict == "suspicious"
     assert found.contents()  # each of what the data set gives
+
+
+def test_objects_are_read_from_the_object_and_not_from_files_of_its_ids():
+    pictures = Pictures(digits(600))
+    plain, sharded = scan(pictures, FREE), scan(pictures, FREE, way=Way(group=300))
+    assert sharded.scan.result.digest == plain.scan.result.digest
+    assert sharded.scan.result.size == 600

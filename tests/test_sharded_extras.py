@@ -6,6 +6,8 @@ import shutil
 import duckdb
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import whitesquare as ws
 from tests.data.forms import write_tar
@@ -14,14 +16,15 @@ from tests.provenance.attesting import key_pair
 from tests.test_scan import planted, textures
 from tests.test_sharded import NAMES, PER_TAR, as_members, places, same
 from whitesquare.data import from_arrays, open_dataset
-from whitesquare.errors import DataError, VerificationError
+from whitesquare.data.kept import read_kept
+from whitesquare.detectors.label_issues import OwnShares, judged_by
+from whitesquare.errors import DataError, UsageError, VerificationError
+from whitesquare.executor.engine import Way
 from whitesquare.jobs.scan import scan
 from whitesquare.provenance.attested import read_attested
 from whitesquare.provenance.types import BUNDLE
 from whitesquare.scanning.calibration import CONFORMAL
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.scanning.sharded.engine import Way
-from whitesquare.scanning.sharded.kept import read_kept
 from whitesquare.signing.keys import load_trusted
 from whitesquare.signing.times import utc_now
 
@@ -251,3 +254,73 @@ def test_models_of_the_scan_s_own_are_not_trained_again(poisoned, tmp_path, monk
     (weights, *_) = (way.folder / "trained").glob("*/model.safetensors")
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     assert same(scan(dataset, settings, way=way).json(), first.json())
+
+
+@pytest.fixture(scope="module")
+def probabilities(poisoned):
+    """What models that had not seen a sample may say of it: mostly its label, and of one class often another."""
+    _, labels, _ = poisoned
+    rng = np.random.default_rng(2)
+    strange = (labels == 1) & (rng.random(len(labels)) < 0.2)
+    logits = rng.normal(0, 1, (len(labels), 5))
+    logits[np.arange(len(labels)), np.where(strange, 3, labels)] += 4
+    found = np.exp(logits)
+    return (found / found.sum(1, keepdims=True)).astype(np.float32), strange
+
+
+def test_labels_are_checked_in_shards_exactly_as_at_once(tars, probabilities, tmp_path):
+    stored, strange = probabilities
+    asked = ScanSettings(detectors=("confident-learning", "noise-residual"))
+    np.save(tmp_path / "p.npy", stored)
+    plain = scan(str(tars), asked, pred_probs=stored).scan
+    way = Way(group=300, folder=tmp_path / "kept")
+    sharded = scan(str(tars), asked, pred_probs=np.load(tmp_path / "p.npy", mmap_mode="r"), way=way).scan
+    scores = plain.scores.by_detector["confident-learning"]
+    assert np.array_equal(sharded.scores.by_detector["confident-learning"], scores)
+    assert scores[strange].min() > np.quantile(scores[~strange], 0.95)
+    for one, other in zip(plain.result.classes, sharded.result.classes, strict=True):
+        assert one.statistics["confident-learning"] == other.statistics["confident-learning"]
+    assert sharded.result.learned == plain.result.learned
+    assert sharded.result.sharding.whole == ("noise-residual", "confident-learning")
+    before = places(way.folder, "labels")
+    again = scan(str(tars), asked, pred_probs=stored, way=way)
+    assert again.scan.scores.fused.tolist() == sharded.scores.fused.tolist()
+    assert places(way.folder, "labels") == before
+
+
+def test_what_are_no_probabilities_is_refused_in_shards(tars):
+    for wrong, said in (
+        (np.full((899, 5), 0.2), "one row for each of the 900 samples"),
+        (np.full((900, 5), 0.5), "holds no probabilities"),
+        (np.full((900, 4), 0.25), "one for each of the 5 classes"),
+    ):
+        with pytest.raises((UsageError, DataError), match=said):
+            scan(str(tars), FREE, pred_probs=wrong, way=Way())
+
+
+@given(st.integers(2, 5), st.integers(1, 40), st.integers(0, 2**32 - 1), st.data())
+@settings(max_examples=40, deadline=None)
+def test_the_confident_joint_is_the_same_of_any_parts_in_any_order(classes, count, seed, data):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, count)
+    stored = rng.dirichlet(np.ones(classes), count).astype(np.float32)
+    at = sorted(data.draw(st.lists(st.integers(0, count), max_size=3)))
+    parts = [slice(a, b) for a, b in zip([0, *at], [*at, count], strict=True)]
+    once = OwnShares.of(stored, labels)
+    usual = OwnShares(*np.zeros((2, classes), np.int64))
+    for part in data.draw(st.permutations(parts)):
+        usual = usual.merged(OwnShares.of(stored[part], labels[part]))
+    assert (usual.sums.tolist(), usual.sizes.tolist()) == (once.sums.tolist(), once.sizes.tolist())
+    scores, joint = judged_by(stored, labels, once)
+    pieces = [judged_by(stored[part], labels[part], usual) for part in parts]
+    assert np.array_equal(np.concatenate([scored for scored, _ in pieces]), scores)
+    assert np.array_equal(sum(counted for _, counted in pieces), joint)
+    # As the paper has it, with thresholds that are means of floating-point numbers.
+    means = [
+        stored[labels == j, j].astype(np.float64).mean() if (labels == j).any() else np.inf for j in range(classes)
+    ]
+    rows, expected = np.arange(count), np.zeros((classes, classes), np.int64)
+    sure = stored >= np.array(means) - 1e-9
+    best = np.where(sure, stored, -1).argmax(1)
+    np.add.at(expected, (labels[sure.any(1)], best[sure.any(1)]), 1)
+    assert np.abs(expected - joint).sum() == 0 or np.abs(stored[rows, best] - np.array(means)[best]).min() < 1e-6

@@ -10,10 +10,10 @@ from tests.conftest import halved
 from tests.test_scan import SIDE, planted
 from tests.test_sharded import places, same
 from whitesquare.data import from_arrays, load_mnist
+from whitesquare.executor.engine import Way
 from whitesquare.jobs.scan import scan
 from whitesquare.learning.models import load_model
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.scanning.sharded.engine import Way
 from whitesquare.scanning.transplant import TransplantTest
 
 FEW = ("pixel-contrast", "spectral-signatures", "activation-clustering", "strip")

@@ -11,6 +11,7 @@ from whitesquare.cli.exits import exit_codes
 from whitesquare.cli.keys import open_key, open_trust
 from whitesquare.cli.options import DataSource, OutputFolder
 from whitesquare.cli.progress import progress
+from whitesquare.cli.sharding import HashRay, HashResume, HashWorkers, open_way
 
 if TYPE_CHECKING:
     from whitesquare.provenance.types import DatasetPredicate
@@ -32,6 +33,9 @@ def attest(
         Path | None, typer.Option(help="Public keys that may have signed the version before; default: of --key.")
     ] = None,
     pixels: Annotated[bool, typer.Option("--pixels", help="Digest decoded pixels, too: tells a new encoding.")] = False,
+    workers: HashWorkers = None,
+    ray: HashRay = None,
+    resume: HashResume = None,
 ) -> None:
     """Sign what a data set is: every file with its label, size and digest, in a manifest and a bundle."""
     with exit_codes():
@@ -42,6 +46,7 @@ def attest(
         now = utc_now()
         until = parse_expiry(expires, now) if expires else None
         trusted = open_trust(trust) if trust else ()
+        way = open_way(workers, ray, resume)
         signers = [open_key(one) for one in key]
         with progress() as on_progress:
             made = sign(
@@ -56,6 +61,7 @@ def attest(
                 pixels=pixels,
                 trusted=trusted,
                 now=now,
+                way=way,
                 on_progress=on_progress,
                 on_note=terminal.complain,
             )

@@ -11,6 +11,7 @@ from whitesquare.cli.keys import open_trust
 from whitesquare.cli.made import made_now
 from whitesquare.cli.options import Bundle, DataSource, Roles, Threshold, TrustFolder
 from whitesquare.cli.progress import progress
+from whitesquare.cli.sharding import HashRay, HashResume, HashWorkers, open_way
 from whitesquare.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def verify(
         list[str] | None,
         typer.Option("-o", "--output", help="table, json, html, sarif, junit, or KIND=FILE, parquet=FILE; repeatable."),
     ] = None,
+    workers: HashWorkers = None,
+    ray: HashRay = None,
+    resume: HashResume = None,
 ) -> None:
     """Compare a data set with what was signed, and name what was changed, added, removed, relabelled or renamed."""
     with exit_codes():
@@ -46,7 +50,7 @@ def verify(
         from whitesquare.signing.signatures import parse_signatures
 
         asked, pins = parse_signatures(signatures, threshold), Pins(dataset, min_version, manifest)
-        trusted, place = open_trust(trust), state_file(state)
+        trusted, place, way = open_trust(trust), state_file(state), open_way(workers, ray, resume)
         with TemporaryDirectory(prefix="whitesquare-") as folder:
             with progress() as on_progress:
                 found = compare(
@@ -57,6 +61,7 @@ def verify(
                     state=place,
                     asked=asked,
                     pins=pins,
+                    way=way,
                     on_progress=on_progress,
                 )
             _emit(found, outputs, str(bundle), str(trust))

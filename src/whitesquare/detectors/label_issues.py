@@ -28,6 +28,8 @@ from whitesquare.learning.label_check import thumbnails
 from whitesquare.types import FloatArray, IntArray
 
 _CHUNK = 10_000
+_UNIT = 2**30
+"""Of a probability, so that counts of them are exact."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,14 @@ class ConfidentLearning:
         size = len(present)
         labels = np.searchsorted(present, evidence.labels)
         parts = [slice(start, start + _CHUNK) for start in range(0, len(labels), _CHUNK)]
-        if (given := evidence.pred_probs) is None:
-            voters = self._voters(evidence, labels)
-            own = (voters == labels[:, None]).mean(1)
-        else:
-            own = given[np.arange(len(labels)), evidence.labels].astype(np.float64)
+        if evidence.pred_probs is not None:
+            return _of_stored(evidence.pred_probs, evidence.labels, parts, result)
+        voters = self._voters(evidence, labels)
+        own = (voters == labels[:, None]).mean(1)
         usual = np.bincount(labels, weights=own, minlength=size) / np.bincount(labels, minlength=size)
         wrong = np.zeros(len(labels), bool)
         for part in parts:
-            shares = _shares(voters[part], size) if given is None else given[part][:, present].astype(np.float64)
-            margin, wrong[part] = _against(shares, labels[part], usual)
+            margin, wrong[part] = _against(_shares(voters[part], size), labels[part], usual)
             result.scores[part] = finite(1 - own[part] + margin)
         result.class_stats[present] = np.bincount(labels, weights=wrong, minlength=size) / np.bincount(labels)
         return result
@@ -100,6 +100,79 @@ class ConfidentLearning:
 
     def _fewest(self, fold: IntArray) -> int:
         return len(fold) - int(np.bincount(fold).max())
+
+
+@dataclass(frozen=True)
+class OwnShares:
+    """What samples are given for their own labels, in whole numbers, so that parts add up to the same in any order.
+
+    Attributes:
+        sums: ``(K,)`` of the probabilities of the samples of each class for it, in units of 2**-30.
+        sizes: ``(K,)`` number of those samples.
+    """
+
+    sums: IntArray
+    sizes: IntArray
+
+    @classmethod
+    def of(cls, given: FloatArray, labels: IntArray) -> "OwnShares":
+        """Count samples with probabilities ``(n, K)`` and labels ``(n,)``."""
+        sums = np.zeros(given.shape[1], np.int64)
+        np.add.at(sums, labels, _units(given[np.arange(len(labels)), labels]))
+        return cls(sums, np.bincount(labels, minlength=given.shape[1]).astype(np.int64))
+
+    def merged(self, other: "OwnShares") -> "OwnShares":
+        """Add those of other samples."""
+        return OwnShares(self.sums + other.sums, self.sizes + other.sizes)
+
+
+def judged_by(given: FloatArray, labels: IntArray, usual: OwnShares) -> tuple[FloatArray, IntArray]:
+    """Score samples by their stored probabilities, and count them in the confident joint.
+
+    Args:
+        given: ``(n, K)`` probabilities by models that had not seen the sample.
+        labels: ``(n,)``.
+        usual: of all samples.
+
+    Returns:
+        Scores ``(n,)``, and ``(K, K)`` counts: row = label, column = the most probable class that is at least as
+        probable as it usually is for its own; samples for which none is are not counted.
+    """
+    kinds, rows, there = given.shape[1], np.arange(len(labels)), usual.sizes > 0
+    units = _units(given)
+    confident = np.where((units * usual.sizes >= usual.sums) & there, units, -1)
+    best = confident.argmax(1)
+    ahead = given.astype(np.float64)
+    own = ahead[rows, labels].copy()
+    ahead -= usual.sums / (_UNIT * np.maximum(usual.sizes, 1))
+    ahead[:, ~there] = -np.inf
+    mine = ahead[rows, labels].copy()
+    ahead[rows, labels] = -np.inf
+    counted = confident.max(1) >= 0
+    joint = np.bincount(labels[counted] * kinds + best[counted], minlength=kinds * kinds)
+    return finite(1 - own + (ahead.max(1) - mine)), joint.reshape(kinds, kinds)
+
+
+def label_errors(joint: IntArray, sizes: IntArray) -> FloatArray:
+    """Return the share ``(K,)`` of label errors of each class by the confident joint; NaN where it has no sample."""
+    wrong = joint.sum(1) - joint.diagonal()
+    shares: FloatArray = np.divide(wrong, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0).astype(np.float32)
+    return shares
+
+
+def _units(given: FloatArray) -> IntArray:
+    units: IntArray = (given.astype(np.float64) * _UNIT).astype(np.int64)
+    return units
+
+
+def _of_stored(given: FloatArray, labels: IntArray, parts: list[slice], result: Suspicion) -> Suspicion:
+    usual = OwnShares.of(given, labels)
+    joint = np.zeros((given.shape[1], given.shape[1]), np.int64)
+    for part in parts:
+        result.scores[part], counted = judged_by(given[part], labels[part], usual)
+        joint += counted
+    result.class_stats[:] = label_errors(joint, usual.sizes)
+    return result
 
 
 def _small(evidence: Evidence) -> FloatArray:

@@ -13,6 +13,7 @@ from whitesquare.data.names import Data, named
 from whitesquare.data.sized import beside
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError
+from whitesquare.executor.engine import Way
 from whitesquare.jobs.scan_shards import FoundInShards, refuse_beside, scan_shards
 from whitesquare.jobs.scanned import Scanned
 from whitesquare.learning.asking import Asking
@@ -23,7 +24,6 @@ from whitesquare.provenance.evidence import ReferenceRecord
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
-from whitesquare.scanning.sharded.engine import Way
 from whitesquare.scanning.sharded.extras import Extras
 from whitesquare.scanning.signed import AttestedScan, reference_record
 from whitesquare.signing.keys import Signer
@@ -104,7 +104,7 @@ def scan(
         reference_attested: the same for the reference.
         signer: signs what was found; needs ``attested``.
         way: scan it in shards, in bounded memory: where they are read, and what is kept; see
-            :class:`whitesquare.scanning.sharded.engine.Way` and ``docs/scale.md``. ``None`` holds all images.
+            :class:`whitesquare.executor.engine.Way` and ``docs/scale.md``. ``None`` holds all images.
         on_progress: told how far each step is.
         cache_size: the most that decoded images may take in a temporary file, such as ``20G``, where they are more than
             256 MiB; what finds no room is decoded again each time. ``None`` is half of what is free there.
@@ -130,13 +130,13 @@ def scan(
         raise UsageError("The data are attested and the reference is not; give its attestation, or leave it out.")
     asking = _asking(model, weights, preprocess, layer)
     if way is not None:
-        refuse_beside({"features": features, "pred_probs": pred_probs})
+        refuse_beside({"features": features})
     opened = _opened(data, attested, size, fit, on_progress)
     how = _How(skip_unreadable, usual_size() if cache_size is None else asked_size(cache_size), on_progress, on_note)
     clean = None if reference is None else _Trusted(reference, reference_attested, size, fit, how)
     recording = None if losses is None else Path(losses)
     if way is not None:
-        extras = _extras(clean, recording, attested)
+        extras = _extras(clean, recording, attested, pred_probs)
         asked = " ".join(str(one) for one in (size, fit) if one is not None)
         told = (truth, skip_unreadable, asked, on_progress, on_note)
         return _in_shards(scan_shards(opened, data, settings, way, extras, asking, *told), clean, attested, signer)
@@ -184,15 +184,18 @@ class _Trusted:
         return read.dataset
 
 
-def _extras(clean: _Trusted | None, losses: Path | None, attested: Attested | None) -> Extras:
+def _extras(
+    clean: _Trusted | None, losses: Path | None, attested: Attested | None, pred_probs: FloatArray | None
+) -> Extras:
     """Return what a scan in shards is given beside its data."""
     signed = None if attested is None else attested.signed
     told = {
         "reference": named(clean.source) if clean is not None else "none",
         "losses": str(losses.absolute()) if losses is not None else "none",
         "attested": signed.sha256 if signed is not None else "no",
+        "probabilities": "none" if pred_probs is None else "given",
     }
-    return Extras(None if clean is None else clean.beside, losses, signed, told)
+    return Extras(None if clean is None else clean.beside, losses, signed, pred_probs, told)
 
 
 def _in_shards(

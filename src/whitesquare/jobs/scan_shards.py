@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whitesquare.data.listing import in_files
 from whitesquare.data.names import Data, named
 from whitesquare.data.part import Part
 from whitesquare.errors import UsageError
+from whitesquare.executor.engine import Way
 from whitesquare.provenance.consumed import Consumed, Reading
 from whitesquare.records import OnNote, PoisonManifest, Progress
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.scanning.sharded.engine import Way
 from whitesquare.scanning.sharded.extras import Extras
-from whitesquare.scanning.sharded.listing import in_files
 from whitesquare.scanning.sharded.steps import scan_in_shards
 from whitesquare.scanning.signed import Digests
 from whitesquare.scanning.types import Scan

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import whitesquare
@@ -17,6 +18,7 @@ from whitesquare.errors import UsageError, VerificationError
 from whitesquare.provenance.dataset import Claim, read_claim
 from whitesquare.provenance.listing import Listing, make_manifest
 from whitesquare.provenance.revisions import revisions_of
+from whitesquare.provenance.shards import hashing_shards
 from whitesquare.provenance.types import (
     BUNDLE,
     DATASET_TYPE,
@@ -32,6 +34,9 @@ from whitesquare.signing.dsse import encode_bundle, encode_envelope, sign
 from whitesquare.signing.keys import ROLE, Signer, TrustedKey
 from whitesquare.signing.statements import Subject, encode_statement
 from whitesquare.signing.times import to_text, utc_now
+
+if TYPE_CHECKING:  # it needs NumPy
+    from whitesquare.executor.engine import Way
 
 KIND = "attestation"
 """What the marker of the output folder calls it."""
@@ -50,6 +55,7 @@ def attest(
     pixels: bool = False,
     trusted: Sequence[TrustedKey] = (),
     now: datetime | None = None,
+    way: "Way | None" = None,
     on_note: OnNote = unheard,
     on_progress: Progress = silent,
 ) -> DatasetPredicate:
@@ -71,6 +77,7 @@ def attest(
         trusted: keys that may have signed the version before, in a role that speaks for data; default: those of
             ``signers``.
         now: the time; default: now.
+        way: who hashes, and where what is done is kept; see ``docs/scale.md``. The manifest is the same.
         on_note: told, of an object, where its labels come from and what of its samples is signed; and of a revision
             that is named beside the data and is not theirs.
         on_progress: told how many files are hashed.
@@ -102,8 +109,21 @@ def attest(
     place = place_of(source) if isinstance(source, str) else None
     known = () if place is None or not place.exists() else revisions_of(place, on_note)
     dataset = _identity(name or _default_name(source, signers[0], before if previous else None), version, before)
-    with output_folder(folder, KIND, (MANIFEST, BUNDLE, ENVELOPE)) as part:
-        listing = make_manifest(source, part / MANIFEST, pixels=pixels, on_note=on_note, on_progress=on_progress)
+    told = {"data": named(source) if place is None else str(place.absolute()), "pixels": str(pixels)}
+    with (
+        hashing_shards(way, place, told, KIND) as shards,
+        output_folder(folder, KIND, (MANIFEST, BUNDLE, ENVELOPE)) as part,
+    ):
+        workers = None if way is None else way.workers
+        listing = make_manifest(
+            source,
+            part / MANIFEST,
+            pixels=pixels,
+            workers=workers,
+            shards=shards,
+            on_note=on_note,
+            on_progress=on_progress,
+        )
         predicate = _predicate(listing, dataset, (*sources, *known), now, expires)
         subjects = [Subject(MANIFEST, listing.sha256)]
         envelope = sign(encode_statement(subjects, DATASET_TYPE, asdict(predicate)), signers)

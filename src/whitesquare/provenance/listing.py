@@ -5,11 +5,11 @@ item without label and split.
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import file_digest
-from itertools import chain, groupby
+from itertools import chain
 from pathlib import Path
 
 from whitesquare._base.streams import MOST_BYTES
@@ -22,7 +22,6 @@ from whitesquare.data.layouts import (
     SPLITS,
     class_order,
     dataset_kinds,
-    is_image,
     is_plain,
     only_kind,
     place_of,
@@ -43,10 +42,12 @@ from whitesquare.provenance.opened import (
     splits_of,
     told_of,
 )
+from whitesquare.provenance.pieces import class_folders, pieces_of, tasks_of
 from whitesquare.provenance.reading import NOTHING, SignedSizes
+from whitesquare.provenance.shards import HashingShards
 from whitesquare.provenance.tally import Tally
 from whitesquare.provenance.types import FORMAT, LEAF, TREE, Content, SplitTree, Tree
-from whitesquare.provenance.walk import RUN, Odd, count_files, list_folder, walk
+from whitesquare.provenance.walk import count_files
 from whitesquare.provenance.workers import hash_all
 from whitesquare.records import OnNote, Progress, silent, unheard
 
@@ -87,6 +88,8 @@ def make_manifest(
     most: int = MOST_BYTES,
     format: int = FORMAT,
     signed: SignedSizes | None = None,
+    workers: int | None = None,
+    shards: HashingShards | None = None,
     on_note: OnNote = unheard,
     on_progress: Progress = silent,
 ) -> Listing:
@@ -104,6 +107,8 @@ def make_manifest(
             :func:`whitesquare.provenance.container_files.expect_sizes`.
         format: of the manifest; in format 1, containers are no items.
         signed: sizes of what was signed, so that no large file is read which cannot be the signed one.
+        workers: processes that hash the files of a folder; default: by the number of cores.
+        shards: hashes in shards; ``None`` in this process, and of a folder in some beside it.
         on_note: told, of an object, where its labels come from and what is hashed.
         on_progress: told how many files are hashed.
 
@@ -120,9 +125,13 @@ def make_manifest(
             classes, content = tuple(next(iter(splits.values())).classes), content_of(splits)
             for note in (*told_of(splits), signed_of(content)):
                 on_note(note)
-            tally.take_rows(sample_rows(splits, pixels=pixels, on_progress=on_progress))
+            if shards is not None:
+                tally.take_rows(shards.rows(splits, pixels=pixels))
+            else:
+                tally.take_rows(sample_rows(splits, pixels=pixels, on_progress=on_progress))
         else:
-            container = _take_named(data, tally, expected, signed, on_progress, pixels=pixels)
+            how = _How(expected, signed, workers, shards, on_progress, pixels)
+            container = _take_named(data, tally, how)
             classes, content = container.classes, Content(FILES, None, False)
             if container.files or place_of(data) is None:
                 content = Content(PIXELS, container.shape, container.positional)
@@ -133,18 +142,31 @@ def make_manifest(
     return Listing(tree, tally.splits(classes), classes, content, digest, size, tally.refused, traits)
 
 
-def _take_named(
-    source: str,
-    tally: Tally,
-    expected: Content | None,
-    signed: SignedSizes | None,
-    on_progress: Progress,
-    *,
-    pixels: bool,
-) -> Container:
-    place = place_of(source)
+@dataclass(frozen=True)
+class _How:
+    """How what is named is read; see :func:`make_manifest`."""
+
+    expected: Content | None
+    signed: SignedSizes | None
+    workers: int | None
+    shards: HashingShards | None
+    on_progress: Progress
+    pixels: bool
+
+    def hashed(self, folder: Path, root: int, tasks: Iterator[list[Piece]], *, pixels: bool) -> "Files":
+        """Hash files task by task, in order."""
+        if self.shards is not None:
+            return self.shards.files(str(folder.resolve()), tasks, pixels=pixels, signed=self.signed)
+        return hash_all(root, tasks, pixels=pixels, signed=self.signed, workers=self.workers)
+
+
+Files = Generator[tuple[list[Piece], Hashed], None, None]
+
+
+def _take_named(source: str, tally: Tally, how: _How) -> Container:
+    place, pixels = place_of(source), how.pixels
     if place is not None and place.is_dir():
-        return _take_folder(place, tally, expected, signed, on_progress, pixels=pixels)
+        return _take_folder(place, tally, how)
     if place is None:
         container = read_mnist(pixels=pixels)
     else:
@@ -162,18 +184,10 @@ def _npz_file(source: str) -> Path:
     return path
 
 
-def _take_folder(
-    folder: Path,
-    tally: Tally,
-    expected: Content | None,
-    signed: SignedSizes | None,
-    on_progress: Progress,
-    *,
-    pixels: bool,
-) -> Container:
-    root = os.open(folder.resolve(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _take_folder(folder: Path, tally: Tally, how: _How) -> Container:
+    root, pixels = os.open(folder.resolve(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), how.pixels
     try:
-        kind = _kind(folder, expected)
+        kind = _kind(folder, how.expected)
         places: dict[str, tuple[str, str]] = {}
         if kind == IDX:
             container = read_idx_folder(folder, pixels=pixels, refuse=tally.refuse, most=tally.most)
@@ -183,16 +197,16 @@ def _take_folder(
         elif kind in CIFAR:
             container = read_cifar_folder(folder, kind, pixels=pixels, refuse=tally.refuse, most=tally.most)
         else:
-            if not (places := _class_folders(root)):
+            if not (places := class_folders(root)):
                 refuse_pickles(folder)
             classes = sorted({label for _, label in places.values()}, key=class_order)
             container = Container((), tuple(classes), None, {})
         if pixels and not container.files:
             require_extra("numpy", "scan", "--pixels")
             require_extra("PIL", "scan", "--pixels")
-        tasks = _tasks(_pieces(root, places, container.files.keys(), tally))
-        with closing(hash_all(root, tasks, pixels=pixels and not container.files, signed=signed)) as hashed:
-            told = _told(hashed, root, on_progress)
+        tasks = tasks_of(pieces_of(root, places, container.files.keys(), tally))
+        with closing(how.hashed(folder, root, tasks, pixels=pixels and not container.files)) as hashed:
+            told = _told(hashed, root, how.on_progress)
             if container.files:
                 others = chain.from_iterable(_as_rows(*one, tally, pixels=pixels) for one in told)
                 tally.take_container(container, others, pixels=pixels)
@@ -209,68 +223,6 @@ def _kind(folder: Path, expected: Content | None) -> str:
     if expected is not None:
         kinds = [kind for kind in kinds if (kind == FOLDER) == (expected.kind == FILES)]
     return only_kind(folder, kinds)
-
-
-def _class_folders(root: int) -> dict[str, tuple[str, str]]:
-    """Return split and label of each folder that holds samples."""
-    top = _folders(root, "")
-    if splits := [split for split in SPLITS if split in top]:
-        return {f"{split}/{name}/": (split, name) for split in splits for name in _folders(root, f"{split}/")}
-    return {f"{name}/": ("train", name) for name in top}
-
-
-def _folders(root: int, folder: str) -> list[str]:
-    try:
-        names, _ = list_folder(root, folder)
-    except OSError:  # the walk will say so
-        return []
-    return [name[:-1] for name in names if name.endswith("/") and not name.startswith(".")]
-
-
-def _pieces(root: int, places: dict[str, tuple[str, str]], read: Collection[str], tally: Tally) -> Iterator[Piece]:
-    """Tell what is to be hashed, in order; files that were read as containers were hashed then."""
-    for found in walk(root):
-        if isinstance(found, Odd):
-            if found.listed:
-                yield Piece("", "", "", [found.id], found.reason)
-            else:
-                tally.refuse(found.id, found.reason)
-            continue
-        if not found.names:
-            if (kept := _class_of(found.folder, places)) and kept != found.folder:
-                tally.refuse(
-                    found.folder.rstrip("/"), "is an empty folder inside a class folder, which no manifest lists"
-                )
-            continue
-        split, label = places.get(found.folder, ("", ""))
-        names = found.names if found.folder else [name for name in found.names if name not in read]
-        if not split:
-            yield Piece(found.folder, "", "", names)
-            continue
-        for sample, group in groupby(names, is_image):
-            yield Piece(found.folder, split if sample else "", label if sample else "", list(group))
-
-
-def _class_of(folder: str, places: dict[str, tuple[str, str]]) -> str:
-    """Return the class folder in which a folder lies that a loader would see; empty if it lies in none."""
-    steps = folder.split("/")
-    above = ("/".join(steps[:count]) + "/" for count in (1, 2))
-    found = next((place for place in above if place in places), "")
-    return "" if folder[len(found) :].startswith(".") else found
-
-
-def _tasks(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """Gather pieces until there are about as many files as one piece can have."""
-    task: list[Piece] = []
-    size = 0
-    for piece in pieces:
-        if task and size + len(piece.names) > RUN:
-            yield task
-            task, size = [], 0
-        task.append(piece)
-        size += len(piece.names)
-    if task:
-        yield task
 
 
 def _told(

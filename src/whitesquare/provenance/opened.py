@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from heapq import merge
 from typing import TYPE_CHECKING
 
 from whitesquare.data.forms import opened_splits
@@ -112,8 +113,13 @@ def sample_rows(
     """Yield the samples in the order of the manifest, the content of each read once."""
     from whitesquare.types import Encoded
 
-    order = sorted((id.encode(), split, i) for split, dataset in splits.items() for i, id in enumerate(dataset.ids))
-    for done, (_, split, i) in enumerate(order, 1):
+    total = sum(len(dataset.ids) for dataset in splits.values())
+    # Texts are in the order of their UTF-8 bytes: no name of a sample holds half of a pair.
+    parts = (
+        ((dataset.ids[i], split, i) for i in sorted(range(len(dataset.ids)), key=dataset.ids.__getitem__))
+        for split, dataset in splits.items()
+    )
+    for done, (_, split, i) in enumerate(merge(*parts), 1):
         dataset = splits[split]
         name, label, content = dataset.ids[i], dataset.classes[int(dataset.labels[i])], dataset.content(i)
         digest = sha256(content).digest()
@@ -124,5 +130,5 @@ def sample_rows(
         yield SampleRow(
             name, split, label, len(content), digest, leaf_of(name, label, split, len(content), digest), seen
         )
-        if done % 1000 == 0 or done == len(order):
-            on_progress("hash", done, len(order))
+        if done % 1000 == 0 or done == total:
+            on_progress("hash", done, total)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whitesquare._base.streams import MOST_BYTES
 from whitesquare.data.layouts import MAX_IMAGE_BYTES, place_of
@@ -23,12 +24,16 @@ from whitesquare.provenance.listing import Listing, make_manifest
 from whitesquare.provenance.opened import FILES
 from whitesquare.provenance.pins import NO_PINS, Pins
 from whitesquare.provenance.reading import read_regular
+from whitesquare.provenance.shards import hashing_shards
 from whitesquare.provenance.state import StateFile, check_newer, remember
 from whitesquare.provenance.types import KINDS, Content, DatasetPredicate
 from whitesquare.records import Progress, silent
 from whitesquare.signing.keys import TrustedKey
 from whitesquare.signing.signatures import BY_DEFAULT, Signatures
 from whitesquare.signing.times import utc_now
+
+if TYPE_CHECKING:  # it needs NumPy
+    from whitesquare.executor.engine import Way
 
 CHANGES = "changes.parquet"
 _FOUND = "found.parquet"
@@ -82,6 +87,7 @@ def verify(
     asked: Signatures = BY_DEFAULT,
     pins: Pins = NO_PINS,
     now: datetime | None = None,
+    way: "Way | None" = None,
     on_progress: Progress = silent,
 ) -> Verification:
     """Compare a data set with what was signed.
@@ -95,6 +101,7 @@ def verify(
         asked: how many keys of which roles must have signed.
         pins: which data set, version and manifest it must be.
         now: the time; default: now.
+        way: who hashes, and where what is done is kept; see ``docs/scale.md``. What is found is the same.
         on_progress: told how many files are hashed.
 
     Raises:
@@ -124,7 +131,7 @@ def verify(
         pins.check(signed.predicate, signed.sha256, str(bundle))
         if state is not None:
             check_newer(state, signed.predicate, signed.sha256, now)
-        found = compare(source, signed, folder, on_progress)
+        found = compare(source, signed, folder, on_progress, way=way)
         if found.ok and state is not None and (reason := remember(state, signed.predicate, signed.sha256, now)):
             warning = f"The version that was accepted is not remembered: {reason}. Name a file with --state."
             found = replace(found, warnings=(*found.warnings, warning))
@@ -133,7 +140,14 @@ def verify(
     return replace(found, seconds=time.perf_counter() - started)
 
 
-def compare(source: Data, signed: SignedDataset, folder: Path, on_progress: Progress = silent) -> Verification:
+def compare(
+    source: Data,
+    signed: SignedDataset,
+    folder: Path,
+    on_progress: Progress = silent,
+    *,
+    way: "Way | None" = None,
+) -> Verification:
     """Compare a data set with a signed one that was read already; see :func:`verify`.
 
     Args:
@@ -141,6 +155,7 @@ def compare(source: Data, signed: SignedDataset, folder: Path, on_progress: Prog
         signed: what it must be.
         folder: see :func:`verify`.
         on_progress: told how many files are hashed.
+        way: see :func:`verify`.
 
     Raises:
         UsageError: there is no such data set.
@@ -150,7 +165,7 @@ def compare(source: Data, signed: SignedDataset, folder: Path, on_progress: Prog
     _check_places(source, folder)
     found = _of(source, signed)
     try:
-        return _compare(source, found, signed, folder, on_progress)
+        return _compare(source, found, signed, folder, on_progress, way)
     except VerificationError as error:
         return replace(found, ok=False, reason=str(error))
 
@@ -173,12 +188,12 @@ def _check_places(source: Data, folder: Path) -> None:
         )
 
 
-def _compare(
-    source: Data, found: Verification, signed: SignedDataset, folder: Path, on_progress: Progress
-) -> Verification:
-    predicate = signed.predicate
-    try:
-        listing = make_manifest(
+def _listed(source: Data, signed: SignedDataset, folder: Path, on_progress: Progress, way: "Way | None") -> Listing:
+    predicate, place = signed.predicate, place_of(source) if isinstance(source, str) else None
+    data = named(source) if place is None else str(place.absolute())
+    told = {"data": data, "manifest": signed.sha256}
+    with hashing_shards(way, place, told, "verification") as shards:
+        return make_manifest(
             source,
             folder / _FOUND,
             strict=False,
@@ -186,8 +201,23 @@ def _compare(
             most=expect_sizes(source, signed) if isinstance(source, str) else MOST_BYTES,
             format=predicate.format,
             signed=signed.sizes,
+            workers=None if way is None else way.workers,
+            shards=shards,
             on_progress=on_progress,
         )
+
+
+def _compare(
+    source: Data,
+    found: Verification,
+    signed: SignedDataset,
+    folder: Path,
+    on_progress: Progress,
+    way: "Way | None",
+) -> Verification:
+    predicate = signed.predicate
+    try:
+        listing = _listed(source, signed, folder, on_progress, way)
     except DataError as error:
         raise VerificationError(f"The data set cannot be read as the signed one could: {error}") from error
     found = replace(

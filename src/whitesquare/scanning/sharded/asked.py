@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from whitesquare.data.kept import read_kept, write_kept
 from whitesquare.detectors.common import one_thread
 from whitesquare.detectors.mergeable import Mergeable
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.detectors.types import Suspicion
+from whitesquare.executor.engine import Engine
 from whitesquare.learning.asking import Asking
 from whitesquare.scanning.answers import both_of
 from whitesquare.scanning.gather import OWN, Gathered
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.scanning.sharded.engine import Engine
-from whitesquare.scanning.sharded.kept import read_kept, write_kept
+from whitesquare.scanning.sharded.probable import called_by, check_labels
 from whitesquare.scanning.sharded.reading import named
 from whitesquare.scanning.sharded.reduce import (
     Looking,
@@ -23,6 +24,7 @@ from whitesquare.scanning.sharded.reduce import (
     carriers_in_groups,
     counted_by,
     grouped_by,
+    planned,
     summarised_by,
 )
 from whitesquare.scanning.sharded.samples import StoredSamples
@@ -79,23 +81,36 @@ class _ShardAnswers:
 
 def ask_all(
     samples: StoredSamples,
-    plan: Looking,
     gathered: Gathered,
     settings: ScanSettings,
     folder: Path,
     engine: Engine,
     model: "Given | None",
     recorded: Path | None = None,
+    stored: tuple[Path, ...] = (),
 ) -> Known:
     """Ask the model about every sample, and then all detectors.
+
+    Args:
+        samples: all of them.
+        gathered: what is known of the first group, and the model.
+        settings: of the scan.
+        folder: likewise.
+        engine: where.
+        model: the one that was given; ``None`` where the scan trained its own.
+        recorded: file that names those of recorded losses; ``None`` without any.
+        stored: files of given probabilities, one for each of pixels; none without any.
 
     Raises:
         DataError: a step failed.
     """
+    several = {"recorded": recorded is not None, "stored": bool(stored)}
+    plan = planned(gathered.evidence, settings.detectors, gathered.why, samples, **several)
     asked = _model(gathered, folder, samples, model, settings.device) if gathered.models else None
     answers = _answers(samples, asked, folder, engine) if asked is not None else None
     apart, hinted = _in_groups(samples, plan, gathered, settings, folder, engine, asked, answers, recorded)
     found = _whole(samples, plan, folder, engine) | apart
+    found |= {name: (check_labels(samples, stored, folder, engine), _ran(name)) for name in plan.stored}
     runs = tuple(found[name][1] if name in found else _not_run(name, reason) for name, reason in plan.reasons.items())
     suspicions = {name: found[name][0] for name in plan.reasons if name in found}
     return Known(
@@ -103,7 +118,7 @@ def ask_all(
         plan,
         {name: one for name, one in suspicions.items() if one is not None},
         runs,
-        None if answers is None else answers_of(samples, answers.files),
+        answers_of(samples, answers.files) if answers is not None else called_by(stored) if stored else None,
         hinted,
         None if answers is None else answers.path,
     )
@@ -186,10 +201,11 @@ def _in_groups(
         ToScore(number, samples.path, folder, plan.grouped, settings.seed, kept, recorded=recorded) for number in groups
     ]
     here = asked is not None and asked.held is not None
-    done = engine.map("running detectors", score_group, [*alone, *grouped], light=asked is None, here=here)
+    done = engine.map("asking about a group", score_group, alone, light=asked is None, here=here) if alone else []
     said = [read_kept(one.path) for one in done]
-    found = {name: grouped_by(name, samples, [(0, one)]) for name, one in zip(plan.alone, said, strict=False)}
-    every = said[len(alone) :]
+    found = {name: grouped_by(name, samples, [(0, one)]) for name, one in zip(plan.alone, said, strict=True)}
+    # What a model says of them is kept: workers that score groups do without one, and hold 0.3 GB less.
+    every = [read_kept(one.path) for one in engine.map("running detectors", score_group, grouped)]
     found |= {name: grouped_by(name, samples, list(enumerate(every))) for name in plan.grouped}
     return found, {name: carriers_in_groups(name, every) for name in plan.grouped}
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from whitesquare.data.batches import as_shape
 from whitesquare.data.fits import Frame
+from whitesquare.data.kept import ArrayFile, read_kept
+from whitesquare.data.listing import Shard, in_files, shards_in
 from whitesquare.data.part import notes
 from whitesquare.data.sized import Sized, chosen_frame, frame_notes, unsized
 from whitesquare.data.sources.folder import ImageFolder
 from whitesquare.errors import DataError, NothingToDoError
-from whitesquare.scanning.sharded.engine import Engine
-from whitesquare.scanning.sharded.kept import ArrayFile, read_kept
-from whitesquare.scanning.sharded.listing import Shard, shards_in
+from whitesquare.executor.engine import Engine
 from whitesquare.scanning.sharded.reading import DIGEST, Done, ToList, ToRead, list_shard, read_shard
 from whitesquare.scanning.sharded.samples import StoredSamples, keep_samples, open_samples
 from whitesquare.scanning.sharded.vouched import Vouched
@@ -194,7 +194,7 @@ def _left_out(
 def _notes(dataset: ImageDataset, listing: ShardList, files: list[ArrayFile], positions: IntArray) -> tuple[str, ...]:
     """Say what was done to images, as the data set itself does after it has decoded them."""
     base = unsized(dataset)
-    if not isinstance(dataset, Sized) or not isinstance(base, ImageFolder):
+    if not in_files(dataset) or not isinstance(base, ImageFolder):
         return notes(dataset)
     for shard, kept in zip(listing.shards, files, strict=True):
         base.seen.turned.update(shard.start + i for i in kept.said["turned"])

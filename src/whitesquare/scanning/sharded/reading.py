@@ -20,12 +20,12 @@ from whitesquare.data.batches import describe
 from whitesquare.data.decode import header_shape
 from whitesquare.data.fits import Frame
 from whitesquare.data.holding import UNLIKE
+from whitesquare.data.kept import ArrayFile, kept_whole, read_kept, write_kept
+from whitesquare.data.listing import Opened, opened
 from whitesquare.detectors.mergeable import Summarised
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.errors import DataError
 from whitesquare.executor.types import Shared
-from whitesquare.scanning.sharded.kept import ArrayFile, kept_whole, read_kept, write_kept
-from whitesquare.scanning.sharded.listing import Opened, opened
 from whitesquare.types import Shape, UInt8Array
 
 ROOMS = ("_base", "data", "detectors", "learning", "scanning", "types")
@@ -83,7 +83,7 @@ def list_shard(task: ToList, shared: Shared) -> Done:
         DataError: it cannot be written.
     """
     shard = opened(task.listing)
-    path = named(task.folder, "index", shard.listing.digest, _stamp(shard))
+    path = named(task.folder, "index", task.listing.name, shard.stamp())
     if kept_whole(path) is not None and path.with_suffix(".parquet").is_file():
         return Done(path, made=False)
     size = len(shard.ids)
@@ -142,18 +142,6 @@ def read_shard(task: ToRead, shared: Shared) -> Done:
     }
     write_kept(path, arrays, said)
     return Done(path, made=True)
-
-
-def _stamp(shard: Opened) -> str:
-    """Return what tells that files are the ones that were listed: their sizes, and when they were changed."""
-    found = []
-    for path in shard.paths:
-        try:
-            state = path.stat()
-            found.append(f"{state.st_size} {state.st_mtime_ns}")
-        except OSError:
-            found.append("missing")
-    return digest_of(found)
 
 
 def _shape(shard: Opened, i: int, content: bytes) -> Shape:

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from whitesquare._base.schema import build
+from whitesquare.data.kept import ArrayFile, kept_whole, read_kept, write_kept
 from whitesquare.scanning.losses import RecordedTraining, digest_of_recording, read_losses
-from whitesquare.scanning.sharded.kept import ArrayFile, kept_whole, read_kept, write_kept
 from whitesquare.scanning.sharded.reading import named
 from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.types import FloatArray, IntArray

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from whitesquare.data.kept import ArrayFile, read_kept
+from whitesquare.detectors.label_issues import ConfidentLearning
 from whitesquare.detectors.mergeable import Mergeable, Summarised
 from whitesquare.detectors.registry import DETECTORS, KNOWN_DETECTORS
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.scanning.running import why_not
-from whitesquare.scanning.sharded.kept import ArrayFile, read_kept
 from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.scanning.sharded.scoring import run_of
 from whitesquare.scanning.types import DetectorRun
@@ -35,6 +36,7 @@ class Looking:
         summarised: a few numbers of each sample say all to them.
         grouped: they look at every sample within its group.
         alone: they look at one group only.
+        stored: they look at stored probabilities of all samples.
         reasons: why the others do not run, and an empty text for those that do, in the order of the report.
     """
 
@@ -43,15 +45,22 @@ class Looking:
     grouped: tuple[str, ...]
     alone: tuple[str, ...]
     reasons: dict[str, str]
+    stored: tuple[str, ...] = ()
 
     @property
     def whole(self) -> tuple[str, ...]:
         """Those that look at all samples at once."""
-        return (*self.counted, *self.summarised)
+        return (*self.counted, *self.summarised, *self.stored)
 
 
 def planned(
-    evidence: Evidence, asked: Sequence[str], no_model: str, samples: StoredSamples, *, recorded: bool = False
+    evidence: Evidence,
+    asked: Sequence[str],
+    no_model: str,
+    samples: StoredSamples,
+    *,
+    recorded: bool = False,
+    stored: bool = False,
 ) -> Looking:
     """Say which detector looks at what, by what each needs and declares.
 
@@ -61,22 +70,25 @@ def planned(
         no_model: why there is no model, if there is none.
         samples: all of them.
         recorded: there are losses of every sample.
+        stored: there are probabilities of every sample, by models that had not seen it.
     """
     order = (*DETECTORS, *sorted(set(asked) - set(DETECTORS)))
     reasons = {name: why_not(evidence, name, asked, no_model) for name in order}
-    counted, summarised, grouped, alone = (list[str]() for _ in range(4))
+    counted, summarised, grouped, alone, kept = (list[str]() for _ in range(5))
     kinds = len(samples.classes)
     for name in (name for name, reason in reasons.items() if not reason):
         detector = KNOWN_DETECTORS[name]
         # One group is all of them: it is looked at once, where bands are read twice.
-        if samples.groups > 1 and isinstance(detector, Mergeable) and detector.bands(samples.shape, kinds):
+        if stored and name == ConfidentLearning.name:
+            kept.append(name)
+        elif samples.groups > 1 and isinstance(detector, Mergeable) and detector.bands(samples.shape, kinds):
             counted.append(name)
         elif isinstance(detector, Summarised):
             summarised.append(name)
         else:
             everywhere = BY_GROUP | {"trajectories"} if recorded else BY_GROUP
             (grouped if detector.needs <= everywhere else alone).append(name)
-    return Looking(tuple(counted), tuple(summarised), tuple(grouped), tuple(alone), reasons)
+    return Looking(tuple(counted), tuple(summarised), tuple(grouped), tuple(alone), reasons, tuple(kept))
 
 
 def counted_by(name: str, samples: StoredSamples, bands: Iterable[Path]) -> Suspicion:

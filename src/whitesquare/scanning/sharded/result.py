@@ -9,6 +9,7 @@ import numpy as np
 from whitesquare._base.machine import machine, versions
 from whitesquare.detectors.registry import KNOWN_DETECTORS, find_rule
 from whitesquare.detectors.types import Evidence, Suspicion
+from whitesquare.executor.engine import Engine
 from whitesquare.records import Estimate, PoisonManifest
 from whitesquare.scanning.alarms import Raised, raise_alarms, thresholds
 from whitesquare.scanning.beside import Comparison
@@ -21,7 +22,6 @@ from whitesquare.scanning.learned import accuracy_of
 from whitesquare.scanning.running import one_torch_thread
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.sharded.asked import Known
-from whitesquare.scanning.sharded.engine import Engine
 from whitesquare.scanning.sharded.listed import Read
 from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.scanning.sharded.suspects import (

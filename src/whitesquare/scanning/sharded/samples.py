@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare.data.batches import in_batches
+from whitesquare.data.kept import ArrayFile, read_kept, write_kept
 from whitesquare.errors import DataError
-from whitesquare.scanning.sharded.kept import ArrayFile, read_kept, write_kept
 from whitesquare.scanning.sharded.reading import named
 from whitesquare.types import Index, IntArray, Shape, UInt8Array
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.hashing import digest_of
+from whitesquare.data.kept import kept_whole, read_kept, write_kept
 from whitesquare.detectors.common import one_thread
 from whitesquare.detectors.mergeable import Band, Counts, Mergeable
 from whitesquare.detectors.registry import KNOWN_DETECTORS
@@ -17,7 +18,6 @@ from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.executor.types import Shared
 from whitesquare.scanning.answers import both_of
 from whitesquare.scanning.running import one_thread_each, run_one
-from whitesquare.scanning.sharded.kept import kept_whole, read_kept, write_kept
 from whitesquare.scanning.sharded.reading import Done, named
 from whitesquare.scanning.sharded.recorded import losses_at
 from whitesquare.scanning.sharded.samples import StoredSamples, open_samples

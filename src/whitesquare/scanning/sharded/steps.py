@@ -26,24 +26,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from whitesquare._base.kept_folder import working_folder
 from whitesquare.data.digest import dataset_digest
+from whitesquare.data.listing import in_files
 from whitesquare.data.part import Part
 from whitesquare.detectors.mergeable import Summarised
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.detectors.types import Evidence
+from whitesquare.executor.engine import Engine, Way
 from whitesquare.learning.asking import Asking
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
 from whitesquare.scanning.gather import Gathered, ScanClock, gather
-from whitesquare.scanning.reference import fitted_to
+from whitesquare.scanning.reference import Reference, fitted_to
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.sharded.asked import ask_all
-from whitesquare.scanning.sharded.engine import Engine, Way
 from whitesquare.scanning.sharded.extras import NO_EXTRAS, Extras
-from whitesquare.scanning.sharded.folder import working_folder
 from whitesquare.scanning.sharded.listed import Read, as_read, list_all, read_all
-from whitesquare.scanning.sharded.listing import in_files
+from whitesquare.scanning.sharded.probable import keep_probabilities
 from whitesquare.scanning.sharded.recorded import KeptLosses, keep_losses, losses_at
-from whitesquare.scanning.sharded.reduce import planned
 from whitesquare.scanning.sharded.result import conclude
 from whitesquare.scanning.sharded.trained import trained_once
 from whitesquare.scanning.sharded.vouched import Vouched, vouched
@@ -121,19 +121,19 @@ def scan_in_shards(
         clock.lap("reading")
         digest = dataset_digest(read.samples, on_progress)
         clock.lap("digest")
-        gathered, losses = _gathered(read, settings, folder, model, on_note, on_progress), None
+        stored = _stored(dataset, extras, read, folder)
+        gathered = replace(_gathered(read, settings, folder, model, stored, on_note, on_progress), digest=digest)
+        losses = None
         if extras.losses is not None:
             losses = keep_losses(extras.losses, read.samples, digest, folder)
             gathered = _with_losses(gathered, losses, read)
         if extras.reference is not None:
-            parts = (pixels for _, pixels in read.samples.parts())
             clean = extras.reference(as_read(dataset, listing))
-            gathered = replace(gathered, reference=fitted_to(read.samples.classes, read.samples.shape, parts, clean))
-        gathered = replace(gathered, digest=digest)
+            gathered = replace(gathered, reference=_fitted(clean, read))
         clock.lap("training")
-        plan = planned(gathered.evidence, settings.detectors, gathered.why, read.samples, recorded=losses is not None)
-        recorded = None if losses is None else losses.path
-        known = ask_all(read.samples, plan, gathered, settings, folder, engine, model, recorded)
+        if gathered.evidence.pred_probs is None:  # of a model that has learned nothing
+            stored = ()
+        known = ask_all(read.samples, gathered, settings, folder, engine, model, losses and losses.path, stored)
         clock.lap("detectors")
         scan = conclude(read, known, settings, folder, engine, source=source, truth=truth, clock=clock)
         flagged = scan.result.flagged if in_files(dataset) else ()
@@ -162,20 +162,48 @@ def _told(
     }
 
 
+def _stored(dataset: ImageDataset, extras: Extras, read: Read, folder: Path) -> tuple[Path, ...]:
+    """Keep given probabilities beside the shards, if there are any."""
+    if extras.pred_probs is None:
+        return ()
+    return keep_probabilities(extras.pred_probs, read.samples, read.positions, len(dataset.labels), folder)
+
+
+def _fitted(clean: ImageDataset, read: Read) -> Reference:
+    parts = (pixels for _, pixels in read.samples.parts())
+    return fitted_to(read.samples.classes, read.samples.shape, parts, clean)
+
+
 def _gathered(
-    read: Read, settings: ScanSettings, folder: Path, model: "Given | None", on_note: OnNote, on_progress: Progress
+    read: Read,
+    settings: ScanSettings,
+    folder: Path,
+    model: "Given | None",
+    stored: tuple[Path, ...],
+    on_note: OnNote,
+    on_progress: Progress,
 ) -> Gathered:
     """Train the scan's own models on one group of samples, or ask the given one about it first."""
     samples, positions = read.samples, read.samples.of_group(0)
     images = samples.images(positions)
+    probabilities = samples.read("probabilities", stored, positions, (len(samples.classes),)) if stored else None
 
     def anew() -> Gathered:
         part = Part(samples, positions, images)
         with TemporaryDirectory(prefix="whitesquare-") as place:
             clock, temporary = ScanClock(), Path(place)
-            return gather(part, settings, temporary, model=model, clock=clock, on_progress=on_progress, on_note=on_note)
+            return gather(
+                part,
+                settings,
+                temporary,
+                model=model,
+                pred_probs=probabilities,
+                clock=clock,
+                on_progress=on_progress,
+                on_note=on_note,
+            )
 
-    if settings.model_free or model is not None:
+    if settings.model_free or model is not None or stored:
         return anew()
     nothing = np.zeros(len(positions), np.bool_)
     evidence = Evidence(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from whitesquare.data.kept import kept_whole, read_kept, write_kept
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.executor.types import Shared
 from whitesquare.scanning.alarms import Raised
@@ -16,7 +17,6 @@ from whitesquare.scanning.criteria import CRITERIA
 from whitesquare.scanning.marks.roaming import RoamingKind
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
-from whitesquare.scanning.sharded.kept import kept_whole, read_kept, write_kept
 from whitesquare.scanning.sharded.reading import Done, named
 from whitesquare.scanning.sharded.samples import StoredSamples, open_samples
 from whitesquare.types import FloatArray, IntArray

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from whitesquare._base.schema import build
+from whitesquare.data.kept import ArrayFile, kept_whole, write_kept
 from whitesquare.detectors.types import Evidence
 from whitesquare.records import CARD, WEIGHTS, Estimate
 from whitesquare.scanning.gather import Gathered
 from whitesquare.scanning.learned import HeldOut
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.scanning.sharded.kept import ArrayFile, kept_whole, write_kept
 from whitesquare.scanning.sharded.reading import named
 from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.scanning.sharded.scoring import weights_key
@@ -85,8 +85,9 @@ def _read(kept: ArrayFile, evidence: Evidence, settings: ScanSettings) -> Gather
             return None
         loaded = load_model(place).on(resolve(settings.device))
         models.append(own_classifier(loaded, recipe=build(Recipe, one["recipe"], where=where)))
-    arrays = {name: kept.array(name) for name in _ARRAYS if name in kept.layout}
-    evidence = replace(evidence, model=models[0] if models else None, **arrays)
+    losses, features, logits = (kept.array(name) if name in kept.layout else None for name in _ARRAYS)
+    first = models[0] if models else None
+    evidence = replace(evidence, model=first, losses=losses, features=features, logits=logits)
     return Gathered(
         evidence,
         said["mode"],

@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from whitesquare.data.kept import kept_whole, read_kept, write_kept
 from whitesquare.detectors.common import one_thread
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.detectors.types import Evidence, Suspicion
+from whitesquare.executor.engine import Engine
 from whitesquare.executor.types import Shared
 from whitesquare.scanning.alarms import Raised
 from whitesquare.scanning.answers import both_of
@@ -30,8 +34,6 @@ from whitesquare.scanning.reference import Reference
 from whitesquare.scanning.running import run_one
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.sharded.asked import Known
-from whitesquare.scanning.sharded.engine import Engine
-from whitesquare.scanning.sharded.kept import kept_whole, read_kept, write_kept
 from whitesquare.scanning.sharded.reading import Done, named
 from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.scanning.sharded.scoring import answers_at, halved, opened_samples
@@ -139,7 +141,7 @@ def compare_group(task: ToCompare, shared: Shared) -> Done:
 def _beside(task: ToCompare, samples: StoredSamples) -> Evidence:
     positions, kept = samples.of_group(task.number), read_kept(task.reference)
     labels = np.concatenate([samples.labels[positions], kept.array("labels")])
-    both: Evidence = Evidence(
+    both = Evidence(
         images=np.concatenate([samples.images(positions), kept.array("images")]),
         labels=labels,
         classes=samples.classes,
@@ -159,7 +161,7 @@ def _beside(task: ToCompare, samples: StoredSamples) -> Evidence:
 def _kept_reference(reference: Reference, known: Known, folder: Path) -> Path:
     """Keep the trusted samples that are not among the data, with what the model makes of them."""
     images = reference.images[reference.fresh]
-    arrays = {"images": images, "labels": reference.labels[reference.fresh]}
+    arrays: dict[str, NDArray[Any]] = {"images": images, "labels": reference.labels[reference.fresh]}
     if known.kept is not None:
         model = known.gathered.models[0]
         parts = [both_of(model, images[start : start + _ASKED]) for start in range(0, len(images), _ASKED)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from whitesquare.data.kept import ArrayFile
 from whitesquare.data.sized import unsized
 from whitesquare.errors import VerificationError
 from whitesquare.provenance.consumed import Consumed
@@ -16,7 +17,6 @@ from whitesquare.provenance.container_files import check_files
 from whitesquare.provenance.dataset import SignedDataset
 from whitesquare.provenance.expected import NEXT, SignedSplit, check_root, expected
 from whitesquare.provenance.opened import FILES
-from whitesquare.scanning.sharded.kept import ArrayFile
 from whitesquare.scanning.sharded.reading import DIGEST
 from whitesquare.types import ImageDataset, IntArray, UInt8Array
 

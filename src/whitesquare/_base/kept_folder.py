@@ -1,4 +1,4 @@
-"""The folder in which a scan in shards keeps what it does: of one scan at a time, and of one set of settings."""
+"""The folder in which work in shards keeps what it does: of one run at a time, and of one set of settings."""
 
 import fcntl
 import json
@@ -13,18 +13,19 @@ from whitesquare._base.owned import NotOwnError, check_own, make_own
 from whitesquare._base.strictjson import parse
 from whitesquare.errors import UsageError
 
-FORMAT = "whitesquare sharded scan 1"
+FORMAT = "whitesquare sharded {what} 1"
 RUN = "run.json"
 """File that says what a folder is of."""
 
 
 @contextmanager
-def working_folder(folder: Path | None, settings: Mapping[str, str]) -> Iterator[Path]:
+def working_folder(folder: Path | None, settings: Mapping[str, str], what: str = "scan") -> Iterator[Path]:
     """Give the folder to work in, for this process alone; one that is not named is removed at the end.
 
     Args:
-        folder: where a scan is kept, and taken up again; it is made if it is not there.
+        folder: where a run is kept, and taken up again; it is made if it is not there.
         settings: all that decides the result, in words; a folder of others is refused.
+        what: kind of work.
 
     Raises:
         UsageError: another run works in it, it is of other settings, or it cannot be used.
@@ -52,7 +53,7 @@ def working_folder(folder: Path | None, settings: Mapping[str, str]) -> Iterator
                 f"The file system of {folder} has no locks ({error}), so that two runs could meet in it; name a folder "
                 "on another one."
             ) from error
-        _check(folder, settings)
+        _check(folder, settings, what)
         for left in folder.glob("*/.*.part"):  # of a run that was killed
             left.unlink(missing_ok=True)
         yield folder
@@ -60,29 +61,30 @@ def working_folder(folder: Path | None, settings: Mapping[str, str]) -> Iterator
         os.close(handle)
 
 
-def _check(folder: Path, settings: Mapping[str, str]) -> None:
-    """Refuse a folder of another scan, naming what differs; write down what this one is."""
+def _check(folder: Path, settings: Mapping[str, str], what: str) -> None:
+    """Refuse a folder of another run, naming what differs; write down what this one is."""
     path = folder / RUN
-    wanted = {"format": FORMAT, "settings": dict(settings)}
+    form = FORMAT.format(what=what)
+    wanted = {"format": form, "settings": dict(settings)}
     if not path.exists():
         if others := sorted(one.name for one in folder.iterdir() if not one.name.startswith(".")):
             raise UsageError(
-                f"{folder} holds something else ({', '.join(others[:3])}); a scan is kept in a folder of its own, so "
+                f"{folder} holds something else ({', '.join(others[:3])}); a run is kept in a folder of its own, so "
                 "name one that is new or empty."
             )
         write_text(path, json.dumps(wanted, indent=1, ensure_ascii=False) + "\n")
         return
     try:
         found = parse(path.read_text(encoding="utf-8"))
-        known = found["settings"] if found["format"] == FORMAT else None
+        known = found["settings"] if found["format"] == form else None
         if not isinstance(known, dict):
             raise ValueError("it is of another form")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is not what a scan in shards writes ({error}); name another folder.") from error
+        raise UsageError(f"{path} is not what a {what} in shards writes ({error}); name another folder.") from error
     names = dict.fromkeys([*known, *settings])
     differ = [name for name in names if known.get(name) != settings.get(name)]
     if differ:
         said = ", ".join(f"{name} was {known.get(name)!s:.80}, and is {settings.get(name)!s:.80}" for name in differ)
         raise UsageError(
-            f"{folder} is of a scan with other settings: {said}; ask for the same, or name another folder."
+            f"{folder} is of a {what} with other settings: {said}; ask for the same, or name another folder."
         )

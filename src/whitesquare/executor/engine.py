@@ -13,13 +13,13 @@ from whitesquare.records import Progress, silent
 
 @dataclass(frozen=True)
 class Way:
-    """How a scan in shards is driven.
+    """How work in shards is driven.
 
     Attributes:
         workers: processes, or actors on a cluster; ``None`` is one for each core that there is.
         ray: address of a Ray cluster; ``None`` stays on this machine.
-        folder: where what is done is kept, so that the scan can be taken up again; ``None`` keeps nothing.
-        group: samples of a group at most, where these are not larger than 200 MB.
+        folder: where what is done is kept, so that it can be taken up again; ``None`` keeps nothing.
+        group: of a scan: samples of a group at most, where these are not larger than 200 MB.
     """
 
     workers: int | None = 1
@@ -35,7 +35,7 @@ class Way:
             raise UsageError(f"A group must have at least 1 sample; got {self.group}.")
         if self.ray is not None and self.folder is None:
             raise UsageError(
-                "A scan on a cluster keeps what its nodes do in a folder that all of them see, and none is given; add "
+                "Work on a cluster keeps what its nodes do in a folder that all of them see, and none is given; add "
                 "--resume DIR."
             )
 

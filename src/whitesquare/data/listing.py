@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.hashing import digest_of
+from whitesquare.data.kept import ArrayFile, kept_whole, read_kept, write_kept
 from whitesquare.data.shards import Shards
 from whitesquare.data.sized import Sized, unsized
 from whitesquare.data.sources.folder import ImageFolder
+from whitesquare.data.sources.lists import ListedFiles
 from whitesquare.data.sources.parquet import ParquetImages, Window
 from whitesquare.data.sources.webdataset import Places, TarImages
 from whitesquare.data.tables import Table
 from whitesquare.errors import DataError
 from whitesquare.records import Progress, silent
-from whitesquare.scanning.sharded.kept import ArrayFile, kept_whole, read_kept, write_kept
 from whitesquare.types import ImageDataset, UInt8Array
 
 FILES, TAR, PARQUET, PIXELS = "files", "tar", "parquet", "pixels"
@@ -69,7 +70,13 @@ def shards_in(dataset: ImageDataset, folder: Path, on_progress: Progress = silen
 
 def in_files(dataset: ImageDataset) -> bool:
     """Tell whether workers read the images of a data set from its own files."""
-    return isinstance(dataset, Sized) and isinstance(unsized(dataset), ImageFolder)
+    return _own_files(unsized(dataset)) is not None
+
+
+def _own_files(base: ImageDataset) -> ImageFolder | None:
+    """Return image files that lie where their names say; those of objects lie in the object."""
+    known = type(base) is ImageFolder or isinstance(base, ListedFiles | TarImages | ParquetImages)
+    return base if known and isinstance(base, ImageFolder) else None
 
 
 Listed = tuple[int, dict[str, NDArray[Any]], dict[str, Any]]
@@ -77,8 +84,7 @@ Listed = tuple[int, dict[str, NDArray[Any]], dict[str, Any]]
 
 def _listed(dataset: ImageDataset, on_progress: Progress) -> Iterator[Listed]:
     said: dict[str, Any]
-    base = unsized(dataset)
-    if isinstance(dataset, Sized) and isinstance(base, ImageFolder):
+    if (base := _own_files(unsized(dataset))) is not None:
         most = _together(dataset, base)
         if isinstance(base, TarImages):
             yield from _tars(base, most)
@@ -98,9 +104,9 @@ def _listed(dataset: ImageDataset, on_progress: Progress) -> Iterator[Listed]:
         on_progress("reading images", part.stop, size)
 
 
-def _together(dataset: Sized, base: ImageFolder) -> int:
+def _together(dataset: ImageDataset, base: ImageFolder) -> int:
     """Return how many samples a shard has: by the size that is asked for, or that of the first image."""
-    side = dataset.sizing.size
+    side = dataset.sizing.size if isinstance(dataset, Sized) else None
     try:
         channels, height, width = (3, side, side) if side else base.header(0)
     except (DataError, IndexError):
@@ -194,6 +200,22 @@ class Opened:
         if self.files is not None:
             return self.files.content(i)
         return self.listing.rows("pixels", slice(i, i + 1)).tobytes()
+
+    def stamp(self, *, strictly: bool = False) -> str:
+        """Return what tells that files are the ones that were listed: their sizes, and when they were changed.
+
+        Args:
+            strictly: also by what nobody can set: which file it is, and when anything of it was changed.
+        """
+        found = []
+        for path in self.paths:
+            try:
+                state = path.stat()
+                found.append(f"{state.st_size} {state.st_mtime_ns}")
+                found += [f"{state.st_ino} {state.st_ctime_ns}"] if strictly else []
+            except OSError:
+                found.append("missing")
+        return digest_of(found)
 
     def pixels(self, i: int, content: bytes) -> UInt8Array:
         """Return the image ``(C, H, W)`` that some content is.
