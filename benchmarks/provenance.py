@@ -92,8 +92,12 @@ def tiny_files(root: Path, count: int) -> None:
             (place / f"n{folder:08d}_{file}.JPEG").write_bytes(b"%d %d" % (folder, file))
 
 
-def watched(command: Sequence[str]) -> dict[str, float]:
-    """Run a command; return seconds and the largest resident sizes in MB, of it alone and with its children."""
+def watched(command: Sequence[str], code: int = 0) -> dict[str, float]:
+    """Run a command that is to end with an exit code.
+
+    Returns:
+        Seconds, and the largest resident sizes in MB, of it alone and with its children.
+    """
     start = time.perf_counter()
     alone = together = 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -102,7 +106,7 @@ def watched(command: Sequence[str]) -> dict[str, float]:
             alone = max(alone, own)
             together = max(together, own + sum(_resident(child) for child in _children(process.pid)))
             time.sleep(EVERY)
-    if process.returncode:
+    if process.returncode != code:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
     return {
         "seconds": round(time.perf_counter() - start, 2),

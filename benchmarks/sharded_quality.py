@@ -16,9 +16,9 @@ from sklearn.metrics import roc_auc_score
 
 from common import RESULTS, options, write_result
 from whitesquare.data import from_arrays, load_mnist, open_dataset
+from whitesquare.executor.engine import Way
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.executor.engine import Way
 from whitesquare.scanning.sharded.steps import scan_in_shards
 from whitesquare.scanning.types import Scan
 from whitesquare.types import ImageDataset

@@ -53,7 +53,8 @@ def diff(
     """Compare two manifests and write what differs as Parquet: one row per change, by kind and in their order.
 
     The columns are the fields of ``Change`` and both digests. A sample that has both other bytes and another label is
-    two changes. Manifests are sorted by id, and so are the changes of a kind. A found digest of 32 zero bytes stands for what could not be read: it equals nothing.
+    two changes. Manifests are sorted by id, and so are the changes of a kind. A digest of 32 zero bytes stands for
+    what could not be read: it equals nothing.
 
     Args:
         signed: the manifest as it was signed.
@@ -80,7 +81,7 @@ def diff(
         _name_changes(db)
         with whole_file(output) as part:
             # By place in the manifest, which is by id: numbers are sorted much faster than names that begin alike.
-            rows = "SELECT * EXCLUDE (place, at) FROM changes ORDER BY place, at"
+            rows = "SELECT * EXCLUDE (place, spot) FROM changes ORDER BY place, spot"
             db.execute(f"COPY ({rows}) TO {_quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
         counts = dict(db.execute(f"SELECT kind, count(*) FROM {table_of(output)} GROUP BY kind").fetchall())
     return {kind: counts.get(kind, 0) for kind in KINDS}
@@ -154,7 +155,7 @@ def _by_key(db: "DuckDBPyConnection", signed: Path, found: Path, positional: boo
         f"""CREATE TABLE loose AS WITH touched AS (
             SELECT coalesce(s.id, f.id) AS id, coalesce(s.split, f.split) AS split,
                 s.label, s.size, s.sha256, {pixels} AS pixels, f.label AS new_label, f.size AS new_size,
-                f.sha256 AS new_sha256, s.file_row_number AS at, f.file_row_number AS new_at,
+                f.sha256 AS new_sha256, s.file_row_number AS spot, f.file_row_number AS new_spot,
                 s.sha256 IS NOT DISTINCT FROM f.sha256 AND s.size = f.size AS same
             FROM {_numbered(signed)} s FULL JOIN {_numbered(found)} f ON s.id = f.id AND s.split = f.split
             WHERE s.sha256 IS DISTINCT FROM f.sha256 OR s.size IS DISTINCT FROM f.size
@@ -164,12 +165,12 @@ def _by_key(db: "DuckDBPyConnection", signed: Path, found: Path, positional: boo
     whole = "sha256 IS NOT NULL AND new_sha256 IS NOT NULL AND NOT moves"
     db.execute(
         f"""CREATE TABLE pairs AS SELECT id, id AS new_id, label, new_label, split, split AS new_split, sha256,
-            new_sha256, pixels, same, at FROM loose WHERE {whole}"""
+            new_sha256, pixels, same, spot FROM loose WHERE {whole}"""
     )
     for name, old in (("gone", ""), ("came", "new_")):
         db.execute(
             f"""CREATE TABLE {name} AS SELECT id, {old}label AS label, split, {old}size AS size, {old}sha256 AS sha256,
-                pixels, CASE WHEN {moves} THEN {_POSITION} END AS position, {old}at AS at
+                pixels, CASE WHEN {moves} THEN {_POSITION} END AS position, {old}spot AS spot
             FROM loose WHERE {old}sha256 IS NOT NULL AND NOT ({whole})"""
         )
     db.execute("DROP TABLE loose; CREATE TABLE matched (g BIGINT, c BIGINT)")
@@ -235,7 +236,7 @@ def _pair(db: "DuckDBPyConnection") -> None:
     """Add what was matched to ``pairs``, which then know whether the pixels are the same."""
     db.execute(
         """INSERT INTO pairs SELECT gone.id, came.id, gone.label, came.label, gone.split, came.split, gone.sha256,
-            came.sha256, gone.pixels, gone.sha256 = came.sha256, gone.at
+            came.sha256, gone.pixels, gone.sha256 = came.sha256, gone.spot
         FROM matched JOIN gone ON gone.rowid = g JOIN came ON came.rowid = c"""
     )
     db.execute("ALTER TABLE pairs ADD COLUMN same_pixels BOOLEAN")
@@ -254,13 +255,13 @@ def _ask_pixels(db: "DuckDBPyConnection", same_pixels: SamePixels) -> None:
 
 def _name_changes(db: "DuckDBPyConnection") -> None:
     """Make ``changes``: a row for everything that can be said of a pair, and of what has no partner."""
-    both = "id, new_id, label, new_label, split, new_split, {} AS same_pixels, sha256, new_sha256, at FROM pairs"
+    both = "id, new_id, label, new_label, split, new_split, {} AS same_pixels, sha256, new_sha256, spot FROM pairs"
     told, untold = both.format("same_pixels"), both.format("NULL")
     said = {
         "changed": f"{told} WHERE NOT same",
-        "added": """id, id, '', label, '', split, NULL, NULL, sha256, at FROM came
+        "added": """id, id, '', label, '', split, NULL, NULL, sha256, spot FROM came
             WHERE rowid NOT IN (SELECT c FROM matched)""",
-        "removed": """id, '', label, '', split, '', NULL, sha256, NULL, at FROM gone
+        "removed": """id, '', label, '', split, '', NULL, sha256, NULL, spot FROM gone
             WHERE rowid NOT IN (SELECT g FROM matched)""",
         "relabelled": f"{untold} WHERE label <> new_label AND new_sha256 <> {_UNREAD}",
         "renamed": f"{untold} WHERE same AND label = new_label",

@@ -16,7 +16,7 @@ from whitesquare.learning.asking import Asking
 from whitesquare.scanning.answers import both_of
 from whitesquare.scanning.gather import OWN, Gathered
 from whitesquare.scanning.settings import ScanSettings
-from whitesquare.scanning.sharded.probable import called_by, check_labels
+from whitesquare.scanning.sharded.probable import check_labels
 from whitesquare.scanning.sharded.reading import named
 from whitesquare.scanning.sharded.reduce import (
     Looking,
@@ -118,7 +118,7 @@ def ask_all(
         plan,
         {name: one for name, one in suspicions.items() if one is not None},
         runs,
-        answers_of(samples, answers.files) if answers is not None else called_by(stored) if stored else None,
+        None if answers is None else answers_of(samples, answers.files),
         hinted,
         None if answers is None else answers.path,
     )

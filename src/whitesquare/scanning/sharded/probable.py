@@ -99,11 +99,6 @@ def check_labels(samples: StoredSamples, stored: tuple[Path, ...], folder: Path,
     return Suspicion(np.concatenate(scores), label_errors(joint, usual.sizes))
 
 
-def called_by(stored: tuple[Path, ...]) -> IntArray:
-    """Return the most probable class of each sample ``(N,)``."""
-    return np.concatenate([read_kept(path).array("probabilities").argmax(1) for path in stored]).astype(np.int64)
-
-
 def weigh_shard(task: ToWeigh, shared: Shared) -> Done:
     """Count the stored probabilities of a shard, or score its samples by them."""
     path = named(task.folder, "labels", task.samples.name, task.stored.name, task.usual.name if task.usual else "")

@@ -133,7 +133,8 @@ def scan_in_shards(
         clock.lap("training")
         if gathered.evidence.pred_probs is None:  # of a model that has learned nothing
             stored = ()
-        known = ask_all(read.samples, gathered, settings, folder, engine, model, losses and losses.path, stored)
+        recorded = None if losses is None else losses.path
+        known = ask_all(read.samples, gathered, settings, folder, engine, model, recorded, stored)
         clock.lap("detectors")
         scan = conclude(read, known, settings, folder, engine, source=source, truth=truth, clock=clock)
         flagged = scan.result.flagged if in_files(dataset) else ()
