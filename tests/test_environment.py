@@ -68,7 +68,7 @@ def started(monkeypatch):
 def data(tmp_path, monkeypatch):
     """A data set of two files that other processes hash, few as they are."""
     alone = workers.hash_all
-    monkeypatch.setattr(listing, "hash_all", lambda *given, **named: alone(*given, **named, workers=2))
+    monkeypatch.setattr(listing, "hash_all", lambda *given, **named: alone(*given, **named | {"workers": 2}))
     for name in ("cat", "dog"):
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / "1.png").write_bytes(name.encode())

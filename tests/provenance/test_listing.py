@@ -377,7 +377,7 @@ def test_worker_processes_find_what_one_process_finds(tmp_path, monkeypatch):
     assert len(items) == 3302
     assert {item.id: item.size for item in items}["large.bin"] == 1_280_000
     alone = workers.hash_all
-    monkeypatch.setattr(listing, "hash_all", lambda *given, **named: alone(*given, **named, workers=0))
+    monkeypatch.setattr(listing, "hash_all", lambda *given, **named: alone(*given, **named | {"workers": 0}))
     assert listed(tmp_path / "d", tmp_path, strict=False) == (found, items)
 
 

@@ -130,7 +130,7 @@ def make_manifest(
             else:
                 tally.take_rows(sample_rows(splits, pixels=pixels, on_progress=on_progress))
         else:
-            how = _How(expected, signed, workers, shards, on_progress, pixels)
+            how = _Hashing(expected, signed, workers, shards, on_progress, pixels)
             container = _take_named(data, tally, how)
             classes, content = container.classes, Content(FILES, None, False)
             if container.files or place_of(data) is None:
@@ -143,7 +143,7 @@ def make_manifest(
 
 
 @dataclass(frozen=True)
-class _How:
+class _Hashing:
     """How what is named is read; see :func:`make_manifest`."""
 
     expected: Content | None
@@ -163,7 +163,7 @@ class _How:
 Files = Generator[tuple[list[Piece], Hashed], None, None]
 
 
-def _take_named(source: str, tally: Tally, how: _How) -> Container:
+def _take_named(source: str, tally: Tally, how: _Hashing) -> Container:
     place, pixels = place_of(source), how.pixels
     if place is not None and place.is_dir():
         return _take_folder(place, tally, how)
@@ -184,7 +184,7 @@ def _npz_file(source: str) -> Path:
     return path
 
 
-def _take_folder(folder: Path, tally: Tally, how: _How) -> Container:
+def _take_folder(folder: Path, tally: Tally, how: _Hashing) -> Container:
     root, pixels = os.open(folder.resolve(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), how.pixels
     try:
         kind = _kind(folder, how.expected)

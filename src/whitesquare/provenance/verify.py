@@ -24,6 +24,7 @@ from whitesquare.provenance.listing import Listing, make_manifest
 from whitesquare.provenance.opened import FILES
 from whitesquare.provenance.pins import NO_PINS, Pins
 from whitesquare.provenance.reading import read_regular
+from whitesquare.provenance.sayings import differences, promises_less
 from whitesquare.provenance.shards import hashing_shards
 from whitesquare.provenance.state import StateFile, check_newer, remember
 from whitesquare.provenance.types import KINDS, Content, DatasetPredicate
@@ -37,7 +38,6 @@ if TYPE_CHECKING:  # it needs NumPy
 
 CHANGES = "changes.parquet"
 _FOUND = "found.parquet"
-_FEW = 5
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def compare(
 
 def _of(source: Data, signed: SignedDataset) -> Verification:
     found = Verification(named(source), False, "", False, signed.predicate, signed.sha256, signed.signers)
-    return replace(found, warnings=_promises_less(signed.predicate))
+    return replace(found, warnings=promises_less(signed.predicate))
 
 
 def _check_places(source: Data, folder: Path) -> None:
@@ -227,7 +227,7 @@ def _compare(
         classes_removed=tuple(name for name in predicate.classes if name not in set(listing.classes)),
         refused=listing.refused,
     )
-    reasons = _differences(predicate, listing)
+    reasons = differences(predicate, listing)
     if listing.tree != predicate.tree:
         same_pixels = _pixels(source, predicate.content)
         positional = predicate.content.positional and listing.content.positional
@@ -240,47 +240,6 @@ def _compare(
         found = replace(found, counts=counts, changes=folder / CHANGES)
     reason = f"The data set is not the signed one: {'; '.join(reasons)}." if reasons else ""
     return replace(found, ok=not reasons, reason=reason)
-
-
-def _promises_less(predicate: DatasetPredicate) -> tuple[str, ...]:
-    """Say what an old format leaves open."""
-    if predicate.format > 1:
-        return ()
-    if predicate.content.kind == FILES:
-        less = "how an image must be shown (orientation, colour profile, frames, transparency) is not recorded"
-    else:
-        less = "of the files that hold the samples nothing but the samples is covered"
-    return (f"This statement is of format 1, which promises less: {less}; attest the data set again.",)
-
-
-def _differences(predicate: DatasetPredicate, listing: Listing) -> list[str]:
-    """Say what differs beside the items."""
-    reasons = []
-    if listing.classes != predicate.classes:
-        reasons.append(f"{_class_map(predicate.classes, listing.classes)}, so labels mean other classes")
-    if listing.content.kind != predicate.content.kind or listing.content.shape != predicate.content.shape:
-        signed, found = (_described(content) for content in (predicate.content, listing.content))
-        reasons.append(f"it holds {found}, signed are {signed}")
-    if listing.refused:
-        id, reason = next(iter(listing.refused.items()))
-        more = f", and {len(listing.refused) - 1} more like it" if len(listing.refused) > 1 else ""
-        reasons.append(f"{id!r} {reason}{more}")
-    return reasons
-
-
-def _class_map(signed: tuple[str, ...], found: tuple[str, ...]) -> str:
-    """Say how two lists of class names differ that are not the same."""
-    parts = []
-    for what, names, others in (("added", found, set(signed)), ("removed", signed, set(found))):
-        missing = [name for name in names if name not in others]
-        if missing:
-            shown = ", ".join(map(repr, missing[:_FEW])) + (", ..." if len(missing) > _FEW else "")
-            parts.append(f"the class {shown} was {what}" if len(missing) == 1 else f"the classes {shown} were {what}")
-    return " and ".join(parts) or "the classes are in another order"
-
-
-def _described(content: Content) -> str:
-    return content.kind + ("" if content.shape is None else f" of the shape {'x'.join(map(str, content.shape))}")
 
 
 def _pixels(source: Data, content: Content) -> SamePixels | None:

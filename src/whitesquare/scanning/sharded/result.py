@@ -17,7 +17,7 @@ from whitesquare.scanning.calibration import REVIEW
 from whitesquare.scanning.coverage import coverage
 from whitesquare.scanning.examples import pasted_examples
 from whitesquare.scanning.findings import auroc, class_rows, flags, rank, reasons, scores_of
-from whitesquare.scanning.gather import ScanClock
+from whitesquare.scanning.gather import Gathered, ScanClock
 from whitesquare.scanning.learned import accuracy_of
 from whitesquare.scanning.running import one_torch_thread
 from whitesquare.scanning.settings import ScanSettings
@@ -61,10 +61,7 @@ def conclude(
         inside, notes = raise_alarms(found.evidence, found.suspicions, gathered.models, settings.test)
     raised = _everywhere(found, inside, known, read, folder, engine)
     clock.lap("alarms")
-    beside = Comparison()
-    if gathered.reference is not None:
-        beside = compare_all(samples, known, found, inside, gathered.reference, settings, folder, engine)
-        clock.lap("reference")
+    beside = _beside(samples, known, found, inside, settings, folder, engine, clock)
     everything = _without_images(samples, settings.seed)
     found_rank = rank(everything, _ranking(known, samples.groups), raised, beside.calibration)
     clock.lap("fusion")
@@ -88,14 +85,7 @@ def conclude(
         classes=rows,
         runs=runs,
         skipped=read.skipped,
-        warnings=(
-            sharding.said(len(np.unique(samples.labels))),
-            *(gathered.reference.warnings if gathered.reference else ()),
-            *beside.warnings,
-            *gathered.warnings,
-            *read.notes,
-            *notes,
-        ),
+        warnings=(sharding.said(len(np.unique(samples.labels))), *_warned(gathered, beside), *read.notes, *notes),
         seed=settings.seed,
         fused_auroc=auroc(samples.ids, found_rank.fused, truth),
         seconds=clock.seconds,
@@ -114,6 +104,29 @@ def conclude(
     )
     scores = scores_of(everything, samples.ids, found_rank, suspicions)
     return _with_pictures(Scan(result, scores, ()), found, inside, known, samples.ids)
+
+
+def _beside(
+    samples: StoredSamples,
+    known: Known,
+    found: Inspected,
+    inside: tuple[Raised, ...],
+    settings: ScanSettings,
+    folder: Path,
+    engine: Engine,
+    clock: ScanClock,
+) -> Comparison:
+    """Compare all samples with the trusted ones, if there are any."""
+    if known.gathered.reference is None:
+        return Comparison()
+    beside = compare_all(samples, known, found, inside, known.gathered.reference, settings, folder, engine)
+    clock.lap("reference")
+    return beside
+
+
+def _warned(gathered: Gathered, beside: Comparison) -> tuple[str, ...]:
+    of_reference = gathered.reference.warnings if gathered.reference else ()
+    return (*of_reference, *beside.warnings, *gathered.warnings)
 
 
 def _with_pictures(
