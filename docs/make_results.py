@@ -13,7 +13,7 @@ from typing import Any
 
 from detector_tables import detector_tables
 from natural_tables import natural_tables
-from scale_tables import comparing, finding, gating, scanning, sharding, signing
+from scale_tables import attesting, comparing, finding, gating, scanning, sharding, signing
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
@@ -32,6 +32,7 @@ SCALE = {
     "provenance-diff": comparing,
     "scan-growth": scanning,
     "sharded-scan": sharding,
+    "sharded-provenance": attesting,
     "sharded-quality": finding,
 }
 """By the name of a result and of its table, what writes it."""

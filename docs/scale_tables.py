@@ -69,6 +69,21 @@ _NODES, _CORES = (1, 4, 16), 16
 """Machines, and cores of each, of which it is said what they would take."""
 
 
+def attesting(result: dict[str, Any]) -> str:
+    """Return what attesting and verifying shards took, as a Markdown table."""
+    lines = [
+        "| images | shards | verb | workers | seconds | processor, s | each image, microseconds | all processes, MB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        lines.append(
+            f"| {row['samples']:,} | {row['form']} | {row['verb']} | {row['workers']} | {row['seconds']:,.0f} | "
+            f"{row['processor_seconds']:,.1f} | {1e6 * row['processor_seconds'] / row['samples']:.0f} | "
+            f"{row['peak_mb_with_children']} |"
+        )
+    return "\n".join([*lines, "", f"One run each (n = 1); {_machine(result)}"])
+
+
 def sharding(result: dict[str, Any]) -> str:
     """Return what scans in shards took, and what more machines would take, as two Markdown tables."""
     lines = [
