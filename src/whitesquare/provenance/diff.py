@@ -80,7 +80,7 @@ def diff(
             _ask_pixels(db, same_pixels)
         _name_changes(db)
         with whole_file(output) as part:
-            # By place in the manifest, which is by id: numbers are compared at once, names that begin alike sign by sign.
+            # By place in the manifest, which is by id: numbers are compared at once, names sign by sign.
             rows = "SELECT * EXCLUDE (place, spot) FROM changes ORDER BY place, spot"
             db.execute(f"COPY ({rows}) TO {_quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
         counts = dict(db.execute(f"SELECT kind, count(*) FROM {table_of(output)} GROUP BY kind").fetchall())
