@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from whitesquare._base.locks import file_lock
 from whitesquare._base.schema import build
-from whitesquare._base.strictjson import unique
+from whitesquare._base.strictjson import parse_named
 from whitesquare.deciding.types import Mark, ReviewHead, Standing
 from whitesquare.errors import DataError
 
@@ -220,13 +220,11 @@ def _line(record: Mark | ReviewHead) -> bytes:
 def _parsed(kind: type[T], line: bytes, where: str) -> T:
     """Read one line, or say what is wrong with it."""
     try:
-        value: Any = json.loads(line.decode(), object_pairs_hook=unique)
-        # Names of files can hold half surrogate pairs, which no checker takes: it is shown the rest.
-        build(kind, json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")), where=where)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise DataError(f"{where}: {reason}.") from error
-    return kind(**value)
+        found = parse_named(line)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}.") from error
+    build(kind, found.shown, where=where)
+    return kind(**found.written)
 
 
 def _write_at(handle: int, place: int, data: bytes) -> None:

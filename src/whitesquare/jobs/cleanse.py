@@ -1,6 +1,5 @@
 """Take out of a data set what a scan found in it, and write down what was removed and why."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from whitesquare.data import dataset_digest, held, open_dataset, readable_part
 from whitesquare.data.layouts import place_of
 from whitesquare.data.names import Data, named
 from whitesquare.data.specs import moved
-from whitesquare.deciding.findings import Finding, ScanFindings, read_scan
+from whitesquare.deciding.findings import Finding, ScanFindings, read_scan_file
 from whitesquare.deciding.review import read_review
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.copied import part_without, plan_copy
@@ -109,7 +108,8 @@ def cleanse(
     _check_apart(source, folder)
     _check_choice(tier, top, decisions, keep_open=keep_open)
     review = None if decisions is None else read_review(scan, decisions)
-    findings = read_scan(scan)
+    found = read_scan_file(scan)
+    findings = found.findings
     opened = open_dataset(source, size=size, fit=fit)
     decided = None if review is None else decided_changes(opened, review, keep_open=keep_open)
     dataset, skipped = _scanned(opened, named(source), findings, scan, on_progress)
@@ -124,7 +124,7 @@ def cleanse(
         "source": named(source),
         "source_digest": findings.digest,
         "scan": str(scan),
-        "scan_digest": hashlib.sha256(scan.read_bytes()).hexdigest(),
+        "scan_digest": found.sha256,
         "tier": tier,
         "top": top,
         "counts": {"before": len(dataset.labels), "removed": len(removed), "kept": len(kept.labels)},

@@ -10,7 +10,7 @@ from threading import Event, Thread
 import numpy as np
 
 from whitesquare.deciding.log import DecisionLog
-from whitesquare.deciding.review import reviewed_scan
+from whitesquare.deciding.review import open_scan
 from whitesquare.errors import DataError
 from whitesquare.report.common.formats import visible
 from whitesquare.report.scan.pictures import trigger_pictures
@@ -21,7 +21,7 @@ from whitesquare.reviewing.samples import ReviewSamples, open_samples
 from whitesquare.scanning.album import Album, album_path, read_album
 from whitesquare.scanning.contacts import PastedExamples
 from whitesquare.scanning.sheets import unlike
-from whitesquare.scanning.stored import read_stored
+from whitesquare.scanning.stored import stored_scan
 from whitesquare.scanning.types import Alarm, ScanResult
 from whitesquare.types import FloatArray, UInt8Array
 
@@ -166,12 +166,13 @@ def open_review(
     Raises:
         DataError: the scan cannot be read, or the decisions are about another one or cannot be written.
     """
-    found = reviewed_scan(scan_file)
-    result = read_stored(found.path).result
+    found, file = open_scan(scan_file)
+    result = stored_scan(file).result
     log = DecisionLog(found.log_path(decisions), found.head)
     # Ids as the file has them: half surrogates, which names of files may hold, are no text that others read.
     findings = found.findings.flagged
-    flagged = tuple(replace(one, id=true.id) for one, true in zip(result.flagged, findings, strict=True))
+    pairs = zip(result.flagged, findings, strict=True)
+    flagged = tuple(one if one.id == true.id else replace(one, id=true.id) for one, true in pairs)
     result = replace(result, flagged=flagged)
     rows = suspect_rows(result, {one.id: one.content for one in findings})
     album, notes = _album(found.path, found.head.scan)
