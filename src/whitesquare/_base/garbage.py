@@ -1,4 +1,4 @@
-"""Looking for garbage: among hundreds of thousands of records that stay, it stops all threads for a tenth of a second."""
+"""Looking for garbage: among the records of a large scan, which stay, it stops every thread for a tenth of a second."""
 
 import gc
 from collections.abc import Iterator

@@ -75,7 +75,7 @@ class ReviewDesk:
             DataError: it cannot be made.
         """
         if kind == "normal":
-            return drawn.png(self.samples.neighbour(row)[1])
+            return drawn.png(self.samples.neighbour(row).image)
         image = self.samples.image(self.rows.flags[row].id)
         if kind == "suspect":
             return drawn.png(image)
@@ -91,7 +91,7 @@ class ReviewDesk:
             mask = np.array(trigger.mask, np.float32)
             if mask.shape == image.shape[1:]:
                 return mask
-        normal = self.samples.neighbour(row)[1]
+        normal = self.samples.neighbour(row).image
         if normal.shape != image.shape:
             raise DataError("The normal sample has another size, so the two cannot be compared.")
         heat: FloatArray = unlike(image[None], normal[None])[0]
@@ -176,7 +176,8 @@ def open_review(
     result = replace(result, flagged=flagged)
     rows = suspect_rows(result, {one.id: one.content for one in findings})
     album, notes = _album(found.path, found.head.scan)
-    samples = open_samples(data or result.source, album, rows, result.seed, size=size, fit=fit)
+    whole = {one.label for one in result.classes if one.confirmed + one.suspicious >= one.size}
+    samples = open_samples(data or result.source, album, rows, result.seed, size=size, fit=fit, whole=whole)
     notes += [samples.missing] if samples.missing else []
     if not any(rows.contents) and rows.flags:
         notes.append("The scan is of an older version: it does not say which samples have changed since.")
