@@ -32,6 +32,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class FoundClass:
+    """A class of the data that were scanned, as it can be shown: its label and its name."""
+
+    label: int
+    name: str
+
+
+@dataclass(frozen=True)
 class ScanFindings:
     """What a later step needs of a written scan.
 
@@ -42,6 +50,7 @@ class ScanFindings:
         verdict: one of :data:`TIERS`, ``nothing found``, ``not checked`` or ``not decided``.
         skipped: files that were left out of the scan because they could not be read, with the reason.
         flagged: strongest tier first.
+        classes: of the data set; none in what other programs wrote.
     """
 
     source: str
@@ -50,6 +59,7 @@ class ScanFindings:
     verdict: str
     skipped: dict[str, str]
     flagged: tuple[Finding, ...]
+    classes: tuple[FoundClass, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,4 +144,4 @@ def _named(findings: ScanFindings, record: dict[str, Any]) -> ScanFindings:
         replace(one, id=found["id"], rule_id=found["rule_id"])
         for one, found in zip(findings.flagged, record["flagged"], strict=True)
     )
-    return replace(findings, **record | {"flagged": flagged})
+    return replace(findings, **record | {"flagged": flagged, "classes": findings.classes})
