@@ -209,7 +209,7 @@ def _digests(found: AuditEvidence) -> tuple[dict[str, str], dict[str, str]]:
     for state in states:
         if state.sha256 or state.problem:
             digests[state.name], problems[state.name] = state.sha256, state.problem
-    for read in (*reads, found.decided.log, found.decided.envelope):
+    for read in (*reads, found.decided.log, found.decided.envelope, found.decided.held):
         if read.sha256 or read.problem:
             digests[read.name], problems[read.name] = read.sha256, read.problem
     for part in parts:

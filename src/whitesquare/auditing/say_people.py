@@ -62,7 +62,8 @@ def _sworn(speaker: Speaker, evidence: AuditEvidence) -> DossierStatement:
         now = f"{what} as they are now: {roles} signed other marks, which came to {counts}"
         return speaker.missing("signed", now, _SIGN, envelope.name)
     text = f"{plural(len(signers), 'key')} answers for these decisions ({counts}): {roles}."
-    return speaker.shown("signed", text.replace("keys answers", "keys answer"), envelope.name)
+    files = (envelope.name, decided.held.name) if signed.held is not None else (envelope.name,)
+    return speaker.shown("signed", text.replace("keys answers", "keys answer"), *files)
 
 
 def say_removed(evidence: AuditEvidence) -> list[DossierStatement]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from whitesquare._base.safe_text import printable
-from whitesquare.deciding.signed import SignedDecision
+from whitesquare.deciding.held import SignedDecision
 from whitesquare.deciding.types import DISAGREED, RELABEL, REMOVE, UNSURE
 from whitesquare.gating.checks import about, aged, brief, names, signed_by_each
 from whitesquare.gating.settings import Policy

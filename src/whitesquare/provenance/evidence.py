@@ -13,7 +13,7 @@ PROVENANCE = "provenance.sigstore.json"
 SCAN = "scan.sigstore.json"
 SCAN_REPORT = "scan.json"
 MEASURE = "measure.sigstore.json"
-REVIEW = "decisions.dsse.json"
+REVIEW, HELD = "decisions.dsse.json", "decisions.signed.json"
 DRILL_REPORT = "drill.json"
 DRILL = "drill.sigstore.json"
 VSA = "vsa.sigstore.json"
@@ -21,7 +21,7 @@ VSA = "vsa.sigstore.json"
 DOSSIER, DOSSIER_PAGE, DOSSIER_SIGNED = "dossier.json", "dossier.html", "dossier.sigstore.json"
 """What an auditor is told of all that: for programs, for people, and the signed statement about both."""
 EVIDENCE = (
-    *(MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, REVIEW, MEASURE, VSA),
+    *(MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, REVIEW, HELD, MEASURE, VSA),
     *(DOSSIER, DOSSIER_PAGE, DOSSIER_SIGNED),
 )
 """All of it."""
