@@ -73,11 +73,13 @@ export class Sample {
     const image = /** @type {HTMLImageElement} */ (button.querySelector("img"));
     button.classList.remove("stranger");
     caption.replaceChildren("normal");
+    caption.title = "";
     const found = await beside(row);
     if (row !== this.row) return;
     button.classList.toggle("stranger", found.stranger);
     button.title = found.id;
     if (!found.stranger) return;
+    caption.title = found.class;
     caption.replaceChildren("normal, of ", ...(found.class ? ["class ", isolated(found.class)] : ["another class"]));
     image.alt = TOLD.stranger;
   }
@@ -131,7 +133,7 @@ export class Sample {
 
 /** @param {import("./api.js").Row} row */
 function facts(row) {
-  const p = row.p === null ? "" : ` · p ${row.p.toPrecision(2)}`;
+  const p = row.p === null ? "" : ` · as high by chance: p\u00a0=\u00a0${row.p.toPrecision(2)}`;
   return ["class ", isolated(row.class), ` · ${row.tier} · rule `, isolated(row.rule), ` · score ${row.score.toFixed(3)}${p}`];
 }
 
