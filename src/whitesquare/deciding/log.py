@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -215,7 +215,8 @@ def _written(pairs: list[tuple[str, Any]]) -> dict[str, str]:
 
 def _line(record: Mark | ReviewHead) -> bytes:
     # ASCII: names of files may hold half surrogate pairs, which UTF-8 cannot write.
-    return json.dumps(asdict(record), ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    found = {item.name: getattr(record, item.name) for item in fields(record)}
+    return json.dumps(found, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _parsed(kind: type[T], line: bytes, where: str) -> T:
