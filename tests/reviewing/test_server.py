@@ -1,9 +1,12 @@
 """The server: who may ask, what is answered, what is stored, and what is said of data that are not as they were."""
 
+import gc
 import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -13,9 +16,12 @@ import pytest
 from PIL import Image
 
 from tests.report.scan_sample import hostile
+from whitesquare._base.strictjson import parse_named
 from whitesquare.data import open_dataset
+from whitesquare.deciding import findings
 from whitesquare.deciding.log import DecisionLog
 from whitesquare.errors import DataError, UsageError
+from whitesquare.jobs import review_page
 from whitesquare.reviewing.app import review_app
 from whitesquare.reviewing.board import Board
 from whitesquare.reviewing.guard import Guard
@@ -170,6 +176,32 @@ def test_beside_a_class_that_is_flagged_as_a_whole_stands_the_nearest_of_another
     assert asked(app, "/beside/99").status == 400
     shutil.rmtree(found.data)
     assert asked(opened(found)[1], "/beside/0").json() | {"id": ""} == {"id": "", "class": "", "stranger": True}
+
+
+def test_a_scan_is_parsed_once_for_its_review(kept, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(findings, "parse_named", lambda data: read.append(len(data)) or parse_named(data))
+    opened(kept, decisions=tmp_path / "decisions.jsonl")
+    assert read == [kept.scan.stat().st_size]
+
+
+def test_what_the_page_does_not_need_is_not_loaded():
+    code = "import sys, whitesquare.jobs.review_page; assert not {'sklearn', 'torch', 'pandas'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_while_a_review_is_open_its_records_are_left_out_of_the_search_for_garbage(monkeypatch):
+    frozen = []
+    desk = type(
+        "Desk", (), {"board": type("Board", (), {"refresh": lambda _: None, "counts": lambda _: {"open": 1}})()}
+    )
+    monkeypatch.setattr(review_page, "open_review", lambda *_, **__: desk)
+    monkeypatch.setattr(review_page, "serve", lambda *_, **__: frozen.append((gc.get_freeze_count(), gc.isenabled())))
+    assert review_page.review_page(Path("scan.json"), by="ann", on_ready=print) == {"open": 1}
+    ((count, is_on),) = frozen
+    assert count > 1000
+    assert is_on
+    assert gc.get_freeze_count() == 0
 
 
 def test_where_all_samples_are_flagged_there_is_none_to_compare_with_and_that_is_said(tmp_path):
