@@ -22,7 +22,7 @@ from whitesquare.scanning.settings import ScanSettings
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    """Coloured noise of two classes, of which one is brighter and half of it planted, in class folders; a tenth is the test split."""
+    """Class folders of coloured noise: one of two classes is brighter, and half of it planted."""
     rng, labels = np.random.default_rng(3), np.arange(120) % 2
     images = rng.integers(0, 128, (120, 3, 40, 36), dtype=np.uint8) + 90 * labels[:, None, None, None].astype(np.uint8)
     images[1:60:2, :, -4:, -4:] = np.indices((4, 4)).sum(0) % 2 * 255

@@ -63,7 +63,7 @@ FOLDERS = {
     "a class called test": (lambda d: _classes(d, "cat", "test"), "may be a class or the test split"),
     "a class called train": (lambda d: _classes(d, "bus", "car", "train"), "may be a class or the train split"),
     "images alone": (_images, "holds images without one"),
-    "a list of another name": (lambda d: _list(d, "labels.csv", "."), "labels may stand in 'labels.csv': give csv:"),
+    "a list of another name": (lambda d: _list(d, "labels.csv", "."), "may stand in 'labels.csv': give csv:"),
     "a list beside a folder": (_list, "in one folder, 'images', and their labels may stand in 'labels.csv'; give csv:"),
     "a list that is not read": (lambda d: _list(d, "labels.xlsx"), "write labels.xlsx as CSV"),
     "Parquet files in folders": (lambda d: _idx(d / "default" / "train", "0000.parquet"), "default/train has Parquet"),

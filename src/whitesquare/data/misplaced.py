@@ -140,7 +140,7 @@ def _flat(folder: Path) -> str:
         return ""
     if lists := _lists(folder):
         return (
-            f"holds images without class folders; their labels may stand in {_some(lists)}: "
+            f"has no class folder with images; labels of those in it may stand in {_some(lists)}: "
             f"{_given(folder / lists[0], folder)}."
         )
     return (

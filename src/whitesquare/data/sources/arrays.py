@@ -11,6 +11,7 @@ from whitesquare._base.streams import FileDigest
 from whitesquare.data.batches import as_shape, in_batches
 from whitesquare.data.layouts import position_id
 from whitesquare.data.names import check_names, check_split
+from whitesquare.data.sources.objects.numbers import not_bytes
 from whitesquare.errors import DataError, unknown_name
 from whitesquare.types import Index, IntArray, Shape, UInt8Array
 
@@ -151,11 +152,7 @@ def as_nchw(images: NDArray[Any], layout: str | None, where: str) -> UInt8Array:
         UsageError: if ``layout`` is unknown.
     """
     if images.dtype != np.uint8:
-        raise DataError(
-            f"{where}: images are {images.dtype}, expected uint8 (0..255); convert values 0..1 with "
-            "(images * 255).round().astype('uint8'), values -1..1 with "
-            "((images + 1) * 127.5).round().astype('uint8') and values 0..255 with images.round().astype('uint8')."
-        )
+        raise not_bytes(images, where, "images")
     if images.ndim == 3:
         images, layout = images[:, np.newaxis], "NCHW"
     if images.ndim != 4 or 0 in images.shape[1:]:
