@@ -2,9 +2,11 @@
 
 ``python benchmarks/review_page.py`` measures the page on made-up suspects of the embedded MNIST. With the folder of a
 poisoned data set and its scan, ``python benchmarks/review_page.py run adaptive.json``, it also times a scripted person
-who knows nothing but what the page says, from its address to a cleansed copy.
+who knows nothing but what the page says, from its address to a cleansed copy. ``--decisions`` measures only how long it
+takes to start and to store a decision, three times, and how long Python looks for garbage while a scan is open.
 """
 
+import gc
 import hashlib
 import io
 import json
@@ -33,12 +35,13 @@ from tests.reviewing.made import served
 
 from whitesquare._base.machine import machine
 from whitesquare.data import load_mnist
+from whitesquare.reviewing.review import open_review
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.types import ClassRow, Flag
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "review.png"
 RESULT = Path(__file__).parent / "results" / "review.json"
-SUSPECTS, PAINTS, DECISIONS, SECONDS = 50_000, 5, 40, 4.0
+SUSPECTS, PAINTS, DECISIONS, SECONDS, ROUNDS = 50_000, 5, 40, 4.0, 3
 WORDS_A_MINUTE = 200
 """How fast the scripted person reads what is on the page before it acts."""
 _PAINT = """() => new Promise(resolve => new PerformanceObserver((list, seen) => {
@@ -174,6 +177,37 @@ def decisions(browser: Browser, address: str) -> dict[str, Any]:
     }
 
 
+def garbage(scan: Path) -> dict[str, float]:
+    """Measure for how long a whole search for garbage stops every thread, before and with what is done against it."""
+    desk = open_review(scan, scan.with_name("garbage.jsonl"), "ann")
+    took = {}
+    for name in ("as_python_does", "as_the_page_does"):
+        begun = time.perf_counter()
+        gc.collect()
+        took[name] = 1000 * (time.perf_counter() - begun)
+        gc.freeze()
+    assert desk.rows.flags
+    gc.unfreeze()
+    return took
+
+
+def only_decisions(browser: Browser, folder: Path) -> None:
+    """Measure how long a start and a decision take, and write it beside what else is known."""
+    scan, rounds = many(folder), []
+    for number in range(ROUNDS):
+        begun = time.perf_counter()
+        with served(scan, "--decisions", folder / f"{number}.jsonl") as running:
+            started = time.perf_counter() - begun
+            found = decisions(browser, running.address)
+            times = Path(f"/proc/{running.process.pid}/stat").read_text().rpartition(")")[2].split()
+            computed = (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+        rounds.append({"started_s": started, "processor_s": computed} | found)
+    load = round(os.getloadavg()[0], 1)
+    found = {"rounds": rounds, "garbage_ms": garbage(scan), "machine": machine() | {"load": f"{load}"}}
+    print(json.dumps(found, indent=1))
+    write(RESULT, json.loads(RESULT.read_text()) | {"decisions": found})
+
+
 def person(browser: Browser, data: str, scan: Path, folder: Path) -> dict[str, Any]:
     """Find and remove the poison as somebody would who reads the page from its top and does what it says."""
     from whitesquare.jobs.runs import GROUND_TRUTH, read_truth
@@ -235,6 +269,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as started:
         folder = Path(name)
         browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        if "--decisions" in sys.argv:
+            only_decisions(browser, folder)
+            return
         begun = time.perf_counter()
         with served(many(folder)) as running:
             found["started_s"] = time.perf_counter() - begun

@@ -29,7 +29,14 @@ from whitesquare.gating.settings import (
 )
 from whitesquare.gating.settings import Waiver as WaiverRecord
 from whitesquare.gating.vsa import EXTENSION, LEVELS, SLSA_VERSION
-from whitesquare.provenance.evidence import BUILD_TYPE, OWN_BUILD_TYPE, DrillEvidence, MeasureEvidence, ScanEvidence
+from whitesquare.provenance.evidence import (
+    BUILD_TYPE,
+    OWN_BUILD_TYPE,
+    DrillEvidence,
+    MeasureEvidence,
+    RemovedEvidence,
+    ScanEvidence,
+)
 from whitesquare.provenance.own_types import CodeRecord, Reads
 from whitesquare.provenance.types import DatasetPredicate
 from whitesquare.records import TIERS, Made, Measurement, Parameter
@@ -322,6 +329,7 @@ SCHEMAS: dict[str, Any] = {
     "scan-predicate": ScanStatement,
     "decisions": DecisionsLine,
     "review-predicate": ReviewEvidence,
+    "removed-predicate": RemovedEvidence,
     "measure-predicate": MeasureStatement,
     "drill-predicate": DrillStatement,
     "training-predicate": TrainingStatement,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from whitesquare.detectors.types import Evidence, Hint
+from whitesquare.detectors.types import Evidence, Hint, Suspicion
+from whitesquare.scanning.alarms import raise_alarms
 from whitesquare.scanning.marks.faint import FaintKind, free_of, high_pass, rebuilt
 from whitesquare.scanning.marks.types import AS_FOUND, FULL, Compared
 from whitesquare.scanning.transplant import TransplantTest
@@ -115,6 +116,31 @@ def test_it_is_tried_as_strong_as_it_is_farthest_ahead_of_controls(evidence):
     assert (found.strength, found.p_value) == (AS_FOUND, 1 / 100)
     driven = test.run(evidence, Excitable(), trigger, TARGET, truth, FULL)
     assert driven.control_worst == 1
+
+
+def ranked(evidence, apart):
+    """What the matched filter would say if it set these samples of the target apart, and nobody else."""
+    scores = np.random.default_rng(3).uniform(0, 3, len(evidence.labels)).astype(np.float32)
+    scores[apart] = 9
+    statistics = np.float32([2.0, 2.1, 40.0, 1.9])
+    truth = carriers(evidence.labels)
+    hints = (Hint(TARGET, 40.0, truth[:10]), Hint(TARGET, 40.0, truth))
+    return {"MF01": Suspicion(scores, statistics, hints)}
+
+
+def test_whom_the_filter_sets_apart_is_flagged_though_the_rebuilt_pattern_is_faint_in_them(evidence):
+    truth = carriers(evidence.labels)
+    fainter = np.setdiff1d(evidence.members(TARGET), truth)[:30]
+    (found,), _ = raise_alarms(evidence, ranked(evidence, np.union1d(truth, fainter)), (), TransplantTest())
+    assert np.array_equal(found.carriers, np.union1d(truth, fainter))
+
+
+def test_an_alarm_without_proof_says_what_its_trigger_did_whichever_hint_it_was_rebuilt_from(evidence):
+    suspicions = ranked(evidence, carriers(evidence.labels))
+    (found,), _ = raise_alarms(evidence, suspicions, (Excitable(), Ignoring()), TransplantTest(images=60, controls=99))
+    assert found.alarm.tier == "suspicious"
+    assert found.alarm.transplant is not None
+    assert any(reason.startswith("Not confirmed") for reason in found.alarm.reasons)
 
 
 def test_it_is_added_and_stays_within_the_range(evidence):

@@ -23,7 +23,7 @@ from whitesquare.gating.expiry import expiry
 from whitesquare.gating.policy import example
 from whitesquare.gating.rules import decide
 from whitesquare.gating.vsa import vsa_predicate
-from whitesquare.provenance.evidence import MEASURE, PROVENANCE, REVIEW, SCAN
+from whitesquare.provenance.evidence import MEASURE, PROVENANCE, REMOVED, REVIEW, SCAN
 from whitesquare.records import Estimate
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.found import Acceptance
@@ -87,7 +87,9 @@ def written(folder: Path) -> Iterator[tuple[str, str, Any]]:
         yield "decisions", choice, asdict(mark)
     for kind, name in (("scan", SCAN), ("review", REVIEW), ("training", PROVENANCE), ("measure", MEASURE)):
         yield f"{kind}-predicate", name, signed(run / name)
-    yield "drill-predicate", "drill", signed(full_run(folder / "drilled") / "drill" / "drill.sigstore.json")
+    drilled = full_run(folder / "drilled")
+    yield "drill-predicate", "drill", signed(drilled / "drill" / "drill.sigstore.json")
+    yield "removed-predicate", "removed", signed(drilled / REMOVED)
     for run_folder in (run, full_run(folder / "full")):
         told = compose(gather(run_folder, trusted(), NOW), MADE)
         yield "dossier", run_folder.name, json.loads(dossier_json(told))

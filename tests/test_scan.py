@@ -151,6 +151,17 @@ def test_noise_residual_finds_noise_on_half_of_a_class():
     assert [hint.label for hint in suspicion.hints] == [1]
 
 
+def test_a_class_whose_grain_is_its_own_as_a_whole_is_no_mixture():
+    rng = np.random.default_rng(0)
+    images = rng.integers(90, 110, (1000, 1, SIDE, SIDE)).astype(np.uint8)
+    labels = np.arange(1000) % 5
+    own = labels == 2
+    images[own] = rng.integers(70, 130, (own.sum(), 1, SIDE, SIDE))
+    suspicion = NoiseResidual().score(evidence(images, labels))
+    assert suspicion.class_stats[2] == 0
+    assert suspicion.scores[own].min() > np.quantile(suspicion.scores[~own], 0.999)
+
+
 def test_the_class_with_a_much_smaller_mask_stands_out():
     sizes = np.array([8, 60, 70, 58, 64, 80, 90, 61, 66, 58], np.float32)
     nothing = np.zeros((10, 4, 4), np.float32)

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 
-from tests.gate.world import FULL, NOW, TRIGGER, World, policy, scanned, signer, trusted
+from tests.gate.world import DATASET, FULL, NOW, TRIGGER, World, policy, scanned, signer, trusted
 from tests.report.scan_sample import result
 from whitesquare._base.files import write_text
 from whitesquare._base.schema import encode
@@ -18,13 +18,22 @@ from whitesquare.deciding.signed import evidence_of, sign_review
 from whitesquare.deciding.types import Mark, ReviewHead
 from whitesquare.jobs.gate import gate
 from whitesquare.learning.estimates import share
-from whitesquare.provenance.evidence import REVIEW, AlarmRecord
+from whitesquare.provenance.evidence import (
+    REMOVED,
+    REMOVED_REPORT,
+    REMOVED_TYPE,
+    REVIEW,
+    AlarmRecord,
+    KeptSplit,
+    RemovedEvidence,
+)
 from whitesquare.provenance.types import Source
 from whitesquare.records import VictimResult
 from whitesquare.report.drill.page import write_drill
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.types import Coverage, ScanResult
 from whitesquare.signing.keys import TrustedKey
+from whitesquare.signing.statements import Subject, write_statement
 from whitesquare.signing.times import to_text
 from whitesquare.study.drill_clean import summary
 from whitesquare.study.drill_rows import row_of
@@ -100,12 +109,24 @@ def full_run(run: Path, found: ScanResult | None = None, attacks: Sequence[str] 
     write_text(
         run / "removed.json", json.dumps(removed(sha256((run / "before" / "scan.json").read_bytes()).hexdigest()))
     )
+    write_removal(run)
     log = DecisionLog(run / DECISIONS, ReviewHead(scan=digest, dataset=found.digest, source=found.source))
     log.append(marks())
     content = sha256((run / DECISIONS).read_bytes()).hexdigest()
     sign_review(run / REVIEW, evidence_of(log.head, standings(marks()), content, NOW), signer("bob"))
     gate(run, policy(FULL), trusted(), signer=signer("gate"), state=run.parent / "state.json", now=NOW)
     return run
+
+
+def write_removal(run: Path) -> None:
+    """Sign the ``removed.json`` of a run, as of a copy that is what was signed later."""
+    record = json.loads((run / REMOVED_REPORT).read_text())
+    kept = {name: KeptSplit(one.size, one.root) for name, one in DATASET.splits.items()}
+    said = RemovedEvidence(
+        record["source_digest"], record["scan_digest"], "", record["counts"]["removed"], kept, "0.1.0", MADE
+    )
+    subject = Subject(REMOVED_REPORT, sha256((run / REMOVED_REPORT).read_bytes()).hexdigest())
+    write_statement(run / REMOVED, [subject], REMOVED_TYPE, asdict(said), signer("bob"))
 
 
 def removed(scan_digest: str) -> dict[str, object]:

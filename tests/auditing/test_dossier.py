@@ -96,7 +96,7 @@ def test_a_signed_statement_names_key_and_role_and_an_unsigned_one_says_so(dossi
     assert keys[WEIGHTS] == keys[CARD] == keys[PROVENANCE] == [("dave", "trainer")]
     assert keys[DECISIONS] == keys[REVIEW] == [("bob", "review")]
     assert keys[VSA] == [("gate", "gate")]
-    assert {name for name, found in keys.items() if not found} == {REMOVED, BEFORE_SCAN, BEFORE_VICTIM, VICTIM}
+    assert {name for name, found in keys.items() if not found} == {BEFORE_VICTIM, VICTIM}
     assert keys[DRILL] == keys[DRILL_SIGNED] == [("carol", "scanner")]
     for one in dossier.statements:
         assert one.signed == all(keys[rest.file] for rest in one.rests), one.id

@@ -171,7 +171,7 @@ def test_decisions_are_signed_and_a_second_person_adds_a_signature(scan: Path, k
     trusted = [load_public(keys / f"{name}.pub") for name in ("ann", "bob")]
     found = read_statement(scan.with_name(REVIEW), DECISIONS_TYPE, trusted, utc_now(), 2)
     assert [(one.name, one.sha256) for one in found.subjects] == [(SCAN_REPORT, reviewed_scan(scan).head.scan)]
-    said = review_evidence(found.predicate, REVIEW)
+    said = review_evidence(found.predicate, REVIEW, scan.parent)
     assert said == done.evidence == again.evidence
     assert said.log == hashlib.sha256(scan.with_name("decisions.jsonl").read_bytes()).hexdigest()
     assert said.counts["remove"] == said.counts["relabel"] == 1

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from whitesquare.deciding import signed
+from whitesquare.deciding.signed import sign_review
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
 from whitesquare.gating.collect import collect
 from whitesquare.gating.expiry import expiry
@@ -30,14 +32,19 @@ from whitesquare.provenance.types import ENVELOPE
 from whitesquare.signing.dsse import encode_bundle, read_envelope, sign
 from whitesquare.signing.statements import VSA_TYPE, Subject, encode_statement
 
-from .world import ALARM, FULL, NOW, World, digest, key, policy, scanned, signer, trusted
+from .world import ALARM, FULL, NOW, REVIEWED, World, digest, key, policy, scanned, signer, trusted
 
 MODEL = "model.safetensors"
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    return World().write(tmp_path / "run")
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run with every file that a release may hold: its decisions lie beside their statement."""
+    made = World().write(tmp_path / "run")
+    (made / REVIEW).unlink()
+    monkeypatch.setattr(signed, "_ROOM", 0)
+    sign_review(made / REVIEW, REVIEWED, signer("bob"))
+    return made
 
 
 def gated(run: Path, asked: Policy | None = None, by: str = "gate", now: datetime = NOW) -> Path:

@@ -1,9 +1,12 @@
 """The server: who may ask, what is answered, what is stored, and what is said of data that are not as they were."""
 
+import gc
 import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -13,9 +16,12 @@ import pytest
 from PIL import Image
 
 from tests.report.scan_sample import hostile
+from whitesquare._base.strictjson import parse_named
 from whitesquare.data import open_dataset
+from whitesquare.deciding import findings
 from whitesquare.deciding.log import DecisionLog
 from whitesquare.errors import DataError, UsageError
+from whitesquare.jobs import review_page
 from whitesquare.reviewing.app import review_app
 from whitesquare.reviewing.board import Board
 from whitesquare.reviewing.guard import Guard
@@ -24,7 +30,7 @@ from whitesquare.scanning.album import album_path, read_album
 from whitesquare.scanning.files import scan_json
 
 from .asked import HOST, PORT, TOKEN, asked, post, raw
-from .made import OF_REVIEW, SUSPECTS, Made, made
+from .made import OF_REVIEW, SUSPECTS, Made, made, pictures
 
 
 def opened(found: Made, by="ann", **options):
@@ -140,15 +146,75 @@ def test_pictures_are_the_sample_s_own_pixels(kept, shared):
     orange = heat[..., 0] - heat[..., 2] > 60
     assert orange[22:26, 22:26].all()
     assert orange.sum() == 16
-    name, _ = desk.samples.neighbour(0)
-    assert name not in desk.rows.places
-    assert dataset.labels[list(dataset.ids).index(name)] == flag.label
+    beside = asked(app, "/beside/0").json()
+    assert beside["id"] not in desk.rows.places
+    assert dataset.labels[list(dataset.ids).index(beside["id"])] == flag.label
+    assert (beside["class"], beside["stranger"]) == ("0", False)
+    assert not asked(app, "/rows", query="at=0").json()[0]["stranger"]
     assert shape(asked(app, "/trigger/0"))[0] > 100
     plain, pasted = (asked(app, f"/example/0/1/{kind}") for kind in ("plain", "pasted"))
     assert shape(plain) == shape(pasted) == (28, 28)
     assert plain.body != pasted.body
     for path in ("/picture/99/suspect", "/picture/0/other", "/example/0/9/plain", "/example/7/0/plain", "/trigger/7"):
         assert asked(app, path).status in (400, 409), path
+
+
+def test_beside_a_class_that_is_flagged_as_a_whole_stands_the_nearest_of_another_class_and_is_said_to(tmp_path):
+    found = made(tmp_path, dataset=pictures(3 * SUSPECTS))
+    desk, app = opened(found)
+    dataset = open_dataset(found.data)
+    labels = dict(zip(dataset.ids, dataset.labels.tolist(), strict=True))
+    assert "Of class <bdi>0</bdi>, every sample is flagged: there, in a dashed frame" in asked(app, "/").body.decode()
+    for row in (0, SUSPECTS - 1):
+        beside = asked(app, f"/beside/{row}").json()
+        assert beside["stranger"]
+        assert beside["class"] == str(labels[beside["id"]]) != "0"
+        assert beside["id"] not in desk.rows.places
+        assert {shape(asked(app, f"/picture/{row}/{kind}")) for kind in ("normal", "evidence")} == {(28, 28)}
+    told = asked(app, "/rows", query=f"at=0,{SUSPECTS}").json()
+    assert [one["stranger"] for one in told] == [True, False]
+    assert asked(app, "/beside/99").status == 400
+    shutil.rmtree(found.data)
+    assert asked(opened(found)[1], "/beside/0").json() | {"id": ""} == {"id": "", "class": "", "stranger": True}
+
+
+def test_a_scan_is_parsed_once_for_its_review(kept, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(findings, "parse_named", lambda data: read.append(len(data)) or parse_named(data))
+    opened(kept, decisions=tmp_path / "decisions.jsonl")
+    assert read == [kept.scan.stat().st_size]
+
+
+def test_what_the_page_does_not_need_is_not_loaded():
+    code = "import sys, whitesquare.jobs.review_page; assert not {'sklearn', 'torch', 'pandas'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_while_a_review_is_open_its_records_are_left_out_of_the_search_for_garbage(monkeypatch):
+    frozen = []
+    desk = type(
+        "Desk", (), {"board": type("Board", (), {"refresh": lambda _: None, "counts": lambda _: {"open": 1}})()}
+    )
+    monkeypatch.setattr(review_page, "open_review", lambda *_, **__: desk)
+    monkeypatch.setattr(review_page, "serve", lambda *_, **__: frozen.append((gc.get_freeze_count(), gc.isenabled())))
+    assert review_page.review_page(Path("scan.json"), by="ann", on_ready=print) == {"open": 1}
+    ((count, is_on),) = frozen
+    assert count > 1000
+    assert is_on
+    assert gc.get_freeze_count() == 0
+
+
+def test_where_all_samples_are_flagged_there_is_none_to_compare_with_and_that_is_said(tmp_path):
+    found = made(tmp_path)
+    flagged = {flag.id for flag in found.result.flagged}
+    for name in set(open_dataset(found.data).ids) - flagged:
+        (found.data / name).unlink()
+    shutil.rmtree(found.data / "train" / "2")
+    _, app = opened(found)
+    assert asked(app, "/picture/0/suspect").status == 200
+    answer = asked(app, "/picture/0/normal")
+    assert answer.status == 409
+    assert answer.json()["error"].startswith("There is no normal sample to show beside it: every sample that has this")
 
 
 def test_rows_are_told_and_filtered(shared):

@@ -2,12 +2,30 @@
 
 import json
 import math
+import re
+from dataclasses import dataclass
 from typing import Any
 
 from whitesquare.errors import VerificationError
 
 DEEPEST = 64
 """Levels of nesting; deeper ones, which some readers refuse and others crash at, are refused."""
+
+_HALF = re.compile(r"\\u[dD]")
+"""How half a surrogate pair is written in JSON; so can a whole one be."""
+
+
+@dataclass(frozen=True)
+class NamedJson:
+    """JSON in which names of files stand: as it is written, and as it can be shown and checked.
+
+    Attributes:
+        written: with half surrogate pairs, of which names of files can be made and no text that others read.
+        shown: the same with question marks in their place; the very same object where there is none.
+    """
+
+    written: Any
+    shown: Any
 
 
 def strict_json(data: bytes, where: str) -> Any:
@@ -36,6 +54,22 @@ def parse(text: str) -> Any:
         raise ValueError("it is nested too deeply") from error
     _check(found)
     return found
+
+
+def parse_named(data: bytes) -> NamedJson:
+    """Parse UTF-8 JSON of ours in which half surrogate pairs may stand, as in names of files; no key may occur twice.
+
+    Raises:
+        ValueError: it is no such JSON.
+    """
+    text = data.decode("utf-8")
+    try:
+        found = json.loads(text, object_pairs_hook=unique)
+        if not _HALF.search(text):
+            return NamedJson(found, found)
+        return NamedJson(found, json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _check(value: Any) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from whitesquare._base.schema import build
 from whitesquare.auditing.reads import MOST_BYTES, ReadFile
+from whitesquare.deciding.held import HeldDecisions
 from whitesquare.deciding.log import DECISIONS, DecisionLog, standings
 from whitesquare.deciding.signed import DECISIONS_TYPE, ReviewEvidence, review_evidence
 from whitesquare.deciding.types import CHOICES, DISAGREED, ReviewHead
-from whitesquare.errors import DataError, NothingToDoError, VerificationError, WhitesquareError
-from whitesquare.provenance.evidence import REVIEW
+from whitesquare.errors import DataError, VerificationError, WhitesquareError
+from whitesquare.gating.collect import file_state
+from whitesquare.provenance.evidence import HELD, REVIEW
 from whitesquare.signing.keys import TrustedKey
 from whitesquare.signing.statements import check_statement, read_small
 
@@ -50,12 +52,14 @@ class DecidedRead:
         log: the file; its ``said`` is what its marks amount to.
         signed: the statement; ``None`` if it is missing or cannot be trusted.
         envelope: its file; the problem says why it cannot be trusted.
+        held: the file that holds the decisions where they were too many for the statement.
         vouched: by name, who signed it; the log is vouched for while it is the one that was signed.
     """
 
     log: ReadFile[DecisionCounts]
     signed: ReviewEvidence | None
     envelope: ReadFile[ReviewEvidence]
+    held: ReadFile[HeldDecisions]
     vouched: dict[str, tuple[TrustedKey, ...]] = field(default_factory=dict)
 
 
@@ -72,25 +76,37 @@ def read_decided(run: Path, places: Sequence[str], trusted: Sequence[TrustedKey]
     log = _read_log(run, f"{place}{DECISIONS}")
     envelope, signers = _read_envelope(run, f"{place}{REVIEW}", trusted, now)
     signed = envelope.said
+    held = _held(run, f"{place}{HELD}", signed)
     vouched = {envelope.name: signers} if signed is not None else {}
+    if held.said is not None:
+        vouched[held.name] = signers
     if signed is not None and signed.log == log.sha256:
         vouched[log.name] = signers
-    return DecidedRead(log, signed, envelope, vouched)
+    return DecidedRead(log, signed, envelope, held, vouched)
+
+
+def _held(run: Path, name: str, signed: ReviewEvidence | None) -> ReadFile[HeldDecisions]:
+    """Tell of the file beside the statement: it was read with that, or is nobody's."""
+    if signed is not None and signed.held is not None:
+        return ReadFile(name, signed.held, signed.held.sha256, signed.held.bytes)
+    state = file_state(run / name)
+    problem = "" if not state.sha256 else f"{name} belongs to no statement here whose signature can be trusted."
+    return ReadFile(name, sha256=state.sha256, problem=state.problem or problem)
 
 
 def _read_envelope(
     run: Path, name: str, trusted: Sequence[TrustedKey], now: datetime
 ) -> tuple[ReadFile[ReviewEvidence], tuple[TrustedKey, ...]]:
     path, sha256, size = run / name, "", 0
+    if not path.exists():
+        return ReadFile(name), ()
     try:
         data = read_small(path)
         sha256, size = hashlib.sha256(data).hexdigest(), len(data)
         found = check_statement(data, name, DECISIONS_TYPE, trusted, now)
-        said = review_evidence(found.predicate, name)
+        said = review_evidence(found.predicate, name, path.parent)
         if said.scan not in [one.sha256 for one in found.subjects]:
             raise VerificationError(f"{name} is about another scan than the one that it names.")
-    except NothingToDoError:
-        return ReadFile(name), ()
     except (WhitesquareError, OSError) as error:
         return ReadFile(name, sha256=sha256, bytes=size, problem=str(error).replace(str(path), name)), ()
     return ReadFile(name, said, sha256, size), found.signers

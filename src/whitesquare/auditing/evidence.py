@@ -7,25 +7,37 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from whitesquare.auditing.decided import DecidedRead, read_decided
+from whitesquare.auditing.parts import about, aside, read_part
 from whitesquare.auditing.reads import DrillRead, ReadFile, RemovedRead, ScanRead, VictimRead, read_file
 from whitesquare.auditing.types import EvidenceFile, KeyRecord
 from whitesquare.errors import NothingToDoError, UsageError, WhitesquareError
 from whitesquare.gating.collect import collect, file_state
 from whitesquare.gating.types import RunEvidence, SignedPart
 from whitesquare.gating.vsa import Summary, read_vsa
-from whitesquare.provenance.evidence import DRILL, MEASURE, PROVENANCE, SCAN_REPORT, VSA, DrillEvidence
-from whitesquare.provenance.predicates import drill_evidence
+from whitesquare.provenance.evidence import (
+    DRILL,
+    MEASURE,
+    PROVENANCE,
+    REMOVED,
+    REMOVED_REPORT,
+    REMOVED_TYPE,
+    SCAN_REPORT,
+    VSA,
+    DrillEvidence,
+    RemovedEvidence,
+)
+from whitesquare.provenance.predicates import drill_evidence, removed_evidence
 from whitesquare.provenance.types import MANIFEST
 from whitesquare.records import CARD, VICTIM, WEIGHTS
 from whitesquare.signing.keys import TrustedKey
-from whitesquare.signing.statements import TEST_RESULT_TYPE, Subject, read_statement
+from whitesquare.signing.statements import TEST_RESULT_TYPE, Subject
 
 T = TypeVar("T")
 
 DRILLS = ("drill/drill.json", "drill.json")
 """Where a drill of these data may lie; the first that is there counts."""
-REMOVED, BEFORE = "removed.json", "before"
-"""What `cleanse` wrote, and the folder with scan and measurement of the state before that."""
+BEFORE = "before"
+"""The folder with scan and measurement of the state before something was removed."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,7 @@ class AuditEvidence:
         drill: what a drill of the data found.
         drill_signed: the statement about that.
         removed: what was taken out of the data.
+        removed_signed: the statement about that.
         victim: what the model does on test images.
         scan_before: the scan that ``removed`` rests on, if it is not ``scan``.
         victim_before: what a model does that was trained before that.
@@ -52,6 +65,7 @@ class AuditEvidence:
     drill: ReadFile[DrillRead]
     drill_signed: SignedPart[DrillEvidence]
     removed: ReadFile[RemovedRead]
+    removed_signed: SignedPart[RemovedEvidence]
     victim: ReadFile[VictimRead]
     scan_before: ReadFile[ScanRead]
     victim_before: ReadFile[VictimRead]
@@ -81,13 +95,15 @@ def gather(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> AuditEvid
     signed = bound(collect(run, trusted, now))
     verdict = _about_this(_verdict(run, trusted, now), signed)
     drill = read_file(run, next((name for name in DRILLS if (run / name).exists()), DRILLS[0]), DrillRead)
+    removed = read_file(run, REMOVED_REPORT, RemovedRead)
     found = AuditEvidence(
         signed=signed,
         verdict=verdict,
         scan=read_file(run, SCAN_REPORT, ScanRead),
         drill=drill,
         drill_signed=_drill(run, drill, trusted, now),
-        removed=read_file(run, REMOVED, RemovedRead),
+        removed=removed,
+        removed_signed=_removed(run, removed, trusted, now),
         victim=read_file(run, VICTIM, VictimRead),
         scan_before=read_file(run, f"{BEFORE}/{SCAN_REPORT}", ScanRead),
         victim_before=read_file(run, f"{BEFORE}/{VICTIM}", VictimRead),
@@ -109,24 +125,13 @@ def bound(found: RunEvidence) -> RunEvidence:
     manifest = dataset.subjects[0].sha256 if dataset.said is not None else ""
     training = found.training
     if training.said is not None and manifest and training.said.manifest != manifest:
-        training = _aside(training, "the model was trained on another data set than the signed one here")
+        training = aside(training, "the model was trained on another data set than the signed one here")
     return replace(
         found,
-        scan=_subject(found.scan, MANIFEST, manifest),
-        training=_subject(training, WEIGHTS, model),
-        measure=_subject(found.measure, WEIGHTS, model),
+        scan=about(found.scan, MANIFEST, manifest),
+        training=about(training, WEIGHTS, model),
+        measure=about(found.measure, WEIGHTS, model),
     )
-
-
-def _subject(part: SignedPart[T], name: str, sha256: str) -> SignedPart[T]:
-    """Hold what a statement is about against the file here; where that is not there, nothing can be said."""
-    if part.said is None or not sha256 or any(one.sha256 == sha256 for one in part.subjects):
-        return part
-    return _aside(part, f"it is about another {name} than the one here")
-
-
-def _aside(part: SignedPart[T], why: str) -> SignedPart[T]:
-    return SignedPart(part.file, sha256=part.sha256, problem=f"{part.file} does not belong here: {why}.")
 
 
 def _verdict(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> SignedPart[Summary]:
@@ -147,17 +152,24 @@ def _drill(
 ) -> SignedPart[DrillEvidence]:
     """Read the statement that lies beside a drill, and hold it against what that says."""
     name = str(PurePosixPath(drill.name).with_name(DRILL))
-    state = file_state(run / name)
-    try:
-        found = read_statement(run / name, TEST_RESULT_TYPE, trusted, now)
-        said = drill_evidence(found.predicate, name)
-    except (WhitesquareError, OSError, ValueError) as error:
-        missing = isinstance(error, NothingToDoError)
-        return SignedPart(name, sha256=state.sha256, problem=str(error).replace(str(run / name), name), missing=missing)
-    part = SignedPart(name, said, found.subjects, found.signers, state.sha256, files={name: state.sha256})
-    if drill.said is not None and (said.digest, said.size) != (drill.said.digest, drill.said.size):
-        return _aside(part, f"it and {drill.name} are about different data")
-    return _subject(part, drill.name, drill.sha256)
+    part = read_part(run, name, TEST_RESULT_TYPE, drill_evidence, trusted, now)
+    said, told = part.said, drill.said
+    if said is not None and told is not None and (said.digest, said.size) != (told.digest, told.size):
+        return aside(part, f"it and {drill.name} are about different data")
+    return about(part, drill.name, drill.sha256)
+
+
+def _removed(
+    run: Path, removed: ReadFile[RemovedRead], trusted: Sequence[TrustedKey], now: datetime
+) -> SignedPart[RemovedEvidence]:
+    """Read the statement that lies beside a ``removed.json``, and hold it against what that says."""
+    part = read_part(run, REMOVED, REMOVED_TYPE, removed_evidence, trusted, now)
+    if (said := part.said) is not None and (told := removed.said) is not None:
+        decisions = told.decisions.sha256 if told.decisions else ""
+        ours = (told.source_digest, told.scan_digest, decisions, told.counts.removed)
+        if (said.dataset, said.scan, said.decisions, said.removed) != ours:
+            return aside(part, f"it and {removed.name} say different things")
+    return about(part, removed.name, removed.sha256)
 
 
 def _about_this(part: SignedPart[Summary], signed: RunEvidence) -> SignedPart[Summary]:
@@ -172,7 +184,7 @@ def _about_this(part: SignedPart[Summary], signed: RunEvidence) -> SignedPart[Su
     other = sorted(name for name, sha256 in wanted.items() if here.get(name) != sha256)
     if not other:
         return part
-    return _aside(part, f"it is about another {other[0]} than the one here")
+    return aside(part, f"it is about another {other[0]} than the one here")
 
 
 def _files(run: Path, found: AuditEvidence) -> dict[str, EvidenceFile]:
@@ -191,10 +203,16 @@ def _files(run: Path, found: AuditEvidence) -> dict[str, EvidenceFile]:
     }
 
 
+def _parts(found: AuditEvidence) -> tuple[SignedPart[Any], ...]:
+    """Return the statements that are about files of the run, but that about decisions."""
+    signed = found.signed
+    gated = (signed.dataset, signed.scan, signed.training, signed.measure)
+    return (*gated, found.verdict, found.drill_signed, found.removed_signed)
+
+
 def _digests(found: AuditEvidence) -> tuple[dict[str, str], dict[str, str]]:
     """Return by name the digest of every file that is there, and what is wrong with it."""
     signed = found.signed
-    parts = (signed.dataset, signed.scan, signed.training, signed.measure, found.verdict, found.drill_signed)
     reads: tuple[ReadFile[Any], ...] = (
         found.scan,
         found.drill,
@@ -209,10 +227,10 @@ def _digests(found: AuditEvidence) -> tuple[dict[str, str], dict[str, str]]:
     for state in states:
         if state.sha256 or state.problem:
             digests[state.name], problems[state.name] = state.sha256, state.problem
-    for read in (*reads, found.decided.log, found.decided.envelope):
+    for read in (*reads, found.decided.log, found.decided.envelope, found.decided.held):
         if read.sha256 or read.problem:
             digests[read.name], problems[read.name] = read.sha256, read.problem
-    for part in parts:
+    for part in _parts(found):
         digests |= {name: sha256 for name, sha256 in part.files.items() if sha256}
         if part.sha256 or (part.problem and not part.missing):
             digests[part.file], problems[part.file] = part.sha256, part.problem
@@ -222,7 +240,7 @@ def _digests(found: AuditEvidence) -> tuple[dict[str, str], dict[str, str]]:
 def _vouched(found: AuditEvidence, digests: dict[str, str]) -> dict[str, tuple[TrustedKey, ...]]:
     """Return by name who vouches for the bytes of a file: whoever signed them, or a statement that names them."""
     signed, keys = found.signed, dict[str, tuple[TrustedKey, ...]]()
-    for part in (signed.dataset, signed.scan, signed.training, signed.measure, found.verdict, found.drill_signed):
+    for part in _parts(found):
         if part.said is None:
             continue
         keys |= dict.fromkeys(part.files, part.signers)
@@ -235,4 +253,9 @@ def _vouched(found: AuditEvidence, digests: dict[str, str]) -> dict[str, tuple[T
         keys[SCAN_REPORT] = scan.signers
     if found.drill_signed.said is not None and found.drill.sha256:
         keys[found.drill.name] = found.drill_signed.signers
+    if (said := found.removed_signed.said) is not None:
+        rests = {found.removed.name: found.removed.sha256, found.scan_before.name: said.scan}
+        for name, sha256 in rests.items():
+            if sha256 and digests.get(name) == sha256:
+                keys[name] = found.removed_signed.signers
     return keys | found.decided.vouched

@@ -4,13 +4,12 @@ The verbs that write them lie below this room; their files are read here by thei
 """
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from whitesquare._base.schema import build
-from whitesquare._base.strictjson import unique
+from whitesquare._base.strictjson import parse_named
 from whitesquare.errors import DataError, WhitesquareError
 from whitesquare.records import NOT_CHECKED, NOT_DECIDED, Estimate
 
@@ -279,8 +278,6 @@ def read_file(run: Path, name: str, kind: type[T]) -> ReadFile[T]:
 def _parsed(data: bytes, name: str) -> Any:
     """Parse JSON; half surrogate pairs, of which names of files can be made, become question marks."""
     try:
-        found = json.loads(data.decode("utf-8"), object_pairs_hook=unique)
-        return json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else f"{error}"
-        raise DataError(f"{name} is damaged: {reason:.200}.") from error
+        return parse_named(data).shown
+    except ValueError as error:
+        raise DataError(f"{name} is damaged: {error!s:.200}.") from error

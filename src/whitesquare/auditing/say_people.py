@@ -14,6 +14,11 @@ _CLEANSE = (
     "whitesquare cleanse DATA --scan RUN/scan.json --decisions RUN/decisions.jsonl -o cleaned && "
     "cp cleaned/removed.json RUN/"
 )
+_SIGNED = (
+    "whitesquare cleanse DATA --scan RUN/scan.json --decisions RUN/decisions.jsonl --key KEY -o cleaned && "
+    "cp cleaned/removed.json cleaned/removed.sigstore.json RUN/"
+)
+_ATTEST = "whitesquare attest cleaned --key KEY -o RUN"
 _BEFORE = (
     f"whitesquare train DATA -o RUN/{BEFORE} && whitesquare measure RUN/{BEFORE} --data DATA --trigger TRIGGER "
     "--target CLASS"
@@ -62,7 +67,8 @@ def _sworn(speaker: Speaker, evidence: AuditEvidence) -> DossierStatement:
         now = f"{what} as they are now: {roles} signed other marks, which came to {counts}"
         return speaker.missing("signed", now, _SIGN, envelope.name)
     text = f"{plural(len(signers), 'key')} answers for these decisions ({counts}): {roles}."
-    return speaker.shown("signed", text.replace("keys answers", "keys answer"), envelope.name)
+    files = (envelope.name, decided.held.name) if signed.held is not None else (envelope.name,)
+    return speaker.shown("signed", text.replace("keys answers", "keys answer"), *files)
 
 
 def say_removed(evidence: AuditEvidence) -> list[DossierStatement]:
@@ -70,7 +76,7 @@ def say_removed(evidence: AuditEvidence) -> list[DossierStatement]:
     speaker, removed = Speaker(evidence, "removed"), evidence.removed
     if removed.said is None:
         told = [speaker.missing("samples", "that anything was removed from the data", _CLEANSE, removed.name)]
-        return [*told, *_effects(speaker, evidence)]
+        return [*told, _kept(speaker, evidence), *_effects(speaker, evidence)]
     said = removed.said
     text = (
         f"{plural(said.counts.removed, 'sample')} of {said.counts.before:,} were removed from {named(said.source)}; "
@@ -91,7 +97,24 @@ def say_removed(evidence: AuditEvidence) -> list[DossierStatement]:
         verdict = harmless(scan.said.verdict) if scan.said else "which cannot be read"
         text = f"They were removed by what {scan.name} found, as it lies here: {verdict}."
         told.append(speaker.shown("scan", text, removed.name, scan.name))
-    return [*told, *_effects(speaker, evidence)]
+    return [*told, _kept(speaker, evidence), *_effects(speaker, evidence)]
+
+
+def _kept(speaker: Speaker, evidence: AuditEvidence) -> DossierStatement:
+    """Say whether the signed data are what was kept."""
+    said, dataset, what = evidence.removed_signed.said, evidence.signed.dataset, "that the data here are what was kept"
+    if said is None:
+        return speaker.missing("kept", what, _SIGNED, evidence.removed_signed.file)
+    names = (evidence.removed_signed.file, dataset.file)
+    if dataset.said is None:
+        return speaker.missing("kept", f"{what}: no signed data set lies here", _ATTEST, *names)
+    signed = {name: (one.size, one.root) for name, one in dataset.said.splits.items()}
+    kept = {name: (one.size, one.root) for name, one in said.kept.items()}
+    if kept != signed:
+        other = ", ".join(harmless(name) for name in sorted({*kept, *signed}) if kept.get(name) != signed.get(name))
+        return speaker.missing("kept", f"{what}: they differ in {other}", _ATTEST, *names)
+    sizes = ", ".join(f"{plural(size, 'sample')} of the split {named(name)}" for name, (size, _) in kept.items())
+    return speaker.shown("kept", f"The signed data are what was kept, sample by sample: {sizes}.", *names)
 
 
 def _chosen(evidence: AuditEvidence, said: RemovedRead) -> str:

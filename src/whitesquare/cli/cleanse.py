@@ -9,6 +9,7 @@ import typer
 
 from whitesquare.cli import terminal
 from whitesquare.cli.exits import exit_codes
+from whitesquare.cli.keys import open_key
 from whitesquare.cli.options import DataSource, Fit, Format, OutputFolder, Size, same_size
 from whitesquare.cli.progress import progress
 
@@ -39,6 +40,9 @@ def cleanse(
     keep_open: Annotated[
         bool, typer.Option("--keep-open", help="Keep samples about which people are unsure or disagree.")
     ] = False,
+    key: Annotated[
+        str | None, typer.Option(help="Private key, or a URI: sign what was removed, and what is kept.")
+    ] = None,
     size: Size = None,
     fit: Fit = None,
     format: Annotated[Format | None, typer.Option(help="How it is written; default: as the source is.")] = None,
@@ -50,6 +54,7 @@ def cleanse(
     with exit_codes():
         from whitesquare.jobs.cleanse import cleanse as take_out
 
+        signer = open_key(key) if key else None
         with progress() as on_progress:
             done = take_out(
                 data,
@@ -62,6 +67,7 @@ def cleanse(
                 fmt=format.value if format else None,
                 size=size,
                 fit=fit,
+                signer=signer,
                 on_progress=on_progress,
             )
         _tell(done, data, output, same_size(size, fit))
@@ -74,11 +80,14 @@ def _tell(done: "Cleansing", data: str, output: Path, options: str) -> None:
     from whitesquare.data.layouts import place_of
     from whitesquare.jobs.cleanse import REMOVED
     from whitesquare.jobs.runs import read_manifest
+    from whitesquare.provenance.evidence import REMOVED as STATEMENT
     from whitesquare.report.common.formats import plain, quoted
 
     classes = "; ".join(f"{gone} of {had} in class {quoted(name)}" for name, (gone, had) in done.by_class.items())
     told = f" ({classes})" if classes else ""
     terminal.say(plain(f"Removed {len(done.removed)} of {done.before} samples{told}: see {output / REMOVED}."))
+    if (output / STATEMENT).is_file():
+        terminal.say(f"Signed: {terminal.printable(str(output / STATEMENT))}.")
     _tell_decided(done)
     if done.skipped:
         terminal.say(f"{len(done.skipped)} files that could not be read are not in the copy either.")

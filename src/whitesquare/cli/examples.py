@@ -78,6 +78,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "whitesquare cleanse photos --scan scan.json -o cleaned",
         "whitesquare cleanse photos --scan scan.json --tier suspicious --top 100 -o cleaned",
         "whitesquare cleanse photos --scan scan.json --decisions decisions.jsonl -o cleaned",
+        "whitesquare cleanse photos --scan scan.json --decisions decisions.jsonl --key private/data.pem -o cleaned",
     ),
     "report": (
         "whitesquare report run -o html=report.html",

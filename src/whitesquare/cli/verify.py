@@ -12,6 +12,7 @@ from whitesquare.cli.made import made_now
 from whitesquare.cli.options import Bundle, DataSource, Roles, Threshold, TrustFolder
 from whitesquare.cli.progress import progress
 from whitesquare.errors import UsageError
+from whitesquare.provenance.evidence import REMOVED
 
 if TYPE_CHECKING:
     from whitesquare.provenance.verify import Verification
@@ -34,8 +35,15 @@ def verify(
         typer.Option("-o", "--output", help="table, json, html, sarif, junit, or KIND=FILE, parquet=FILE; repeatable."),
     ] = None,
 ) -> None:
-    """Compare a data set with what was signed, and name what was changed, added, removed, relabelled or renamed."""
+    """Compare a data set with what was signed, and name what was changed, added, removed, relabelled or renamed.
+
+    With the removed.sigstore.json that `cleanse --key` wrote: whether the data are what was kept then.
+    """
     with exit_codes():
+        if bundle.name == REMOVED:
+            from whitesquare.cli.removal import verify_removal
+
+            verify_removal(data, bundle, trust, output)
         outputs = read_outputs(output, "table", "json", "html", "parquet", "sarif", "junit")
         check_page(outputs)
         if ("parquet", None) in outputs:

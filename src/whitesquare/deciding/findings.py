@@ -1,13 +1,12 @@
 """What a scan found, as its ``scan.json`` has it: what people decide about, and what ``cleanse`` takes out."""
 
-import json
-import re
+import hashlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from whitesquare._base.schema import build
-from whitesquare._base.strictjson import unique
+from whitesquare._base.strictjson import parse_named
 from whitesquare.errors import DataError
 from whitesquare.records import NOT_CHECKED, NOT_DECIDED, NOTHING_FOUND, TIERS
 
@@ -15,9 +14,6 @@ SCAN_FORMAT = "whitesquare scan 1"
 """Value of ``format``; it changes when a reader of the old form would misread the new one."""
 
 VERDICTS = (*TIERS, NOTHING_FOUND, NOT_CHECKED, NOT_DECIDED)
-
-_HALF = re.compile(r"\\u[dD]")
-"""How half a surrogate pair is written in JSON; so can a whole one be."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class FoundClass:
+    """A class of the data that were scanned, as it can be shown: its label and its name."""
+
+    label: int
+    name: str
+
+
+@dataclass(frozen=True)
 class ScanFindings:
     """What a later step needs of a written scan.
 
@@ -46,6 +50,7 @@ class ScanFindings:
         verdict: one of :data:`TIERS`, ``nothing found``, ``not checked`` or ``not decided``.
         skipped: files that were left out of the scan because they could not be read, with the reason.
         flagged: strongest tier first.
+        classes: of the data set; none in what other programs wrote.
     """
 
     source: str
@@ -54,10 +59,37 @@ class ScanFindings:
     verdict: str
     skipped: dict[str, str]
     flagged: tuple[Finding, ...]
+    classes: tuple[FoundClass, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScanFile:
+    """A written scan, read once for all who need something of it.
+
+    Attributes:
+        name: of the file, for errors.
+        sha256: of its bytes, hexadecimal.
+        findings: what a later step needs of it; names as they are written.
+        record: all that it holds, as JSON has it; names as they can be shown.
+    """
+
+    name: str
+    sha256: str
+    findings: ScanFindings
+    record: dict[str, Any]
 
 
 def read_scan(path: Path) -> ScanFindings:
     """Read what a scan wrote, as far as a later step needs it.
+
+    Raises:
+        DataError: see :func:`read_scan_file`.
+    """
+    return read_scan_file(path).findings
+
+
+def read_scan_file(path: Path) -> ScanFile:
+    """Read what a scan wrote.
 
     Raises:
         DataError: the file cannot be read, was not written by a scan, or is damaged.
@@ -69,8 +101,8 @@ def read_scan(path: Path) -> ScanFindings:
     return parse_scan(data, str(path))
 
 
-def parse_scan(data: bytes, name: str) -> ScanFindings:
-    """Read the content of a ``scan.json``, see :func:`read_scan`: for who must know of which bytes it speaks.
+def parse_scan(data: bytes, name: str) -> ScanFile:
+    """Read the content of a ``scan.json``, see :func:`read_scan_file`: for who must know of which bytes it speaks.
 
     Args:
         data: the content.
@@ -81,20 +113,16 @@ def parse_scan(data: bytes, name: str) -> ScanFindings:
     """
     where = f"{name} is not a scan.json of `whitesquare scan`"
     try:
-        text = data.decode("utf-8")
-        record = json.loads(text, object_pairs_hook=unique)
+        found = parse_named(data)
     except UnicodeDecodeError as error:
         raise DataError(f"{name} cannot be read as a scan: {error}.") from error
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise DataError(f"{where}: {reason}.") from error
-    if not isinstance(record, dict) or record.get("format") != SCAN_FORMAT:
+    except ValueError as error:
+        raise DataError(f"{where}: {error}.") from error
+    if not isinstance(found.shown, dict) or found.shown.get("format") != SCAN_FORMAT:
         raise DataError(f"{where}: its format is not {SCAN_FORMAT!r}.")
-    record = {item.name: record[item.name] for item in fields(ScanFindings) if item.name in record}
-    halves = _HALF.search(text)
-    findings = build(ScanFindings, _whole(record) if halves else record, where=where, others=True)
-    if halves:
-        findings = _named(findings, record)
+    findings = build(ScanFindings, _needed(found.shown), where=where, others=True)
+    if found.written is not found.shown:
+        findings = _named(findings, _needed(found.written))
     if findings.verdict not in VERDICTS:
         raise DataError(f"{where}: the verdict {findings.verdict!r:.80} is unknown.")
     if odd := {one.tier for one in findings.flagged} - set(TIERS):
@@ -103,12 +131,11 @@ def parse_scan(data: bytes, name: str) -> ScanFindings:
         raise DataError(f"{where}: a sample is flagged twice.")
     if len(findings.flagged) > findings.size:
         raise DataError(f"{where}: {len(findings.flagged)} samples are flagged, but only {findings.size} were scanned.")
-    return findings
+    return ScanFile(name, hashlib.sha256(data).hexdigest(), findings, found.shown)
 
 
-def _whole(record: dict[str, Any]) -> Any:
-    """Replace half surrogate pairs, of which names of files can be made and no text that others read."""
-    return json.loads(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"))
+def _needed(record: dict[str, Any]) -> dict[str, Any]:
+    return {item.name: record[item.name] for item in fields(ScanFindings) if item.name in record}
 
 
 def _named(findings: ScanFindings, record: dict[str, Any]) -> ScanFindings:
@@ -117,4 +144,4 @@ def _named(findings: ScanFindings, record: dict[str, Any]) -> ScanFindings:
         replace(one, id=found["id"], rule_id=found["rule_id"])
         for one, found in zip(findings.flagged, record["flagged"], strict=True)
     )
-    return replace(findings, **record | {"flagged": flagged})
+    return replace(findings, **record | {"flagged": flagged, "classes": findings.classes})

@@ -8,13 +8,13 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from whitesquare._base.locks import file_lock
 from whitesquare._base.schema import build
-from whitesquare._base.strictjson import unique
+from whitesquare._base.strictjson import parse_named
 from whitesquare.deciding.types import Mark, ReviewHead, Standing
 from whitesquare.errors import DataError
 
@@ -23,8 +23,8 @@ T = TypeVar("T", Mark, ReviewHead)
 DECISIONS = "decisions.jsonl"
 """The file beside ``scan.json``, unless another is named."""
 
-_NAMES = frozenset(item.name for item in fields(Mark))
-_TEXTS, _BREAK = {str}, "\n"
+_NAMES = [item.name for item in fields(Mark)]
+_BREAK = "\n"
 _HEAD = 65_536
 """Bytes in which the first line must end."""
 _BLOCK = 2**20
@@ -205,28 +205,28 @@ def standings(marks: Iterable[Mark]) -> dict[str, Standing]:
 
 
 def _written(pairs: list[tuple[str, Any]]) -> dict[str, str]:
-    """Take an object as it is written here: every name of a mark once, and nothing but texts."""
+    """Take an object as it is written here: the names of a mark in their order, and nothing but texts."""
     found = dict(pairs)
-    if len(found) != len(pairs) or found.keys() != _NAMES or set(map(type, found.values())) != _TEXTS:
+    if list(found) != _NAMES or len(pairs) != len(_NAMES):
         raise ValueError("it was written by somebody else")
+    "".join(found.values())  # a TypeError at what is no text
     return found
 
 
 def _line(record: Mark | ReviewHead) -> bytes:
     # ASCII: names of files may hold half surrogate pairs, which UTF-8 cannot write.
-    return json.dumps(asdict(record), ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    found = {item.name: getattr(record, item.name) for item in fields(record)}
+    return json.dumps(found, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _parsed(kind: type[T], line: bytes, where: str) -> T:
     """Read one line, or say what is wrong with it."""
     try:
-        value: Any = json.loads(line.decode(), object_pairs_hook=unique)
-        # Names of files can hold half surrogate pairs, which no checker takes: it is shown the rest.
-        build(kind, json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")), where=where)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise DataError(f"{where}: {reason}.") from error
-    return kind(**value)
+        found = parse_named(line)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}.") from error
+    build(kind, found.shown, where=where)
+    return kind(**found.written)
 
 
 def _write_at(handle: int, place: int, data: bytes) -> None:

@@ -1,12 +1,11 @@
 """A scan and what people decided about it so far: what is settled, what is open, and where they disagree."""
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from whitesquare.deciding.findings import Finding, ScanFindings, parse_scan
+from whitesquare.deciding.findings import Finding, ScanFile, ScanFindings, parse_scan
 from whitesquare.deciding.log import DECISIONS, DecisionLog, standings
 from whitesquare.deciding.types import CHOICES, DISAGREED, UNSURE, Mark, ReviewHead, Standing
 from whitesquare.errors import DataError, NothingToDoError
@@ -100,6 +99,15 @@ def reviewed_scan(scan: Path) -> ReviewedScan:
     Raises:
         DataError: it cannot be read, or is no scan.
     """
+    return open_scan(scan)[0]
+
+
+def open_scan(scan: Path) -> tuple[ReviewedScan, ScanFile]:
+    """Read a scan to decide about, and give all that its file holds: for who needs more of it, see there.
+
+    Raises:
+        DataError: as :func:`reviewed_scan`.
+    """
     path = scan / SCAN_FILE if scan.is_dir() else scan
     if path.exists() and not path.is_file():
         raise DataError(f"{path} is no plain file; give the scan.json of a scan.")
@@ -110,12 +118,12 @@ def reviewed_scan(scan: Path) -> ReviewedScan:
             f"{path} cannot be read as a scan ({error.strerror}); write one with `whitesquare scan DATA -o "
             f"json={path}`."
         ) from error
-    findings = parse_scan(data, str(path))
+    file = parse_scan(data, str(path))
     try:
-        head = ReviewHead(scan=hashlib.sha256(data).hexdigest(), dataset=findings.digest, source=findings.source)
+        head = ReviewHead(scan=file.sha256, dataset=file.findings.digest, source=file.findings.source)
     except DataError as error:
         raise DataError(f"{path} was changed: {error}") from error
-    return ReviewedScan(path, findings, head)
+    return ReviewedScan(path, file.findings, head), file
 
 
 def read_review(scan: Path, decisions: Path | None = None) -> Review:

@@ -15,9 +15,11 @@ import whitesquare
 from whitesquare._base.files import write_text
 from whitesquare._base.locks import folder_lock
 from whitesquare._base.schema import build
+from whitesquare.deciding.held import MOST_BYTES as MOST_HELD
+from whitesquare.deciding.held import HeldDecisions, SignedDecision, SignedMark, held_by, held_text, read_held
 from whitesquare.deciding.types import CHOICES, DISAGREED, Mark, ReviewHead, Standing
 from whitesquare.errors import DataError, UsageError, VerificationError
-from whitesquare.provenance.evidence import SCAN_REPORT
+from whitesquare.provenance.evidence import HELD, SCAN_REPORT
 from whitesquare.signing.dsse import MOST_BYTES, Envelope, encode_envelope, read_envelope, sign
 from whitesquare.signing.keys import Signer
 from whitesquare.signing.statements import Subject, encode_statement, parse_statement, read_small
@@ -26,34 +28,10 @@ from whitesquare.signing.times import from_text, to_text
 DECISIONS_TYPE = "https://whitesquare.dev/attestations/review-decisions/v1"
 """The predicate type."""
 
-_FORMAT = 1
-
-
-@dataclass(frozen=True)
-class SignedMark:
-    """What one person says of a sample: who, as what, the choice, and the class where it is to be relabelled."""
-
-    by: str
-    role: str
-    choice: str
-    label: str
-
-
-@dataclass(frozen=True)
-class SignedDecision:
-    """Where one sample stands.
-
-    Attributes:
-        id: of the sample.
-        content: SHA-256 of the content that was decided on, hexadecimal.
-        choice: one of ``keep``, ``remove``, ``relabel``, ``unsure``, or ``disagreed`` where people differ.
-        marks: what each person says.
-    """
-
-    id: str
-    content: str
-    choice: str
-    marks: tuple[SignedMark, ...]
+_FORMAT, _BESIDE = 1, 2
+"""Of a statement that holds its decisions, and of one beside which they lie in a file."""
+_ROOM = MOST_BYTES * 3 // 4 - 2**18
+"""Bytes that the decisions may take in a statement: base64 makes four of three, and signatures must fit beside them."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +47,8 @@ class ReviewEvidence:
         finished: UTC time of the newest decision, by the clock of who made it.
         version: of whitesquare.
         format: of the statement.
+        held: the file that holds the decisions where they are too many for the statement; ``None`` where they are in
+            it.
     """
 
     scan: str
@@ -79,6 +59,7 @@ class ReviewEvidence:
     finished: str
     version: str
     format: int = _FORMAT
+    held: HeldDecisions | None = None
 
 
 @dataclass(frozen=True)
@@ -142,18 +123,35 @@ def _counts(decisions: tuple[SignedDecision, ...]) -> dict[str, int]:
 
 def review_predicate(evidence: ReviewEvidence) -> dict[str, Any]:
     """Return what a statement about decisions says."""
-    return asdict(evidence)
+    found = asdict(evidence)
+    if evidence.held is None:
+        del found["held"]
+        return found
+    return found | {"decisions": []}
 
 
-def review_evidence(predicate: dict[str, Any], where: str) -> ReviewEvidence:
-    """Read what :func:`review_predicate` wrote.
+def review_evidence(predicate: dict[str, Any], where: str, folder: Path) -> ReviewEvidence:
+    """Read what :func:`review_predicate` wrote, and the file that holds the decisions where there is one.
+
+    Args:
+        predicate: of a statement whose signatures were checked.
+        where: its name, for the errors.
+        folder: in which it lies.
 
     Raises:
-        VerificationError: it was written by somebody else, or contradicts itself.
+        NothingToDoError: it says that a file lies beside it, and none does.
+        VerificationError: it was written by somebody else, or contradicts itself; or the file is another one.
     """
     found = build(ReviewEvidence, predicate, where=where, refuse=VerificationError)
-    if found.format != _FORMAT:
-        raise VerificationError(f"{where} has the format {found.format}; expected {_FORMAT}.")
+    if found.format not in (_FORMAT, _BESIDE):
+        raise VerificationError(f"{where} has the format {found.format}; expected {_FORMAT} or {_BESIDE}.")
+    if (found.held is not None) != (found.format == _BESIDE) or (found.held is not None and found.decisions):
+        raise VerificationError(f"{where} does not say clearly where its decisions are; sign them again.")
+    if found.held is not None:
+        decisions = read_held(folder, found.held)
+        if len(decisions) != found.held.count:
+            raise VerificationError(f"{where} states a number of decisions that {HELD} denies.")
+        found = replace(found, decisions=decisions)
     if len({one.id for one in found.decisions}) < len(found.decisions):
         raise VerificationError(f"{where} decides about a sample twice.")
     for one in found.decisions:
@@ -194,20 +192,37 @@ def sign_review(path: Path, evidence: ReviewEvidence, signer: Signer) -> SignedR
     path.parent.mkdir(parents=True, exist_ok=True)
     with folder_lock(path.parent):
         before = read_envelope(read_small(path), str(path)) if path.is_file() else Envelope(b"", ())
+        evidence, beside = _fitted(evidence)
         payload = _payload(evidence, before)
         made = sign(payload, [signer])
         is_same = before.payload == payload
         if is_same and any(one.keyid == signer.keyid for one in before.signatures):
             raise UsageError(f"The key {signer.keyid[:16]} has signed these decisions before, see {path}.")
         kept = before.signatures if is_same else ()
-        text = encode_envelope(Envelope(payload, kept + made.signatures))
-        if len(text) > MOST_BYTES:
-            raise UsageError(
-                f"{len(evidence.decisions)} decisions take {len(text)} bytes, and no statement has more than "
-                f"{MOST_BYTES}; remove what is sure with `whitesquare cleanse`, scan again, and decide about the rest."
-            )
-        write_text(path, text)
+        if beside:
+            write_text(path.with_name(HELD), beside)
+        write_text(path, encode_envelope(Envelope(payload, kept + made.signatures)))
+        if not beside:
+            path.with_name(HELD).unlink(missing_ok=True)  # of a statement that is gone
     return SignedReview(evidence, path, len(kept) + 1, 0 if is_same else len(before.signatures))
+
+
+def _fitted(evidence: ReviewEvidence) -> tuple[ReviewEvidence, str]:
+    """Take decisions that do not fit into a statement out into a file; return what it holds, or nothing.
+
+    Raises:
+        UsageError: they are too many for that, too.
+    """
+    if len(_statement(evidence)) <= _ROOM:
+        return evidence, ""
+    text = held_text(evidence.decisions)
+    held = held_by(text, len(evidence.decisions))
+    if held.bytes > MOST_HELD:
+        raise UsageError(
+            f"{held.count} decisions take {held.bytes} bytes, and no file of them has more than {MOST_HELD}; remove "
+            "what is sure with `whitesquare cleanse`, scan again, and decide about the rest."
+        )
+    return replace(evidence, held=held, format=_BESIDE), text
 
 
 def _payload(evidence: ReviewEvidence, before: Envelope) -> bytes:
@@ -221,4 +236,8 @@ def _payload(evidence: ReviewEvidence, before: Envelope) -> bytes:
             == review_predicate(replace(evidence, finished=str(predicate.get("finished")))) | {"decisions": []}
         ):
             return before.payload
+    return _statement(evidence)
+
+
+def _statement(evidence: ReviewEvidence) -> bytes:
     return encode_statement([Subject(SCAN_REPORT, evidence.scan)], DECISIONS_TYPE, review_predicate(evidence))

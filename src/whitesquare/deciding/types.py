@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from whitesquare.errors import DataError, unknown_name
 
@@ -120,6 +121,7 @@ class Standing:
         return next(iter(self.by_person.values())).label if self.choice == RELABEL else ""
 
 
+@lru_cache(maxsize=4096)  # what is decided together has one time
 def _is_time(text: str) -> bool:
     try:
         return text.endswith("Z") and datetime.fromisoformat(text) is not None

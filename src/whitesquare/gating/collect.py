@@ -7,16 +7,18 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from whitesquare.deciding.signed import DECISIONS_TYPE, review_evidence
+from whitesquare.deciding.signed import DECISIONS_TYPE, ReviewEvidence, review_evidence
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError, WhitesquareError
 from whitesquare.gating.flagged import read_flagged
 from whitesquare.gating.types import FileState, Flagged, RunEvidence, SignedPart
 from whitesquare.provenance.dataset import check_dataset
 from whitesquare.provenance.evidence import (
+    HELD,
     MEASURE,
     PROVENANCE,
     REVIEW,
@@ -71,7 +73,7 @@ def collect(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> RunEvide
         raise UsageError(f"There is no run folder {run}; give the folder that `whitesquare train` wrote.")
     dataset = _dataset(run, trusted, now)
     scan = _statement(run / SCAN, TEST_RESULT_TYPE, _scan, trusted, now)
-    review = _statement(run / REVIEW, DECISIONS_TYPE, review_evidence, trusted, now)
+    review = _review(run, trusted, now)
     flagged = read_flagged(run, dataset, scan, review) if review.said else Flagged()
     return RunEvidence(
         model=file_state(run / WEIGHTS),
@@ -147,6 +149,17 @@ def _statement(path: Path, kind: str, read: Reader[T], trusted: Sequence[Trusted
     except (WhitesquareError, OSError, ValueError) as error:
         return _unusable(path, sha256, error)
     return SignedPart(path.name, said, found.subjects, found.signers, sha256, files={path.name: sha256})
+
+
+def _review(run: Path, trusted: Sequence[TrustedKey], now: datetime) -> SignedPart[ReviewEvidence]:
+    """Read what people decided; where a file beside the statement holds that, it is one of the statement's files."""
+
+    def read(predicate: dict[str, Any], where: str) -> ReviewEvidence:
+        return review_evidence(predicate, where, run)
+
+    found = _statement(run / REVIEW, DECISIONS_TYPE, read, trusted, now)
+    held = found.said.held if found.said is not None else None
+    return found if held is None else replace(found, files=found.files | {HELD: held.sha256})
 
 
 def _unusable(path: Path, sha256: str, error: Exception) -> SignedPart[Any]:

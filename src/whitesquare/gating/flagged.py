@@ -36,8 +36,11 @@ def read_flagged(
         if (size := path.stat().st_size) > MOST_BYTES:
             raise VerificationError(f"{SCAN_REPORT} has {size} bytes, and no scan has more than {MOST_BYTES}.")
         data = path.read_bytes()
-        findings = parse_scan(data, SCAN_REPORT)
+        file = parse_scan(data, SCAN_REPORT)
+        findings = file.findings
         tiers = {one.id: one.tier for one in findings.flagged}
+        names = {one.label: one.name for one in findings.classes}
+        classes = {one.id: names[one.label] for one in findings.flagged if one.label in names}
         decided = [one.id for one in review.said.decisions] if review.said else []
         contents = _contents(run / MANIFEST, dataset, scan, {*tiers, *decided})
     except FileNotFoundError:
@@ -46,7 +49,7 @@ def read_flagged(
         )
     except (WhitesquareError, OSError) as error:
         return Flagged(problem=str(error).replace(f"{run}/", ""))
-    return Flagged(hashlib.sha256(data).hexdigest(), findings.digest, tiers, contents)
+    return Flagged(file.sha256, findings.digest, tiers, classes, contents)
 
 
 def _contents(

@@ -192,6 +192,7 @@ _RANGES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("review", "roles", lambda roles: all(roles) and len(set(roles)) == len(roles), "roles, each once"),
     ("review", "people", _is_positive, "1 or more"),
     ("review", "max_age_days", _is_positive, "more than 0"),
+    ("review", "lift_alarms", lambda tiers: set(tiers) <= set(ALARMS), f"some of {', '.join(ALARMS)}, or none"),
     ("training", "code", lambda codes: all(map(_is_digest, codes)), "digests (SHA-256, hexadecimal)"),
     ("measure", "min_clean_accuracy", _is_share, "a share from 0 to 1"),
     ("measure", "max_attack_success", _is_share, "a share from 0 to 1"),

@@ -20,14 +20,14 @@ from whitesquare.gating.rules import decide
 from whitesquare.gating.settings import GATE, Policy
 from whitesquare.gating.types import FAILED, PASSED
 from whitesquare.gating.vsa import Summary, read_vsa, trust_digest
-from whitesquare.provenance.evidence import MEASURE, PROVENANCE, REVIEW, SCAN, VSA
+from whitesquare.provenance.evidence import HELD, MEASURE, PROVENANCE, REVIEW, SCAN, VSA
 from whitesquare.provenance.state import StateFile
 from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
 from whitesquare.records import WEIGHTS
 from whitesquare.signing.keys import TrustedKey
 from whitesquare.signing.times import SKEW, to_text
 
-NAMES = (WEIGHTS, *OTHERS, MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN, REVIEW, MEASURE, VSA)
+NAMES = (WEIGHTS, *OTHERS, MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN, REVIEW, HELD, MEASURE, VSA)
 """All that a release may hold."""
 KIND = "release"
 _CHUNK = 2**20

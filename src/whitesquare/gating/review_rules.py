@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from whitesquare._base.safe_text import printable
-from whitesquare.deciding.signed import SignedDecision
+from whitesquare.deciding.held import SignedDecision
 from whitesquare.deciding.types import DISAGREED, RELABEL, REMOVE, UNSURE
 from whitesquare.gating.checks import about, aged, brief, names, signed_by_each
 from whitesquare.gating.settings import Policy
@@ -53,7 +53,7 @@ def review_complete(policy: Policy, evidence: RunEvidence, now: datetime) -> Rul
     allowed = TIERS[: TIERS.index(asked.tier) + 1]
     wanted = [id for id, tier in flagged.tiers.items() if tier in allowed]
     decided = {one.id: one for one in evidence.review.value.decisions}
-    open_ = {id: why for id in wanted if (why := _undecided(policy, evidence, id, decided.get(id)))}
+    open_ = {id: why for id in wanted if (why := undecided(policy, evidence, id, decided.get(id)))}
     done = len(wanted) - len(open_)
     found = f"{done} of {len(wanted)} decided"
     if done >= asked.min_decided * len(wanted):
@@ -64,8 +64,15 @@ def review_complete(policy: Policy, evidence: RunEvidence, now: datetime) -> Rul
     return RuleOutcome(found, expected, (Fault(reason, (root, *sorted(open_))),))
 
 
-def _undecided(policy: Policy, evidence: RunEvidence, id: str, one: SignedDecision | None) -> str:
-    """Say why a sample counts as undecided; empty if it is decided."""
+def undecided(policy: Policy, evidence: RunEvidence, id: str, one: SignedDecision | None) -> str:
+    """Say why a sample counts as undecided; empty if it is decided.
+
+    Args:
+        policy: says by how many people, and in which roles.
+        evidence: holds what the sample is in the signed manifest, and who signed the decisions.
+        id: of the sample.
+        one: what was decided about it; ``None`` for nothing.
+    """
     asked, signed = policy.review, evidence.flagged.contents.get(id)
     if one is None:
         return "is open"

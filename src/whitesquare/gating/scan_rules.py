@@ -4,6 +4,7 @@ from datetime import datetime
 
 from whitesquare.gating.checks import about, aged, brief, names, signed_by, whole_split
 from whitesquare.gating.data_rules import manifest_of
+from whitesquare.gating.lifted import is_asked, standing_because
 from whitesquare.gating.scan_sources import RULES as SOURCES
 from whitesquare.gating.settings import SCANNER, Policy
 from whitesquare.gating.types import Fault, Rule, RuleOutcome, RunEvidence
@@ -108,21 +109,27 @@ def scan_alarms(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleOut
     scan = evidence.scan.value
     weakest = TIERS.index(policy.scan.fail_on)
     alarms = [alarm for alarm in scan.alarms if alarm.tier not in TIERS or TIERS.index(alarm.tier) <= weakest]
+    asked = is_asked(policy)
+    because = [standing_because(policy, evidence, alarm, now) if asked else "" for alarm in alarms]
+    lifted = sum(asked and not why for why in because)
     faults = [
-        Fault(_alarm(alarm), (alarm.fingerprint, alarm.tier, scan.root, scan.model), waivable=alarm.tier in TIERS)
-        for alarm in alarms
+        Fault(_alarm(alarm, why), (alarm.fingerprint, alarm.tier, scan.root, scan.model), waivable=alarm.tier in TIERS)
+        for alarm, why in zip(alarms, because, strict=True)
+        if why or not asked
     ]
     if not scan.alarms and scan.verdict not in (_CALM, *TIERS):
         faults.append(Fault(f"The scan decided nothing: its verdict is {scan.verdict!r}.", (scan.verdict, scan.root)))
     elif not _consistent(scan):
         reason = f"The scan's verdict is {scan.verdict!r}, which its {len(scan.alarms)} alarms do not say."
         faults.append(Fault(reason, (scan.verdict, scan.root)))
-    found = f"{len(alarms)} of {len(scan.alarms)} alarms count" if scan.alarms else scan.verdict
+    found = f"{len(alarms) - lifted} of {len(scan.alarms)} alarms count" if scan.alarms else scan.verdict
+    found += f"; people keep every sample behind {lifted}" if lifted else ""
     return RuleOutcome(found, f"no alarm that is {policy.scan.fail_on} or worse", tuple(faults))
 
 
-def _alarm(alarm: AlarmRecord) -> str:
-    return f"The class {alarm.class_name!r} is {alarm.tier}: {alarm.rule_id} found {alarm.carriers} carriers."
+def _alarm(alarm: AlarmRecord, why: str) -> str:
+    said = f"The class {alarm.class_name!r} is {alarm.tier}: {alarm.rule_id} found {alarm.carriers} carriers"
+    return f"{said}; no decision of people lifts that, for {why}." if why else f"{said}."
 
 
 def _consistent(scan: ScanEvidence) -> bool:

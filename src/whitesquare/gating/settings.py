@@ -91,6 +91,8 @@ class ReviewPolicy:
         allow_unsure: whether samples may be left about which people are unsure.
         allow_disagreement: whether samples may be left about which people say different things.
         max_age_days: oldest last decision that counts; ``None`` for any.
+        lift_alarms: tiers of the alarms that stand no longer against the data once people have decided to keep every
+            sample behind them; empty: decisions lift no alarm.
     """
 
     signatures: dict[str, int] = field(default_factory=lambda: {"review": 1})
@@ -101,6 +103,7 @@ class ReviewPolicy:
     allow_unsure: bool = False
     allow_disagreement: bool = False
     max_age_days: float | None = None
+    lift_alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

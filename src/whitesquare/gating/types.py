@@ -73,6 +73,7 @@ class Flagged:
         scan: SHA-256 of the ``scan.json`` in which they stand, hexadecimal.
         dataset: digest of the data set that it names.
         tiers: tier of each flagged sample, by id.
+        classes: name of the class of each, by id, as far as the ``scan.json`` names its classes.
         contents: SHA-256 of the content of samples that were flagged or decided, by id, as the signed manifest has it.
         problem: why they cannot be known; empty if they can.
         missing: whether that is because there is no ``scan.json``.
@@ -81,6 +82,7 @@ class Flagged:
     scan: str = ""
     dataset: str = ""
     tiers: dict[str, str] = field(default_factory=dict)
+    classes: dict[str, str] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
     problem: str = ""
     missing: bool = False

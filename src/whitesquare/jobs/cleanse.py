@@ -1,6 +1,5 @@
 """Take out of a data set what a scan found in it, and write down what was removed and why."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,16 +15,20 @@ from whitesquare.data.cache_size import usual_size
 from whitesquare.data.layouts import place_of
 from whitesquare.data.names import Data, named
 from whitesquare.data.specs import moved
-from whitesquare.deciding.findings import Finding, ScanFindings, read_scan
+from whitesquare.deciding.findings import Finding, ScanFindings, read_scan_file
 from whitesquare.deciding.review import read_review
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.copied import part_without, plan_copy
 from whitesquare.jobs.decided import RelabelledSample, decided_changes, decided_record, told_of
+from whitesquare.jobs.removal import sign_removal
+from whitesquare.provenance.evidence import REMOVED as STATEMENT
+from whitesquare.provenance.evidence import REMOVED_REPORT
 from whitesquare.records import TIERS, Progress, silent
 from whitesquare.scanning.files import to_json
+from whitesquare.signing.keys import Signer
 from whitesquare.types import ImageDataset, IntArray
 
-REMOVED = "removed.json"
+REMOVED = REMOVED_REPORT
 FORMAT = "whitesquare removed 1"
 """Value of ``format`` in ``removed.json``."""
 
@@ -67,6 +70,7 @@ def cleanse(
     keep_open: bool = False,
     size: int | None = None,
     fit: str | None = None,
+    signer: Signer | None = None,
     on_progress: Progress = silent,
 ) -> Cleansing:
     """Write a data set without the samples that a scan flagged, or as people decided about them; whole or not at all.
@@ -87,6 +91,7 @@ def cleanse(
         fmt: one of :data:`whitesquare.data.FORMATS`; ``None`` is the form of the source, and npz for an object.
         size: both sides that image files were brought to for the scan; what is copied are the files as they are.
         fit: how; likewise.
+        signer: signs what was removed and what is kept, in ``removed.sigstore.json``; ``None`` leaves it unsigned.
         on_progress: told how far each step is.
 
     Raises:
@@ -110,7 +115,8 @@ def cleanse(
     _check_apart(source, folder)
     _check_choice(tier, top, decisions, keep_open=keep_open)
     review = None if decisions is None else read_review(scan, decisions)
-    findings = read_scan(scan)
+    found = read_scan_file(scan)
+    findings = found.findings
     opened = open_dataset(source, size=size, fit=fit)
     decided = None if review is None else decided_changes(opened, review, keep_open=keep_open)
     dataset, skipped = _scanned(opened, named(source), findings, scan, on_progress)
@@ -120,12 +126,12 @@ def cleanse(
     kept = part_without(dataset, positions)
     plan = plan_copy(source, opened, kept, changed, fmt=fmt, size=size, fit=fit)
     by_class = _by_class(dataset, positions)
-    record = {
+    record: dict[str, Any] = {
         "format": FORMAT,
         "source": named(source),
         "source_digest": findings.digest,
         "scan": str(scan),
-        "scan_digest": hashlib.sha256(scan.read_bytes()).hexdigest(),
+        "scan_digest": found.sha256,
         "tier": tier,
         "top": top,
         "counts": {"before": len(dataset.labels), "removed": len(removed), "kept": len(kept.labels)},
@@ -133,15 +139,32 @@ def cleanse(
         "skipped": skipped,
         "removed": [_entry(one, dataset.classes) | told_of(decided, one.id) for one in removed],
     }
-    with output_folder(folder, "cleansed", [*plan.entries, REMOVED]) as part:
+    with output_folder(folder, "cleansed", [*plan.entries, REMOVED, STATEMENT]) as part:
         ids = plan.write(part, on_progress)
-        relabelled = () if decided is None else decided.relabelled_in(ids)
+        log, relabelled = "", () if decided is None else decided.relabelled_in(ids)
         if decided is not None:
             record |= decided_record(decided, relabelled)
+            log = str(record["decisions"]["sha256"])
         write_text(part / REMOVED, to_json(record))
-    copy = moved(source, folder) if plan.again and isinstance(source, str | Path) else str(folder)
+        if signer is not None:
+            sign_removal(
+                part,
+                _copied(source, part, again=bool(plan.again)),
+                signer,
+                dataset=findings.digest,
+                scan=found.sha256,
+                decisions=log,
+                removed=len(removed),
+                on_progress=on_progress,
+            )
+    copy = _copied(source, folder, again=bool(plan.again))
     done = Cleansing(len(dataset.labels), removed, by_class, skipped, copy, relabelled)
     return done if decided is None else replace(done, kept_open=decided.kept_open, undecided=decided.undecided)
+
+
+def _copied(source: Data, folder: Path, *, again: bool) -> str:
+    """Return what opens a copy that was written into a folder."""
+    return moved(source, folder) if again and isinstance(source, str | Path) else str(folder)
 
 
 def _check_choice(tier: str | None, top: int | None, decisions: Path | None, *, keep_open: bool) -> None:

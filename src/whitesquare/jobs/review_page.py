@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from whitesquare._base.garbage import left_alone, looked_at_again
 from whitesquare.learning.asking import Asking
 from whitesquare.records import OnNote, unheard
 from whitesquare.reviewing.asking import asker
@@ -55,7 +56,11 @@ def review_page(
         DataError: the scan or the decisions cannot be read, or the decisions cannot be written.
     """
     ask = None if model is None else asker(model if isinstance(model, Asking) else Asking(model), device, on_note)
-    desk = open_review(scan, decisions, by, role=role, data=data, size=size, fit=fit, ask=ask)
-    serve(desk, on_ready, port=port, browser=browser)
+    try:
+        with left_alone():
+            desk = open_review(scan, decisions, by, role=role, data=data, size=size, fit=fit, ask=ask)
+        serve(desk, on_ready, port=port, browser=browser)
+    finally:
+        looked_at_again()
     desk.board.refresh()
     return desk.board.counts()

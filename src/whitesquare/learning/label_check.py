@@ -13,7 +13,6 @@ cannot tell apart raise the rate on clean images, which is why that rate is alwa
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 
 from whitesquare.data.pixels import Pixels, parts_of
 from whitesquare.records import Progress, silent
@@ -68,6 +67,8 @@ def label_check(
     Returns:
         True where flagged, in the order of ``index``.
     """
+    from sklearn.neighbors import NearestNeighbors  # a second, for which who wants but thumbnails need not wait
+
     pixels = thumbnails(dataset.images(slice(None)))
     fold = np.random.default_rng(seed).permutation(len(pixels)) % folds
     flagged = np.zeros(len(index), bool)

@@ -13,15 +13,16 @@ PROVENANCE = "provenance.sigstore.json"
 SCAN = "scan.sigstore.json"
 SCAN_REPORT = "scan.json"
 MEASURE = "measure.sigstore.json"
-REVIEW = "decisions.dsse.json"
+REVIEW, HELD = "decisions.dsse.json", "decisions.signed.json"
 DRILL_REPORT = "drill.json"
 DRILL = "drill.sigstore.json"
+REMOVED_REPORT, REMOVED = "removed.json", "removed.sigstore.json"
 VSA = "vsa.sigstore.json"
 """Names of the evidence in the folder of a trained model, beside the manifest and its signature."""
 DOSSIER, DOSSIER_PAGE, DOSSIER_SIGNED = "dossier.json", "dossier.html", "dossier.sigstore.json"
 """What an auditor is told of all that: for programs, for people, and the signed statement about both."""
 EVIDENCE = (
-    *(MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, REVIEW, MEASURE, VSA),
+    *(MANIFEST, BUNDLE, ENVELOPE, PROVENANCE, SCAN_REPORT, SCAN, REVIEW, HELD, MEASURE, VSA),
     *(DOSSIER, DOSSIER_PAGE, DOSSIER_SIGNED),
 )
 """All of it."""
@@ -207,6 +208,43 @@ class DrillEvidence:
     seed: int
     version: str
     finished: str
+
+
+@dataclass(frozen=True)
+class KeptSplit:
+    """What was kept of one split: number of samples, and the root over them as a manifest of the copy has it."""
+
+    size: int
+    root: str
+
+
+@dataclass(frozen=True)
+class RemovedEvidence:
+    """What was taken out of a data set: the subject of its statement is the ``removed.json``, which names each sample.
+
+    Attributes:
+        dataset: digest of the data set that it was taken out of, as the scan names it.
+        scan: SHA-256 of the ``scan.json`` by which it was, hexadecimal.
+        decisions: SHA-256 of the file of decisions; empty where no people decided, but the tiers of the scan.
+        removed: number of samples.
+        kept: by name, the splits of the copy that was written.
+        version: of whitesquare.
+        finished: UTC time.
+        format: of the statement.
+    """
+
+    dataset: str
+    scan: str
+    decisions: str
+    removed: int
+    kept: dict[str, KeptSplit]
+    version: str
+    finished: str
+    format: int = 1
+
+
+REMOVED_TYPE = "https://whitesquare.dev/attestations/removed/v1"
+"""Predicate type of the statement about what was removed."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from whitesquare.provenance.evidence import (
     WARNED,
     DrillEvidence,
     MeasureEvidence,
+    RemovedEvidence,
     ScanEvidence,
     TrainEvidence,
 )
@@ -89,6 +90,18 @@ def drill_evidence(predicate: dict[str, Any], where: str) -> DrillEvidence:
         VerificationError: it was written by somebody else.
     """
     return _annotations(DrillEvidence, predicate, where)
+
+
+def removed_evidence(predicate: dict[str, Any], where: str) -> RemovedEvidence:
+    """Read what a statement about removed samples says: the fields of :class:`RemovedEvidence`.
+
+    Raises:
+        VerificationError: it was written by somebody else, or in another form.
+    """
+    found = build(RemovedEvidence, predicate, where=where, refuse=VerificationError)
+    if found.format != 1:
+        raise VerificationError(f"{where} has the format {found.format}; expected 1.")
+    return found
 
 
 def train_predicate(evidence: TrainEvidence, manifest_name: str) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def review_app(review: ReviewDesk, finish: Callable[[], None]) -> Starlette:
         "/news": answers.news,
         "/rows": answers.rows,
         "/view": answers.view,
+        "/beside/{row:int}": answers.beside,
         "/picture/{row:int}/{kind}": answers.picture,
         "/trigger/{label:int}": answers.trigger,
         "/example/{label:int}/{number:int}/{kind}": answers.example,
@@ -155,6 +156,7 @@ class _Answers:
             "score": flag.fused,
             "p": flag.p_value,
             "trouble": self._review.changed.get(row, ""),
+            "stranger": flag.label in self._review.samples.without_normal,
             "marks": [
                 {
                     "by": visible(mark.by),
@@ -200,6 +202,17 @@ class _Answers:
         if kind not in PICTURES or not 0 <= row < self._size:
             raise UsageError("There is no such picture.")
         return Response(self._review.picture(row, kind), media_type="image/png")
+
+    def beside(self, request: Request) -> Response:
+        """Tell which normal sample is shown beside a suspect."""
+        row = request.path_params["row"]
+        if not 0 <= row < self._size:
+            raise UsageError("There is no such suspect.")
+        found = self._review.samples.neighbour(row)
+        name = "" if found.label is None else self._names.get(found.label, str(found.label))
+        return JSONResponse(
+            {"id": visible(found.id), "class": visible(name) if name else "", "stranger": found.stranger}
+        )
 
     def example(self, request: Request) -> Response:
         """Draw an image of another class, with the trigger or without."""

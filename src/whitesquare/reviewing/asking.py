@@ -6,7 +6,6 @@ from dataclasses import replace
 from whitesquare.learning.asking import Asking
 from whitesquare.records import OnNote, unheard
 from whitesquare.scanning.album import Album
-from whitesquare.scanning.examples import answers
 
 
 def asker(model: Asking, device: str = "cpu", on_note: OnNote = unheard) -> Callable[[Album, tuple[str, ...]], Album]:
@@ -26,6 +25,7 @@ def asker(model: Asking, device: str = "cpu", on_note: OnNote = unheard) -> Call
         if not album.examples:
             return album
         from whitesquare.learning.given import given_classifier
+        from whitesquare.scanning.examples import answers  # loads the detectors, for which no page must wait
 
         asked, _ = given_classifier(model, album.examples[0].images, classes, device, on_note=on_note)
         found = []

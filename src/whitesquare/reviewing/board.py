@@ -71,6 +71,7 @@ class Board:
         self._changes: list[int] = []
         self._steps: list[dict[int, Mark | None]] = []
         self._foreign: set[str] = set()
+        self._rows = samples.rows.places  # made now: the first decision does not wait for it
         self._place, self._last, self._lock = 0, "", RLock()
         self.refresh()
 
@@ -86,7 +87,7 @@ class Board:
                 self._take(mark)
 
     def _take(self, mark: Mark) -> None:
-        row = self.samples.rows.places.get(mark.id)
+        row = self._rows.get(mark.id)
         if row is None:
             return  # a sample that is not flagged: others may decide about it, elsewhere
         scanned = self.samples.rows.contents[row]

@@ -19,6 +19,8 @@ _PANELS = 20
 """Alarms with a panel of their own: the page must stay small; all are in the report of the scan."""
 
 _STRENGTH = {"full": "driven to full contrast", "amplified": "amplified", "as found": "as it was found"}
+_NAMED = 3
+"""Classes that are named in a sentence."""
 _SURE = 0.99
 """Softmax beyond which digits say nothing."""
 
@@ -64,6 +66,7 @@ def render_page(review: ReviewDesk) -> str:
     result, rows = review.result, review.rows
     panels = [_panel(review, one) for one in rows.classes if review.alarm(one.label) is not None][:_PANELS]
     first = rows.classes[0] if rows.classes else None
+    strangers = [one.name for one in rows.classes if one.label in review.samples.without_normal]
     context: dict[str, Any] = {
         "r": result,
         "headline": text.headline(result),
@@ -78,6 +81,8 @@ def render_page(review: ReviewDesk) -> str:
         "standings": STANDINGS,
         "size": len(rows.flags),
         "first": first if first and first.alarmed > first.start else None,
+        "strangers": strangers[:_NAMED],
+        "more_strangers": max(0, len(strangers) - _NAMED),
         "meaning": text.TIER_MEANING,
         "asked": review.asked,
         "command": review.next_command(),

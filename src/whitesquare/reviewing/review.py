@@ -10,7 +10,7 @@ from threading import Event, Thread
 import numpy as np
 
 from whitesquare.deciding.log import DecisionLog
-from whitesquare.deciding.review import reviewed_scan
+from whitesquare.deciding.review import open_scan
 from whitesquare.errors import DataError
 from whitesquare.report.common.formats import visible
 from whitesquare.report.scan.pictures import trigger_pictures
@@ -21,7 +21,7 @@ from whitesquare.reviewing.samples import ReviewSamples, open_samples
 from whitesquare.scanning.album import Album, album_path, read_album
 from whitesquare.scanning.contacts import PastedExamples
 from whitesquare.scanning.sheets import unlike
-from whitesquare.scanning.stored import read_stored
+from whitesquare.scanning.stored import stored_scan
 from whitesquare.scanning.types import Alarm, ScanResult
 from whitesquare.types import FloatArray, UInt8Array
 
@@ -75,7 +75,7 @@ class ReviewDesk:
             DataError: it cannot be made.
         """
         if kind == "normal":
-            return drawn.png(self.samples.neighbour(row)[1])
+            return drawn.png(self.samples.neighbour(row).image)
         image = self.samples.image(self.rows.flags[row].id)
         if kind == "suspect":
             return drawn.png(image)
@@ -91,7 +91,7 @@ class ReviewDesk:
             mask = np.array(trigger.mask, np.float32)
             if mask.shape == image.shape[1:]:
                 return mask
-        normal = self.samples.neighbour(row)[1]
+        normal = self.samples.neighbour(row).image
         if normal.shape != image.shape:
             raise DataError("The normal sample has another size, so the two cannot be compared.")
         heat: FloatArray = unlike(image[None], normal[None])[0]
@@ -166,16 +166,18 @@ def open_review(
     Raises:
         DataError: the scan cannot be read, or the decisions are about another one or cannot be written.
     """
-    found = reviewed_scan(scan_file)
-    result = read_stored(found.path).result
+    found, file = open_scan(scan_file)
+    result = stored_scan(file).result
     log = DecisionLog(found.log_path(decisions), found.head)
     # Ids as the file has them: half surrogates, which names of files may hold, are no text that others read.
     findings = found.findings.flagged
-    flagged = tuple(replace(one, id=true.id) for one, true in zip(result.flagged, findings, strict=True))
+    pairs = zip(result.flagged, findings, strict=True)
+    flagged = tuple(one if one.id == true.id else replace(one, id=true.id) for one, true in pairs)
     result = replace(result, flagged=flagged)
     rows = suspect_rows(result, {one.id: one.content for one in findings})
     album, notes = _album(found.path, found.head.scan)
-    samples = open_samples(data or result.source, album, rows, result.seed, size=size, fit=fit)
+    whole = {one.label for one in result.classes if one.confirmed + one.suspicious >= one.size}
+    samples = open_samples(data or result.source, album, rows, result.seed, size=size, fit=fit, whole=whole)
     notes += [samples.missing] if samples.missing else []
     if not any(rows.contents) and rows.flags:
         notes.append("The scan is of an older version: it does not say which samples have changed since.")

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from typing import TypeVar
@@ -26,6 +27,23 @@ _TRIED = 2
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """The normal sample that is shown beside a suspect.
+
+    Attributes:
+        id: of it.
+        image: its picture, ``(C, H, W)``.
+        label: its class; ``None`` where the data are not there to tell.
+        stranger: whether it is of another class than the suspect, of whose class every sample is flagged.
+    """
+
+    id: str
+    image: UInt8Array
+    label: int | None
+    stranger: bool
+
+
 class ReviewSamples:
     """Pictures by id: of the data set, and of the album beside the scan where the data are not there.
 
@@ -35,14 +53,24 @@ class ReviewSamples:
         album: the pictures beside the scan; ``None`` without any.
         rows: the suspects.
         seed: of the choice of normal samples.
+        whole: classes of which every sample stands behind an alarm, as the scan counted them.
     """
 
     def __init__(
-        self, dataset: ImageDataset | None, missing: str, album: Album | None, rows: SuspectRows, seed: int
+        self,
+        dataset: ImageDataset | None,
+        missing: str,
+        album: Album | None,
+        rows: SuspectRows,
+        seed: int,
+        whole: Set[int] = frozenset(),
     ) -> None:
         """Store what is given, and index it."""
         self.dataset, self.missing, self.rows, self._seed = dataset, missing, rows, seed
         self._place = {} if dataset is None else {name: i for i, name in enumerate(dataset.ids)}
+        own = {one.label for one in rows.classes}
+        self.without_normal = whole if dataset is None else own - _with_normal(dataset, rows, self._place)
+        """Classes beside whose suspects no normal sample of their own can be shown."""
         self._kept: dict[str, tuple[UInt8Array, str, UInt8Array]] = {}
         for sheet in album.sheets if album else ():
             for number, name in enumerate(sheet.suspect_ids):
@@ -108,8 +136,8 @@ class ReviewSamples:
             return "It has another label than when it was scanned; scan again."
         return ""
 
-    def neighbour(self, row: int) -> tuple[str, UInt8Array]:
-        """Return the id and the picture of the normal sample of the same class that looks most like a suspect.
+    def neighbour(self, row: int) -> Beside:
+        """Return the normal sample that looks most like a suspect: of its class, or of others where that has none.
 
         Raises:
             DataError: there is none.
@@ -118,15 +146,22 @@ class ReviewSamples:
         if self.dataset is None:
             if flag.id not in self._kept:
                 raise DataError(self.missing)
-            return self._kept[flag.id][1:]
+            _, name, normal = self._kept[flag.id]
+            return Beside(name, normal, None, flag.label in self.without_normal)
         image = self.image(flag.id)
         positions, pool = self._pool(flag.label, image.shape)
         if not len(positions):
-            raise DataError("The class has no sample that is not flagged and has this size.")
+            raise DataError(
+                "There is no normal sample to show beside it: every sample that has this size, of whatever class, is "
+                "flagged or cannot be decoded."
+            )
         own = thumbnails(image[None])
+        if own.shape[1] != pool.shape[1]:
+            raise DataError("The normal samples of its class that were drawn have another form, so none is like it.")
         place = int(positions[nearest(own, pool)[0]])
         name = self.dataset.ids[place]
-        return name, self.image(name)
+        label = int(self.dataset.labels[place])
+        return Beside(name, self.image(name), label, label != flag.label)
 
     def _pool(self, label: int, shape: tuple[int, ...]) -> tuple[IntArray, FloatArray]:
         """Return normal samples of a class, drawn by chance, with their thumbnails."""
@@ -138,9 +173,22 @@ class ReviewSamples:
     def _drawn(self, label: int, shape: tuple[int, ...]) -> tuple[IntArray, FloatArray]:
         dataset = self.dataset
         assert dataset is not None  # noqa: S101 - narrows the type: asked only with data
-        members = [
-            int(i) for i in np.flatnonzero(dataset.labels == label) if dataset.ids[int(i)] not in self.rows.places
-        ]
+        own = [place for place in np.flatnonzero(dataset.labels == label).tolist() if self._is_normal(place)]
+        if label in self.without_normal:
+            own = [place for place in range(len(dataset.labels)) if self._is_normal(place)]
+        found, pictures = self._pictured(own, shape)
+        if not found and label not in self.without_normal:  # its own have other sizes
+            others = [place for place in np.flatnonzero(dataset.labels != label).tolist() if self._is_normal(place)]
+            found, pictures = self._pictured(others, shape)
+        return np.array(found, np.int64), np.concatenate(pictures or [np.empty((0, 1), np.float32)])
+
+    def _is_normal(self, place: int) -> bool:
+        return self.dataset is not None and self.dataset.ids[place] not in self.rows.places
+
+    def _pictured(self, members: Sequence[int], shape: tuple[int, ...]) -> tuple[list[int], list[FloatArray]]:
+        """Draw from samples those that can be decoded and have a size, with their thumbnails."""
+        dataset = self.dataset
+        assert dataset is not None  # noqa: S101 - narrows the type: asked only with data
         drawn = np.random.default_rng(self._seed).permutation(np.array(members, np.int64))[: _TRIED * _POOL]
         found: list[int] = []
         pictures: list[FloatArray] = []
@@ -154,11 +202,24 @@ class ReviewSamples:
                 pictures.append(thumbnails(image[None]))
             if len(found) == _POOL:
                 break
-        return np.array(found, np.int64), np.concatenate(pictures or [np.empty((0, 1), np.float32)])
+        return found, pictures
+
+
+def _with_normal(dataset: ImageDataset, rows: SuspectRows, place: dict[str, int]) -> set[int]:
+    """Return the classes that have a sample that is not flagged."""
+    flagged = [place[one.id] for one in rows.flags if one.id in place]
+    return set(np.delete(dataset.labels, flagged).tolist())
 
 
 def open_samples(
-    source: str, album: Album | None, rows: SuspectRows, seed: int, *, size: int | None = None, fit: str | None = None
+    source: str,
+    album: Album | None,
+    rows: SuspectRows,
+    seed: int,
+    *,
+    size: int | None = None,
+    fit: str | None = None,
+    whole: Set[int] = frozenset(),
 ) -> ReviewSamples:
     """Open the data behind a scan; if they cannot be opened, the page says so and does without.
 
@@ -169,12 +230,13 @@ def open_samples(
         seed: of the choice of normal samples.
         size: both sides that image files were brought to for the scan.
         fit: how.
+        whole: classes of which every sample stands behind an alarm, as the scan counted them.
     """
     try:
-        return ReviewSamples(open_dataset(source, size=size, fit=fit), "", album, rows, seed)
+        return ReviewSamples(open_dataset(source, size=size, fit=fit), "", album, rows, seed, whole)
     except WhitesquareError as error:
         _logger.info("The data of the scan cannot be opened: %s", error)
-        return ReviewSamples(None, f"The data are not here: {error}", album, rows, seed)
+        return ReviewSamples(None, f"The data are not here: {error}", album, rows, seed, whole)
 
 
 def _decoded(dataset: ImageDataset, place: int) -> UInt8Array:

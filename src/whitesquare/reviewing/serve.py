@@ -18,6 +18,9 @@ from whitesquare.reviewing.review import ReviewDesk
 
 _TOKEN = 24
 """Random bytes of the token: nobody guesses them."""
+_TURN = 0.0005
+"""Seconds for which a thread computes before another one's turn. A decision waits for a turn after each thing that it
+asks of the disk: ten times five milliseconds, which is the default, while pictures are made."""
 _PATIENCE = 1
 """Seconds that answers under way get when it ends."""
 
@@ -57,9 +60,12 @@ def serve(review: ReviewDesk, on_ready: Callable[[str], None], *, port: int = 0,
         on_ready(address)
         if browser:
             open_browser(address)
+        turn = sys.getswitchinterval()
+        sys.setswitchinterval(_TURN)
         try:
             server.run(sockets=[listening])
         finally:
+            sys.setswitchinterval(turn)
             ended.set()
             watching.join(_PATIENCE)
 

@@ -8,19 +8,21 @@ import numpy as np
 from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.scanning.benign import benign_causes
 from whitesquare.scanning.candidates import LEAST_CARRIERS, Candidate, Carried, candidates_of, first_carried, leading
-from whitesquare.scanning.criteria import ALPHA, CRITERIA, Criterion, class_p, loud_criteria
+from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, class_p, loud_criteria
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
 from whitesquare.scanning.told import told_failure, told_proof, told_statistic, told_unproven
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.types import Alarm, Transplant
-from whitesquare.types import Classifier, IntArray
+from whitesquare.types import Classifier, FloatArray, IntArray
 
 _CLEAR = 0.10
 """Share of images of other classes that a trigger must turn beyond the worst control."""
 _FAR = 0.5
 """So far beyond the worst control a trigger is proven by its own p-value: small classes have too few controls to pay
 for the candidates of all others."""
+_FAINT_SHARE, _RANKED_SHARE = 1e-4, 1e-3
+"""Of the samples of other classes, those that may score as high as a carrier of a faint pattern, or of a residual."""
 
 
 def thresholds(test: TransplantTest) -> dict[str, float]:
@@ -128,7 +130,11 @@ def _decide(
     label, loud, moving = noticed.label, noticed.loud, noticed.moving
     best = moving if proven else _clearest(evidence, noticed)
     rule = best.rule_id if best else loud[0][0].rule_id
-    carriers = _all_carriers(evidence, label, best) if best else _carriers_by_rank(evidence, suspicions, noticed)
+    carriers = (
+        _all_carriers(evidence, label, best, suspicions[rule].scores)
+        if best
+        else _carriers_by_rank(evidence, suspicions, noticed)
+    )
     scores = None if proven else suspicions[rule].scores
     causes = benign_causes(evidence, best.trigger if best else None, label, carriers, scores)
     if best and evidence.model is not None and moving is None:
@@ -156,13 +162,17 @@ def _decide(
     return Raised(alarm, carriers, best.trigger if best else None)
 
 
-def _all_carriers(evidence: Evidence, label: int, best: Carried) -> IntArray:
-    """Return who carries what was found; where carriers share no pixels, pixels do not tell more than is known."""
-    return all_carriers(evidence, label, best.carriers) if best.trigger.kind.by_pixels else best.carriers
+def _all_carriers(evidence: Evidence, label: int, best: Carried, scores: FloatArray) -> IntArray:
+    """Return who carries what was found; where carriers share no pixels, the detector that found it may know more."""
+    if best.trigger.kind.by_pixels:
+        return all_carriers(evidence, label, best.carriers)
+    if best.rule_id != FAINT_RULE:
+        return best.carriers
+    return np.union1d(best.carriers, _beyond_others(evidence, scores, label, _FAINT_SHARE))
 
 
 def _clearest(evidence: Evidence, noticed: _Noticed) -> Carried | None:
-    """Return, where nothing is proven, what says best who carries it: a patch.
+    """Return, where nothing is proven, what says best who carries it: a patch; of several of its kind, the tested one.
 
     Carriers are believed only where the data themselves stand out, not where a model was asked.
     """
@@ -170,8 +180,8 @@ def _clearest(evidence: Evidence, noticed: _Noticed) -> Carried | None:
     believed = [one for one in noticed.candidates if one.rule_id in seen]
     ordered = sorted(believed, key=lambda one: one.trigger.kind.vague)
     found = first_carried(evidence, ordered)
-    same = found and noticed.moving and found.trigger is noticed.moving.trigger
-    return noticed.moving if same else found
+    tried = noticed.moving if noticed.moving and noticed.moving.rule_id in seen else None
+    return tried if found and tried and tried.trigger.kind == found.trigger.kind else found
 
 
 def _passes(one: Carried, test: Transplant | None, tested: int) -> bool:
@@ -212,14 +222,15 @@ def _p_value(
 
 def _carriers_by_rank(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: _Noticed) -> IntArray:
     """Return the members beyond all but one in a thousand samples of the other classes, where residuals alarmed."""
-    members, others = evidence.members(noticed.label), evidence.labels != noticed.label
     for rule in [criterion.rule_id for criterion, _ in noticed.loud if criterion.rule_id in ("RC01", "NR01")]:
         scores = suspicions[rule].scores
-        if np.isfinite(scores[others]).any():
-            beyond: IntArray = members[scores[members] > np.nanquantile(scores[others], 0.999)]
-            return beyond
-    return _nobody()
-
-
-def _nobody() -> IntArray:
+        if np.isfinite(scores[evidence.labels != noticed.label]).any():
+            return _beyond_others(evidence, scores, noticed.label, _RANKED_SHARE)
     return np.empty(0, np.int64)
+
+
+def _beyond_others(evidence: Evidence, scores: FloatArray, label: int, rare: float) -> IntArray:
+    """Return the members of a class that score above all but that share of the samples of the other classes."""
+    members, others = evidence.members(label), evidence.labels != label
+    beyond: IntArray = members[scores[members] > np.nanquantile(scores[others], 1 - rare)]
+    return beyond

@@ -1,20 +1,23 @@
 """The pictures behind an alarm: its strongest suspects beside normal samples that look most like them."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from whitesquare.detectors.types import Evidence
 from whitesquare.learning.label_check import thumbnails
-from whitesquare.scanning.alarms import Raised
 from whitesquare.scanning.contacts import ContactSheet
 from whitesquare.types import FloatArray, IntArray, UInt8Array
+
+if TYPE_CHECKING:  # it loads the detectors, for which a page of what they found need not wait
+    from whitesquare.scanning.alarms import Raised
 
 SHOWN = 16
 _POOL = 2000
 
 
-def contact_sheet(evidence: Evidence, ids: Sequence[str], raised: Raised, fused: FloatArray) -> ContactSheet | None:
+def contact_sheet(evidence: Evidence, ids: Sequence[str], raised: "Raised", fused: FloatArray) -> ContactSheet | None:
     """Return the sheet of an alarm; ``None`` where no sample is flagged or nothing is left to compare with."""
     label = raised.alarm.label
     carriers = raised.carriers[np.argsort(-fused[raised.carriers], kind="stable")][:SHOWN]
@@ -54,7 +57,7 @@ def nearest(suspects: FloatArray, pool: FloatArray) -> IntArray:
     return found
 
 
-def _heat(raised: Raised, suspects: UInt8Array, alike: UInt8Array) -> FloatArray:
+def _heat(raised: "Raised", suspects: UInt8Array, alike: UInt8Array) -> FloatArray:
     """Return where the evidence lies: the trigger's mask, or the difference from the match where there is none."""
     trigger = raised.trigger
     if trigger is not None and trigger.kind.placed:

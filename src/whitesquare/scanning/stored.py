@@ -1,6 +1,5 @@
 """A whole scan read back from ``scan.json``: all but its pictures, and the scores of samples that are not flagged."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from whitesquare._base.schema import build
-from whitesquare._base.strictjson import unique
-from whitesquare.deciding.findings import read_scan
+from whitesquare.deciding.findings import ScanFile, read_scan_file
 from whitesquare.scanning.fingerprints import Group
 from whitesquare.scanning.types import NOT_DECIDED, Scan, ScanResult, ScanScores
 
@@ -46,12 +44,17 @@ def read_stored(path: Path) -> StoredScan:
     Raises:
         DataError: the file cannot be read, was not written by a scan, or is damaged.
     """
-    read_scan(path)
-    text = json.dumps(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique), ensure_ascii=False)
-    # Half surrogate pairs, of which names of files can be made, become question marks: nothing else can be shown.
-    record = json.loads(text.encode("utf-8", "replace"))
-    found = {"result": _result(record), "fingerprints": record.get("fingerprints", [])}
-    return build(StoredScan, found, where=f"{path} is not a scan.json of `whitesquare scan`", others=True)
+    return stored_scan(read_scan_file(path))
+
+
+def stored_scan(file: ScanFile) -> StoredScan:
+    """Return a scan as it was found, from its file; names in it are as they can be shown.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    found = {"result": _result(file.record), "fingerprints": file.record.get("fingerprints", [])}
+    return build(StoredScan, found, where=f"{file.name} is not a scan.json of `whitesquare scan`", others=True)
 
 
 def without_pictures(result: ScanResult) -> Scan:

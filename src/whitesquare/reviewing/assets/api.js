@@ -5,7 +5,8 @@
  * @typedef {[number, number]} Run rows from the first up to, and without, the last
  * @typedef {{by: string, role: string, choice: string, label: string, why: string, at: string}} Mark
  * @typedef {{row: number, id: string, class: string, label: number, tier: string, rule: string, score: number,
- *   p: number | null, trouble: string, marks: Mark[]}} Row
+ *   p: number | null, trouble: string, stranger: boolean, marks: Mark[]}} Row
+ * @typedef {{id: string, class: string, stranger: boolean}} Beside
  * @typedef {{changed: [number, number, number][], next: number, counts: Record<string, number>, foreign: number,
  *   unlike: number, unlike_ids: string[]}} News
  * @typedef {{count: number, choice: string, refused: number, why: string}} Stored
@@ -48,6 +49,9 @@ function post(path, body) {
 
 /** @param {number} since @returns {Promise<News>} */
 export const news = (since) => ask(`news?since=${since}`);
+
+/** @param {number} row @returns {Promise<Beside>} */
+export const beside = (row) => ask(`beside/${row}`);
 
 /** @param {number[]} rows @returns {Promise<Row[]>} */
 export const rows = (rows) => ask(`rows?at=${spelled(rows)}`);

@@ -174,6 +174,7 @@ export class Grid {
     set(element, "aria-selected", String(place >= first && place <= last));
     set(element, "data-standing", standing);
     element.classList.toggle("current", place === this.state.current);
+    element.classList.toggle("stranger", known?.stranger ?? false);
     write(tile.name, name.length > 25 ? `…${name.slice(-24)}` : name);
     write(tile.mark, standing === "open" ? "\u00a0" : known ? spoken(standing, known.marks) : standing);
   }

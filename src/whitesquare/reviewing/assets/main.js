@@ -42,7 +42,7 @@ function tally(found) {
   element("next").hidden = !parts.length;
   const gone = found.counts.remove ?? 0;
   element("left").textContent = gone
-    ? `This writes a copy of the data without the ${count(gone)} samples that you removed:`
+    ? `This writes a copy of the data without the ${gone === 1 ? "sample" : `${count(gone)} samples`} that you removed:`
     : "This writes a copy of the data without what you removed:";
   const unlike = element("unlike");
   unlike.hidden = !found.unlike;

@@ -1,7 +1,7 @@
 // @ts-check
 /** The sample that a person looks at: its pictures enlarged, what the detector saw, and what was decided about it. */
 
-import { picture } from "./api.js";
+import { beside, picture } from "./api.js";
 
 /** @typedef {import("./state.js").State} State */
 
@@ -10,6 +10,7 @@ const TOLD = {
   evidence: "Where in it the evidence lies, in orange",
   residual: "What is left of it without its smooth part, amplified",
   normal: "The normal sample of its class that looks most like it",
+  stranger: "The normal sample of another class that looks most like it: of its own class, every sample is flagged",
 };
 
 /** @param {string} id */
@@ -56,12 +57,31 @@ export class Sample {
   /** @param {number} row */
   load(row) {
     this.state.learn([row]).catch(() => undefined);
+    this.tellBeside(row).catch(() => undefined);
     for (const button of document.querySelectorAll(".look")) {
       const kind = /** @type {HTMLElement} */ (button).dataset.kind ?? "";
       const image = /** @type {HTMLImageElement} */ (button.querySelector("img"));
       image.alt = /** @type {Record<string, string>} */ (TOLD)[kind];
       image.src = picture(row, kind);
     }
+  }
+
+  /** Say which normal sample is shown, and of which class it is where that is another. @param {number} row */
+  async tellBeside(row) {
+    const button = /** @type {HTMLElement} */ (document.querySelector(".look[data-kind=normal]"));
+    const caption = /** @type {HTMLElement} */ (button.parentElement?.querySelector("figcaption"));
+    const image = /** @type {HTMLImageElement} */ (button.querySelector("img"));
+    button.classList.remove("stranger");
+    caption.replaceChildren("normal");
+    caption.title = "";
+    const found = await beside(row);
+    if (row !== this.row) return;
+    button.classList.toggle("stranger", found.stranger);
+    button.title = found.id;
+    if (!found.stranger) return;
+    caption.title = found.class;
+    caption.replaceChildren("normal, of ", ...(found.class ? ["class ", isolated(found.class)] : ["another class"]));
+    image.alt = TOLD.stranger;
   }
 
   /** Say why there is no picture. @param {HTMLImageElement} image */
@@ -104,7 +124,8 @@ export class Sample {
     const dialog = /** @type {HTMLDialogElement} */ (element("large"));
     const image = /** @type {HTMLImageElement} */ (dialog.querySelector("img"));
     image.src = picture(this.row, kind);
-    image.alt = /** @type {Record<string, string>} */ (TOLD)[kind];
+    const shown = /** @type {HTMLImageElement} */ (document.querySelector(`.look[data-kind=${kind}] img`));
+    image.alt = shown.alt;
     /** @type {HTMLElement} */ (dialog.querySelector("p")).textContent = `${image.alt}.`;
     dialog.showModal();
   }
@@ -112,7 +133,7 @@ export class Sample {
 
 /** @param {import("./api.js").Row} row */
 function facts(row) {
-  const p = row.p === null ? "" : ` · p ${row.p.toPrecision(2)}`;
+  const p = row.p === null ? "" : ` · as high by chance: p\u00a0=\u00a0${row.p.toPrecision(2)}`;
   return ["class ", isolated(row.class), ` · ${row.tier} · rule `, isolated(row.rule), ` · score ${row.score.toFixed(3)}${p}`];
 }
 
