@@ -21,14 +21,8 @@ from common import RESULTS, options, ratios, spread, write_result
 from whitesquare.data import open_dataset
 from whitesquare.learning.models import Model
 from whitesquare.learning.recipes import COLOUR, Recipe
-from whitesquare.learning.train import (
-    TensorData,
-    autocast_for,
-    effective_precision,
-    make_card,
-    to_tensors,
-    train_tensors,
-)
+from whitesquare.learning.tensors import TensorData, to_tensors
+from whitesquare.learning.train import autocast_for, effective_precision, make_card, train_tensors
 
 FIRST_SEED = 9001
 PASSES, ASKED = 20, 500

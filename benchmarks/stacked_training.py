@@ -27,7 +27,8 @@ from whitesquare.data import open_dataset
 from whitesquare.executor import Shared, make_executor, run_all
 from whitesquare.learning.models import Architecture, build
 from whitesquare.learning.recipes import Recipe
-from whitesquare.learning.train import TensorData, effective_precision, make_card, to_float, to_tensors, train_tensors
+from whitesquare.learning.tensors import TensorData, to_float, to_tensors
+from whitesquare.learning.train import effective_precision, make_card, train_tensors
 
 RECIPE = Recipe(epochs=1, precision="float32")
 """Float32 for all: stacked convolutions have no fast bfloat16 path, and the comparison is of layouts."""

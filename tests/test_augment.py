@@ -10,7 +10,8 @@ from whitesquare.data import Overlay
 from whitesquare.errors import UsageError
 from whitesquare.learning.augment import augment
 from whitesquare.learning.recipes import VICTIMS, Recipe
-from whitesquare.learning.train import borrowed, overlaid, to_tensors, train
+from whitesquare.learning.tensors import borrowed, overlaid, to_tensors
+from whitesquare.learning.train import train
 
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 3), st.integers(4, 12), st.integers(4, 12))
 

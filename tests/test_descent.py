@@ -12,7 +12,8 @@ from whitesquare.attacks.surrogates import surrogate_seed
 from whitesquare.errors import ContractError
 from whitesquare.learning.models import MODELS, Architecture, build
 from whitesquare.learning.recipes import Recipe
-from whitesquare.learning.train import make_card, to_tensors, train_tensors
+from whitesquare.learning.tensors import to_tensors
+from whitesquare.learning.train import make_card, train_tensors
 from whitesquare.triggers import Patch
 from whitesquare.types import CraftContext
 

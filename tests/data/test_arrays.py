@@ -81,8 +81,8 @@ def test_images_are_read_only_views_and_the_source_stays_writable():
 @pytest.mark.parametrize(
     ("images", "labels", "options", "message"),
     [
-        (np.zeros((2, 3, 3)), [0, 1], {}, r"float64, expected uint8.*\(images \* 255\)"),
-        (np.zeros((2, 3, 3), bool), [0, 1], {}, "bool, expected uint8"),
+        (np.zeros((2, 3, 3)), [0, 1], {}, r"float64 from 0 to 0, expected uint8.*\(images \* 255\)"),
+        (np.zeros((2, 3, 3), bool), [0, 1], {}, "True or False, expected uint8"),
         (np.zeros((2, 9), np.uint8), [0, 1], {}, r"the shape \(2, 9\), expected"),
         (np.zeros((2, 0, 3), np.uint8), [0, 1], {}, "reshape"),
         (np.zeros((2, 3, 8, 3), np.uint8), [0, 1], {}, "layout='NCHW' or layout='NHWC'"),

@@ -177,7 +177,7 @@ def _objects(at, name):
 
 
 FLOATS = _images(2, 4, 4) / 255
-MENDS = r"\(images \* 255\)\.round\(\)\.astype\('uint8'\), values -1\.\.1 with \(\(images \+ 1\) \* 127\.5\)\.round"
+MENDS = r"float64 from 0\.0.* convert them with \(images \* 255\)\.round\(\)\.astype\('uint8'\)"
 BAD = {
     "images of objects": (lambda at: _objects(at, "x_train"), "'x_train' is an array of Python objects"),
     "labels of objects": (lambda at: _objects(at, "y_train"), "'y_train' is an array of Python objects"),

@@ -23,6 +23,7 @@ from whitesquare.attacks.sinusoidal import Sinusoidal
 from whitesquare.attacks.stamp import Stamp
 from whitesquare.attacks.warp import Warped
 from whitesquare.data import held, open_dataset, require_classes
+from whitesquare.data.cache_size import usual_size
 from whitesquare.data.classes import class_label
 from whitesquare.data.digest import dataset_digest
 from whitesquare.data.names import Data
@@ -138,7 +139,7 @@ def poison(
     require_attack(attack)
     dataset = open_dataset(dataset, on_progress=on_progress)
     require_classes(dataset)
-    dataset, target = held(dataset), class_label(target, dataset.classes)
+    dataset, target = held(dataset, cache=usual_size()), class_label(target, dataset.classes)
     if device != "cpu":
         require_extra("torch", "train", f"The device {device!r:.40}")
         from whitesquare.learning.device import resolve

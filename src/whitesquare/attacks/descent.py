@@ -13,7 +13,8 @@ from whitesquare.attacks.surrogates import Moved
 from whitesquare.errors import ContractError
 from whitesquare.executor import run_all
 from whitesquare.learning.device import device_of
-from whitesquare.learning.train import autocast_for, to_float
+from whitesquare.learning.tensors import to_float
+from whitesquare.learning.train import autocast_for
 from whitesquare.records import Progress, silent
 from whitesquare.types import CraftContext, Trigger, UInt8Array
 

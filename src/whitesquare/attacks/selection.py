@@ -146,7 +146,8 @@ def _hardness(context: CraftContext, cache: Cache) -> Arrays:
 def _train(context: CraftContext) -> Arrays:
     from whitesquare.attacks.surrogates import reference_recipe, surrogate_seed
     from whitesquare.executor import run_all
-    from whitesquare.learning.train import make_card, to_tensors, train_tensors
+    from whitesquare.learning.tensors import to_tensors
+    from whitesquare.learning.train import make_card, train_tensors
 
     data = to_tensors(context.dataset, context.device)
     size = len(context.dataset.labels)

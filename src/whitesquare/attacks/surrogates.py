@@ -11,7 +11,8 @@ from whitesquare.learning.augment import augment
 from whitesquare.learning.choice import recipe_for
 from whitesquare.learning.probe import probe
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, Recipe
-from whitesquare.learning.train import TensorData, make_card, overlaid, to_tensors, train_tensors
+from whitesquare.learning.tensors import TensorData, overlaid, to_tensors
+from whitesquare.learning.train import make_card, train_tensors
 from whitesquare.records import Progress, silent
 from whitesquare.types import CraftContext, UInt8Array
 

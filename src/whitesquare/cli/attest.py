@@ -88,12 +88,29 @@ def _tell(made: "DatasetPredicate", data: str, signers: list["Signer"], output: 
         ("expires", made.expires or "never"),
         ("written", f"{output / MANIFEST} ({made.manifest.bytes} bytes), {BUNDLE}, {ENVELOPE}"),
     ]
+    if not any(samples.values()):
+        terminal.complain(_none_of(data))
     terminal.say_lines("".join(f"{what:<10} {terminal.printable(text)}\n" for what, text in rows))
     bundle = shlex.quote(str(output / BUNDLE))
     terminal.suggest(
         f"\nNext, with the public keys ({PUBLIC}, {ABOUT}) of those you trust in a folder:\n"
         f"  whitesquare verify {shlex.quote(data)} --bundle {bundle} --trust KEYS\n"
     )
+
+
+def _none_of(data: str) -> str:
+    """Say that nothing is signed as a sample of a class, and why, as far as that can be told."""
+    from pathlib import Path
+
+    from whitesquare.data.misplaced import refuse_misplaced
+    from whitesquare.errors import DataError
+
+    why = f"{data} has no class folders with images, directly or in train and test"
+    try:
+        refuse_misplaced(Path(data))
+    except DataError as error:
+        why = str(error)
+    return f"No file is signed as a sample, so that nothing is known of its class: {why}"
 
 
 def _traits(traits: dict[str, int]) -> str:
@@ -104,5 +121,7 @@ def _traits(traits: dict[str, int]) -> str:
         "gamma": "state a gamma",
         "frames": "have several frames",
         "alpha": "may be transparent",
+        "pointer": "are pointers of Git LFS and no images (git lfs pull)",
+        "empty": "are empty files and no images",
     }
     return ", ".join(f"{count} {words.get(name, name)}" for name, count in traits.items())

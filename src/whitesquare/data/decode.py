@@ -19,6 +19,7 @@ from PIL import Image, features
 from whitesquare.data.layouts import MAX_IMAGE_BYTES
 from whitesquare.data.shown import as_shown, check_shown, turns_sides
 from whitesquare.data.traits import look
+from whitesquare.data.undecoded import fault_of
 from whitesquare.data.whole import check_whole_png
 from whitesquare.errors import DataError
 from whitesquare.types import Shape, UInt8Array
@@ -111,7 +112,7 @@ def decode_bytes(content: bytes, path: Path, on_header: OnHeader | None = None) 
     except _BOMBS as error:
         raise DataError(f"{path} is too large: {error} Expected at most {MAX_PIXELS} pixels.") from error
     except _BROKEN as error:
-        raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it.") from error
+        raise DataError(fault_of(path, content, error)) from error
     ordered = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return Decoded(ordered, shown.turned, shown.converted)
 
@@ -174,7 +175,7 @@ def header_shape(path: Path, content: bytes | None = None) -> Shape:
     except _BOMBS as error:
         raise DataError(f"{path} is too large: {error} Expected at most {MAX_PIXELS} pixels.") from error
     except _BROKEN as error:
-        raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it.") from error
+        raise DataError(fault_of(path, content, error)) from error
 
 
 def _lies(opened: BinaryIO) -> bool:

@@ -25,11 +25,14 @@ from whitesquare.data.layouts import (
     only_kind,
     place_of,
 )
+from whitesquare.data.misnamed import hint_of, near_name, refuse_address
+from whitesquare.data.misplaced import refuse_misplaced, unread_lists
 from whitesquare.data.names import Data, check_split
 from whitesquare.data.part import notes
 from whitesquare.data.published import published
 from whitesquare.data.shards import shards_of
 from whitesquare.data.sized import sized
+from whitesquare.data.sources.arrays import ArrayDataset
 from whitesquare.data.sources.cifar import load_cifar_folder
 from whitesquare.data.sources.folder import ImageFolder, load_image_folder
 from whitesquare.data.sources.idx import load_idx_folder
@@ -37,6 +40,7 @@ from whitesquare.data.sources.lists import load_list
 from whitesquare.data.sources.mnist import load_mnist
 from whitesquare.data.sources.npz import load_npz
 from whitesquare.data.sources.objects.contents import telling
+from whitesquare.data.sources.objects.numbers import refuse_dark
 from whitesquare.data.sources.objects.opening import open_object
 from whitesquare.data.sources.objects.request import ObjectRequest
 from whitesquare.data.sources.objects.splits import splits_in, unread_splits
@@ -123,6 +127,14 @@ def open_held(source: Data, split: str, on_progress: Progress = silent) -> Image
 def _open(source: Data, split: str, sizing: Sizing, on_progress: Progress) -> ImageDataset:
     if not isinstance(source, str | Path):
         return _open_object(source, split, sizing, on_progress)
+    opened = _open_named(source, split)
+    if isinstance(opened, ArrayDataset):
+        refuse_dark(opened.pixels, str(source))
+    return opened
+
+
+def _open_named(source: str | Path, split: str) -> ImageDataset:
+    refuse_address(str(source))
     path = place_of(source)
     if path is None:
         return load_mnist(split)
@@ -142,12 +154,13 @@ def _open(source: Data, split: str, sizing: Sizing, on_progress: Progress) -> Im
         return _open_folder(path, split)
     if not path.exists():
         raise UsageError(
-            f"There is no file or folder {str(source)!r}; give a path, or {EMBEDDED!r} for the embedded one.{faults}"
+            f"There is no file or folder {str(source)!r}; give a path, or {EMBEDDED!r} for the embedded one"
+            f"{near_name(str(source))}.{faults}"
         )
     if not path.suffix:
         refuse_pickles(path.parent)
     if path.suffix.lower() != ".npz":
-        hint = ", or save an array with its labels by numpy.savez" if path.suffix.lower() == ".npy" else ""
+        hint = hint_of(path)
         raise UsageError(
             f"{path} is not a data set: expected an .npz, CSV, JSON lines, Parquet, tar or .mat file, or a folder "
             "with IDX files, the binary files of CIFAR or STL-10, a list, Parquet or tar files or class folders; give "
@@ -274,7 +287,9 @@ def _open_folder(folder: Path, split: str) -> ImageDataset:
     if kind == IDX:
         return load_idx_folder(folder, split)
     if kind == FOLDER:
-        return _noted(replace(load_image_folder(folder, split), told=left_aside(folder)), folder)
+        refuse_misplaced(folder)
+        told = (*left_aside(folder), *unread_lists(folder))
+        return _noted(replace(load_image_folder(folder, split), told=told), folder)
     if kind in CIFAR:
         return load_cifar_folder(folder, split, kind)
     path = folder / f"{split}.npz"

@@ -10,6 +10,7 @@ from PIL import Image
 from whitesquare.data.batches import BATCH
 from whitesquare.data.layouts import class_order, is_plain
 from whitesquare.data.names import check_split
+from whitesquare.data.pixels import at_a_time
 from whitesquare.errors import UsageError
 from whitesquare.records import Progress, silent
 from whitesquare.types import ImageDataset
@@ -41,7 +42,7 @@ def write_png_folder(path: Path, dataset: ImageDataset, split: str, on_progress:
     try:
         for name in dataset.classes:
             (part / name).mkdir(parents=True)
-        for some, images in dataset.batches(BATCH):
+        for some, images in dataset.batches(at_a_time(dataset.shape, BATCH)):
             for name, image in zip(names[some], images, strict=True):
                 pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
                 Image.fromarray(np.ascontiguousarray(pixels)).save(part / name, format="PNG")

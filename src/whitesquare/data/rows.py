@@ -45,7 +45,7 @@ def parquet(path: Path) -> Iterator["DuckDBPyConnection"]:
         with duckdb.connect(config=settings) as connection:
             yield connection
     except duckdb.Error as error:
-        short = " ".join(str(error).split())[:200]
+        short = " ".join(str(error).partition("\nLINE ")[0].split())[:200]
         raise DataError(f"{path} cannot be read as Parquet ({short}); write or copy it again.") from error
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from whitesquare.data.layouts import CIFAR, IDX, NPZ, SPLITS, dataset_kinds
+from whitesquare.data.layouts import CIFAR, IDX, NPZ, SPLITS, dataset_kinds, is_image
 from whitesquare.data.row_writing import Changed, write_rows
 from whitesquare.data.rows import columns_of, count_rows, embeds, rows_of
 from whitesquare.data.specs import TABLES, given, is_archive, table_file
@@ -18,13 +18,19 @@ from whitesquare.data.splits import files_by_split, has_class_folders
 from whitesquare.errors import DataError, UsageError
 
 FILES = ("file", "file_name", "image", "path", "filename", "id")
-LABELS = ("label", "class", "target", "category")
+LABELS = ("label", "labels", "class", "target", "targets", "category")
 """Columns that are found by their names, in any case: of the file, and of its class."""
+SPLIT_COLUMNS = ("split", "subset", "partition", "set", "fold", "is_valid", "is_train", "is_test", "is_training_img")
+"""Columns, in small letters, by which others tell training samples from the rest."""
 SCHEMA = "huggingface"
 """Key of a Parquet file's metadata under which Hugging Face says what the columns are."""
 
 _PLACES = ("", "train", "train_images", "images")
 """Where beside ``train.csv`` its files may lie; for ``test.csv`` accordingly."""
+_NAMES = ("VARCHAR", "ENUM", "INTEGER", "BIGINT", "UUID", "SMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "DECIMAL")
+"""Types, as DuckDB calls them, of columns that may hold names of files: Kaggle's ids are numbers, too."""
+_ONE_HOT = " (of one-hot columns, write the name of the one that is 1)"
+_SHOWN = 12
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
 
 
@@ -39,6 +45,7 @@ class Table:
         base: folder below which ids are paths.
         roots: folders in ``base`` from which the table names the files: of several, the one that has them.
         embedded: whether the images lie in the table.
+        unread: column that says of which split a sample is, where there is one; it is not read.
     """
 
     files: tuple[Path, ...]
@@ -47,6 +54,12 @@ class Table:
     base: Path
     roots: tuple[Path, ...]
     embedded: bool
+    unread: str = ""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Say what else stands in it that somebody may count on."""
+        return (splits_unread(self.unread, str(self.files[0])),) if self.unread else ()
 
     @property
     def said(self) -> str:
@@ -93,6 +106,14 @@ def tables_of(source: str | Path) -> dict[str, Table] | None:
     if set(dataset_kinds(folder)) & {IDX, NPZ, *CIFAR}:
         return None
     return _metadata(folder) or _lists(folder) or _shards(folder)
+
+
+def splits_unread(column: str, where: str) -> str:
+    """Say that a column of splits is not read."""
+    return (
+        f"The column {column!r} of {where} is not read: all rows are of the split that was asked for; give those of "
+        "each split as a table of its own where they are to be kept apart."
+    )
 
 
 def rewrite_tables(table: Table, folder: Path, keep: bytes, labels: Mapping[int, Any] | None = None) -> None:
@@ -201,6 +222,11 @@ def _table(files: Sequence[Path], base: Path, roots: tuple[Path, ...], known: di
     first, columns = files[0], columns_of(files[0])
     _check_shards(files, columns)
     inside = [name for name, kind in columns.items() if embeds(kind)]
+    if apart := _apart(columns):
+        raise DataError(
+            f"{first}: its columns are set apart by {apart!r}, expected commas; write it again as CSV, as by "
+            f"pandas.read_csv({first.name!r}, sep={apart!r}).to_csv({first.name!r}, index=False)."
+        )
     if "image" in known or len(inside) != 1:
         image = _column(columns, known.get("image"), FILES, "image", first)
     else:
@@ -208,11 +234,17 @@ def _table(files: Sequence[Path], base: Path, roots: tuple[Path, ...], known: di
     label = _column(
         {name: kind for name, kind in columns.items() if name != image}, known.get("label"), LABELS, "label", first
     )
-    return Table(tuple(files), image, label, base, roots, embeds(columns[image]))
+    if not embeds(columns[image]) and (columns[image].endswith("]") or not columns[image].startswith(_NAMES)):
+        raise DataError(
+            f"{first}: the column {image!r} of the type {columns[image]:.60} holds neither names of files nor their "
+            "bytes; expected texts, bytes, or Hugging Face's struct of bytes and path, so write the images as files."
+        )
+    unread = next((name for name in columns if name.lower() in SPLIT_COLUMNS and name not in (image, label)), "")
+    return Table(tuple(files), image, label, base, roots, embeds(columns[image]), unread)
 
 
 def _column(columns: dict[str, str], given: str | None, known: Sequence[str], what: str, path: Path) -> str:
-    there = ", ".join(map(repr, columns)) or "none"
+    there = _short(columns)
     if given is not None:
         if given not in columns:
             raise DataError(f"{path} has no column {given!r} (found: {there}); expected one of them as {what}.")
@@ -221,10 +253,30 @@ def _column(columns: dict[str, str], given: str | None, known: Sequence[str], wh
     if len(found) == 1:
         return found[0]
     why = f"{' and '.join(map(repr, found))} may be it" if found else f"none is called {', '.join(known)}"
+    kind = "parquet" if path.suffix.lower() == ".parquet" else "csv"
     raise DataError(
-        f"{path}: which column is the {what} is not clear, {why} (columns: {there}); give it as "
-        f"csv:{path}?image=COLUMN&label=COLUMN, where a label is one column of names or whole numbers."
+        f"{path}: which column is the {what} is not clear, {why} (columns: {there}){_headless(columns)}; give it as "
+        f"{kind}:{path}?image=COLUMN&label=COLUMN, where a label is one column of names or whole numbers"
+        f"{_ONE_HOT if what == 'label' and len(columns) > 1 and not found else ''}."
     )
+
+
+def _apart(columns: Collection[str]) -> str:
+    """Return what a header is set apart by that has no comma: it is then read as one column."""
+    only = next(iter(columns)) if len(columns) == 1 else ""
+    return next((sign for sign in ";\t|" if sign in only), "")
+
+
+def _headless(columns: Collection[str]) -> str:
+    """Say so where the first row looks as if it were a sample."""
+    return "; its first row looks like a sample, so write the names of the columns above it" * any(
+        map(is_image, columns)
+    )
+
+
+def _short(names: Collection[str]) -> str:
+    some = list(map(repr, names))
+    return ", ".join(some[:_SHOWN]) + (f", ... and {len(some) - _SHOWN} more" if len(some) > _SHOWN else "") or "none"
 
 
 def _check_shards(files: Sequence[Path], columns: dict[str, str]) -> None:

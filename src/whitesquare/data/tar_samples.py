@@ -67,9 +67,11 @@ def image_of(key: str, parts: Parts, shards: Shards, path: Path) -> str:
     found = [name for name in parts if name in SUFFIXES]
     if shards.image or not found:
         what = f".{shards.image}" if shards.image else "image"
+        longer = [name for name in parts if name.rpartition(".")[2] in SUFFIXES]
+        how = f"; if it is .{longer[0]}, give it as tar:{path}?image={longer[0]}" if longer else ""
         raise DataError(
-            f"{path}: {there} has no {what}; expected a key with an image and a label, as WebDataset has them; for "
-            "class folders in a tar file, unpack it and open the folder."
+            f"{path}: {there} has no {what}; expected a key with an image and a label, as WebDataset has them{how}; "
+            "for class folders in a tar file, unpack it and open the folder."
         )
     if len(found) > 1:
         raise DataError(

@@ -119,7 +119,7 @@ def _distil(
 ) -> FloatArray:
     import torch
 
-    from whitesquare.learning.train import to_float
+    from whitesquare.learning.tensors import to_float
 
     images, answer = to_float(torch.from_numpy(np.array(pictures))), torch.from_numpy(model.logits(pictures))
     count, channels, height, width = images.shape

@@ -109,7 +109,7 @@ def invert(evidence: Evidence, settings: TriggerInversion) -> Inversion:
     """
     import torch
 
-    from whitesquare.learning.train import to_float
+    from whitesquare.learning.tensors import to_float
 
     model = model_of(evidence)
     kinds, (channels, height, width) = len(evidence.classes), evidence.images.shape[1:]

@@ -11,6 +11,7 @@ import numpy as np
 from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_output, output_folder
 from whitesquare.data import dataset_digest, held, open_dataset, readable_part
+from whitesquare.data.cache_size import usual_size
 from whitesquare.data.layouts import place_of
 from whitesquare.data.names import Data, named
 from whitesquare.data.specs import moved
@@ -199,7 +200,10 @@ def _scanned(
     Raises:
         DataError: it is not the one the scan saw.
     """
-    dataset, skipped = readable_part(opened, name, on_progress) if findings.skipped else (held(opened, on_progress), {})
+    if findings.skipped:
+        dataset, skipped = readable_part(opened, name, on_progress, cache=usual_size())
+    else:
+        dataset, skipped = held(opened, on_progress, cache=usual_size()), {}
     if (digest := dataset_digest(dataset, on_progress)) != findings.digest:
         raise DataError(
             f"{scan} speaks of the data set {findings.source!r} with the digest {findings.digest[:12]} and "

@@ -1,14 +1,17 @@
 """Measuring as a user asks for it: a model, test images and triggers, each an object or what names it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import whitesquare
 from whitesquare._base.files import write_text
 from whitesquare._base.schema import encode
 from whitesquare.data import held, notes, open_dataset
+from whitesquare.data.cache_size import usual_size
 from whitesquare.data.classes import class_label
+from whitesquare.data.holding import pixels_of
 from whitesquare.data.names import Data, named
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.runs import find_run, read_manifest
@@ -51,7 +54,7 @@ def measure(
     *,
     target: int | str | None = None,
     weights: str | Path | None = None,
-    preprocess: str | Path | Prepare | None = None,
+    preprocess: str | Path | Mapping[str, Any] | Prepare | None = None,
     layer: str | None = None,
     device: str = "cpu",
     size: int | None = None,
@@ -131,7 +134,7 @@ def measure(
         found = try_triggers(own.on(resolve(device)), test, chosen, label)
     else:
         asked, _ = given_classifier(asking, test.images(slice(0, 2)), test.classes, device, on_note=on_note)
-        look = first_look(asked, test.images(slice(None)), test.labels)
+        look = first_look(asked, pixels_of(test), test.labels)
         for note in (look.line, *look.hints):
             on_note(note)
         found = try_triggers(asked, test, chosen, label)
@@ -190,7 +193,7 @@ def _test_images(
     if attested is not None or signer is not None:
         reading = Reading(test, "test", attested.signed if attested else None)
         test = reading.dataset
-    test = held(test, on_progress)
+    test = held(test, on_progress, cache=usual_size())
     if model is not None:
         _check_classes(model, test, name)
     return test, reading.consumed() if reading else None

@@ -13,6 +13,7 @@ from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.schema import decode, encode
 from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
 from whitesquare.data import ENTRIES, format_of, has_test, held, notes, open_dataset, write_dataset
+from whitesquare.data.cache_size import usual_size
 from whitesquare.data.classes import class_label
 from whitesquare.data.gallery import SHOWN, example_position, write_gallery
 from whitesquare.data.layouts import FOLDER, NPZ, TABLE, full_name
@@ -100,9 +101,10 @@ def make_run(
     given = {} if trigger is None else {"trigger": parse_trigger(trigger)}
     chosen = make_attack(attack, settings | given)
     opened = open_dataset(source, size=size, fit=fit)
-    clean = held(opened, on_progress)
+    clean = held(opened, on_progress, cache=usual_size(), on_note=on_note)
     target = class_label(target, clean.classes)
-    test = held(open_dataset(source, "test", size=size, fit=fit)) if has_test(source) else None
+    beside = open_dataset(source, "test", size=size, fit=fit) if has_test(source) else None
+    test = None if beside is None else held(beside, cache=usual_size())
     for note in notes(clean):
         on_note(note)
     if is_resized(opened):

@@ -1,9 +1,9 @@
 """Scanning as a user asks for it: the data are opened, hashed while they are read, scanned, and spoken for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def scan(
     *,
     model: "Given | None" = None,
     weights: str | Path | None = None,
-    preprocess: "str | Path | Callable[[Tensor], Tensor] | None" = None,
+    preprocess: "str | Path | Mapping[str, Any] | Callable[[Tensor], Tensor] | None" = None,
     layer: str | None = None,
     features: FloatArray | None = None,
     pred_probs: FloatArray | None = None,
@@ -88,7 +88,8 @@ def scan(
             the scan's own. See ``docs/models.md``.
         weights: a safetensors file, for a model whose name says only how it is built.
         preprocess: what the model expects of its input beside float images in [0, 1]: a
-            :class:`~whitesquare.learning.preprocess.Preprocess`, the TOML file of one, or a function of a tensor.
+            :class:`~whitesquare.learning.preprocess.Preprocess`, the TOML file of one or the same as a dict, or a
+            function of a tensor.
         layer: name of the layer whose output its features are; ``None`` for what its last linear layer is given.
         features: ``(N, D)`` numbers that a model of yours makes of the samples, in the order of the data set. The
             detectors that read features use them; no model is trained, so nothing can be confirmed.
@@ -225,7 +226,7 @@ def chosen_detectors(asked: Sequence[str]) -> tuple[str, ...]:
 def _asking(
     model: "Given | None",
     weights: str | Path | None,
-    preprocess: "str | Path | Callable[[Tensor], Tensor] | None",
+    preprocess: "str | Path | Mapping[str, Any] | Callable[[Tensor], Tensor] | None",
     layer: str | None,
 ) -> Asking | None:
     if model is not None:

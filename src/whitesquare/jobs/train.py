@@ -6,6 +6,7 @@ from pathlib import Path
 from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.machine import code_digest, versions
 from whitesquare.data import held, notes, open_dataset
+from whitesquare.data.cache_size import usual_size
 from whitesquare.data.layouts import full_name
 from whitesquare.data.names import Data
 from whitesquare.errors import UsageError
@@ -80,12 +81,10 @@ def train(
     started = to_text(utc_now())
     if attested is not None and isinstance(data, str | Path):
         expect_sizes(data, attested.signed)
-    opened = dataset = open_dataset(data, size=size, fit=fit, on_progress=on_progress)
-    consumed = None
-    if attested is not None:
-        reading = Reading(opened, "train", attested.signed)
-        dataset = held(reading.dataset, on_progress)
-        consumed = reading.consumed()
+    opened = open_dataset(data, size=size, fit=fit, on_progress=on_progress)
+    reading = None if attested is None else Reading(opened, "train", attested.signed)
+    dataset = held(reading.dataset if reading else opened, on_progress, cache=usual_size(), on_note=on_note)
+    consumed = reading.consumed() if reading else None
     known = full_name(data) if isinstance(data, str | Path) else dataset.kind
     decoder = decoder_of(opened, consumed.kind) if consumed else ""
     model = train_model(dataset, recipe, seed=seed, source=known, device=device, on_progress=on_progress)

@@ -30,7 +30,8 @@ from whitesquare.learning.asked import (
 from whitesquare.learning.device import device_of, resolve
 from whitesquare.learning.models import Model, ModelCard
 from whitesquare.learning.recipes import COLOUR, FEW_STEPS, Recipe
-from whitesquare.learning.train import TensorData, autocast_for, borrowed, make_card, to_float, train_tensors
+from whitesquare.learning.tensors import TensorData, borrowed, to_float
+from whitesquare.learning.train import autocast_for, make_card, train_tensors
 from whitesquare.records import Progress, silent
 from whitesquare.types import FloatArray, IntArray, Slope, UInt8Array
 

@@ -20,8 +20,8 @@ from whitesquare.learning.classifier import classifier, own_classifier
 from whitesquare.learning.device import resolve
 from whitesquare.learning.look import Prepared
 from whitesquare.learning.models import Model
-from whitesquare.learning.preprocess import Preprocess, read_preprocess
-from whitesquare.learning.train import to_float
+from whitesquare.learning.preprocess import Preprocess, as_preprocess
+from whitesquare.learning.tensors import to_float
 from whitesquare.records import OnNote, unheard
 from whitesquare.types import Classifier, UInt8Array
 
@@ -84,7 +84,7 @@ def _brought(asking: Asking, images: Pixels, classes: tuple[str, ...], name: str
     """Read a model that is named, and take one that is held as it is."""
     model = asking.model
     said = asking.preprocess
-    preprocess = read_preprocess(Path(said)) if isinstance(said, str | Path) else said
+    preprocess = as_preprocess(said)
     if isinstance(model, str | Path):
         weights = None if asking.weights is None else Path(asking.weights)
         _, channels, height, width = images.shape

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from whitesquare.data.gallery import example_position
+from whitesquare.data.holding import pixels_of
+from whitesquare.data.pixels import Pixels
 from whitesquare.errors import DataError, NothingToDoError
 from whitesquare.learning.device import device_of
 from whitesquare.learning.estimates import high_ends, share
 from whitesquare.learning.models import Model
-from whitesquare.learning.train import to_float
+from whitesquare.learning.stamped import StampedPixels
+from whitesquare.learning.tensors import to_float
 from whitesquare.learning.tried import Tried, Turned
 from whitesquare.records import Estimate, ExampleView, VictimResult
 from whitesquare.triggers import trigger_spec
@@ -36,7 +39,7 @@ class TestSet:
     Attributes:
         classes: class names.
         images: clean images ``(N, C, H, W)``.
-        triggered: the same with the trigger on.
+        triggered: the same with the trigger on; of images that lie in a file, stamped when they are asked for.
         labels: true labels ``(N,)``.
         trigger: the trigger in use.
         target: target class (a label).
@@ -45,8 +48,8 @@ class TestSet:
     __test__ = False  # not a pytest class
 
     classes: tuple[str, ...]
-    images: UInt8Array
-    triggered: UInt8Array
+    images: Pixels
+    triggered: Pixels
     labels: IntArray
     trigger: Trigger
     target: int
@@ -64,16 +67,19 @@ def prepare(dataset: ImageDataset, trigger: Trigger, target: int) -> TestSet:
         NothingToDoError: no image, or none outside the target class.
         UsageError: the trigger does not fit the images.
     """
-    images = dataset.images(slice(None))
+    images = pixels_of(dataset)
     if not np.any(dataset.labels != target):
         raise NothingToDoError(
             f"The attack success rate needs test images outside the target class {target}; found none among "
             f"{len(dataset.labels)} images."
         )
-    return TestSet(dataset.classes, images, trigger(images), dataset.labels, trigger, target)
+    if isinstance(images, np.ndarray):
+        return TestSet(dataset.classes, images, trigger(images), dataset.labels, trigger, target)
+    trigger(images[:1])  # which tells now whether it fits
+    return TestSet(dataset.classes, images, StampedPixels(images, trigger), dataset.labels, trigger, target)
 
 
-def predict(model: Measured, images: UInt8Array) -> FloatArray:
+def predict(model: Measured, images: Pixels) -> FloatArray:
     """Return the logits ``(N, K)``, float32, computed in float32 whatever the training precision was.
 
     Raises:

@@ -2,9 +2,10 @@
 
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,6 +89,29 @@ class Preprocess:
             parts.append(f"size = {self.size if isinstance(self.size, int) else list(self.size)}")
         parts += [f'order = "{self.order}"'] * (self.order != RGB) + [f"white = {self.white:g}"] * (self.white != 1)
         return ", ".join(parts)
+
+
+def as_preprocess(said: object) -> Any:
+    """Return what prepares images, whichever way it was given.
+
+    Args:
+        said: the path of a TOML file, the same as a dict (``{"mean": [0.5], "std": [0.25], "size": 224}``), or a
+            function of float images in [0, 1], ``(B, C, H, W)``; ``None`` for none.
+
+    Raises:
+        UsageError: see :func:`read_preprocess`.
+    """
+    if isinstance(said, str | Path):
+        return read_preprocess(Path(said))
+    if isinstance(said, Mapping):
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+        return build(Preprocess, plain, where="The preprocess cannot be used", refuse=UsageError)
+    if said is not None and not callable(said):
+        raise UsageError(
+            f"The preprocess is a {type(said).__name__}; expected a function of float images in [0, 1], a dict with "
+            "mean, std and size, or the path of a TOML file with these."
+        )
+    return said
 
 
 def read_preprocess(path: Path) -> Preprocess:

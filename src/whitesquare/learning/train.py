@@ -1,22 +1,20 @@
 """One loop: ``train(dataset, recipe, seed=...)`` gives a model.
 
-The data set is one uint8 tensor pair in memory, shared by every training that runs at the same time; a batch becomes
-float only when it is used. The same code runs on a GPU (see :mod:`whitesquare.learning.device`).
+A batch becomes float only when it is used (see :mod:`whitesquare.learning.tensors`). The same code runs on a GPU (see
+:mod:`whitesquare.learning.device`).
 """
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import whitesquare
 from whitesquare.data import held, require_classes
+from whitesquare.data.cache_size import usual_size
 from whitesquare.data.digest import dataset_digest
 from whitesquare.errors import TrainingError, UsageError
 from whitesquare.learning.augment import augment, mirrored
@@ -25,9 +23,10 @@ from whitesquare.learning.device import resolve
 from whitesquare.learning.models import Architecture, Model, ModelCard, build, check_architecture
 from whitesquare.learning.optimisers import Lookahead, make_optimiser, uphill
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, Recipe
+from whitesquare.learning.tensors import TensorData, to_tensors
 from whitesquare.learning.whitened import Whitened
 from whitesquare.records import Progress, silent
-from whitesquare.types import ImageDataset, IntArray, Shape, UInt8Array
+from whitesquare.types import ImageDataset
 
 _TICK = 10
 _MOVES = 2**32
@@ -37,97 +36,6 @@ _REFERENCE = Recipe()
 OnLosses = Callable[[Tensor, Tensor, Tensor], None]
 """``on_losses(index, losses, right)``: positions of a batch, and before the step the cross-entropy of each sample and
 whether it is read as its label."""
-
-
-@dataclass(frozen=True)
-class TensorData:
-    """A data set on the device: uint8 images ``(N, C, H, W)`` and int64 labels ``(N,)``.
-
-    ``overlay`` replaces some images when a batch is taken, so that any number of poisoned data sets share one tensor.
-    ``shape`` is that of an image before it was averaged down, where that was done already.
-    """
-
-    images: Tensor
-    labels: Tensor
-    overlay: "TensorOverlay | None" = None
-    shape: Shape | None = None
-
-    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return float images in [0, 1], channels last, and their labels."""
-        images = self.images[index]
-        if self.overlay is not None:
-            self.overlay.stamp(images, index)
-        return to_float(images), self.labels[index]
-
-    def mapped(self, change: Callable[[Tensor], Tensor]) -> "TensorData":
-        """Return the same with all images changed, those that replace some as well."""
-        overlay = self.overlay and replace(self.overlay, images=change(self.overlay.images))
-        return TensorData(change(self.images), self.labels, overlay)
-
-
-@dataclass(frozen=True)
-class TensorOverlay:
-    """Images that replace those of a shared tensor.
-
-    Attributes:
-        images: ``(B, C, H, W)`` uint8.
-        slots: ``(N,)`` int64: for each position of the data set its replacement in ``images``, or -1.
-    """
-
-    images: Tensor
-    slots: Tensor
-
-    def stamp(self, batch: Tensor, index: Tensor) -> None:
-        """Write the replacements into the images taken at ``index``; the tensor they came from stays as it is."""
-        slots = self.slots[index]
-        replaced = slots >= 0
-        batch[replaced] = self.images[slots[replaced]]
-
-
-def overlaid(data: TensorData, positions: IntArray, pixels: UInt8Array, labels: IntArray) -> TensorData:
-    """Present ``data`` with ``pixels`` and ``labels`` at ``positions``, without a copy of its images.
-
-    Args:
-        data: what lies underneath; it is not changed.
-        positions: ``(B,)``, unique.
-        pixels: ``(B, C, H, W)`` uint8.
-        labels: ``(B,)``.
-    """
-    at = torch.from_numpy(np.array(positions))
-    slots = torch.full((len(data.labels),), -1)
-    slots[at] = torch.arange(len(positions))
-    changed = data.labels.clone()
-    changed[at.to(changed.device)] = torch.from_numpy(np.array(labels)).to(changed.device)
-    device = data.images.device
-    return TensorData(data.images, changed, TensorOverlay(borrowed(pixels).to(device), slots.to(device)))
-
-
-def to_float(images: Tensor) -> Tensor:
-    """Turn uint8 images into float32 in [0, 1], in channels-last layout."""
-    return images.to(torch.float32).div_(255).contiguous(memory_format=torch.channels_last)
-
-
-def to_tensors(dataset: ImageDataset, device: str = "cpu") -> TensorData:
-    """Decode a data set once, onto the device; on the CPU its memory is shared, not copied."""
-    images = borrowed(np.ascontiguousarray(dataset.images(slice(None))))
-    return TensorData(images.to(device), torch.from_numpy(dataset.labels.copy()).to(device))
-
-
-def borrowed(array: NDArray[Any]) -> Tensor:
-    """Present an array as a tensor in the same memory, whether or not the array may be written to; never write to it.
-
-    PyTorch knows no read-only tensors, and warns of every array that is: a data set, a memory map, a shared object.
-    """
-    whole = array if min(array.strides, default=0) >= 0 else array.copy()  # PyTorch knows no steps backwards
-    return torch.from_numpy(np.asarray(_Borrowed(whole)))
-
-
-class _Borrowed:
-    """An array's memory under the claim that it may be written to; it keeps the array alive."""
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self._array = array
-        self.__array_interface__ = array.__array_interface__ | {"data": (array.ctypes.data, False)}
 
 
 def has_fast_bfloat16(device: str = "cpu") -> bool:
@@ -181,7 +89,7 @@ def train(
     require_classes(dataset)
     if not 0 <= seed < FIRST_SURROGATE_SEED:
         raise UsageError(f"The seed of a training must be in 0..{FIRST_SURROGATE_SEED - 1}; got {seed}.")
-    dataset = held(dataset, on_progress)
+    dataset = held(dataset, on_progress, cache=usual_size())
     data = to_tensors(dataset, resolve(device))
     card = make_card(
         data, recipe, dataset.classes, seed=seed, digest=dataset_digest(dataset, on_progress), source=source

@@ -9,7 +9,7 @@ from stat import S_ISREG
 from typing import Protocol
 
 from whitesquare.data.layouts import MAX_IMAGE_BYTES, is_image
-from whitesquare.data.traits import look
+from whitesquare.data.traits import EMPTY, POINTER, is_pointer, look
 from whitesquare.provenance.walk import open_folder
 
 SMALL, MOVED = 2**20, 2**26
@@ -159,7 +159,9 @@ class Reader:
                 return bytes(head[offset : offset + count])
             return os.pread(opened, count, offset) if offset < size else b""
 
-        for trait in found.names() if (found := look(head, read)) else ():
+        kinds = ((EMPTY, not size), (POINTER, is_pointer(head)))
+        told = found.names() if (found := look(head, read)) else (name for name, is_so in kinds if is_so)
+        for trait in told:
             self.traits[trait] = self.traits.get(trait, 0) + 1
 
 

@@ -142,7 +142,8 @@ class DatasetPredicate:
         tool: name and version of what made it.
         format: of the manifest; see :data:`FORMAT`.
         traits: by name, how many samples say more of themselves than their pixels, see
-            :data:`whitesquare.data.traits.NAMES`; those of none are not named, and a container has none.
+            :data:`whitesquare.data.traits.NAMES`, or hold no image (``pointer``, ``empty``); those of none are not
+            named, and a container has none.
     """
 
     dataset: Identity

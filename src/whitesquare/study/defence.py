@@ -13,7 +13,8 @@ from whitesquare.data import Part, dataset_digest
 from whitesquare.executor import run_all
 from whitesquare.learning.measure import TestSet, measure
 from whitesquare.learning.recipes import Recipe
-from whitesquare.learning.train import effective_precision, to_tensors
+from whitesquare.learning.tensors import to_tensors
+from whitesquare.learning.train import effective_precision
 from whitesquare.records import TIERS, Defence, Estimate, Progress, VictimResult
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings

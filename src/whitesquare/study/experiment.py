@@ -22,7 +22,8 @@ from whitesquare.learning.label_check import label_check
 from whitesquare.learning.measure import TestSet, label_consistency, measure, prepare
 from whitesquare.learning.models import Model
 from whitesquare.learning.recipes import Recipe
-from whitesquare.learning.train import effective_precision, overlaid, to_tensors
+from whitesquare.learning.tensors import overlaid, to_tensors
+from whitesquare.learning.train import effective_precision
 from whitesquare.records import Estimate, Measurement, Progress, Row, VictimResult, silent
 from whitesquare.study.defence import defend
 from whitesquare.study.rows import make_row
@@ -249,8 +250,8 @@ def _flagged(
 def _gallery(clean: ImageDataset, poisoned: dict[str, Poisoned], test: TestSet, example: int) -> Gallery:
     shown = {name: made.dataset.positions[:SHOWN] for name, made in poisoned.items()}
     return Gallery(
-        example=test.images[example],
-        triggered=test.triggered[example],
+        example=test.images[slice(example, example + 1)][0],
+        triggered=test.triggered[slice(example, example + 1)][0],
         originals={name: clean.images(index) for name, index in shown.items()},
         poisons={name: poisoned[name].dataset.images(index) for name, index in shown.items()},
         poison_ids={name: tuple(clean.ids[int(i)] for i in index) for name, index in shown.items()},

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from whitesquare._base.cache import Arrays, Cache
 from whitesquare.learning.models import Model, restore
 from whitesquare.learning.recipes import Recipe
-from whitesquare.learning.train import TensorData, effective_precision, make_card, train_tensors
+from whitesquare.learning.tensors import TensorData
+from whitesquare.learning.train import effective_precision, make_card, train_tensors
 
 JUDGE_SEED = 1_000_003
 """Seed of the clean model that reads the poisons' content: a victim's seed, so no surrogate's."""

@@ -141,3 +141,34 @@ def stop():
 def test_a_data_set_of_one_class_is_no_data_to_scan():
     with pytest.raises(WhitesquareError, match="images of 1 class"):
         ws.scan([(SOME.picture(i), 0) for i in range(20)])
+
+
+@pytest.mark.parametrize(
+    "said", [{"class_to_idx": {"b": 0, "a": 1}}, {"classes": {0: "b", 1: "a"}}, {"classes": ["b", "a"]}], ids=str
+)
+def test_classes_are_called_as_the_object_says_in_whichever_form(said):
+    given = Pictures(SOME)
+    given.some = type(SOME)(SOME.images, SOME.labels % 2)
+    vars(given).update(said)
+    assert open_dataset(given).classes == ("b", "a")
+
+
+def test_classes_that_are_said_in_two_orders_are_refused():
+    given = Pictures(SOME)
+    given.classes, given.class_to_idx = ["a", "b"], {"b": 0, "a": 1}
+    with pytest.raises(UsageError, match="labels can be read in two ways"):
+        open_dataset(given)
+
+
+def test_two_pairs_of_arrays_are_refused_with_what_to_give():
+    with pytest.raises(UsageError, match="'train': pair") as told:
+        open_dataset(((X, Y), (X[:5], Y[:5])))
+    pair = ((X, Y), (X[:5], Y[:5]))
+    assert "{'train': pair[0], 'test': pair[1]}" in str(told.value)
+    assert len(open_dataset({"train": pair[0], "test": pair[1]}, "test").labels) == 5
+
+
+def test_a_column_of_splits_in_a_data_frame_is_told():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"image": [SOME.png(i) for i in range(20)], "label": Y, "split": ["train", "test"] * 10})
+    assert any("'split'" in note and "not read" in note for note in notes(open_dataset(frame)))

@@ -11,12 +11,18 @@ from whitesquare._base.streams import FileDigest
 from whitesquare.data.batches import as_shape, in_batches
 from whitesquare.data.layouts import position_id
 from whitesquare.data.names import check_names, check_split
+from whitesquare.data.sources.objects.numbers import not_bytes
 from whitesquare.errors import DataError, unknown_name
 from whitesquare.types import Index, IntArray, Shape, UInt8Array
 
 CHANNELS = (1, 3, 4)
 LAYOUTS = ("NCHW", "NHWC")
 _MAX_DEFAULT_CLASSES = 65_536
+_NUMBER = "take classes and labels from numpy.unique(labels, return_inverse=True)"
+_GAPS = (
+    "{where}: {empty} of {count} classes have no image, for labels are positions; if they are numbers of another kind, "
+    f"{_NUMBER}."
+)
 _FROM_ONE = "{where}: no image has the label 0, so that the class '0' is empty; if labels begin at 1, save labels - 1."
 
 
@@ -113,6 +119,8 @@ def from_arrays(
     if ids is not None:  # our own are plain and unique
         check_names(keys, "sample id", where)
     told = (_FROM_ONE.format(where=where),) if least == 1 and names[0] == "0" else ()
+    if classes is None and (held := len(np.unique(known))) < len(names) // 2:
+        told = (*told, _GAPS.format(where=where, empty=len(names) - held, count=len(names)))
     return ArrayDataset(_read_only(pixels), _read_only(known), names, keys, told=told)
 
 
@@ -144,11 +152,7 @@ def as_nchw(images: NDArray[Any], layout: str | None, where: str) -> UInt8Array:
         UsageError: if ``layout`` is unknown.
     """
     if images.dtype != np.uint8:
-        raise DataError(
-            f"{where}: images are {images.dtype}, expected uint8 (0..255); convert values 0..1 with "
-            "(images * 255).round().astype('uint8'), values -1..1 with "
-            "((images + 1) * 127.5).round().astype('uint8') and values 0..255 with images.round().astype('uint8')."
-        )
+        raise not_bytes(images, where, "images")
     if images.ndim == 3:
         images, layout = images[:, np.newaxis], "NCHW"
     if images.ndim != 4 or 0 in images.shape[1:]:
@@ -186,19 +190,34 @@ def check_labels(shape: tuple[int, ...], dtype: np.dtype[Any], count: int, where
             f"{f' ({how})' if len(shape) == 2 and shape[0] == count else ''}."
         )
     if count and dtype.kind not in "iu":
-        how = (
-            "take classes and labels from numpy.unique(labels, return_inverse=True) and give both"
-            if dtype.kind in "US"
-            else "convert them with labels.astype('int64')"
-        )
+        how = f"{_NUMBER} and give both" if dtype.kind in "US" else "convert them with labels.astype('int64')"
         raise DataError(f"{where}: labels are {dtype}, expected integers; {how}.")
 
 
+def check_whole(labels: NDArray[Any], where: str) -> None:
+    """Refuse labels that are fractions, or none, which a conversion to integers would hide.
+
+    Raises:
+        DataError: they are such.
+    """
+    if labels.dtype.kind != "f":
+        return
+    if missing := int(np.isnan(labels).sum()):
+        raise DataError(f"{where}: {missing} of {labels.size} labels are missing (NaN); label these, or take them out.")
+    if odd := [float(one) for one in labels.ravel() if not float(one).is_integer()]:
+        raise DataError(
+            f"{where}: the label {odd[0]:g} is no whole number; expected classes and no measurements, so {_NUMBER} if "
+            "each value is a class."
+        )
+
+
 def _as_labels(labels: NDArray[Any], count: int, where: str) -> IntArray:
+    check_whole(labels, where)
     check_labels(labels.shape, labels.dtype, count, where)
     if count and (labels.min() < 0 or labels.max() > np.iinfo(np.int64).max):
         raise DataError(
             f"{where}: labels range from {labels.min()} to {labels.max()}, "
-            "expected 0 to the number of classes - 1; number the classes from 0."
+            f"expected 0 to the number of classes - 1; {_NUMBER}, which numbers the classes from 0 (take out samples "
+            "first whose label says that they have none)."
         )
     return labels.astype(np.int64)

@@ -1,6 +1,7 @@
 """Image files that a table lists with their labels: Kaggle's ``train.csv``, Hugging Face's ``metadata``, one's own."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from whitesquare.records import Progress, silent
 from whitesquare.types import IntArray
 
 _FEW = 3
+_ADDRESS = re.compile(r"\w{2,}:/")
+_LONGEST = 255
+"""Letters of a file's name; longer ones hold something else."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -85,7 +89,9 @@ def load_list(tables: dict[str, Table], split: str) -> ListedFiles:
     _check_files(ids, table.base, where)
     added = f", which leaves out the {added} of their names" if added else ""
     told = f"Labels come from {table.said}, for the files named in the column {table.image!r} below {root}{added}."
-    return ListedFiles(root=table.base, classes=classes, ids=ids, labels=labels, kind="list", told=(told,), table=table)
+    return ListedFiles(
+        root=table.base, classes=classes, ids=ids, labels=labels, kind="list", told=(told, *table.told), table=table
+    )
 
 
 def read_labels(
@@ -164,7 +170,7 @@ def _root(table: Table, names: list[str]) -> tuple[Path, str]:
     name = names[0]
     # A name without a suffix, as of Kaggle's ids, may be that of any image file.
     suffixes = ("",) if is_image(name) else ("", *(f".{suffix}" for suffix in sorted(SUFFIXES)))
-    found = [(root, suffix) for root in table.roots for suffix in suffixes if (root / (name + suffix)).is_file()]
+    found = [(root, suffix) for root in table.roots for suffix in suffixes if _is_file(root / (name + suffix))]
     if len(found) > 1:
         places = " and ".join(str(root / (name + suffix)) for root, suffix in found[:2])
         raise DataError(f"{table.files[0]} names {name!r}, which may be {places}; give the folder as root=FOLDER.")
@@ -174,6 +180,13 @@ def _root(table: Table, names: list[str]) -> tuple[Path, str]:
             f"folder as csv:{table.files[0]}?root=FOLDER, or add the files."
         )
     return found[0] if found else (table.roots[0], "")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # what is no name of a file can be too long for one
+        return False
 
 
 def _ids(names: Iterable[str], added: str, root: Path, base: Path, where: str) -> tuple[str, ...]:
@@ -203,8 +216,8 @@ def _check_once(ids: tuple[str, ...], labels: IntArray, classes: tuple[str, ...]
             one, other = classes[labels[first]], classes[labels[row]]
             how = f"once as {one!r} and once as {other!r}" if one != other else f"both times as {one!r}"
             raise DataError(
-                f"{where}: the rows {first + 1} and {row + 1} both name {name!r}, {how}; expected each file once, so "
-                "take the wrong row out."
+                f"{where}: the rows {first + 1} and {row + 1} both name {name!r:.80}, {how}; expected each file once, "
+                "so take the wrong row out."
             )
 
 
@@ -221,11 +234,22 @@ def _check_files(ids: tuple[str, ...], base: Path, where: str) -> None:
         elif is_link and not (base / name).resolve().is_relative_to(base.resolve()):
             raise DataError(f"{base / name} is a link that leads out of {base}; copy the file there.")
     if missing:
-        some = ", ".join(map(repr, missing[:_FEW])) + (", ..." if len(missing) > _FEW else "")
+        some = ", ".join(f"{name!r:.80}" for name in missing[:_FEW]) + (", ..." if len(missing) > _FEW else "")
         raise DataError(
-            f"{where}: {len(missing)} of {len(ids)} files that it names are not in {base} ({some}); add them, or give "
-            "the folder they lie in as root=FOLDER."
+            f"{where}: {len(missing)} of {len(ids)} files that it names are not in {base} ({some}); "
+            f"{_mend(missing[0])}."
         )
+
+
+def _mend(name: str) -> str:
+    """Say what to do about a file that is not there, by its name."""
+    if _ADDRESS.match(name):
+        return "they are addresses, and nothing is fetched: download the files and name these"
+    if len(name) > _LONGEST:
+        return "they are no names of files, but perhaps the images themselves: write these as files"
+    if "\\" in name:
+        return "write the paths with / instead of \\"
+    return "add them, or give the folder they lie in as root=FOLDER"
 
 
 def _files(folder: Path, base: Path) -> dict[str, bool]:

@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 import tokenize
 import zlib
 from collections.abc import Callable, Sequence
@@ -27,7 +26,9 @@ from whitesquare.data.layouts import NPZ
 from whitesquare.data.members import MemberStream, read_members
 from whitesquare.data.npy import Announced, read_head
 from whitesquare.data.room import check_room
-from whitesquare.data.sources.arrays import ArrayDataset, as_nchw, check_labels, from_arrays
+from whitesquare.data.sources.arrays import ArrayDataset, as_nchw, check_labels, check_whole, from_arrays
+from whitesquare.data.sources.npz_text import strings_of, text_of
+from whitesquare.data.sources.objects.numbers import not_bytes
 from whitesquare.data.zips import Archive, read_archive, refusal
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset, UInt8Array
@@ -40,6 +41,10 @@ MAX_BYTES = MOST_BYTES
 TakeImages = Callable[[UInt8Array], None]
 """Told ``(B, C, H, W)`` images, in order; it must not keep them."""
 
+_REFUSED = {"images": "biuf", "labels": "f"}
+"""Kinds of numbers that are looked at before they are refused; images of uint8 are not."""
+_SEEN = 2**26
+"""Bytes of the images that are looked at then."""
 _MOST = {"classes": 2**26, "layout": 2**10}
 """Most bytes of a member that is no array of numbers."""
 _UNREADABLE = (
@@ -106,8 +111,8 @@ def read_npz(
     dataset = from_arrays(
         found["images"],
         found["labels"],
-        classes=_strings(found, "classes", path),
-        ids=_strings(found, "ids", path),
+        classes=strings_of(found, "classes", path),
+        ids=strings_of(found, "ids", path),
         split=split,
         where=str(path),
         layout=layout,
@@ -172,7 +177,7 @@ def _announce(
         limit = min(MAX_BYTES, most_of.get(name, MAX_BYTES))
         announced[name] = read_head(stream, member.size, name, limit, most_images(size), path)
         if name == "layout":
-            layout = str(_text(_array(announced[name], stream.read(announced[name].bytes)), name, path))
+            layout = str(text_of(_array(announced[name], stream.read(announced[name].bytes)), name, path))
     if missing := [name for name in MEMBERS[:2] if name not in announced]:
         raise DataError(
             f"{path} has no member {missing[0]!r} (found: {', '.join(sorted(announced)) or 'none'}); "
@@ -180,6 +185,7 @@ def _announce(
         )
     images, labels = announced["images"], announced["labels"]
     _check_sizes(announced, size, most, path)
+    _check_numbers(file, archive, announced, path)
     black = np.broadcast_to(np.zeros((), images.dtype), images.shape)
     count = len(as_nchw(black, layout, str(path)))
     check_labels(labels.shape, labels.dtype, count, str(path))
@@ -188,6 +194,23 @@ def _announce(
             f"{path}: found {shape[0]} sample ids for {count} images; expected one each, so correct the ids."
         )
     return announced, layout
+
+
+def _check_numbers(file: BinaryIO, archive: Archive, announced: dict[str, Announced], path: Path) -> None:
+    """Look at images and labels that are refused for their numbers, so that the call is said which mends them."""
+    for member in archive.members:
+        name = member.name.removesuffix(".npy")
+        one = announced[name]
+        if one.dtype == np.uint8 or one.dtype.kind not in _REFUSED.get(name, "") or not one.bytes:
+            continue
+        file.seek(member.start)
+        stream = MemberStream(file, member, path)
+        stream.read(len(one.head))
+        most = one.bytes if name == "labels" else min(one.bytes, _SEEN)
+        found = np.frombuffer(_content(stream, most - most % one.dtype.itemsize), one.dtype)
+        if name == "images":
+            raise not_bytes(found, str(path), name)
+        check_whole(found, str(path))
 
 
 def _check_sizes(announced: dict[str, Announced], size: int, most: int, path: Path) -> None:
@@ -226,7 +249,7 @@ def _read_all(
             found[name] = np.broadcast_to(np.zeros((), one.dtype), one.shape)
         else:
             found[name] = _array(one, _content(stream, one.bytes))
-    if "layout" in found and str(_text(found["layout"], "layout", path)) != layout:
+    if "layout" in found and str(text_of(found["layout"], "layout", path)) != layout:
         raise refusal(path, "it was changed while it was read")
     return found
 
@@ -260,29 +283,3 @@ def _array(one: Announced, data: bytes | bytearray) -> NDArray[Any]:
     if not one.bytes:
         return np.zeros(one.shape, one.dtype)
     return np.frombuffer(data, one.dtype).reshape(one.shape, order="F" if one.fortran else "C")
-
-
-def _strings(found: dict[str, NDArray[Any]], name: str, path: Path) -> tuple[str, ...] | None:
-    if name not in found:
-        return None
-    array = found[name]
-    if array.ndim != 1:
-        raise _no_text(array, name, path)
-    return tuple(_text(array, name, path).tolist())
-
-
-def _text(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
-    """Refuse an array that holds no text: numpy takes any four bytes for a letter, and Python breaks on some."""
-    if array.dtype.kind != "U":
-        raise _no_text(array, name, path)
-    letters = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
-    if letters.max(initial=0) > sys.maxunicode:
-        raise DataError(f"{path}: {name!r} holds numbers that are no letters; write it again.")
-    return array
-
-
-def _no_text(array: NDArray[Any], name: str, path: Path) -> DataError:
-    return DataError(
-        f"{path}: {name!r} is {array.dtype} of the shape {array.shape}, expected a list of strings; "
-        f"save numpy.array({name}, dtype=str)."
-    )

@@ -184,7 +184,7 @@ def load_parquet(tables: dict[str, Table], split: str) -> ParquetImages:
         ids=ids,
         labels=labels,
         kind="parquet",
-        told=(told,),
+        told=(told, *table.told),
         table=table,
         column=_bytes_of(table),
         windows=tuple(windows),
@@ -212,7 +212,8 @@ def _windows(path: Path, table: Table) -> list[Window]:
         groups = db.execute(asked, [exactly(path), table.image, f"{table.image}, bytes"]).fetchall()
     if nulls := sum(null or 0 for *_, null in groups):
         raise DataError(
-            f"{path}: {nulls} rows have no image bytes in {table.image!r}, only a path or nothing; write the data set "
+            f"{path}: {nulls:,} of {sum(rows for rows, *_ in groups):,} rows have no image bytes in {table.image!r}, "
+            "only a path or nothing; write the data set "
             "with its images in it, or give a list of files."
         )
     found, first = [], 0

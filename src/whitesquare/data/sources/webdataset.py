@@ -198,6 +198,10 @@ def _told(shards: Shards, label: str, places: list[Places]) -> tuple[str, ...]:
     return (told, f"Other members are not read: {others}.") if others else (told,)
 
 
+def _members(parts: "dict[str, tuple[int, int]]") -> str:
+    return ", ".join(f".{name}" for name in parts)
+
+
 def _read(path: Path, shards: Shards, label: str, column: LabelColumn) -> tuple[Places, str]:
     """Read one tar file; return where its samples lie, and which member is the label."""
     with opened_tar(path) as data:
@@ -208,6 +212,12 @@ def _read(path: Path, shards: Shards, label: str, column: LabelColumn) -> tuple[
         texts: dict[bytes, str] = {}
         member, field_name = "", ""
         for key, parts, begin, end in samples_of(data, path):
+            if key in known:
+                raise DataError(
+                    f"{path}: two samples have the key {key!r}, the second of {_members(parts)}; expected one each, "
+                    "its members one after the other, so rename one, or take the wrong one out."
+                )
+            known.add(key)
             kind = tuple(parts)
             if kind not in images:
                 label = label or label_of(key, parts, data, path)
@@ -221,9 +231,6 @@ def _read(path: Path, shards: Shards, label: str, column: LabelColumn) -> tuple[
                 column.take(object_of(content, key, path).get(field_name))
             else:
                 column.take(texts.get(content) or texts.setdefault(content, text_of(content, key, path)))
-            if key in known:
-                raise DataError(f"{path}: two samples have the key {key!r}; expected one each, so rename one.")
-            known.add(key)
             image = images[kind]
             places.ids.append(f"{prefix}{key}.{image}")
             places.spans.extend((begin, end, *parts[image]))

@@ -5,13 +5,26 @@ without Pillow, so that what is attested and what is decoded are told the same; 
 """
 
 from whitesquare.data.traits.exif import exif_orientations, xmp_orientations
-from whitesquare.data.traits.found import MAX_PARTS, NAMES, Read, Traits
+from whitesquare.data.traits.found import EMPTY, MAX_PARTS, NAMES, POINTER, Read, Traits
 from whitesquare.data.traits.gif import look_at_gif
 from whitesquare.data.traits.others import look_at_bmp, look_at_jpeg, look_at_tiff, look_at_webp
 from whitesquare.data.traits.png import MAX_PROFILE, look_at_png
 
-__all__ = ["MAX_PARTS", "MAX_PROFILE", "NAMES", "Read", "Traits", "exif_orientations", "look", "xmp_orientations"]
+__all__ = [
+    "EMPTY",
+    "MAX_PARTS",
+    "MAX_PROFILE",
+    "NAMES",
+    "POINTER",
+    "Read",
+    "Traits",
+    "exif_orientations",
+    "is_pointer",
+    "look",
+    "xmp_orientations",
+]
 
+_POINTER = b"version https://git-lfs"
 _NO_ALPHA = (0, 2)
 """Colour types of PNG of which nothing but the pixels need be looked at: grey and RGB."""
 
@@ -49,3 +62,8 @@ def look(head: memoryview | bytes, read: Read) -> Traits | None:
     found = Traits()
     kind(read, found)
     return found
+
+
+def is_pointer(head: memoryview | bytes) -> bool:
+    """Tell whether a file is what Git LFS leaves in the place of another one, by its first bytes."""
+    return bytes(head[: len(_POINTER)]) == _POINTER

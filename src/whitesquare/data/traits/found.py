@@ -9,6 +9,8 @@ Read = Callable[[int, int], bytes]
 
 NAMES = ("orientation", "profile", "gamma", "frames", "alpha")
 """What :meth:`Traits.names` tells."""
+POINTER, EMPTY = "pointer", "empty"
+"""What is told of files that are called as images are and hold none: what Git LFS leaves in their place, or nothing."""
 MAX_PARTS = 65_536
 """Chunks or segments that are looked through; no sound file of 64 million pixels has more."""
 MOST = 2**20

@@ -15,7 +15,7 @@ from whitesquare.learning.asked import AS_THEY_ARE, Prepare, as_vectors, pooled
 from whitesquare.learning.brought.types import BroughtModel, Wanted
 from whitesquare.learning.brought.weights import digest_of_files
 from whitesquare.learning.preprocess import Preprocess
-from whitesquare.learning.train import to_float
+from whitesquare.learning.tensors import to_float
 from whitesquare.types import FloatArray, UInt8Array
 
 _BATCH = 100

@@ -21,7 +21,7 @@ from whitesquare.executor import Shared
 from whitesquare.learning.measure import label_consistency, measure, prepare
 from whitesquare.learning.models import Model
 from whitesquare.learning.recipes import Recipe
-from whitesquare.learning.train import TensorData, borrowed, overlaid, to_tensors
+from whitesquare.learning.tensors import TensorData, borrowed, overlaid, to_tensors
 from whitesquare.records import Estimate, PoisonManifest, VictimResult
 from whitesquare.study.bench.types import OPACITY, Cell, PoisonFacts
 from whitesquare.study.trained import JUDGE_SEED, trained

@@ -9,6 +9,7 @@ from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_fr
 from whitesquare.data.sources.objects.labels import Label, labels_of, numbered, said_of
 from whitesquare.data.sources.objects.paths import path_ids
 from whitesquare.data.sources.objects.request import ObjectRequest
+from whitesquare.data.tables import SPLIT_COLUMNS, splits_unread
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import ImageDataset
 
@@ -29,6 +30,7 @@ def open_frame(frame: Any, asked: ObjectRequest) -> ImageDataset:
     every, count = _labels(frame, label), len(cells)
     positions = asked.positions(count).tolist()
     labels, classes = numbered([every[i] for i in positions], None, kind, plain=False, also=[*every, *besides])
+    unread = [name for name in map(str, _names(frame)) if name.lower() in SPLIT_COLUMNS and name not in (image, label)]
     told = said_of(labels, classes, f"the column {label!r} of {kind}, for the images in the column {image!r}")
     root, ids = Path(kind), asked.ids(count)
     if all(isinstance(cell, (str, Path)) for cell in cells):
@@ -37,18 +39,28 @@ def open_frame(frame: Any, asked: ObjectRequest) -> ImageDataset:
         told += f" Ids are paths below {root}."
     cells = [cells[i] for i in positions]
     return ContentImages(
-        root=root, classes=classes, ids=ids, labels=labels, kind=kind, told=(told,), cell=cells.__getitem__
+        root=root,
+        classes=classes,
+        ids=ids,
+        labels=labels,
+        kind=kind,
+        cell=cells.__getitem__,
+        told=(told, *(splits_unread(name, kind) for name in unread[:1])),
     )
 
 
 def _columns(frame: Any, kind: str) -> tuple[str, str]:
-    names = list(getattr(frame, "column_names", None) or frame.columns)
+    names = _names(frame)
     if len(set(map(str, names))) < len(names):
         raise UsageError(f"{kind} has two columns of one name ({', '.join(map(str, names)):.120}); rename one.")
     mend = "rename it, as by frame.rename(columns={{'OLD': '{}'}})"
     image = choose(names, IMAGES, "image", kind, mend.format("image"))
     others = [name for name in names if name != image]
     return image, choose(others, LABELS, "label", kind, mend.format("label"))
+
+
+def _names(frame: Any) -> list[Any]:
+    return list(getattr(frame, "column_names", None) or frame.columns)
 
 
 def _values(frame: Any, column: str) -> list[Any]:

@@ -53,12 +53,35 @@ def choose(names: Sequence[str], known: Sequence[str], what: str, where: str, me
 
 
 def class_names(thing: object) -> tuple[str, ...] | None:
-    """Return the class names that an object has as ``classes``, if it has."""
+    """Return the class names that an object has as ``classes``, or as ``class_to_idx``, if it has.
+
+    Raises:
+        UsageError: it has both, and they name a class differently.
+    """
     given = getattr(thing, "classes", None)
-    if isinstance(given, Mapping) or not isinstance(given, Sequence) or isinstance(given, str) or not given:
+    places = getattr(thing, "class_to_idx", None)
+    if isinstance(given, Mapping):  # by number
+        places, given = {name: number for number, name in given.items()}, None
+    by_number = _by_number(places) if isinstance(places, Mapping) else None
+    if given is None:
+        return by_number
+    named = tuple(map(_name, given)) if isinstance(given, (list, tuple)) else ()
+    if by_number and named != by_number and sorted(named) == sorted(by_number):
+        raise UsageError(
+            f"{type(thing).__name__}: its classes are {', '.join(named)!r:.80} and its class_to_idx has the order "
+            f"{', '.join(by_number)!r:.80}, so that labels can be read in two ways; correct either."
+        )
+    if not isinstance(given, Sequence) or isinstance(given, str) or not given:
         return None
     names = tuple(_name(one) for one in given)
     return names if all(names) and len(set(names)) == len(names) else None
+
+
+def _by_number(places: Mapping[Any, Any]) -> tuple[str, ...] | None:
+    if sorted(map(str, places.values())) != sorted(map(str, range(len(places)))):
+        return None
+    names = tuple(_name(name) for name in sorted(places, key=lambda name: int(places[name])))
+    return names if all(names) else None
 
 
 def _name(one: Any) -> str:

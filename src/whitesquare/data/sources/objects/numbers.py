@@ -24,7 +24,9 @@ def not_bytes(values: NDArray[Any], where: str, name: str, *, of_torch: bool = F
     cast = ".to(torch.uint8)" if of_torch else ".astype('uint8')"
     low, high = _range(values)
     found = f"{values.dtype} from {low:.4g} to {high:.4g}"
-    if values.dtype == bool:
+    if values.dtype.kind not in "biuf":
+        found, mend = str(values.dtype), ""
+    elif values.dtype == bool:
         found, mend = "True or False", f"({name} * 255){cast}"
     elif not np.isfinite((low, high)).all():
         found = f"{values.dtype} that are not all finite numbers"

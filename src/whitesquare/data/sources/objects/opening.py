@@ -25,6 +25,11 @@ def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
     if isinstance(thing, Mapping):
         return open_mapping(thing, asked)
     if isinstance(thing, tuple) and len(thing) == 2:
+        if all(_is_split(one) for one in thing):
+            raise UsageError(
+                "A pair of two pairs of arrays was given, as Keras returns them; say which is which: "
+                "{'train': pair[0], 'test': pair[1]}."
+            )
         return open_pair(*thing, asked)
     if is_hub(thing):
         return open_hub(thing, asked)
@@ -37,6 +42,15 @@ def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
     if hasattr(thing, "__getitem__"):
         return open_items(thing, asked)
     return open_stream(thing, asked) if hasattr(thing, "__iter__") else None
+
+
+def _is_split(one: Any) -> bool:
+    """Tell whether a part of a pair is images and labels by itself."""
+    parts = one if isinstance(one, (tuple, list)) and len(one) == 2 else ()
+    if not parts:
+        return False
+    images, labels = (tuple(getattr(part, "shape", ())) for part in parts)
+    return len(images) in (3, 4) and len(labels) in (1, 2) and images[0] == labels[0]
 
 
 def _inside(thing: Any, asked: ObjectRequest) -> ImageDataset:

@@ -1,0 +1,50 @@
+"""What is attested and holds no images, or no samples, is told where it is signed."""
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from whitesquare.cli import app
+from whitesquare.cli.exits import PASS
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
+
+
+def _signed(tmp_path, data):
+    made = CliRunner().invoke(app, ["keygen", "-o", str(tmp_path / "key"), "--no-password", "--role", "data"])
+    assert made.exit_code == PASS, made.output
+    done = CliRunner().invoke(
+        app, ["attest", str(data), "--key", str(tmp_path / "key.pem"), "-o", str(tmp_path / "out")]
+    )
+    assert done.exit_code == PASS, done.output
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def _image(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (5, 5)).save(path)
+
+
+def test_pointers_and_empty_files_are_counted(tmp_path):
+    for i in range(6):
+        _image(tmp_path / "data" / "cat" / f"{i}.png")
+    for i in range(3):
+        (tmp_path / "data" / "cat" / f"{i}.png").write_bytes(POINTER)
+    (tmp_path / "data" / "cat" / "3.png").write_bytes(b"")
+    said = _signed(tmp_path, tmp_path / "data")
+    assert "3 are pointers of Git LFS and no images (git lfs pull)" in said
+    assert "1 are empty files and no images" in said
+    assert "No file is signed as a sample" not in said
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [("training/{}", "splits are called train and test"), ("train/{}/images", "no class folders"), ("", "without one")],
+)
+def test_that_no_file_is_a_sample_is_told_with_the_reason(tmp_path, place, why):
+    for name in ("cat", "dog"):
+        for i in range(3):
+            _image(tmp_path / "data" / place.format(name) / f"{name}-{i}.png")
+    said = _signed(tmp_path, tmp_path / "data")
+    assert "No file is signed as a sample" in said
+    assert why in said
