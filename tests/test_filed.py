@@ -99,20 +99,20 @@ def test_a_copy_is_cleansed_file_by_file(photographs, filed, tmp_path):
 
 @pytest.mark.slow
 def test_no_verb_needs_the_memory_that_the_images_take(tmp_path):
-    """3,600 pictures of 256 x 256 take 675 MiB once they are decoded; no verb takes 500 MiB, PyTorch and all."""
+    """8,000 pictures of 256 x 256 take 1.5 GiB once they are decoded; no verb takes 1,000 MiB, PyTorch and all."""
     rng = np.random.default_rng(1)
-    for i in range(3600):
+    for i in range(8000):
         place = tmp_path / "data" / f"train/{i % 2}" / f"{i:04d}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         tile = rng.integers(0, 256, (2, 2, 3), dtype=np.uint8) // 2 + 100 * (i % 2)
         Image.fromarray(tile.astype(np.uint8)).resize((256, 256), Image.Resampling.NEAREST).save(place)
     verbs = (
         ("poison", tmp_path / "data", "--attack", "stamp", "--target", "0", "--count", "20", "-o", tmp_path / "run"),
-        ("train", tmp_path / "run", "--epochs", "1", "-o", tmp_path / "run" / "model"),
+        ("train", tmp_path / "run", "--epochs", "1", "--batch-size", "8", "-o", tmp_path / "run" / "model"),
         ("scan", tmp_path / "run", "--model-free", "-o", f"json={tmp_path / 'scan.json'}"),
         ("cleanse", tmp_path / "run", "--scan", tmp_path / "scan.json", "--tier", "review", "-o", tmp_path / "clean"),
     )
     for verb in verbs:
         ran = measured(tmp_path, *verb)
         assert ran.code in (0, 1), ran.output
-        assert ran.memory < 500, (verb[0], ran.memory)
+        assert ran.memory < 1000, (verb[0], ran.memory)
