@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Event
 
 import typer
 
@@ -29,6 +30,8 @@ from whitesquare.report.common.shown import Shown
 
 PASS, FINDINGS, UNDECIDED, NOTHING = 0, 1, 2, 3
 INTERRUPTED = "Interrupted; nothing was left half-written."
+HEARD = Event()
+"""Set once this process was interrupted."""
 
 _SAY = {"junit": terminal.say_xml, "html": terminal.say_xml, "markdown": terminal.say_lines}
 """By kind, what prints its text; every other kind is JSON."""
@@ -67,6 +70,11 @@ def exit_codes() -> Iterator[None]:
         raise
     except SystemExit:  # Rich's answer to a closed pipe, with a code that would mean findings
         message = "The output was closed before it was complete."
+    except Exception:
+        # NumPy swallows an interrupt that comes while it begins to write, and stumbles over it.
+        if not HEARD.is_set():
+            raise
+        message = INTERRUPTED
     finally:
         if not finished:
             terminal.complain(_PART.sub(r"\1", message or "Error: whitesquare crashed; please report this."))

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from threading import Thread
 
 from whitesquare.cli import terminal
-from whitesquare.cli.exits import INTERRUPTED, UNDECIDED
+from whitesquare.cli.exits import HEARD, INTERRUPTED, UNDECIDED
 
 _PATIENCE = 1.7
 """Seconds that a run gets to tidy up."""
@@ -55,6 +55,7 @@ class _Watch:
     def _interrupt(self, *_: object) -> None:
         if not self.interrupted:
             self.interrupted = True
+            HEARD.set()
             raise KeyboardInterrupt
 
     def _wait(self) -> None:

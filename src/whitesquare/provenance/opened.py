@@ -1,6 +1,6 @@
 """Data sets that come as objects, a user's own among them: every sample by the content that it gives."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from heapq import merge
 from typing import TYPE_CHECKING
@@ -107,6 +107,10 @@ def content_of(splits: Mapping[str, "ImageDataset"]) -> Content:
     return Content(kind, shape, positional=False)
 
 
+def _by_name(split: str, ids: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+    return ((ids[i], split, i) for i in sorted(range(len(ids)), key=ids.__getitem__))
+
+
 def sample_rows(
     splits: Mapping[str, "ImageDataset"], *, pixels: bool, on_progress: Progress = silent
 ) -> Iterator[SampleRow]:
@@ -115,10 +119,7 @@ def sample_rows(
 
     total = sum(len(dataset.ids) for dataset in splits.values())
     # Texts are in the order of their UTF-8 bytes: no name of a sample holds half of a pair.
-    parts = (
-        ((dataset.ids[i], split, i) for i in sorted(range(len(dataset.ids)), key=dataset.ids.__getitem__))
-        for split, dataset in splits.items()
-    )
+    parts = [_by_name(split, dataset.ids) for split, dataset in splits.items()]
     for done, (_, split, i) in enumerate(merge(*parts), 1):
         dataset = splits[split]
         name, label, content = dataset.ids[i], dataset.classes[int(dataset.labels[i])], dataset.content(i)

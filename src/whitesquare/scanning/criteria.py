@@ -38,7 +38,6 @@ class Criterion:
         classes: with fewer classes it says nothing: two classes always differ in something.
         samples: nor for a smaller class, whose directions of variance are chance.
         ceiling: the most that the statistic can be, by the sizes of the classes and the class; ``None`` is no bound.
-        texture: what ``alarm`` is raised by where there are classes enough to differ: trousers reach 0.5 of it.
         asks_model: it is read off a model, not off the data. To some classes any model is turned easily: by itself it
             raises no alarm unless its trigger is proven.
     """
@@ -51,7 +50,6 @@ class Criterion:
     classes: int = 2
     samples: int = 20
     ceiling: Callable[[IntArray, int], float] | None = None
-    texture: float = 0.0
     asks_model: bool = False
 
 
@@ -59,13 +57,7 @@ FAINT_RULE = "MF01"
 """The detector whose hints are of faint patterns over the whole image."""
 CRITERIA = (
     Criterion(
-        "PX01",
-        3.0,
-        2.0,
-        10.0,
-        "pixels recur at one place in this class and nearly nowhere else",
-        ceiling=ceiling,
-        texture=1.0,
+        "PX01", 3.0, 2.0, 10.0, "pixels recur at one place in this class and nearly nowhere else", ceiling=ceiling
     ),
     Criterion("PC01", 1.0, 1.0, 7.0, "a patch recurs, at various places, in this class only", ceiling=ceiling),
     Criterion("NR01", 0.05, 0.35, 0.75, "images of this class have a grain that other classes do not have", 4, 1000),
@@ -111,10 +103,9 @@ def stands_out(criterion: Criterion, statistics: FloatArray, label: int, one_cla
         return False
     if class_p(statistics, label) * (len(others) + 1) * len(CRITERIA) <= ALPHA:
         return True
-    far = float(statistics[label]) + excess
-    if len(others) < _ENOUGH:
-        return far >= criterion.alarm
-    return far >= criterion.alarm + criterion.texture and class_p(statistics, label, without=1) <= one_class
+    return float(statistics[label]) + excess >= criterion.alarm and (
+        len(others) < _ENOUGH or class_p(statistics, label, without=1) <= one_class
+    )
 
 
 def reachable(criterion: Criterion, suspicion: Suspicion, sizes: IntArray, label: int, *, asked: bool) -> bool:
