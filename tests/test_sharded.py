@@ -315,6 +315,14 @@ def test_data_that_changed_are_read_again_and_only_these(copied, tars, tmp_path)
     assert len(places(way.folder, "pixels").items() - before.items()) == 1
 
 
+def test_images_that_changed_under_the_same_labels_are_judged_anew(poisoned, tmp_path):
+    images, labels, _ = poisoned
+    way = Way(folder=tmp_path / "kept")
+    scan(from_arrays(images // 2, labels, classes=NAMES), FREE, way=way)
+    again = scan(from_arrays(images, labels, classes=NAMES), FREE, way=way)
+    assert same(again.json(), scan(from_arrays(images, labels, classes=NAMES), FREE, way=Way()).json())
+
+
 def test_a_shard_that_changes_while_it_is_read_is_refused(copied):
     file = copied / "train-0002.tar"
     state = file.stat()
