@@ -370,6 +370,20 @@ def test_what_cannot_be_read_is_left_out_counted_and_no_pass(copied, tmp_path):
     assert result.size == 920
 
 
+def test_a_file_that_could_not_be_read_is_read_once_it_can_be(poisoned, tmp_path, monkeypatch):
+    images, labels, _ = poisoned
+    place, way = GREY["folder"](tmp_path / "data", images[:200], labels[:200]), Way(folder=tmp_path / "kept")
+
+    def refused(path):
+        raise DataError(f"{path} cannot be read (Permission denied)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("whitesquare.data.sources.folder.read_image", refused)
+        with pytest.raises(DataError, match="Permission denied"):
+            scan(str(place), FREE, way=way)
+    assert scan(str(place), FREE, way=way).scan.result.size == 200
+
+
 def test_a_class_of_which_much_is_left_out_ends_with_exit_code_3(tmp_path):
     images, labels = np.random.default_rng(0).integers(0, 255, (60, 1, 16, 16), np.uint8), np.arange(60) % 3
     members = as_members(images, labels)
