@@ -315,6 +315,13 @@ def test_data_that_changed_are_read_again_and_only_these(copied, tars, tmp_path)
     assert len(places(way.folder, "pixels").items() - before.items()) == 1
 
 
+def test_the_same_bytes_in_another_shape_are_other_images(tmp_path):
+    pixels, labels = np.arange(4 * 6 * 8, dtype=np.uint8), np.arange(4) % 2
+    shapes = ((4, 1, 6, 8), (4, 1, 8, 6))
+    found = [shards_in(from_arrays(pixels.reshape(shape), labels), tmp_path)[0].listing for shape in shapes]
+    assert [read_kept(path).array("pixels").shape for path in found] == list(shapes)
+
+
 def test_images_that_changed_under_the_same_labels_are_judged_anew(poisoned, tmp_path):
     images, labels, _ = poisoned
     way = Way(folder=tmp_path / "kept")
