@@ -11,11 +11,13 @@ from PIL import Image
 import whitesquare as ws
 from tests.memory import measured
 from whitesquare.data import from_arrays, holding, open_dataset, write_dataset
+from whitesquare.data.cache_size import usual_size
 from whitesquare.data.stored import StoredPixels
 from whitesquare.jobs.cleanse import cleanse
 from whitesquare.jobs.measure import measure
 from whitesquare.jobs.runs import make_run
 from whitesquare.learning.recipes import COLOUR, Recipe
+from whitesquare.learning.tensors import overlaid, to_tensors
 from whitesquare.scanning.files import scan_json
 from whitesquare.scanning.settings import ScanSettings
 
@@ -65,6 +67,25 @@ def test_a_training_is_the_same_bit_for_bit(photographs, filed, recipe, monkeypa
     assert found.card == expected.card
     for name, value in expected.network.state_dict().items():
         torch.testing.assert_close(found.network.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_images_that_replace_others_do_so_over_a_file_as_well(photographs, filed):
+    positions, labels = np.array([3, 60, 100]), np.array([1, 1, 1])
+    pixels = np.arange(3 * 3 * 40 * 36, dtype=np.uint64).reshape(3, 3, 40, 36).astype(np.uint8)
+    index = torch.tensor([100, 2, 3, 59])
+    halves = torch.nn.AvgPool2d(2)
+
+    def batches():
+        clean = to_tensors(holding.held(open_dataset(photographs), cache=usual_size()))
+        data = overlaid(clean, positions, pixels, labels)
+        small = data.mapped(lambda images: halves(images.float()).to(torch.uint8))
+        return [one.batch(index) for one in (data, small, data.mapped(lambda images: images))]
+
+    expected = batches()
+    filed()
+    for (images, own), (wanted, known) in zip(batches(), expected, strict=True):
+        torch.testing.assert_close(images, wanted, rtol=0, atol=0)
+        assert own.tolist() == known.tolist() == [1, 0, 1, 1]
 
 
 def test_a_run_is_poisoned_trained_on_and_measured_as_ever(photographs, filed, tmp_path):

@@ -315,6 +315,21 @@ def test_data_that_changed_are_read_again_and_only_these(copied, tars, tmp_path)
     assert len(places(way.folder, "pixels").items() - before.items()) == 1
 
 
+def test_the_same_bytes_in_another_shape_are_other_images(tmp_path):
+    pixels, labels = np.arange(4 * 6 * 8, dtype=np.uint8), np.arange(4) % 2
+    shapes = ((4, 1, 6, 8), (4, 1, 8, 6))
+    found = [shards_in(from_arrays(pixels.reshape(shape), labels), tmp_path)[0].listing for shape in shapes]
+    assert [read_kept(path).array("pixels").shape for path in found] == list(shapes)
+
+
+def test_images_that_changed_under_the_same_labels_are_judged_anew(poisoned, tmp_path):
+    images, labels, _ = poisoned
+    way = Way(folder=tmp_path / "kept")
+    scan(from_arrays(images // 2, labels, classes=NAMES), FREE, way=way)
+    again = scan(from_arrays(images, labels, classes=NAMES), FREE, way=way)
+    assert same(again.json(), scan(from_arrays(images, labels, classes=NAMES), FREE, way=Way()).json())
+
+
 def test_a_shard_that_changes_while_it_is_read_is_refused(copied):
     file = copied / "train-0002.tar"
     state = file.stat()
@@ -360,6 +375,20 @@ def test_what_cannot_be_read_is_left_out_counted_and_no_pass(copied, tmp_path):
     assert [row.left_out for row in result.classes] == [0, 1, 0, 1, 0]
     assert result.sharding.left_out == {"6": 2}
     assert result.size == 920
+
+
+def test_a_file_that_could_not_be_read_is_read_once_it_can_be(poisoned, tmp_path, monkeypatch):
+    images, labels, _ = poisoned
+    place, way = GREY["folder"](tmp_path / "data", images[:200], labels[:200]), Way(folder=tmp_path / "kept")
+
+    def refused(path):
+        raise DataError(f"{path} cannot be read (Permission denied)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("whitesquare.data.sources.folder.read_image", refused)
+        with pytest.raises(DataError, match="Permission denied"):
+            scan(str(place), FREE, way=way)
+    assert scan(str(place), FREE, way=way).scan.result.size == 200
 
 
 def test_a_class_of_which_much_is_left_out_ends_with_exit_code_3(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import whitesquare as ws
 from tests.data.forms import write_tar
@@ -221,6 +222,24 @@ def test_attested_arrays_are_hashed_as_they_are_decoded(poisoned, tmp_path):
     other[7, 0, 0, 0] ^= 1
     with pytest.raises(VerificationError, match="is not the signed one"):
         scan(from_arrays(other, labels, classes=NAMES), FREE, attested=known, way=Way(group=300))
+
+
+def test_a_reference_is_brought_to_the_size_of_attested_objects(tmp_path):
+    def pictures(seed, side):
+        rng = np.random.default_rng(seed)
+        found = [rng.integers(0, 256, (side + i % 3, side), np.uint8) for i in range(60)]
+        return [(Image.fromarray(one), i % 2) for i, one in enumerate(found)]
+
+    (tmp_path / "trust").mkdir()
+    signer = key_pair(tmp_path / "trust" / "carol", secrets=tmp_path / "secret")
+    known = {}
+    for name, some in (("data", pictures(0, 20)), ("clean", pictures(1, 40))):
+        ws.attest(some, [signer], tmp_path / name)
+        trusted = load_trusted(tmp_path / "trust")
+        known[name] = some, read_attested(tmp_path / name / BUNDLE, trusted, utc_now())
+    (data, attested), (clean, vouched) = known["data"], known["clean"]
+    done = scan(data, FREE, reference=clean, attested=attested, reference_attested=vouched, way=Way())
+    assert done.scan.result.reference_size == 60
 
 
 def test_the_command_takes_them_in_shards(signed, losses, tmp_path):

@@ -107,6 +107,21 @@ def test_a_statement_by_nobody_who_is_trusted_or_that_was_changed_says_nothing(t
     verify(copy, copy / REMOVED, 3)
 
 
+def test_keys_of_other_roles_or_too_few_answer_for_nothing(made: Path, tmp_path: Path) -> None:
+    copy, statement = made / "cleaned", made / "cleaned" / REMOVED
+    verify(copy, statement, 0, "--signatures", "review=1")
+    assert "keys of the role data only" in verify(copy, statement, 1, "--signatures", "data=1")
+    assert "2 must sign" in verify(copy, statement, 1, "--threshold", "2")
+    cleanse(str(made / "photos"), made / "scan.json", tmp_path / "out", signer=signer("gate"))
+    assert "signatures count here by keys of the role" in verify(tmp_path / "out", tmp_path / "out" / REMOVED, 1)
+    verify(tmp_path / "out", tmp_path / "out" / REMOVED, 0, "--signatures", "gate=1")
+
+
+@pytest.mark.parametrize("asked", [("--dataset", "urn:x"), ("--manifest", "0" * 64), ("--min-version", "2")])
+def test_what_it_cannot_say_is_not_passed_over(made: Path, asked: tuple[str, str]) -> None:
+    assert f"{asked[0]} says nothing of" in verify(made / "cleaned", made / "cleaned" / REMOVED, 2, *asked)
+
+
 def test_a_dossier_says_that_the_signed_data_are_what_was_kept(made: Path) -> None:
     kept, samples, scan = (statement(made / "run", f"removed.{name}") for name in ("kept", "samples", "scan"))
     assert kept.shown

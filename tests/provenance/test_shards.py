@@ -18,7 +18,7 @@ from tests.test_sharded import as_members, places
 from whitesquare.data import open_dataset
 from whitesquare.data.listing import shards_in
 from whitesquare.errors import DataError, UsageError
-from whitesquare.executor.engine import Way
+from whitesquare.executor.engine import Engine, Way
 from whitesquare.provenance import shards as in_shards
 from whitesquare.provenance.hashing import Piece
 from whitesquare.provenance.shards import ToHashFiles, hash_task
@@ -192,6 +192,35 @@ def test_files_that_change_while_they_are_read_end_the_work(files, tmp_path, mon
     with pytest.raises(DataError, match="changed while they were read"):
         hash_task(task, {})
     assert not list(tmp_path.rglob("*.kept"))
+
+
+def test_what_could_not_be_read_is_read_again(files, signer, tmp_path, monkeypatch):
+    way, reading = Way(folder=tmp_path / "kept"), "whitesquare.provenance.hashing.Reader.read"
+
+    def broken(*_):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, broken)
+        with pytest.raises(DataError, match="Input/output error"):
+            manifest(files, signer, tmp_path / "one", way)
+    assert manifest(files, signer, tmp_path / "one", way) == manifest(files, signer, tmp_path / "two")
+
+
+def test_tar_files_in_a_folder_are_read_by_the_workers_that_are_asked_for(tars, tmp_path, signer, monkeypatch):
+    asked = []
+    given = Engine.map
+    monkeypatch.setattr(Engine, "map", lambda self, *args, **more: asked.append(args[0]) or given(self, *args, **more))
+    manifest(tars, signer, tmp_path / "one", Way(workers=1))
+    assert asked == ["hashing shards"]
+
+
+def test_a_path_that_is_no_text_names_a_folder_of_work_too(files, signer, tmp_path):
+    place = files.rename(files.with_name(os.fsdecode(b"d\xff")))
+    way = Way(folder=tmp_path / "kept")
+    assert manifest(place, signer, tmp_path / "one", way) == manifest(place, signer, tmp_path / "two", way)
+    with pytest.raises(UsageError, match="data was"):
+        manifest(place.rename(place.with_name("e")), signer, tmp_path / "three", way)
 
 
 def test_a_folder_of_other_work_and_one_in_the_data_are_refused(files, signer, tmp_path):

@@ -65,7 +65,9 @@ def _check(folder: Path, settings: Mapping[str, str], what: str) -> None:
     """Refuse a folder of another run, naming what differs; write down what this one is."""
     path = folder / RUN
     form = FORMAT.format(what=what)
-    wanted = {"format": form, "settings": dict(settings)}
+    # Names of files may hold what no text can.
+    settings = {name: said.encode("utf-8", "backslashreplace").decode() for name, said in settings.items()}
+    wanted = {"format": form, "settings": settings}
     if not path.exists():
         if others := sorted(one.name for one in folder.iterdir() if not one.name.startswith(".")):
             raise UsageError(

@@ -45,9 +45,12 @@ def verify(
     """
     with exit_codes():
         if bundle.name == REMOVED:
-            from whitesquare.cli.removal import verify_removal
+            from whitesquare.cli.removal import refuse_others, verify_removal
 
-            verify_removal(data, bundle, trust, output)
+            lowest = None if min_version == 1 else min_version
+            refuse_others({"--state": state, "--dataset": dataset, "--min-version": lowest, "--manifest": manifest})
+            refuse_others({"--workers": workers, "--ray": ray, "--resume": resume})
+            verify_removal(data, bundle, trust, signatures, threshold, output)
         outputs = read_outputs(output, "table", "json", "html", "parquet", "sarif", "junit")
         check_page(outputs)
         if ("parquet", None) in outputs:

@@ -60,7 +60,8 @@ def shards_in(dataset: ImageDataset, folder: Path, on_progress: Progress = silen
     found = []
     for start, arrays, said in _listed(dataset, on_progress):
         labels = np.asarray(arrays["labels"], np.int64)
-        name = digest_of(["listing 1", repr(said), *(array.tobytes() for array in arrays.values())])
+        shapes = repr([(key, array.shape) for key, array in arrays.items()])
+        name = digest_of(["listing 2", repr(said), shapes, *(array.tobytes() for array in arrays.values())])
         path = folder / "listing" / f"{name}.kept"
         if kept_whole(path) is None:
             write_kept(path, arrays, said)

@@ -14,6 +14,7 @@ from whitesquare.provenance.listing import make_manifest
 from whitesquare.provenance.predicates import removed_evidence
 from whitesquare.records import Progress, silent
 from whitesquare.signing.keys import Signer, TrustedKey
+from whitesquare.signing.signatures import BY_DEFAULT, Signatures
 from whitesquare.signing.statements import Subject, read_statement, write_statement
 from whitesquare.signing.times import to_text, utc_now
 
@@ -83,7 +84,13 @@ def kept_splits(source: str, on_progress: Progress = silent) -> dict[str, KeptSp
 
 
 def check_removal(
-    source: str, statement: Path, trusted: Sequence[TrustedKey], now: datetime, on_progress: Progress = silent
+    source: str,
+    statement: Path,
+    trusted: Sequence[TrustedKey],
+    now: datetime,
+    on_progress: Progress = silent,
+    *,
+    asked: Signatures = BY_DEFAULT,
 ) -> RemovalCheck:
     """Hold data against the statement about what was removed from those of before.
 
@@ -93,6 +100,7 @@ def check_removal(
         trusted: the keys that may have signed it.
         now: the time at which they must be valid.
         on_progress: told how many files are hashed.
+        asked: how many keys of which roles must have signed.
 
     Raises:
         NothingToDoError: there is no such statement.
@@ -100,6 +108,7 @@ def check_removal(
         DataError: the ``removed.json`` cannot be read.
     """
     found = read_statement(statement, REMOVED_TYPE, trusted, now)
+    asked.check(found.signers, str(statement))
     said = removed_evidence(found.predicate, statement.name)
     report, problems = statement.with_name(REMOVED_REPORT), []
     try:

@@ -1,6 +1,6 @@
 """Scanning more than memory holds as a user asks for it: read by workers, kept in a folder, taken up again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whitesquare.data.listing import in_files
@@ -72,7 +72,7 @@ def scan_shards(
     reading = None
     if extras.signed is not None and not in_files(dataset):
         reading = Reading(dataset, "train", extras.signed)
-        dataset = reading.dataset
+        extras, dataset = _beside(extras, dataset), reading.dataset
     found = scan_in_shards(
         dataset,
         settings,
@@ -93,6 +93,12 @@ def scan_shards(
         consumed = found.vouched.consumed(found.positions)
         return FoundInShards(found.scan, part, found.contents, found.vouched, consumed)
     return FoundInShards(found.scan, part, found.contents)
+
+
+def _beside(extras: Extras, dataset: ImageDataset) -> Extras:
+    """Let a reference be brought to the size of a data set that is watched while it is read, and tells none itself."""
+    opens = extras.reference
+    return extras if opens is None else replace(extras, reference=lambda _: opens(dataset))
 
 
 def refuse_beside(asked: dict[str, object]) -> None:

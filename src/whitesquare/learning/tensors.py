@@ -74,7 +74,7 @@ def overlaid(data: TensorData, positions: IntArray, pixels: UInt8Array, labels: 
     changed = data.labels.clone()
     changed[at.to(changed.device)] = torch.from_numpy(np.array(labels)).to(changed.device)
     device = data.images.device
-    return TensorData(data.images, changed, TensorOverlay(borrowed(pixels).to(device), slots.to(device)))
+    return replace(data, labels=changed, overlay=TensorOverlay(borrowed(pixels).to(device), slots.to(device)))
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -91,8 +91,11 @@ class FiledData(TensorData):
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return float images in [0, 1], channels last, and their labels."""
         assert self.pixels is not None  # noqa: S101 - narrows the type
-        read = borrowed(self.pixels[index.cpu().numpy()])
-        return to_float(read.to(self.images.device)), self.labels[index]
+        images = borrowed(self.pixels[index.cpu().numpy()]).to(self.images.device)
+        if self.overlay is not None:
+            images = images.clone()  # what was read is not ours to write to
+            self.overlay.stamp(images, index)
+        return to_float(images), self.labels[index]
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> TensorData:
         """Return the same with all images changed, in memory; what a change leaves as large stays in its file."""
@@ -100,7 +103,8 @@ class FiledData(TensorData):
         if change(self.images).shape == self.images.shape:
             return self
         parts = [change(borrowed(part).to(self.images.device)) for _, part in parts_of(self.pixels)]
-        return TensorData(torch.cat(parts), self.labels)
+        overlay = self.overlay and replace(self.overlay, images=change(self.overlay.images))
+        return TensorData(torch.cat(parts), self.labels, overlay)
 
 
 def to_tensors(dataset: ImageDataset, device: str = "cpu") -> TensorData:

@@ -23,6 +23,7 @@ from whitesquare._base.files import write_text
 from whitesquare._base.hashing import digest_of
 from whitesquare._base.kept_folder import working_folder
 from whitesquare._base.machine import code_digest
+from whitesquare.data.forms import opened_splits
 from whitesquare.errors import DataError, UsageError
 from whitesquare.provenance.container_rows import SampleRow
 from whitesquare.provenance.hashing import Hashed, Piece, hash_files
@@ -177,7 +178,9 @@ def hashing_shards(
 
 def _in_shards(way: "Way", place: Path | None) -> bool:
     """Tell whether files are hashed in shards: those of a folder have processes of their own, which start faster."""
-    return way.ray is not None or way.folder is not None or place is None or not place.is_dir()
+    if way.ray is not None or way.folder is not None or place is None or not place.is_dir():
+        return True
+    return bool(opened_splits(place))  # a folder of tables or tar files, which is signed sample by sample
 
 
 def hash_task(task: ToHashFiles, shared: object) -> Path:
@@ -195,7 +198,8 @@ def hash_task(task: ToHashFiles, shared: object) -> Path:
         stamp = _stamp(root, task.pieces)
         sizes = task.signed.name if task.signed else ""
         path = _named(task.folder, task.root, repr(task.pixels), sizes, json.dumps(task.pieces), stamp)
-        if kept_whole(path) is not None:
+        # What could not be read may be readable now, without a trace in what is known of the file.
+        if (kept := kept_whole(path)) is not None and not kept.said["failed"]:
             return path
         signed = None if task.signed is None else _signed(task.signed)
         found = hash_files(root, task.pieces, pixels=task.pixels, signed=signed)

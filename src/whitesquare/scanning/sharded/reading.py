@@ -84,7 +84,9 @@ def list_shard(task: ToList, shared: Shared) -> Done:
     """
     shard = opened(task.listing)
     path = named(task.folder, "index", task.listing.name, shard.stamp())
-    if kept_whole(path) is not None and path.with_suffix(".parquet").is_file():
+    kept = kept_whole(path)
+    # What could not be read may be readable now: that a file may be read again changes neither its size nor its time.
+    if kept is not None and not kept.said["unread"] and path.with_suffix(".parquet").is_file():
         return Done(path, made=False)
     size = len(shard.ids)
     digests, sizes = np.zeros((size, DIGEST), np.uint8), np.zeros(size, np.int64)

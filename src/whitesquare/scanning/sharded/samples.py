@@ -39,7 +39,7 @@ class StoredSamples:
         group: ``(N,)`` which group each falls into.
         classes: class names.
         shape: ``(C, H, W)`` of every image.
-        digest: of all that; the same samples have the same.
+        digest: of all that decides it, the pixels included, by which the file is named; the same samples have the same.
         ids: sample ids, where they are known: workers do without.
         kind: of the data set.
     """
@@ -163,7 +163,7 @@ def open_samples(path: Path, ids: tuple[str, ...] = (), kind: str = "shards") ->
         group=kept.array("group"),
         classes=tuple(kept.said["classes"]),
         shape=(channels, height, width),
-        digest=kept.digest,
+        digest=path.stem,
         ids=ids,
         kind=kind,
     )
