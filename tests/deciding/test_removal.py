@@ -13,6 +13,8 @@ from whitesquare.auditing.compose import compose
 from whitesquare.auditing.evidence import gather
 from whitesquare.auditing.types import Dossier, DossierStatement
 from whitesquare.cli import app
+from whitesquare.deciding.findings import ScanFile, read_scan_file
+from whitesquare.errors import DataError
 from whitesquare.jobs.cleanse import cleanse
 from whitesquare.jobs.review import decide
 from whitesquare.provenance.attest import attest
@@ -72,6 +74,20 @@ def test_the_copy_is_what_was_kept(made: Path) -> None:
     assert (said["dataset"], said["scan"]) == (removed["source_digest"], removed["scan_digest"])
     assert said["decisions"] == hashlib.sha256((made / "decisions.jsonl").read_bytes()).hexdigest()
     assert said["removed"] == len(removed["removed"]) == 1
+
+
+def test_a_scan_that_changes_under_its_decisions_is_not_signed(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(scan: Path) -> ScanFile:
+        scan.write_text(scan.read_text() + "\n")
+        return read_scan_file(scan)
+
+    monkeypatch.setattr("whitesquare.jobs.cleanse.read_scan_file", late)
+    decisions = top / "decisions.jsonl"
+    with pytest.raises(DataError, match="changed while it was read"):
+        cleanse(str(top / "photos"), top / "scan.json", tmp_path / "out", decisions=decisions, signer=signer("bob"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_data_of_before_are_not(made: Path) -> None:

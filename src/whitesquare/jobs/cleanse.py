@@ -116,6 +116,8 @@ def cleanse(
     _check_choice(tier, top, decisions, keep_open=keep_open)
     review = None if decisions is None else read_review(scan, decisions)
     found = read_scan_file(scan)
+    if review is not None and review.scan.head.scan != found.sha256:
+        raise DataError(f"{scan} was changed while it was read, and the decisions are not about it; cleanse again.")
     findings = found.findings
     opened = open_dataset(source, size=size, fit=fit)
     decided = None if review is None else decided_changes(opened, review, keep_open=keep_open)
