@@ -203,9 +203,9 @@ def test_a_killed_bench_leaves_no_worker_behind(given, tmp_path):
 
 def test_a_scan_that_was_killed_in_its_training_begins_anew(tmp_path):
     rng = np.random.default_rng(1)
-    labels = np.arange(240) % 3
-    images = rng.integers(0, 60, (240, 1, 12, 12), dtype=np.uint8)
-    images[np.arange(240), 0, 4 * labels] += 150
+    labels = np.arange(900) % 3  # so many that training takes a while
+    images = rng.integers(0, 60, (900, 1, 20, 20), dtype=np.uint8)
+    images[np.arange(900), 0, 4 * labels] += 150
     write_dataset(tmp_path / "data", from_arrays(images, labels, layout="NCHW"), None, "npz")
     few = ("--detectors", "activation-clustering,loss-isolation")
     with started(tmp_path, *CLI, "scan", "data", *few, "-o", "json=killed.json") as process:
