@@ -15,8 +15,8 @@ from whitesquare.data.cache_size import usual_size
 from whitesquare.data.layouts import place_of
 from whitesquare.data.names import Data, named
 from whitesquare.data.specs import moved
-from whitesquare.deciding.findings import Finding, ScanFindings, read_scan_file
-from whitesquare.deciding.review import read_review
+from whitesquare.deciding.findings import Finding, ScanFile, ScanFindings, read_scan_file
+from whitesquare.deciding.review import Review, read_review
 from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.jobs.copied import part_without, plan_copy
 from whitesquare.jobs.decided import RelabelledSample, decided_changes, decided_record, told_of
@@ -114,10 +114,7 @@ def cleanse(
     check_output(folder)
     _check_apart(source, folder)
     _check_choice(tier, top, decisions, keep_open=keep_open)
-    review = None if decisions is None else read_review(scan, decisions)
-    found = read_scan_file(scan)
-    if review is not None and review.scan.head.scan != found.sha256:
-        raise DataError(f"{scan} was changed while it was read, and the decisions are not about it; cleanse again.")
+    review, found = _read(scan, decisions)
     findings = found.findings
     opened = open_dataset(source, size=size, fit=fit)
     decided = None if review is None else decided_changes(opened, review, keep_open=keep_open)
@@ -162,6 +159,14 @@ def cleanse(
     copy = _copied(source, folder, again=bool(plan.again))
     done = Cleansing(len(dataset.labels), removed, by_class, skipped, copy, relabelled)
     return done if decided is None else replace(done, kept_open=decided.kept_open, undecided=decided.undecided)
+
+
+def _read(scan: Path, decisions: Path | None) -> tuple[Review | None, ScanFile]:
+    review = None if decisions is None else read_review(scan, decisions)
+    found = read_scan_file(scan)
+    if review is not None and review.scan.head.scan != found.sha256:
+        raise DataError(f"{scan} was changed while it was read, and the decisions are not about it; cleanse again.")
+    return review, found
 
 
 def _copied(source: Data, folder: Path, *, again: bool) -> str:
