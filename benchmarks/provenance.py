@@ -38,6 +38,15 @@ EVERY = 0.02
 """Seconds between two looks at the memory of a process and its children."""
 
 
+def make_keys(work: Path) -> None:
+    """Write a key pair into a folder, and what trusts it into ``trust`` there."""
+    generate(work / "key", "ecdsa-p256", None)
+    (work / "trust").mkdir()
+    for one in work.glob("key.*"):
+        if one.suffix != ".pem":
+            shutil.copyfile(one, work / "trust" / one.name)
+
+
 def attest(data: Path, work: Path) -> list[str]:
     """Return the command that attests ``data`` to a new folder."""
     out = work / "attest"

@@ -14,10 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from common import RESULTS, options, write_result
-from provenance import attest, watched
+from provenance import attest, make_keys, watched
 from sharded_scan import write_shards
 from whitesquare.provenance.types import BUNDLE
-from whitesquare.signing.keys import generate
 
 
 def timed(command: Sequence[str]) -> dict[str, float]:
@@ -40,11 +39,7 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     with TemporaryDirectory() as folder:
         work = Path(folder)
-        generate(work / "key", "ecdsa-p256", None)
-        (work / "trust").mkdir()
-        for one in work.glob("key.*"):
-            if one.suffix != ".pem":
-                (work / "trust" / one.name).write_bytes(one.read_bytes())
+        make_keys(work)
         for form in asked.forms:
             for count in asked.counts:
                 data = asked.data / f"{form}-{count}"

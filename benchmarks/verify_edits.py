@@ -14,9 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from common import RESULTS, options, write_result
-from provenance import FOLDERS, attest, tiny_files, watched
+from provenance import FOLDERS, attest, make_keys, tiny_files, watched
 from whitesquare.provenance.types import BUNDLE
-from whitesquare.signing.keys import generate
 
 KINDS = ("changed", "added", "removed", "relabelled", "renamed")
 
@@ -80,11 +79,7 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     with TemporaryDirectory(dir=asked.work) as folder:
         work = Path(folder)
-        generate(work / "key", "ecdsa-p256", None)
-        (work / "trust").mkdir()
-        for one in work.glob("key.*"):
-            if one.suffix != ".pem":
-                (work / "trust" / one.name).write_bytes(one.read_bytes())
+        make_keys(work)
         for count in asked.counts:
             rows.append(measured(work, count))
             print(rows[-1], flush=True)

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -169,6 +170,22 @@ def test_a_scan_says_its_verdict_wherever_it_is_written(photographs: Path, tmp_p
     assert out.startswith("{")
     assert err.splitlines()[-1].split()[0] in ("Nothing", "Class")
     assert "\\x" not in err
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_what_a_library_makes_of_an_interrupt_is_no_crash(
+    interrupted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard = Event()
+    monkeypatch.setattr(exits, "HEARD", heard)
+    if interrupted:
+        heard.set()
+    with pytest.raises(typer.Exit) as ended, exits.exit_codes():
+        raise TypeError("expected str, bytes or os.PathLike object")
+    assert ended.value.exit_code == exits.UNDECIDED
+    said = capsys.readouterr().err
+    assert (exits.INTERRUPTED in said) == interrupted
+    assert ("Traceback" in said) != interrupted
 
 
 def test_a_crash_is_told_line_by_line_and_no_error_names_a_part(capsys: pytest.CaptureFixture[str]) -> None:
