@@ -49,6 +49,14 @@ def same(one, other):
     return json.dumps(records[0]) == json.dumps(records[1])
 
 
+def write_tars(folder, images, labels):
+    """Write images into tar files of a shard each."""
+    for number, start in enumerate(range(0, len(labels), PER_TAR)):
+        part = slice(start, start + PER_TAR)
+        write_tar(folder / f"train-{number:04d}.tar", as_members(images[part], labels[part]))
+    return folder
+
+
 @pytest.fixture(scope="module")
 def poisoned():
     """600 images of five classes in shuffled order, a white patch on half of one class."""
@@ -61,11 +69,7 @@ def poisoned():
 def tars(poisoned, tmp_path_factory):
     """They lie in six tar files."""
     images, labels, _ = poisoned
-    folder = tmp_path_factory.mktemp("tars")
-    for number, start in enumerate(range(0, len(labels), PER_TAR)):
-        part = slice(start, start + PER_TAR)
-        write_tar(folder / f"train-{number:04d}.tar", as_members(images[part], labels[part]))
-    return folder
+    return write_tars(tmp_path_factory.mktemp("tars"), images, labels)
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import whitesquare as ws
-from tests.data.forms import write_tar
 from tests.programs import python
 from tests.provenance.attesting import key_pair
 from tests.test_scan import planted, textures
-from tests.test_sharded import NAMES, PER_TAR, as_members, places, same
+from tests.test_sharded import NAMES, PER_TAR, places, same, write_tars
 from whitesquare.data import from_arrays, open_dataset
 from whitesquare.data.kept import read_kept
 from whitesquare.detectors.label_issues import OwnShares, judged_by
@@ -46,11 +45,7 @@ def poisoned():
 def tars(poisoned, tmp_path_factory):
     """They lie in six tar files."""
     images, labels, _ = poisoned
-    folder = tmp_path_factory.mktemp("tars")
-    for number, start in enumerate(range(0, len(labels), PER_TAR)):
-        part = slice(start, start + PER_TAR)
-        write_tar(folder / f"train-{number:04d}.tar", as_members(images[part], labels[part]))
-    return folder
+    return write_tars(tmp_path_factory.mktemp("tars"), images, labels)
 
 
 @pytest.fixture(scope="module")
