@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from whitesquare.data.layouts import SPLITS
 from whitesquare.records import Progress, silent
 from whitesquare.types import ImageDataset, IntArray
 
@@ -35,23 +36,32 @@ def copy_files(
             on_progress("copying", done, len(positions))
 
 
+def above_class(id: str) -> str:
+    """Return where the class folder of a file lies, by its path: ``train/``, or nowhere but in the root."""
+    first, slash, _ = id.partition("/")
+    return first + slash if first in SPLITS else ""
+
+
 def moved_names(dataset: ImageDataset, labels: Mapping[int, int]) -> dict[int, str]:
     """Return the paths of files of class folders that go to another class, each with a name that no file had.
 
+    A file in folders inside its class folder comes to lie in folders of these names inside the other.
+
     Args:
-        dataset: whose ids are paths, the last but one part of which is the class.
+        dataset: whose ids are paths, which begin with the class or with a split and the class.
         labels: by position, the new class.
     """
     taken = set(dataset.ids)
     found: dict[int, str] = {}
     for i, label in labels.items():
-        above, _, name = dataset.ids[i].rpartition("/")
-        folder = f"{above.rpartition('/')[0]}/{dataset.classes[label]}".lstrip("/")
-        stem, dot, suffix = name.rpartition(".")
-        path, number = f"{folder}/{name}", 1
+        above = above_class(dataset.ids[i])
+        _, _, inside = dataset.ids[i].removeprefix(above).partition("/")
+        stem, dot, suffix = inside.rpartition(".")
+        place, number = f"{above}{dataset.classes[label]}/", 1
+        path = place + inside
         while path in taken:
             number += 1
-            path = f"{folder}/{stem}-{number}{dot}{suffix}"
+            path = f"{place}{stem}-{number}{dot}{suffix}"
         taken.add(path)
         found[i] = path
     return found

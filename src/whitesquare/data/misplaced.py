@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from whitesquare.data.layouts import CIFAR10, CIFAR100, FOLDER, IDX, NPZ, SPLITS, dataset_kinds, is_image
+from whitesquare.data.nested import SPLIT
 from whitesquare.data.specs import TABLES
 from whitesquare.data.splits import names_in
 from whitesquare.errors import DataError
@@ -16,7 +17,6 @@ from whitesquare.errors import DataError
 _DEEP, _MOST = 3, 50
 """Folders are looked into so far below the one that was given, and so many of each."""
 _IDX = re.compile(r".*idx\d[-.](?:u?byte|int)(?:\.gz)?", re.IGNORECASE)
-_SPLIT = re.compile(r"(?:train|test|val|valid|validation|dev|eval)(?:ing)?(?:[-_ ]?(?:set|data|images|split))?", re.I)
 _LIST = re.compile(
     r"(?!metadata\.|train\.csv$|\.|readme|licen[cs]e).*\.(?:csv|tsv|xlsx|jsonl)|.*(?:label|annot).*\.(?:json|txt)", re.I
 )
@@ -97,7 +97,7 @@ def _one_list(folder: Path) -> str:
 
 def _other_splits(folder: Path, begins: str = "") -> str:
     """Look for splits that are called otherwise: ``Training``, ``train_images``, or validation alone."""
-    found = [path.name for path in _folders(folder) if _SPLIT.fullmatch(path.name) and _holds_classes(path)]
+    found = [path.name for path in _folders(folder) if SPLIT.fullmatch(path.name) and _holds_classes(path)]
     if not any(name.lower().startswith(begins) for name in found):
         return ""
     return (

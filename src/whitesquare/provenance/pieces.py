@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 
 from whitesquare.data.layouts import SPLITS, is_image
+from whitesquare.data.nested import is_hidden, split_inside
 from whitesquare.provenance.hashing import Piece
 from whitesquare.provenance.tally import Tally
 from whitesquare.provenance.walk import RUN, Odd, list_folder, walk
@@ -34,13 +35,18 @@ def pieces_of(root: int, places: dict[str, tuple[str, str]], read: Collection[st
             else:
                 tally.refuse(found.id, found.reason)
             continue
+        place = _class_of(found.folder, places)
         if not found.names:
-            if (kept := _class_of(found.folder, places)) and kept != found.folder:
+            if place not in ("", found.folder):
                 tally.refuse(
                     found.folder.rstrip("/"), "is an empty folder inside a class folder, which no manifest lists"
                 )
             continue
-        split, label = places.get(found.folder, ("", ""))
+        split, label = places.get(place, ("", ""))
+        if place not in ("", found.folder) and any(map(is_image, found.names)):
+            wrong, _ = split_inside((label, *found.folder[len(place) : -1].split("/")))
+            if wrong:
+                tally.refuse(found.folder[:-1], wrong)
         names = found.names if found.folder else [name for name in found.names if name not in read]
         if not split:
             yield Piece(found.folder, "", "", names)
@@ -54,7 +60,7 @@ def _class_of(folder: str, places: dict[str, tuple[str, str]]) -> str:
     steps = folder.split("/")
     above = ("/".join(steps[:count]) + "/" for count in (1, 2))
     found = next((place for place in above if place in places), "")
-    return "" if folder[len(found) :].startswith(".") else found
+    return "" if is_hidden(folder[len(found) :]) else found
 
 
 def tasks_of(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:

@@ -12,11 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from whitesquare.data.layouts import is_plain
+from whitesquare.data.nested import DEPTH
 
 RUN = 2048
 """Files told at a time."""
-DEPTH = 64
-"""Folders are entered down to this depth below the root; a data set needs two or three."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 

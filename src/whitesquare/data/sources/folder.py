@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from whitesquare.data.batches import alike, as_shape, decoded, in_batches, unlike
-from whitesquare.data.copying import copy_files, moved_names
+from whitesquare.data.copying import above_class, copy_files, moved_names
 from whitesquare.data.decode import decode_bytes, decoder, header_shape, read_image
 from whitesquare.data.layouts import SPLITS, SUFFIXES, class_order, is_image
 from whitesquare.data.names import check_name, check_split
+from whitesquare.data.nested import DEPTH, split_inside
 from whitesquare.errors import DataError
 from whitesquare.records import Progress, silent
 from whitesquare.types import Index, IntArray, Shape, UInt8Array
@@ -151,7 +152,7 @@ class ImageFolder:
         """Copy files, those of another class into its folder; where a file of that name is, under a new one."""
         names = moved_names(self, labels)
         copy_files(self, folder, positions, on_progress, names)
-        for place in {Path(self.ids[i]).parents[1] for i in positions.tolist()}:
+        for place in {above_class(self.ids[i]) for i in positions.tolist()}:
             for name in self.classes:
                 (folder / place / name).mkdir(exist_ok=True)
         return names
@@ -162,8 +163,9 @@ def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
 
     With a ``train`` or ``test`` sub-folder, class folders are looked for in there and whatever lies beside
     them is ignored; else the class folders lie in ``path`` itself and are the training split. Classes are
-    those of both splits, so that labels agree; whole numbers are sorted as numbers. A class folder that is
-    quite empty is a class without images. Hidden files and files that are not images are ignored.
+    those of both splits, so that labels agree; whole numbers are sorted as numbers. Images in folders inside a
+    class folder, at any depth, are of the class. A class folder that is quite empty is a class without images.
+    Hidden files and folders and files that are not images are ignored.
 
     Args:
         path: the data set's folder.
@@ -172,10 +174,11 @@ def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
     Raises:
         UsageError: if the split is unknown.
         DataError: if there is no such split, no image, a name with control characters, a link that leads out
-            of ``path``, a folder inside a class folder, or a class folder with other files but no image.
+            of ``path``, a link to a folder inside a class folder, a folder there that is called as a split is, or
+            a class folder that holds something but no image.
     """
     check_split(split)
-    top = {entry.name: entry for entry in _visible(path) if entry.is_dir()}
+    top = {entry.name: entry for entry in _visible(path) if _is_folder(entry)}
     splits = [name for name in SPLITS if name in top]
     if split not in (splits or ["train"]):
         raise DataError(
@@ -229,24 +232,53 @@ def _inside(entry: os.DirEntry[str], root: Path) -> os.DirEntry[str]:
 
 def _class_folders(parent: os.DirEntry[str], root: Path) -> dict[str, os.DirEntry[str]]:
     entries = _visible(_inside(parent, root).path)
-    return {entry.name: _inside(entry, root) for entry in entries if entry.is_dir()}
+    return {entry.name: _inside(entry, root) for entry in entries if _is_folder(entry)}
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder, or a link to one; a link that leads to itself is neither."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _image_files(folder: os.DirEntry[str], root: Path) -> list[str]:
-    """Names of the images in one class folder, sorted."""
-    entries = _visible(folder.path)
-    names = []
-    for entry in entries:
-        if entry.is_dir():
-            raise DataError(
-                f"{entry.path!r} is a folder inside a class folder, expected images only; "
-                "move its images up or remove it."
-            )
-        if is_image(entry.name) and _inside(entry, root).is_file():
-            names.append(entry.name)
-    if entries and not names:
+    """Paths of the images below one class folder, sorted."""
+    names: list[str] = []
+    is_empty, places = True, [(folder.path, "")]
+    while places:
+        path, prefix = places.pop()
+        found: list[str] = []
+        for entry in _visible(path):
+            is_empty = False
+            if _is_folder(entry):
+                places.append((_deeper(entry, root), f"{prefix}{entry.name}/"))
+            elif is_image(entry.name) and _inside(entry, root).is_file():
+                found.append(prefix + entry.name)
+        wrong, remedy = split_inside((folder.name, *prefix.split("/")[:-1])) if found else ("", "")
+        if wrong:
+            raise DataError(f"{path} {wrong}; {remedy}.")
+        names += found
+    if not is_empty and not names:
         raise DataError(
             f"{folder.path} has files but no image; expected {', '.join(sorted(SUFFIXES))}, "
             "so add images or remove the folder."
         )
     return sorted(names)
+
+
+def _deeper(entry: os.DirEntry[str], root: Path) -> str:
+    """Return the path of a folder inside a class folder, which is no link: its images would count twice, or for ever.
+
+    What lies deeper than anything is hashed is refused.
+    """
+    _inside(entry, root)
+    if entry.is_symlink():
+        raise DataError(
+            f"{entry.path!r} is a link to a folder, inside a class folder, and its images would be read twice, or for "
+            "ever; put the images themselves there, or remove it."
+        )
+    if len(Path(entry.path).relative_to(root).parts) > DEPTH:
+        raise DataError(f"{entry.path} is a folder more than {DEPTH} folders deep; move its images up or remove it.")
+    return entry.path
