@@ -1,11 +1,13 @@
 """What a scan trains is chosen by the data: the network by their shape, mirroring by whether left and right matter."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from whitesquare.cli import app
@@ -14,7 +16,7 @@ from whitesquare.learning.augment import augment, mirrored
 from whitesquare.learning.choice import recipe_for, told
 from whitesquare.learning.optimisers import Lookahead
 from whitesquare.learning.probe import probe
-from whitesquare.learning.recipes import COLOUR, Recipe
+from whitesquare.learning.recipes import COLOUR, ENOUGH_PASSES, MOST_EPOCHS, PATCHED, Recipe
 from whitesquare.learning.whitened import Whitened, Whitening
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
@@ -54,8 +56,8 @@ def test_too_little_to_probe(count, labels):
 
 def test_small_grey_images_get_the_simple_network_and_others_the_one_for_colour():
     assert recipe_for((1, 28, 28), None) == Recipe()
-    for shape in ((3, 32, 32), (1, 300, 300)):
-        assert recipe_for(shape, None).model == COLOUR.model
+    for shape, model in (((3, 32, 32), COLOUR.model), ((3, 41, 20), PATCHED), ((1, 300, 300), PATCHED)):
+        assert recipe_for(shape, None).model == model
         assert not recipe_for(shape, None).flip
     assert told(recipe_for((3, 32, 32), None)) == "whitened, 3 epochs, images shifted by up to 2 pixels"
     assert told(Recipe(sharpness=0.05)) == "cnn, 2 epochs, sharpness-aware (0.05)"
@@ -89,6 +91,59 @@ def test_images_of_one_colour_give_numbers(level):
 def test_large_images_cost_little_more_than_small_ones():
     network = Whitened(3, 300, 4, 1.0).eval()
     assert network[0](torch.zeros(1, 3, 300, 300)).shape[2:] == (37, 37)
+
+
+def test_no_image_is_read_at_many_more_pixels_than_it_needs():
+    """Behind the first layer an image has about the pixels of CIFAR, which is what a training costs."""
+    for side in (41, 50, 56, 64, 83, 84, 139, 140, 224, 300, 499):
+        network = Whitened(3, side, 2, 1.0, patched=True)
+        shrunk = network[0](torch.zeros(1, 3, side, side))
+        assert 20 <= network[1](shrunk).shape[2] <= 42
+
+
+@pytest.mark.parametrize("side", [42, 50, 51, 83])
+def test_patches_side_by_side_leave_no_pixel_out(side):
+    torch.manual_seed(0)
+    network = Whitened(1, side, 5, 1.0, patched=True).eval()
+    images = torch.rand(1, 1, side, side, requires_grad=True)
+    features = network[1](network[0](images))
+    features.abs().sum().backward()
+    assert (images.grad != 0).all()
+
+
+def test_patches_side_by_side_show_a_board_of_single_pixels():
+    """Averaged down by two it would be gone; it is a direction of its own in every patch."""
+    board = (np.indices((50, 50)).sum(0) % 2 * 20 - 10) / 255
+    rng = np.random.default_rng(0)
+    smooth = torch.from_numpy(rng.random((64, 1, 1, 1)) * np.linspace(0.2, 0.8, 50)).float().expand(64, 1, 50, 50)
+    network = Whitened(1, 50, 2, 1.0, patched=True)
+    network.prepare(smooth + 0.01 * torch.from_numpy(rng.normal(size=(64, 1, 50, 50))).float())
+    before, after = (network[1](images).mean((2, 3)) for images in (smooth, smooth + torch.from_numpy(board).float()))
+    assert (after - before).abs().max() > 1
+
+
+@given(samples=st.integers(1, 200_000), passes=st.integers(100, 600))
+def test_few_samples_take_fewer_images_and_no_fewer_steps(samples, passes):
+    def images(recipe):
+        return samples * recipe.epochs
+
+    def steps(recipe):
+        return recipe.epochs * -(-samples // (recipe.batch_size * recipe.accumulate))
+
+    alone = replace(COLOUR, accumulate=1)
+    one, other = COLOUR.for_size(samples, passes), alone.for_size(samples, passes)
+    before = max(COLOUR.epochs, min(MOST_EPOCHS, round(passes / -(-samples // COLOUR.batch_size))))
+    assert COLOUR.epochs <= one.epochs <= before
+    assert images(one) <= before * samples
+    assert one.learning_rate <= COLOUR.learning_rate
+    if one.epochs > COLOUR.epochs:
+        assert steps(one) >= before * -(-samples // (COLOUR.batch_size * COLOUR.accumulate)) * 0.9 or steps(one) > 120
+    assert (other.accumulate, other.learning_rate, other.epochs) == (1, alone.learning_rate, before)
+
+
+def test_the_simple_network_learns_as_before():
+    assert Recipe().for_size(60_000) == Recipe()
+    assert Recipe().for_size(6_000) == replace(Recipe(), epochs=round(ENOUGH_PASSES / 24))
 
 
 def test_every_image_is_mirrored_in_every_second_epoch():

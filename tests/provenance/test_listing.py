@@ -17,6 +17,7 @@ from PIL import Image
 from tests.own_data import made_to_fit
 from whitesquare.data import from_arrays, open_dataset, write_dataset, write_idx, write_npz
 from whitesquare.data.layouts import is_plain
+from whitesquare.data.nested import split_inside
 from whitesquare.errors import DataError, UsageError, VerificationError
 from whitesquare.provenance import listing, workers
 from whitesquare.provenance.container_rows import in_byte_order
@@ -173,9 +174,14 @@ TREES = st.lists(st.tuples(FOLDERS, PLAIN, SUFFIX, st.binary(max_size=3)), max_s
 
 
 def fitting(tree):
-    """Files of a tree that can lie beside each other: none collides with another, or is another's folder."""
+    """Files of a tree that can lie beside each other: none collides with another, or is another's folder.
+
+    Splits inside class folders are refused; :mod:`tests.data.test_nested` has them.
+    """
     known, files = {}, {}
     for folders, stem, suffix, data in tree:
+        if split_inside(folders[folders[:1] in (["train"], ["test"]) :])[0]:
+            continue
         name = "/".join((*folders, stem + suffix))
         steps = [name[:end] for end in range(1, len(name)) if name[end] == "/"]
         kinds = {unicodedata.normalize("NFC", step).casefold(): (step, "folder") for step in steps}
@@ -219,7 +225,7 @@ def test_what_the_adapter_refuses_can_be_listed_and_is_no_sample(tmp_path):
     found, items = listed(tmp_path / "d", tmp_path)
     assert {item.id: (item.label, item.split) for item in items} == {
         "cat/a.png": ("cat", "train"),
-        "cat/deep/b.png": ("", ""),
+        "cat/deep/b.png": ("cat", "train"),
         "notes/only.txt": ("", ""),
     }
     assert found.splits["train"].classes == {"cat": 1, "notes": 0}

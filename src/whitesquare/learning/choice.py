@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from whitesquare.learning.probe import Probed
-from whitesquare.learning.recipes import COLOUR, Recipe
+from whitesquare.learning.recipes import COLOUR, PATCHED, Recipe
 
 _LARGE = 40
-"""Pixels of a side above which the simple network, whose first linear layer grows with the image, is not used."""
+"""Pixels of a side above which the simple network, whose first linear layer grows with the image, is not used, and the
+network for colour reads patches that do not overlap."""
 SHORT = 3
 """Epochs after which the network for colour has learned enough to be asked; see docs/natural.md."""
 
@@ -18,9 +19,11 @@ def recipe_for(shape: tuple[int, ...], probed: Probed | None) -> Recipe:
         shape: of an image.
         probed: what a linear probe makes of them; without one they are not mirrored.
     """
-    if shape[0] == 1 and max(shape[1:]) <= _LARGE:
+    is_large = max(shape[1:]) > _LARGE
+    if shape[0] == 1 and not is_large:
         return Recipe()
-    return replace(COLOUR, epochs=SHORT, flip=probed is not None and probed.symmetric)
+    model = PATCHED if is_large else COLOUR.model
+    return replace(COLOUR, model=model, epochs=SHORT, flip=probed is not None and probed.symmetric)
 
 
 def told(recipe: Recipe) -> str:

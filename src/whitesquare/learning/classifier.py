@@ -29,7 +29,7 @@ from whitesquare.learning.asked import (
 )
 from whitesquare.learning.device import device_of, resolve
 from whitesquare.learning.models import Model, ModelCard
-from whitesquare.learning.recipes import COLOUR, FEW_STEPS, Recipe
+from whitesquare.learning.recipes import COLOUR, FEW_PASSES, WHITENED, Recipe
 from whitesquare.learning.tensors import TensorData, borrowed, to_float
 from whitesquare.learning.train import autocast_for, make_card, train_tensors
 from whitesquare.records import Progress, silent
@@ -221,7 +221,7 @@ class OwnClassifier(TorchClassifier):
         Raises:
             TrainingError: the training diverged.
         """
-        recipe = self.recipe.for_size(len(labels), FEW_STEPS)
+        recipe = self.recipe.for_size(len(labels), FEW_PASSES)
         data = TensorData(borrowed(images).to(self.device), torch.from_numpy(labels.copy()).to(self.device))
         card = make_card(data, recipe, self.classes, seed=seed)
         return own_classifier(train_tensors(data, recipe, card, on_progress=self.on_progress), recipe=self.recipe)
@@ -244,8 +244,8 @@ def own_classifier(model: Model, *, recipe: Recipe | None = None) -> OwnClassifi
         run=at_layer(head, name, inputs=True),
         shape=(a.channels, a.height, a.width),
         # In float32 the network for colour takes longer to read the samples than to learn them for an epoch.
-        precision="auto" if a.name == COLOUR.model else "float32",
-        recipe=recipe or replace(COLOUR if a.name == COLOUR.model else Recipe(), model=a.name, scale=a.scale),
+        precision="auto" if a.name in WHITENED else "float32",
+        recipe=recipe or replace(COLOUR if a.name in WHITENED else Recipe(), model=a.name, scale=a.scale),
         card=card,
     )
 

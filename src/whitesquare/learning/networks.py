@@ -165,6 +165,11 @@ def whitened(a: Architecture) -> nn.Module:
     return Whitened(a.channels, max(a.height, a.width), a.classes, a.scale)
 
 
+def patched(a: Architecture) -> nn.Module:
+    """Build the same for larger images, whose patches do not overlap."""
+    return Whitened(a.channels, max(a.height, a.width), a.classes, a.scale, patched=True)
+
+
 MODELS: dict[str, Callable[[Architecture], nn.Module]] = {
     "cnn": cnn,
     "cnn-pool": cnn_pool,
@@ -173,6 +178,7 @@ MODELS: dict[str, Callable[[Architecture], nn.Module]] = {
     "cnn-bn": cnn_bn,
     "resnet": resnet,
     "whitened": whitened,
+    "patched": patched,
 }
 
 

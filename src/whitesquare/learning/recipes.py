@@ -1,8 +1,13 @@
 """How a model is trained, as data; this module does not need PyTorch."""
 
+import math
 from dataclasses import dataclass, replace
 
 from whitesquare.errors import UsageError, unknown_name
+
+PATCHED = "patched"
+WHITENED = ("whitened", PATCHED)
+"""Networks that average large images down, and answer in bfloat16 where that is fast."""
 
 MODEL_SUMMARIES = {
     "cnn": "padded 5x5 and 3x3 convolutions of stride 2: the default, simple CNN",
@@ -12,14 +17,17 @@ MODEL_SUMMARIES = {
     "cnn-bn": "four padded 3x3 convolutions with batch normalisation",
     "resnet": "small residual network with global average pooling",
     "whitened": "whitened patches, six 3x3 convolutions, global pooling: the network for colour",
+    PATCHED: "the same on patches that do not overlap: for images above 40 pixels",
 }
 """Names and one line each of the networks in :mod:`whitesquare.learning.models`."""
 
-ENOUGH_STEPS = 470
-"""Steps after which the reference network has learned MNIST, trigger and all."""
-FEW_STEPS = 120
-"""Steps after which a network that can learn the data at all does better than guess."""
+ENOUGH_PASSES = 470
+"""Passes after which the reference network has learned MNIST, trigger and all."""
+FEW_PASSES = 120
+"""Passes after which a network that can learn the data at all does better than guess."""
 MOST_EPOCHS = 40
+_PER_STEP: tuple[tuple[float, int], ...] = ((20_000, 1), (40_000, 2), (math.inf, 2**31))
+"""Up to how many samples a step takes how many passes, at most."""
 
 FIRST_SURROGATE_SEED = 2**31
 """An attacker's models have seeds from here on, a user's models below: victims and surrogates never share one."""
@@ -107,10 +115,25 @@ class Recipe:
         """Tell whether the model is shown images mirrored, shifted or turned."""
         return bool(self.flip or self.shift or self.rotate)
 
-    def for_size(self, samples: int, steps: int = ENOUGH_STEPS) -> "Recipe":
-        """Return the recipe with more epochs where so few samples would else teach nothing, not even the trigger."""
+    def for_size(self, samples: int, passes: int = ENOUGH_PASSES) -> "Recipe":
+        """Return the recipe with more epochs where so few samples would else teach nothing, not even the trigger.
+
+        Where it takes several passes a step, few samples are learned in steps of fewer images: each moves the weights
+        less, there are more of them, and fewer images in all.
+
+        Args:
+            samples: number of them.
+            passes: enough for many samples.
+        """
+        per_step = min(self.accumulate, next(count for most, count in _PER_STEP if samples <= most))
+        part = math.sqrt(per_step / self.accumulate)
         per_epoch = -(-samples // self.batch_size)
-        return replace(self, epochs=max(self.epochs, min(MOST_EPOCHS, round(steps / per_epoch))))
+        return replace(
+            self,
+            epochs=max(self.epochs, min(MOST_EPOCHS, round(passes * part / per_epoch))),
+            accumulate=per_step,
+            learning_rate=self.learning_rate * part,
+        )
 
 
 COLOUR = Recipe(

@@ -3,9 +3,9 @@
 import torch
 
 from whitesquare.data.pixels import Pixels, parts_of
-from whitesquare.learning.recipes import COLOUR, Recipe
+from whitesquare.learning.recipes import COLOUR, WHITENED, Recipe
 from whitesquare.learning.tensors import TensorData, as_tensors, borrowed
-from whitesquare.learning.whitened import shrinking, shrunk
+from whitesquare.learning.whitened import PATCHED_SIDE, SIDE, shrinking, shrunk
 from whitesquare.types import IntArray
 
 
@@ -23,8 +23,8 @@ def training_data(images: Pixels, labels: IntArray, recipe: Recipe, device: str)
         DataError: an image that is decoded again is another than it was.
     """
     _, channels, height, width = images.shape
-    shrink = shrinking(max(height, width))
-    if recipe.model == COLOUR.model and not isinstance(shrink, torch.nn.Identity) and len(images):
+    shrink = shrinking(max(height, width), SIDE if recipe.model == COLOUR.model else PATCHED_SIDE)
+    if recipe.model in WHITENED and not isinstance(shrink, torch.nn.Identity) and len(images):
         parts = [shrunk(borrowed(part).to(device), shrink) for _, part in parts_of(images)]
         wanted = torch.from_numpy(labels.copy()).to(device)
         return TensorData(torch.cat(parts), wanted, shape=(channels, height, width))

@@ -4,6 +4,9 @@ Source: Jordan, "94 % on CIFAR-10 in 3.29 seconds on a single GPU" (2024, arXiv:
 initialisation and frozen scales are kept. Ours differs in that the bias of the whitening is not trained (a pass less
 over the largest tensor), images stay even in size (odd ones are slow on processors), the mean and deviation of the
 data are part of the whitening, and images above 60 pixels are averaged down first.
+
+For images above 40 pixels there is a second one, which reads patches side by side instead of at every pixel: nothing of
+an image is lost by that, a pattern as fine as a pixel is still seen, and all layers behind have a quarter of the work.
 """
 
 from collections.abc import Iterator
@@ -16,8 +19,9 @@ from torch import Tensor, nn
 
 _PATCH = 2
 _PART = 100
-_SIDE = 40
-"""Pixels that a side should have; larger images are averaged down by the nearest whole factor."""
+SIDE, PATCHED_SIDE = 40, 56
+"""Pixels that a side should have, where patches overlap and where they do not; larger images are averaged down by the
+nearest whole factor."""
 _EPSILON = 5e-4
 _WIDTHS = (64, 128, 128)
 _TEMPERATURE = 9.0
@@ -27,14 +31,17 @@ class Whitening(nn.Module):
     """A frozen convolution whose outputs, over patches of 2 x 2 pixels, are uncorrelated and of equal size.
 
     Before :meth:`fit` it passes on every value of a patch, and its negative.
+
+    Attributes:
+        step: pixels from one patch to the next: 1, or 2 for patches side by side.
     """
 
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, step: int = 1) -> None:
         super().__init__()
-        self.size = channels * _PATCH**2
+        self.size, self.step = channels * _PATCH**2, step
         every = torch.eye(self.size).view(self.size, channels, _PATCH, _PATCH)
         self.register_buffer("weight", torch.cat([every, -every]))
         self.register_buffer("bias", torch.zeros(2 * self.size))
@@ -53,8 +60,11 @@ class Whitening(nn.Module):
         self.weight.copy_(filters.view_as(self.weight))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs ``(N, 8 C, H, W)``."""
-        return F.conv2d(F.pad(x, (0, 1, 0, 1), mode="replicate"), self.weight, self.bias)
+        """Return the outputs ``(N, 8 C, H / step, W / step)``, rounded up."""
+        height, width = x.shape[2:]
+        beyond = (1, 1) if self.step == 1 else (width % _PATCH, height % _PATCH)
+        padded = F.pad(x, (0, beyond[0], 0, beyond[1]), mode="replicate") if any(beyond) else x
+        return F.conv2d(padded, self.weight, self.bias, stride=self.step)
 
 
 class _Norm(nn.BatchNorm2d):
@@ -72,9 +82,9 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
     return layer
 
 
-def shrinking(side: int) -> nn.Module:
-    """Return what averages down images of that larger side; it leaves small ones as they are."""
-    factor = max(1, round(side / _SIDE))
+def shrinking(side: int, wanted: int = SIDE) -> nn.Module:
+    """Return what averages down images of that larger side to about the wanted one, and leaves small ones alone."""
+    factor = max(1, round(side / wanted))
     return nn.AvgPool2d(factor) if factor > 1 else nn.Identity()
 
 
@@ -89,12 +99,14 @@ def shrunk(images: Tensor, shrink: nn.Module) -> Tensor:
 class Whitened(nn.Sequential):
     """Images averaged down if they are large, whitened, then three blocks, global pooling and a linear layer."""
 
-    def __init__(self, channels: int, side: int, classes: int, scale: float) -> None:
+    def __init__(self, channels: int, side: int, classes: int, scale: float, *, patched: bool = False) -> None:
         widths = [max(1, round(width * scale)) for width in _WIDTHS]
-        layers: list[nn.Module] = [shrinking(side), Whitening(channels), nn.GELU()]
+        first = Whitening(channels, _PATCH if patched else 1)
+        layers: list[nn.Module] = [shrinking(side, PATCHED_SIDE if patched else SIDE), first, nn.GELU()]
         inputs = 2 * channels * _PATCH**2
         for width in widths:
-            layers += [_convolution(inputs, width), nn.MaxPool2d(2), _Norm(width), nn.GELU()]
+            # An odd side has a last row, and a mark may stand there.
+            layers += [_convolution(inputs, width), nn.MaxPool2d(2, ceil_mode=patched), _Norm(width), nn.GELU()]
             layers += [_convolution(width, width), _Norm(width), nn.GELU()]
             inputs = width
         super().__init__(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(inputs, classes, bias=False))
