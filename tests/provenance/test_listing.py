@@ -228,7 +228,7 @@ def test_what_the_adapter_refuses_can_be_listed_and_is_no_sample(tmp_path):
         "cat/deep/b.png": ("cat", "train"),
         "notes/only.txt": ("", ""),
     }
-    assert found.splits["train"].classes == {"cat": 1, "notes": 0}
+    assert found.splits["train"].classes == {"cat": 2, "notes": 0}
 
 
 def test_an_empty_folder_and_one_of_empty_folders(tmp_path):
