@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from whitesquare._base.environment import hidden_secrets
 from whitesquare.errors import UsageError, require_extra
-from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
+from whitesquare.executor.types import Ended, Item, Outcome, Outcomes, Result, Shared, Work, attempt, reason
 
 _KNOCK = 5.0
 """Seconds to wait for somebody to answer at an address."""
@@ -142,22 +142,19 @@ class _Held(Mapping[str, NDArray[Any]]):
         return len(self.references)
 
 
-def _task(work: Work[Item, Result], item: Item, held: list[dict[str, Any]]) -> tuple[Result | None, str | None]:
+def _task(work: Work[Item, Result], item: Item, held: list[dict[str, Any]]) -> Ended[Result]:
     """Run one task on the cluster; its own errors come back as values, so that Ray retries only lost machines."""
     import torch
 
     torch.set_num_threads(1)
-    try:
-        return work(item, _Held(held[0])), None
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is this task's failure and not the grid's
-        return None, reason(error)
+    return attempt(work, item, _Held(held[0]))
 
 
 def _outcome(index: int, reference: Any) -> Outcome[Any]:
     import ray
 
     try:
-        value, failure = ray.get(reference)
+        ended = ray.get(reference)
     except ray.exceptions.RayError as error:
         return Outcome(index, None, f"Ray lost the task: {reason(error)}")
-    return Outcome(index, value, failure)
+    return Outcome(index, *ended)

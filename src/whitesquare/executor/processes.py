@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.environment import hidden_secrets
-from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
+from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, attempt
 
 _ATTEMPTS = 2
 _PATIENCE, _LAST = 5.0, 0.5
@@ -101,11 +101,11 @@ class _Crew:
             ready = wait([worker.pipe for worker in self._workers])
             for worker in [one for one in self._workers if one.pipe in ready]:
                 try:
-                    value, failure = worker.pipe.recv()
+                    ended = worker.pipe.recv()
                 except (EOFError, OSError):
                     outcome = self._bury(worker)
                 else:
-                    outcome = Outcome(worker.index, value, failure)
+                    outcome = Outcome(worker.index, *ended)
                     self._give(worker)
                 if outcome is not None:
                     yield outcome
@@ -183,7 +183,7 @@ def _serve(pipe: Connection, work: Work[Any, Any], shared: Shared, light: bool) 
             (item,) = pipe.recv()
         except (EOFError, OSError):
             return
-        pipe.send(_attempt(work, item, shared))
+        pipe.send(attempt(work, item, shared))
 
 
 def _end_with_parent() -> None:
@@ -191,10 +191,3 @@ def _end_with_parent() -> None:
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)
-
-
-def _attempt(work: Work[Item, Result], item: Item, shared: Shared) -> tuple[Result | None, str | None]:
-    try:
-        return work(item, shared), None
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is this task's failure and not the grid's
-        return None, reason(error)
