@@ -100,9 +100,10 @@ class Engine:
         if here or not items:
             return InlineExecutor()
         if self.way.ray is not None:
+            from whitesquare.executor.apart import ApartExecutor
             from whitesquare.executor.ray_data import RayDataExecutor
 
-            return RayDataExecutor(self.way.workers, self.way.ray)
+            return ApartExecutor(RayDataExecutor(self.way.workers, self.way.ray))
         workers = min(items, self.way.workers or usable_cores())
         if workers == 1:
             return InlineExecutor()

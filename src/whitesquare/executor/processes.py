@@ -46,7 +46,7 @@ class ProcessExecutor:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
         with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder:
             size = min(self.workers, len(items))
-            crew = _Crew(work, items, _Files(_placed(shared, Path(folder))), size, light=self.light)
+            crew = _Crew(work, items, Placed(placed(shared, Path(folder))), size, light=self.light)
             try:
                 yield from crew.outcomes()
             finally:
@@ -54,7 +54,7 @@ class ProcessExecutor:
 
 
 @dataclass(frozen=True)
-class _Files(Mapping[str, NDArray[Any]]):
+class Placed(Mapping[str, NDArray[Any]]):
     """Shared arrays as files, mapped into memory when they are read: one copy for all processes."""
 
     paths: dict[str, str]
@@ -70,7 +70,8 @@ class _Files(Mapping[str, NDArray[Any]]):
         return len(self.paths)
 
 
-def _placed(shared: Shared, folder: Path) -> dict[str, str]:
+def placed(shared: Shared, folder: Path) -> dict[str, str]:
+    """Write shared arrays to a folder, for :class:`Placed`; return the path of each by its name."""
     paths = {name: str(folder / f"{number}.npy") for number, name in enumerate(shared)}
     for name, path in paths.items():
         np.save(path, shared[name])
