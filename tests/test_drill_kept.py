@@ -60,7 +60,7 @@ def test_what_was_finished_is_not_made_again(tiny, tmp_path, scans, most):
     assert len(scans.made) == most
     scans.most = None
     found = job.drill(tiny, ASKED, cache=cache, on_note=told.append)
-    assert len(scans.made) == 7 == len(set(scans.made)) + 2  # stamp and label-flip have a seed each in common
+    assert len(scans.made) == 7
     assert (f"Taken up from a drill before: {most} of 7 scans" in " ".join(told)) == (most > 0)
     scans.made.clear()
     again = job.drill(tiny, ASKED, cache=cache, on_note=told.append)

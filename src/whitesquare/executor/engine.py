@@ -127,5 +127,8 @@ def _said(step: str, failure: str) -> str:
     if failure.startswith(NO_MEMORY):
         return f"{failure.rstrip('.')}; take fewer --workers, or a smaller --size of the images. {_KEPT}"
     if "worker process died" in failure or _NOT_OURS(failure):
-        return f"The step of {step} came to no end: {failure.rstrip('.')}; start it again. {_KEPT}"
+        return (
+            f"The step of {step} came to no end: {failure.rstrip('.')}; start it again, with fewer --workers where "
+            f"memory is short. {_KEPT}"
+        )
     return failure

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from whitesquare._base.files import whole_file
-from whitesquare.data.rows import exactly
+from whitesquare.data.rows import exactly, no_memory
 from whitesquare.errors import ChangedError, DataError, UsageError
 
 if TYPE_CHECKING:
@@ -163,6 +163,8 @@ def losses_database(name: object, threads: int = 1) -> Iterator["DuckDBPyConnect
         try:
             with duckdb.connect(f"{folder}/losses.db", config=settings) as connection:
                 yield connection
+        except duckdb.OutOfMemoryException as error:
+            raise no_memory(name, error) from error
         except duckdb.Error as error:
             short = " ".join(str(error).split())[:200]
             raise DataError(f"The losses at {name} cannot be read or written ({short}); record them again.") from error

@@ -53,15 +53,15 @@ def read_brought(name: str, path: Path, dataset: ImageDataset, classes: Sequence
 
 def _array(name: str, path: Path) -> FloatArray:
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found
-        with found:
+        if path.suffix.lower() == ".npy":
+            whole: FloatArray = np.load(path, mmap_mode="r", allow_pickle=False)
+            return whole
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             held = [name] if name in found.files else found.files
             if len(held) == 1:
                 one: FloatArray = found[held[0]]
                 return one
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, AttributeError, BadZipFile) as error:
         short = " ".join(str(error).split())[:200]
         raise DataError(
             f"{path} cannot be read as an array of numbers ({short}); write it again, with numpy.save."
