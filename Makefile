@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint docs check bench interop frameworks browser clean cifar10 fashion-mnist photographs
+.PHONY: demo test test-slow lint docs check bench peers interop frameworks browser clean cifar10 fashion-mnist photographs
 
 demo: $(VENV)/.train
 	$(BIN)/whitesquare demo -o out/
@@ -66,6 +66,16 @@ $(VENV)-bench/.art: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-bench
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]' \
 	  adversarial-robustness-toolbox==1.20.1 packaging
+	touch $@
+
+# cleanlab and cleanvision, likewise.
+peers: $(VENV)-peers/.done
+	$(VENV)-peers/bin/python benchmarks/compare_cleanlab.py
+
+$(VENV)-peers/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[scan]' \
+	  cleanlab==2.9.0 cleanvision==0.3.7
 	touch $@
 
 $(VENV)/bin/python:

@@ -147,6 +147,14 @@ def scanned(folder: Path, workers: int, *how: str) -> dict[str, Any]:
     }
 
 
+def kept_rows(output: Path) -> list[dict[str, Any]]:
+    """Return the rows of an earlier run: those of the other mode stay."""
+    if not output.exists():
+        return []
+    found: list[dict[str, Any]] = json.loads(output.read_text(encoding="utf-8"))["rows"]
+    return found
+
+
 def main() -> None:
     """Make and scan every size, and write the results."""
     parser = options(__doc__, RESULTS / "sharded-scan.json")
@@ -156,6 +164,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--model", help="a given model; without one the scan is model-free")
     asked = parser.parse_args()
+    mode = "given model" if asked.model else "model-free"
+    others = [row for row in kept_rows(asked.output) if row["mode"] != mode]
     rows: list[dict[str, Any]] = []
     for form in asked.forms:
         for count in asked.counts:
@@ -168,7 +178,7 @@ def main() -> None:
             row |= {"microseconds_per_image": round(1e6 * each[0], 1), "vs_smallest": round(each[0] / each[1], 2)}
             rows.append(row)
             print(row, flush=True)
-            write_result(asked.output, {"rows": rows})
+            write_result(asked.output, {"rows": sorted([*others, *rows], key=lambda row: (row["mode"], row["form"]))})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The tables of docs/natural.md from benchmarks/results/natural.json."""
+"""The tables of docs/natural.md from natural.json, natural-scans.json and selection.json of benchmarks/results."""
 
 from collections.abc import Callable
 from statistics import mean
@@ -10,24 +10,27 @@ Line = dict[str, Any]
 _SETTING = ("attack", "count", "select", "trigger")
 
 
-def natural_tables(result: dict[str, Any]) -> dict[str, str]:
-    """Return the two tables by the name of their place in the page."""
-    return {"victims": victims_table(result), "scans": scans_table(result)}
+def natural_tables(victims: dict[str, Any], scans: dict[str, Any], selection: dict[str, Any]) -> dict[str, str]:
+    """Return the tables by the name of their place in the page; kinds that were scanned once more are told once."""
+    again = {_kind(line) for line in scans["scans"]}
+    earlier = {**victims, "scans": [line for line in victims["scans"] if _kind(line) not in again]}
+    return {
+        "victims": victims_table(victims),
+        "selection": selection_table(selection),
+        "scans": scans_table(scans),
+        "earlier": scans_table(earlier),
+    }
 
 
 def victims_table(result: dict[str, Any]) -> str:
     """Return one row per attack: success by architecture, over all, and beside victims trained on clean data."""
-    clean = {_twin(line): line["asr"]["mean"] for line in result["lines"] if not line["count"]}
+    names, lifts = _victims(result), _lifts(result)
     groups = _grouped([line for line in result["lines"] if line["count"]], _setting)
-    names = list(dict.fromkeys(line["victim"] for line in result["lines"]))
     rows = header("attack", "poisons", *names, "all", "least", "lift", "accuracy", "n")
     for (attack, count, select, _), lines in sorted(groups.items(), key=lambda group: _mean(group[1])):
-        by_name = [_percent([line["asr"]["mean"] for line in lines if line["victim"] == name]) for name in names]
-        lifts = [line["asr"]["mean"] - clean[_twin(line)] for line in lines if _twin(line) in clean]
         cells = (
-            f"`{attack}`" + (f", {select}" if attack == "stamp" else ""), str(count), *by_name,
-            _percent([line["asr"]["mean"] for line in lines]),
-            _percent([min(line["asr"]["worst"] for line in lines)]), _percent(lifts),
+            f"`{attack}`" + (f", {select}" if attack == "stamp" else ""), str(count), *_by_victim(lines, names),
+            _percent([min(line["asr"]["worst"] for line in lines)]), _percent(lifts(lines)),
             _percent([line["ca"]["mean"] for line in lines]), str(sum(line["asr"]["n"] for line in lines)),
         )  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")
@@ -37,6 +40,21 @@ def victims_table(result: dict[str, Any]) -> str:
     return "\n".join(
         [*rows, "", f"Attack success, mean over three targets, per cent. Clean victims: {accuracy}. {made_on(result)}"]
     )
+
+
+def selection_table(result: dict[str, Any]) -> str:
+    """Return one row per attack, trigger and selection; the same targets and seeds in each."""
+    names, lifts = _victims(result), _lifts(result)
+    groups = _grouped([line for line in result["lines"] if line["count"]], _setting)
+    rows = header("attack", "trigger", "poisons", "selected by", *names, "all", "least", "lift", "n")
+    for (attack, count, select, trigger), lines in sorted(groups.items(), key=lambda group: _mean(group[1])):
+        cells = (
+            f"`{attack}`", f"`{_short(trigger)}`", str(count), select, *_by_victim(lines, names),
+            _percent([min(line["asr"]["worst"] for line in lines)]), _percent(lifts(lines)),
+            str(sum(line["asr"]["n"] for line in lines)),
+        )  # fmt: skip
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*rows, "", f"Attack success, per cent, over targets 3, 5 and 8. {made_on(result)}"])
 
 
 def scans_table(result: dict[str, Any]) -> str:
@@ -50,8 +68,9 @@ def scans_table(result: dict[str, Any]) -> str:
         of = [_percent([value for line in lines if (value := _figure(line, name)) is not None]) for name in _FIGURES]
         told = [f"{sum(_figure(line, name) or 0 for line in lines):.0f}" if count else "-" for name in _TOLD]
         false = sum(len(line["false"]) for line in lines)
-        rows.append(f"| {' | '.join((f'`{attack}`', str(count), str(len(lines)), *told, *of, str(false)))} |")
-    return "\n".join(rows)
+        seeds = str(sum(len(line["seeds"]) for line in lines))
+        rows.append(f"| {' | '.join((f'`{attack}`', str(count), seeds, *told, *of, str(false)))} |")
+    return "\n".join([*rows, "", made_on(result)])
 
 
 _TOLD = ("right_class", "confirmed")
@@ -68,6 +87,32 @@ def _grouped(lines: list[Line], key: Callable[[Line], Any]) -> dict[Any, list[Li
     for line in lines:
         groups.setdefault(key(line), []).append(line)
     return groups
+
+
+def _kind(line: Line) -> tuple[Any, ...]:
+    return line["attack"], line["count"]
+
+
+def _victims(result: dict[str, Any]) -> list[str]:
+    return list(dict.fromkeys(line["victim"] for line in result["lines"]))
+
+
+def _lifts(result: dict[str, Any]) -> Callable[[list[Line]], list[float]]:
+    clean = {_twin(line): line["asr"]["mean"] for line in result["lines"] if not line["count"]}
+    return lambda lines: [line["asr"]["mean"] - clean[_twin(line)] for line in lines if _twin(line) in clean]
+
+
+def _by_victim(lines: list[Line], names: list[str]) -> list[str]:
+    """Return the success on each architecture, then on all."""
+    own = [[line["asr"]["mean"] for line in lines if line["victim"] == name] for name in names]
+    return [*map(_percent, own), _percent([line["asr"]["mean"] for line in lines])]
+
+
+def _short(trigger: str) -> str:
+    """Leave out of a trigger what it has by itself."""
+    kind, _, settings = trigger.partition(":")
+    usual = ("margin=1", "x=0", "y=0", "cell=1", "opacity=1.0", "corner=br")
+    return f"{kind}:{','.join(one for one in settings.split(',') if one not in usual)}"
 
 
 def _setting(line: Line) -> tuple[Any, ...]:

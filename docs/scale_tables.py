@@ -97,13 +97,13 @@ def sharding(result: dict[str, Any]) -> str:
             f"{row['seconds']:,.0f} | {row['processor_seconds']:,.0f} | {row['microseconds_per_image']:,.0f} | "
             f"{row['peak_gb_of_all']:.2f} |"
         )
-    last = result["rows"][-1]
+    last = max((row for row in result["rows"] if row["mode"] == "model-free"), key=lambda row: int(row["samples"]))
     each = last["microseconds_per_image"] / 1e6
     lines += [
         "",
         f"One run each (n = 1); {_machine(result)}",
         "",
-        f"What 1,000,000 such images would take by that, were all of it divided, on machines of {_CORES} cores: ",
+        f"What 1,000,000 such images would take model-free, were all of it divided, on machines of {_CORES} cores:",
         "",
         "| machines | processor time, h | at best, minutes |",
         "|---|---|---|",
@@ -128,6 +128,33 @@ def finding(result: dict[str, Any]) -> str:
             f"{row['processor_seconds']:.0f} |"
         )
     return "\n".join([*lines, "", f"n = 1; {_machine(result)}"])
+
+
+def checking(result: dict[str, Any]) -> str:
+    """Return the label check beside cleanlab's, and a scan beside cleanvision's check, as two Markdown tables."""
+    labels, images = result["labels"], result["images"]
+    lines = [
+        f"| labels of {labels['samples']:,} samples, {labels['wrong_labels']:,} wrong | seconds, median | range | n "
+        "| called wrong | AUROC |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in ("whitesquare", "cleanlab"):
+        found, took = labels[name], labels[name]["seconds"]
+        lines.append(
+            f"| {name} | {took['median']:.2f} | {took['low']:.2f} to {took['high']:.2f} | {took['n']} | "
+            f"{found['flagged']:,} | {found['auroc']:.3f} |"
+        )
+    lines += [
+        "",
+        f"| {images['samples']:,} image files | seconds | processor, s | all processes, GB |",
+        "|---|---|---|---|",
+    ]
+    for name in ("whitesquare", "cleanvision"):
+        took = images[name]
+        lines.append(
+            f"| {name} | {took['seconds']:.0f} | {took['processor_seconds']:.0f} | {took['peak_gb_of_all']:.2f} |"
+        )
+    return "\n".join([*lines, "", f"Files: n = 1. {_machine(result)}"])
 
 
 def gating(result: dict[str, Any]) -> str:

@@ -362,6 +362,28 @@ def test_a_killed_bench_goes_on_where_it_was(finished, tmp_path):
     assert not list(out.rglob("*.part"))
 
 
+def test_an_interrupted_bench_leaves_the_results_of_what_was_finished(finished, tmp_path):
+    plan, _ = finished
+
+    def interrupted(step, done, total):
+        if step == "cells" and done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_bench(
+            read_plan(plan),
+            plan.read_text(),
+            tmp_path / "out",
+            make_executor("local", workers=1),
+            cache=Cache(tmp_path / "cache"),
+            on_progress=interrupted,
+        )
+    result = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (result["finished"], result["failures"]) == (2, [])
+    assert result["cells"] > 2
+    assert result["machine"]["cores"]
+
+
 def test_processes_give_the_same_numbers(finished, tmp_path):
     plan, out = finished
     assert run(plan, tmp_path / "out", "processes", workers=1).finished == 8

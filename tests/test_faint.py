@@ -163,3 +163,22 @@ def test_a_wave_is_rebuilt_as_high_as_it_was_though_residuals_show_a_part_of_it(
     shown = rebuilt(evidence, np.flatnonzero(labels == TARGET)).pattern.mean(0)
     height = 2 * (shown * wave[0, 0] / 20).mean()
     assert 0.7 * 20 < height < 1.1 * 20
+
+
+class Reluctant(Obeying):
+    """Obeys in a share of the images alone: it learned less of the trigger."""
+
+    def __init__(self, evidence, share):
+        self.brightest = np.quantile(evidence.images.mean((1, 2, 3)), share)
+
+    def logits(self, images):
+        found = super().logits(images)
+        found[images.mean((1, 2, 3)) > self.brightest, TARGET] = 0
+        return found
+
+
+@pytest.mark.parametrize(("share", "tier"), [(0.2, "confirmed"), (0.04, "suspicious")])
+def test_a_second_model_that_learned_less_is_a_witness_if_it_is_clear_of_all_controls(evidence, share, tier):
+    suspicions, models = ranked(evidence, carriers(evidence.labels)), (Obeying(), Reluctant(evidence, share))
+    (found,), _ = raise_alarms(evidence, suspicions, models, TransplantTest(images=200, controls=99))
+    assert found.alarm.tier == tier

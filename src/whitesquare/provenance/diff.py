@@ -267,4 +267,4 @@ def _name_changes(db: "DuckDBPyConnection") -> None:
         "renamed": f"{untold} WHERE same AND label = new_label",
     }
     parts = [f"SELECT {place} AS place, '{kind}' AS kind, {said[kind]}" for place, kind in enumerate(KINDS)]
-    db.execute(f"CREATE TABLE changes AS {' UNION ALL '.join(parts)}")
+    db.execute(f"CREATE VIEW changes AS {' UNION ALL '.join(parts)}")

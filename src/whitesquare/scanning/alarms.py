@@ -83,7 +83,7 @@ def raise_alarms(
     for each in noticed:
         proven = bool(
             each.moving
-            and _passes(each.moving, each.moving.test, tested)
+            and _passes(each.moving.test, tested, each.moving.trigger.kind.least_gain)
             and _replicated(evidence, each.moving, each.label, models[1:], test, tested)
         )
         if proven or each.seen:
@@ -184,22 +184,22 @@ def _clearest(evidence: Evidence, noticed: _Noticed) -> Carried | None:
     return tried if found and tried and tried.trigger.kind == found.trigger.kind else found
 
 
-def _passes(one: Carried, test: Transplant | None, tested: int) -> bool:
+def _passes(test: Transplant | None, tested: int, least_gain: float) -> bool:
     if test is None:
         return False
     gain = test.flip_rate.value - max(test.untouched_rate, test.control_mean)
     # Controls are made like a trigger, but not selected like it: to be hardly better than the worst proves little.
     clear = test.flip_rate.value - test.control_worst >= _CLEAR
     far = test.p_value <= ALPHA and test.flip_rate.value - test.control_worst >= _FAR
-    return (far or test.p_value * tested <= ALPHA) and clear and gain >= one.trigger.kind.least_gain
+    return (far or test.p_value * tested <= ALPHA) and clear and gain >= least_gain
 
 
 def _replicated(
     evidence: Evidence, one: Carried, label: int, witnesses: Sequence[Classifier], test: TransplantTest, tested: int
 ) -> bool:
-    """Tell whether models trained with other seeds agree."""
+    """Tell whether models trained with other seeds agree; one that learned less of a faint trigger is a witness, too."""
     results = [test.run(evidence, model, one.trigger, label, one.carriers, one.strength) for model in witnesses]
-    return all(_passes(one, result, tested) for result in results)
+    return all(_passes(result, tested, _CLEAR) for result in results)
 
 
 def _p_value(

@@ -1,7 +1,7 @@
 """The bench itself: what is missing is crafted, trained and measured; every result is kept as soon as it is there."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,8 @@ def run_bench(
 ) -> BenchResult:
     """Run what is not finished of a plan, and write its results.
 
-    A cell that fails does not stop the others; see :attr:`~whitesquare.study.bench.types.BenchResult.failures`.
+    A cell that fails does not stop the others; see :attr:`~whitesquare.study.bench.types.BenchResult.failures`. An
+    interrupt leaves the results of those that were finished.
 
     Args:
         plan: what to do.
@@ -75,7 +76,11 @@ def run_bench(
     cells, sources = _plan_cells(plan, device)
     bench = _Bench(cells, sources, Store(folder), executor, cache, on_progress)
     with bench.store.claimed(text):
-        records, failures = _run(bench)
+        try:
+            records, failures = _run(bench)
+        except KeyboardInterrupt:
+            _keep_finished(bench, plan.title)
+            raise
         done = [records[cell.key] for cell in cells if cell.key in records]
         missed = [failures[cell.key] for cell in cells if cell.key in failures]
         result = summarise(plan.title, cells, done, missed)
@@ -84,6 +89,15 @@ def run_bench(
         except (OSError, WhitesquareError) as error:
             raise OSError(_unwritten(result, folder, error)) from error
     return result
+
+
+def _keep_finished(bench: _Bench, title: str) -> None:
+    """Write the results of the cells that were finished before an interrupt; they name the machine that made them."""
+    found = bench.store.finished(bench.cells)
+    records = [found[cell.key] for cell in bench.cells if cell.key in found]
+    if records:
+        with suppress(OSError, WhitesquareError):  # the interrupt is what the user hears of
+            bench.store.write(summarise(title, bench.cells, records, ()), records)
 
 
 def _unwritten(result: BenchResult, folder: Path, error: Exception) -> str:
