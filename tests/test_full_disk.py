@@ -110,7 +110,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(small_disk, t
         "attest": ("attest", data, "--key", tmp_path / "secret" / "carol.pem", "-o", disk / "out"),
         "verify": ("verify", data, "--bundle", signed / BUNDLE, "--trust", keys, "--resume", disk / "kept"),
         "scan": (*free, "--resume", disk / "kept"),
-        "cleanse": ("cleanse", data, "--scan", tmp_path / "scan.json", "-o", disk / "out"),
+        "cleanse": ("cleanse", data, "--scan", tmp_path / "scan.json", "--tier", "review", "-o", disk / "out"),
     }[verb]
     if verb == "cleanse":
         done = python("-m", "whitesquare.cli", *free, "-o", f"json={tmp_path / 'scan.json'}")

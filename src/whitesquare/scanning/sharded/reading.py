@@ -30,6 +30,7 @@ from whitesquare.types import Shape, UInt8Array
 
 ROOMS = ("_base", "data", "detectors", "learning", "scanning", "types")
 """Those whose code decides what a step leaves behind."""
+_FULL = "No space left on device"
 DIGEST = 32
 """Bytes of a content digest; all zero where the content could not be read."""
 
@@ -197,7 +198,8 @@ def _write_index(path: Path, shard: Opened, sizes: Any, digests: UInt8Array) -> 
             target = str(part).replace("'", "''")
             connection.execute(f"COPY chunk TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
     except (OSError, duckdb.Error) as error:
-        short = " ".join(str(error).split())[:200]
+        text = " ".join(str(error).split())
+        short = _FULL if _FULL in text else text[:200]  # DuckDB says it at the end of much else
         raise UnfinishedError(
             f"The index {path} cannot be written ({short}); check the folder, and make room."
         ) from error
