@@ -95,7 +95,7 @@ def test_a_table_that_does_not_fit_is_an_error_of_the_system(small_disk):
     assert not list(disk.iterdir())
 
 
-@pytest.mark.parametrize("verb", ["attest", "verify", "scan", "cleanse"])
+@pytest.mark.parametrize("verb", ["attest", "verify", "scan"])
 def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(small_disk, tmp_path, verb):
     disk, _ = small_disk
     rng = np.random.default_rng(0)
@@ -110,11 +110,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(small_disk, t
         "attest": ("attest", data, "--key", tmp_path / "secret" / "carol.pem", "-o", disk / "out"),
         "verify": ("verify", data, "--bundle", signed / BUNDLE, "--trust", keys, "--resume", disk / "kept"),
         "scan": (*free, "--resume", disk / "kept"),
-        "cleanse": ("cleanse", data, "--scan", tmp_path / "scan.json", "--tier", "review", "-o", disk / "out"),
     }[verb]
-    if verb == "cleanse":
-        done = python("-m", "whitesquare.cli", *free, "-o", f"json={tmp_path / 'scan.json'}")
-        assert done.returncode in (0, 1), done.stderr
     done = python("-m", "whitesquare.cli", *asked)
     said = " ".join(done.stderr.split())
     assert done.returncode == 2, said
