@@ -39,6 +39,7 @@ PATIENCE = 600
 """Seconds after which a program is thought to hang and is ended."""
 COPIES = sys.platform == "linux"
 """Elsewhere the libraries that are loaded forbid to copy the process."""
+_EXIT = os._exit
 _SERVERS: list[subprocess.Popen[str]] = []
 
 
@@ -96,7 +97,7 @@ def _serve(place: str) -> None:
             if not os.fork():
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 listening.close()
-                os._exit(_answer(connected))
+                _EXIT(_answer(connected))
             connected.close()
     shutil.rmtree(Path(place).parent)
 
@@ -136,9 +137,15 @@ def _code_of(asked: dict) -> int:
     return code or 0
 
 
+def _left(code: int) -> None:
+    """Stand for the end of a process that is a copy: whoever asked waits for the code."""
+    raise SystemExit(code)
+
+
 def _become(command: list[str], env: dict[str, str], cwd: str) -> None:
     """Be what ``python`` with this command would have been; an exception is that program's end."""
     signal.alarm(PATIENCE)
+    os._exit = _left
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from tests.programs import python
+from tests.provenance.attesting import key_pair
 from whitesquare.data import from_arrays, write_dataset
+from whitesquare.provenance.attest import attest
+from whitesquare.provenance.types import BUNDLE
 from whitesquare.study.bench.store import RESULTS, write_parquet
 
 PAGE = 4096
@@ -90,3 +93,28 @@ def test_a_table_that_does_not_fit_is_an_error_of_the_system(small_disk):
     with pytest.raises(OSError, match="No space left on device"):
         write_parquet(disk / "table.parquet", [{"x": value} for value in rng.random(10_000).tolist()])
     assert not list(disk.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["attest", "verify", "scan"])
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(small_disk, tmp_path, verb):
+    disk, _ = small_disk
+    rng = np.random.default_rng(0)
+    split = from_arrays(rng.integers(0, 255, (900, 12, 12)).astype(np.uint8), np.arange(900) % 3)
+    data, keys, signed = tmp_path / "data", tmp_path / "keys", tmp_path / "signed"
+    write_dataset(data, split, None, "png-folder")
+    keys.mkdir()
+    signer = key_pair(keys / "carol", secrets=tmp_path / "secret")
+    attest(str(data), [signer], signed)
+    free = ("scan", data, "--model-free", "--detectors", "pixel-contrast")
+    asked = {
+        "attest": ("attest", data, "--key", tmp_path / "secret" / "carol.pem", "-o", disk / "out"),
+        "verify": ("verify", data, "--bundle", signed / BUNDLE, "--trust", keys, "--resume", disk / "kept"),
+        "scan": (*free, "--resume", disk / "kept"),
+    }[verb]
+    done = python("-m", "whitesquare.cli", *asked)
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 2, said
+    assert "Traceback" not in said
+    assert "No space left on device" in said or "is full" in said or "has 0.0 GiB left" in said, said
+    assert not (disk / "out").exists()
+    assert not list(disk.rglob("*.part"))

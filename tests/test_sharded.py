@@ -21,7 +21,7 @@ from whitesquare.data.kept import kept_whole, read_kept, write_kept
 from whitesquare.data.listing import shards_in
 from whitesquare.detectors.noise_residual import NoiseResidual
 from whitesquare.detectors.pixel_contrast import PixelContrast
-from whitesquare.errors import ContractError, DataError, UsageError
+from whitesquare.errors import ContractError, DataError, UnfinishedError, UsageError
 from whitesquare.executor.engine import Engine, Way
 from whitesquare.executor.inline import InlineExecutor
 from whitesquare.jobs.scan import scan
@@ -132,7 +132,7 @@ def test_what_is_no_file_of_ours_is_not_read(tmp_path, content):
     path = tmp_path / "a.kept"
     path.write_bytes(content)
     assert kept_whole(path) is None
-    with pytest.raises(DataError, match=r"a\.kept"):
+    with pytest.raises(UnfinishedError, match=r"a\.kept"):
         read_kept(path)
 
 
@@ -443,7 +443,7 @@ def test_a_folder_that_others_can_write_is_refused(tars, tmp_path):
 
 
 def test_a_worker_that_the_machine_kills_is_told_with_what_to_do():
-    with pytest.raises(DataError, match=r"no memory for; take fewer --workers"):
+    with pytest.raises(UnfinishedError, match=r"no memory for; take fewer --workers"):
         Engine(Way(workers=2)).map("dying", dies, [1, 2])
 
 
@@ -467,7 +467,7 @@ def test_a_disk_that_fills_up_is_told_and_the_scan_goes_on_when_there_is_room(ta
 
     with monkeypatch.context() as patch:
         patch.setattr("pathlib.Path.replace", full)
-        with pytest.raises(DataError, match=r"is full.*make room"):
+        with pytest.raises(UnfinishedError, match=r"is full.*make room"):
             scan(str(tars), FREE, way=way)
     assert not list(way.folder.rglob("*.part"))
     before = places(way.folder, "pixels")

@@ -5,8 +5,10 @@
     WhitesquareError            exit 2   anything this package refuses to do
     +-- UsageError              exit 2   a parameter, name or path the caller can correct
     +-- DataError               exit 2   a data set, file or folder that cannot be used as it is
+    |   +-- ChangedError        exit 2   data that changed between two looks at them
     +-- ContractError           exit 2   an attack, trigger or data set broke a promise it made
     +-- TrainingError           exit 2   training went wrong (for example: the loss is not a number)
+    +-- UnfinishedError         exit 2   work that could not be done to its end; it says nothing of the data
     +-- MissingDependencyError  exit 2   an extra that is not installed
     +-- VerificationError       exit 1   signed evidence is not what it claims to be
     +-- NothingToDoError        exit 3   nothing to measure or report: the evidence is missing
@@ -31,12 +33,23 @@ class DataError(WhitesquareError):
     """A data set, file or folder that cannot be used as it is."""
 
 
+class ChangedError(DataError):
+    """Data that changed between two looks at them: which of the two is meant nobody knows, so there is no verdict."""
+
+
 class ContractError(WhitesquareError):
     """An attack, trigger or data set broke a promise it made; nothing of its result is used."""
 
 
 class TrainingError(WhitesquareError):
     """Training did not produce a usable model."""
+
+
+class UnfinishedError(WhitesquareError):
+    """Work that was not done to its end, for a worker, a cluster, memory or the room on a disk was lost to it.
+
+    It says nothing of the data, for or against, so nobody makes a verdict of it.
+    """
 
 
 class MissingDependencyError(WhitesquareError):

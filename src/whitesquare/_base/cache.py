@@ -1,8 +1,9 @@
 """Results kept between runs, keyed by the content they came from; never a partial one, never a stale one.
 
-A key holds the digest of the data, every parameter, and the digest of the code that computes: change any of them and
-the result is computed anew. A file appears under its name only when it is complete, and its own digest is checked
-when it is read, so a killed run or a damaged disk costs time and never a wrong number.
+A key holds the digest of the data, every parameter, the digest of the code that computes, and the versions of the
+libraries that it calls: change any of them and the result is computed anew. A file appears under its name only when it
+is complete, and its own digest is checked when it is read, so a killed run or a damaged disk costs time and never a
+wrong number.
 
 That digest is no signature: whoever can write a file can write its digest. So the folder is made for this user alone,
 and nothing is believed that somebody else could have put there.
@@ -21,9 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import whitesquare
 from whitesquare._base.files import whole_file
-from whitesquare._base.machine import code_digest
+from whitesquare._base.machine import making_digest
 from whitesquare._base.owned import NotOwnError, check_own, make_own, read_own, write_own
 
 Arrays = dict[str, NDArray[Any]]
@@ -51,12 +51,12 @@ class Cache:
 
         Args:
             kind: name of the sub-folder, e.g. ``"poison"``.
-            key: everything the result depends on, besides the code; JSON values.
+            key: everything the result depends on, besides the code and the versions of libraries; JSON values.
             compute: called if nothing (or nothing readable) is kept.
         """
         if self.folder is None:
             return compute()
-        text = json.dumps([whitesquare.__version__, code_digest(ROOMS), kind, key], sort_keys=True)
+        text = json.dumps([making_digest(ROOMS), kind, key], sort_keys=True)
         name = f"{hashlib.sha256(text.encode()).hexdigest()}.safetensors"
         found = _read(self.folder, kind, name)
         if found is not None:

@@ -14,6 +14,7 @@ from whitesquare._base.hashing import digest_of
 
 UNKNOWN_MEMORY = 8 * 2**30
 _DECIDING = ("torch", "numpy", "scipy", "scikit-learn", "pillow")
+"""Libraries with whose versions numbers can change."""
 
 
 def versions() -> dict[str, str]:
@@ -38,6 +39,18 @@ def code_digest(rooms: tuple[str, ...] = ("",)) -> str:
     loose = (path for room in rooms if (path := root / f"{room}.py").is_file())
     files = sorted([*loose, *(path for room in rooms for path in (root / room).rglob("*.py"))])
     return digest_of(part for path in files for part in (path.relative_to(root).as_posix(), path.read_bytes()))
+
+
+@lru_cache
+def making_digest(rooms: tuple[str, ...] = ("",)) -> str:
+    """Return the SHA-256 over all that makes a result of its parameters: the code of ours, and whose code it calls.
+
+    With another version of Pillow an image can have other pixels, and with another one of PyTorch or NumPy a sum.
+
+    Args:
+        rooms: see :func:`code_digest`.
+    """
+    return digest_of([code_digest(rooms), *(f"{name} {found}" for name, found in sorted(versions().items()))])
 
 
 @lru_cache

@@ -36,7 +36,12 @@ def say_power(evidence: AuditEvidence) -> list[DossierStatement]:
         )
     if not drill.rows:
         told.append(
-            speaker.missing("attacks", "the power against any attack: no run of the drill could be made", _DRILL)
+            speaker.missing(
+                "attacks",
+                "the power against any attack: "
+                + ("no run of the drill could be made" if drill.failures else "the drill rehearsed none"),
+                _DRILL,
+            )
         )
     if drill.failures or drill.notices:
         text = (

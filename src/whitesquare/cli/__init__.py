@@ -4,7 +4,6 @@
 the verbs.
 """
 
-import gc
 import os
 import sys
 from typing import Annotated
@@ -16,6 +15,7 @@ from whitesquare.cli import terminal
 from whitesquare.cli.exits import PASS, UNDECIDED
 from whitesquare.cli.help import SETTINGS, VERBS, GroupedVerbs
 from whitesquare.cli.interrupts import heeded
+from whitesquare.cli.leaving import expect_worse, leave
 from whitesquare.cli.passwords import take_password
 
 app = typer.Typer(
@@ -61,8 +61,11 @@ def main() -> None:
         raise SystemExit(UNDECIDED)
     # A worker process imports nothing from the folder it starts in, which may be the data set that is judged.
     os.environ["PYTHONSAFEPATH"] = "1"
+    expect_worse()
+    code: object = None
     try:
         with heeded():
             app(prog_name="whitesquare")
-    finally:
-        gc.freeze()  # what is left goes with the process; to look for garbage in PyTorch's modules takes a second
+    except SystemExit as ended:
+        code = ended.code
+    leave(code)

@@ -19,7 +19,11 @@ def drill(
     data: DataSource,
     output: OutputFolder,
     attacks: Annotated[
-        str, typer.Option(help="Names of attacks, by commas; see `whitesquare list`.", autocompletion=attack_lists)
+        str,
+        typer.Option(
+            help="Names of attacks, by commas; see `whitesquare list`. none: with --clean, false alarms alone.",
+            autocompletion=attack_lists,
+        ),
     ] = "adaptive,sinusoidal,stamp,label-flip",
     rates: Annotated[
         str | None,
@@ -44,6 +48,8 @@ def drill(
 ) -> None:
     """Poison copies of your data, scan each, and tell what would have been caught.
 
+    What is finished is kept in the cache, so that the same command, after it was stopped, goes on where it was.
+
     Exit code 1 if the data as it is raises an alarm, 2 if a run could not be made, else 0.
     """
     with exit_codes():
@@ -58,7 +64,7 @@ def drill(
         from whitesquare.study import drill as job
 
         check_output(output)
-        names = tuple(part.strip() for part in attacks.split(",") if part.strip())
+        names = tuple(part.strip() for part in attacks.split(",") if part.strip() not in ("", "none"))
         settings = job.DrillSettings(
             names, None if rates is None else _rates(rates), 0, seeds, seed, trigger, device=device, clean=clean
         )

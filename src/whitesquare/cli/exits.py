@@ -39,6 +39,22 @@ _SAY = {"junit": terminal.say_xml, "html": terminal.say_xml, "markdown": termina
 _PART = re.compile(r"\.([^/]+)\.[0-9a-f]{32}\.part")
 """How a file or folder is called until it is whole: nobody knows it by that name."""
 
+_OUT_OF_MEMORY = re.compile(
+    r"OutOfMemory|bad_alloc|(can't|cannot) allocate memory|failed to map segment|not enough memory|out of memory",
+    re.IGNORECASE,
+)
+"""What libraries of C and C++ say that find no memory, each by an error of its own."""
+
+
+def short_of_memory(error: BaseException) -> str:
+    """Say that memory ran out, and what to do."""
+    found = " ".join(str(error).split())[:200] or type(error).__name__
+    return (
+        f"the memory that this process may take is used up ({found}); nothing was left half-written. Free some, raise "
+        "the limit (ulimit -v, or that of the container), or take fewer --workers or a smaller --size."
+    )
+
+
 Writers = Mapping[str, Callable[[], str | Iterator[str] | None]]
 """By output kind, what makes its text, whole or in pieces; ``None`` where there is none."""
 
@@ -61,6 +77,8 @@ def exit_codes() -> Iterator[None]:
         # The one place where a core install meets an import of an extra; any other missing module is a crash.
         if missing := missing_part(error):
             message = f"Error: {missing}"
+    except MemoryError as error:
+        message = f"Error: {short_of_memory(error)}"
     except OSError as error:
         message = f"Error: the system refused to read or write: {error}; nothing was left half-written."
     except KeyboardInterrupt:
@@ -70,11 +88,14 @@ def exit_codes() -> Iterator[None]:
         raise
     except SystemExit:  # Rich's answer to a closed pipe, with a code that would mean findings
         message = "The output was closed before it was complete."
-    except Exception:
+    except Exception as error:
         # NumPy swallows an interrupt that comes while it begins to write, and stumbles over it.
-        if not HEARD.is_set():
+        if HEARD.is_set():
+            message = INTERRUPTED
+        elif _OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+            message = f"Error: {short_of_memory(error)}"
+        else:
             raise
-        message = INTERRUPTED
     finally:
         if not finished:
             terminal.complain(_PART.sub(r"\1", message or "Error: whitesquare crashed; please report this."))

@@ -80,6 +80,14 @@ def scan(
     losses: Annotated[
         Path | None, typer.Option(help="Losses by sample that your own training on DATA recorded (Parquet).")
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Numbers that a model of yours makes of each sample: .npy, .npz, CSV or Parquet."),
+    ] = None,
+    pred_probs: Annotated[
+        Path | None,
+        typer.Option(help="Probabilities of the classes, by models that had not seen the sample; likewise."),
+    ] = None,
     model_free: Annotated[
         bool, typer.Option("--model-free", help="Use no model: fast, no PyTorch, but nothing can be confirmed.")
     ] = False,
@@ -123,7 +131,8 @@ def scan(
     with exit_codes():
         kinds, trackers = open_trackers(output)
         outputs = read_outputs(kinds, "table", "json", "parquet", "html", "sarif", "junit", "attestation")
-        _check(outputs, model=model, model_free=model_free, device=device)
+        brought = {"--features": features, "--pred-probs": pred_probs}
+        _check(outputs, model=model, model_free=model_free, device=device, brought=brought)
         _check_model(model, {"--weights": weights, "--preprocess": preprocess, "--layer": layer})
         _check_signing(outputs, attested, key)
         _check_reference(reference, attested, reference_attested)
@@ -147,6 +156,8 @@ def scan(
                 weights=weights,
                 preprocess=preprocess,
                 layer=layer,
+                features=features,
+                pred_probs=pred_probs,
                 reference=reference,
                 losses=losses,
                 truth=known,
@@ -198,11 +209,21 @@ def exit_code(result: "ScanResult", fail_on: FailOn) -> int:
     return NOTHING if result.verdict == NOT_CHECKED or thinned else PASS
 
 
-def _check(outputs: list[tuple[str, Path | None]], *, model: str | None, model_free: bool, device: str) -> None:
+def _check(
+    outputs: list[tuple[str, Path | None]],
+    *,
+    model: str | None,
+    model_free: bool,
+    device: str,
+    brought: dict[str, Path | None],
+) -> None:
     """Refuse what cannot work, before anything is read."""
     if model_free and model is not None:
         raise UsageError("--model-free uses no model, and --model gives one; leave one of them out.")
-    if not model_free:
+    given = [option for option, path in brought.items() if path is not None]
+    if given and model is not None:
+        raise UsageError(f"{' and '.join(given)} stand in the place of a model, and --model gives one; leave one out.")
+    if not model_free and not given:
         require_extra("torch", "train", "`whitesquare scan` without --model-free")
         check_device(device)
     for kind, path in outputs:

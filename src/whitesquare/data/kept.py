@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.files import whole_file
-from whitesquare.errors import DataError
+from whitesquare.errors import UnfinishedError
 from whitesquare.types import IntArray
 
 _MAGIC = b"whitesquare kept 1\n"
@@ -50,7 +50,7 @@ class ArrayFile:
         """Read an array into memory.
 
         Raises:
-            DataError: the file was cut since its header was read.
+            UnfinishedError: the file was cut since its header was read.
         """
         kind, shape, first = self.layout[name]
         count = math.prod(shape)
@@ -92,7 +92,7 @@ def write_kept(path: Path, arrays: Mapping[str, NDArray[Any]], said: Mapping[str
         said: whatever else is to be known, as JSON has it.
 
     Raises:
-        DataError: it cannot be written, for example because the disk is full.
+        UnfinishedError: it cannot be written, for example because the disk is full.
     """
     layout: dict[str, tuple[str, tuple[int, ...], int]] = {}
     place, body = 0, hashlib.sha256()
@@ -122,11 +122,11 @@ def read_kept(path: Path) -> ArrayFile:
 
     Raises:
         FileNotFoundError: there is none.
-        DataError: it is none, or damaged.
+        UnfinishedError: it is none, or damaged.
     """
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
-            raise DataError(f"{path} is no file of a sharded scan; remove it, and it is made anew.")
+            raise UnfinishedError(f"{path} is no file of a sharded scan; remove it, and it is made anew.")
         length = int.from_bytes(file.read(8), "big")
         try:
             if length > _MOST_HEADER:
@@ -140,7 +140,7 @@ def read_kept(path: Path) -> ArrayFile:
                 raise ValueError("an array has another type")
             return ArrayFile(path, record["said"], layout, begin, record["digest"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path} is damaged ({error!r:.80}); remove it, and it is made anew.") from error
+            raise UnfinishedError(f"{path} is damaged ({error!r:.80}); remove it, and it is made anew.") from error
 
 
 def kept_whole(path: Path) -> ArrayFile | None:
@@ -148,18 +148,18 @@ def kept_whole(path: Path) -> ArrayFile | None:
     try:
         found = read_kept(path)
         return found if found.is_whole() else None
-    except (OSError, DataError):
+    except (OSError, UnfinishedError):
         return None
 
 
-def _cut(path: Path) -> DataError:
-    return DataError(f"{path} is shorter than it says; remove it, and start the scan again.")
+def _cut(path: Path) -> UnfinishedError:
+    return UnfinishedError(f"{path} is shorter than it says; remove it, and start the scan again.")
 
 
-def _unwritten(path: Path, error: OSError) -> DataError:
+def _unwritten(path: Path, error: OSError) -> UnfinishedError:
     if error.errno == errno.ENOSPC:
-        return DataError(
+        return UnfinishedError(
             f"The disk of {path.parent} is full: {path.name} could not be written; make room, or take a folder on "
             "another disk with --resume. What is finished is kept, and the scan goes on from there."
         )
-    return DataError(f"{path} cannot be written ({error}); check the folder and its permissions.")
+    return UnfinishedError(f"{path} cannot be written ({error}); check the folder and its permissions.")

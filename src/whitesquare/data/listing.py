@@ -22,7 +22,7 @@ from whitesquare.data.sources.lists import ListedFiles
 from whitesquare.data.sources.parquet import ParquetImages, Window
 from whitesquare.data.sources.webdataset import Places, TarImages
 from whitesquare.data.tables import Table
-from whitesquare.errors import DataError
+from whitesquare.errors import DataError, UnfinishedError
 from whitesquare.records import Progress, silent
 from whitesquare.types import ImageDataset, UInt8Array
 
@@ -234,12 +234,14 @@ def opened(path: Path) -> Opened:
     """Open what :func:`shards_in` wrote down.
 
     Raises:
-        DataError: it is damaged or missing.
+        UnfinishedError: it is damaged or missing.
     """
     try:
         listing = read_kept(path)
     except FileNotFoundError as error:
-        raise DataError(f"{path} is missing: the folder of the scan was changed; start the scan again.") from error
+        raise UnfinishedError(
+            f"{path} is missing: the folder in which this run keeps what it does was changed; start it again."
+        ) from error
     said, labels = listing.said, listing.array("labels")
     if said["kind"] == PIXELS:
         return Opened(listing, None)

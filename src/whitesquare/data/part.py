@@ -9,7 +9,7 @@ import numpy as np
 from whitesquare.data.batches import as_shape, in_batches
 from whitesquare.data.pixels import Pixels
 from whitesquare.data.presented import Presented
-from whitesquare.errors import DataError
+from whitesquare.errors import ChangedError
 from whitesquare.types import Encoded, ImageDataset, Index, IntArray, Noted, Shape, UInt8Array
 
 
@@ -59,14 +59,14 @@ class Part(Presented):
         """Return what ``base`` returns: the file's own bytes where there is a file.
 
         Raises:
-            DataError: they are no longer what the held image was decoded from.
+            ChangedError: they are no longer what the held image was decoded from.
         """
         at = int(self.positions[i])
         found = self.base.content(at)
         if self.pixels is None or not isinstance(self.base, Encoded):
             return found
         if not np.array_equal(self.base.decode(at, found), self.pixels[np.array([i])][0]):
-            raise DataError(f"{self.ids[i]} was changed since it was decoded; open the data set anew.")
+            raise ChangedError(f"{self.ids[i]} was changed since it was decoded; open the data set anew.")
         return found
 
     def notes(self, positions: IntArray) -> tuple[str, ...]:

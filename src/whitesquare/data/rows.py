@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whitesquare.errors import DataError
+from whitesquare.errors import DataError, UnfinishedError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -34,6 +34,7 @@ def parquet(path: Path) -> Iterator["DuckDBPyConnection"]:
 
     Raises:
         DataError: what is asked of it fails.
+        UnfinishedError: there is no memory for it, which says nothing of the file.
     """
     import duckdb
 
@@ -44,9 +45,17 @@ def parquet(path: Path) -> Iterator["DuckDBPyConnection"]:
     try:
         with duckdb.connect(config=settings) as connection:
             yield connection
+    except duckdb.OutOfMemoryException as error:
+        raise no_memory(path, error) from error
     except duckdb.Error as error:
         short = " ".join(str(error).partition("\nLINE ")[0].split())[:200]
         raise DataError(f"{path} cannot be read as Parquet ({short}); write or copy it again.") from error
+
+
+def no_memory(path: object, error: Exception) -> UnfinishedError:
+    """Say that there was no memory to read a table."""
+    short = " ".join(str(error).split())[:200]
+    return UnfinishedError(f"There is no memory to read {path} ({short}); free some, or raise the limit on it.")
 
 
 def exactly(path: Path) -> str:

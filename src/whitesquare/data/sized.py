@@ -30,12 +30,14 @@ class Sized(Presented):
         sizing: what is asked.
         training: opens the training split of the same data set, whose headers decide; ``None`` where it is ``base``.
         decided: the size, where it was decided already by those headers, which are not read again then.
+        is_decided: it was, and where ``decided`` is ``None``, all images have one size and are left as they are.
     """
 
     base: EncodedDataset
     sizing: Sizing
     training: Callable[[], ImageDataset] | None = None
     decided: Frame | None = None
+    is_decided: bool = False
 
     @cached_property
     def headers(self) -> dict[int, Shape]:
@@ -45,7 +47,7 @@ class Sized(Presented):
     @cached_property
     def frame(self) -> Frame | None:
         """What every image is brought to; ``None`` leaves them as they are."""
-        if self.decided is not None:
+        if self.is_decided or self.decided is not None:
             return self.decided
         first = self._first()
         if first is None:

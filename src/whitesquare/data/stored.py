@@ -20,7 +20,7 @@ from weakref import finalize
 import numpy as np
 
 from whitesquare.data.cache_size import CacheSize
-from whitesquare.errors import DataError
+from whitesquare.errors import ChangedError, DataError
 from whitesquare.types import Index, IntArray, Shape, UInt8Array
 
 Decode = Callable[[IntArray], UInt8Array]
@@ -97,7 +97,7 @@ class StoredPixels:
         """Return the images at ``index``, ``(B, C, H, W)``.
 
         Raises:
-            DataError: one that is decoded again is another than it was.
+            ChangedError: one that is decoded again is another than it was.
         """
         wanted = np.arange(len(self))[index]
         found = np.empty((len(wanted), *self.shape[1:]), np.uint8)
@@ -143,7 +143,7 @@ class StoredPixels:
         images = self._decode(wanted)
         for position, image in zip(wanted.tolist(), images, strict=True):
             if self._digests[_DIGEST * position : _DIGEST * (position + 1)] != _digest(image):
-                raise DataError(
+                raise ChangedError(
                     f"Image {position} of the data set was changed since it was decoded; open the data set anew."
                 )
         return images

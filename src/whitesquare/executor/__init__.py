@@ -41,4 +41,9 @@ def make_executor(name: str, *, workers: int, address: str | None = None) -> Exe
         return ProcessExecutor(workers)
     from whitesquare.executor.cluster import RayExecutor
 
-    return RayExecutor(workers, address)
+    own = RayExecutor(workers, address)
+    if address is None:  # it lives and dies with this process
+        return own
+    from whitesquare.executor.apart import ApartExecutor
+
+    return ApartExecutor(own)

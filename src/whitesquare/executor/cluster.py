@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from whitesquare._base.environment import hidden_secrets
-from whitesquare.errors import UsageError, require_extra
-from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
-
-_KNOCK = 5.0
-"""Seconds to wait for somebody to answer at an address."""
+from whitesquare.errors import require_extra
+from whitesquare.executor.reaching import knock, unreachable
+from whitesquare.executor.types import Ended, Item, Outcome, Outcomes, Result, Shared, Work, attempt, reason
 
 _SPARE = 2**28
 """Bytes of a started cluster's object store beside the shared arrays; what exceeds it goes to disk."""
@@ -46,9 +43,17 @@ class RayExecutor:
         """Refuse to be made without Ray."""
         require_extra("ray", "ray", "The executor 'ray'")
 
+    def begin(self, shared: Shared) -> None:
+        """Join the cluster, or start one.
+
+        Raises:
+            UsageError: there is none at the address.
+        """
+        connect(self.address, self.workers, sum(array.nbytes for array in shared.values()))
+
     def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Outcomes[Result]:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
-        connect(self.address, self.workers, sum(array.nbytes for array in shared.values()))
+        self.begin(shared)
         import ray
 
         held = {name: ray.put(array) for name, array in shared.items()}
@@ -79,7 +84,7 @@ def connect(address: str | None, workers: int, shared: int) -> None:
         own = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         own["object_store_memory"] = _SPARE + 2 * shared
     else:
-        _knock(address)
+        knock(address)
     import ray
 
     if ray.is_initialized():
@@ -89,7 +94,7 @@ def connect(address: str | None, workers: int, shared: int) -> None:
         with hidden_secrets():
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _unreachable(address, error) from error
+        raise unreachable(address, error) from error
     if current_thread() is main_thread():
         signal.signal(signal.SIGTERM, ends)  # Ray puts its own in the place of who tidies up
 
@@ -103,24 +108,6 @@ def _set_own_environment() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a security tool does not tell anybody where it runs
     if "RAY_AUTH_MODE" not in os.environ:
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-
-
-def _knock(address: str) -> None:
-    """Refuse an address where nobody answers: Ray itself would try for minutes and then end the process."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon:
-        return  # a word such as "auto", which Ray looks up
-    try:
-        socket.create_connection((host, int(port)), timeout=_KNOCK).close()
-    except (OSError, ValueError) as error:
-        raise _unreachable(address, error) from error
-
-
-def _unreachable(address: str | None, error: Exception) -> UsageError:
-    return UsageError(
-        f"There is no Ray cluster to be reached at {address or 'this machine'} ({reason(error)}); start one with "
-        "`ray start --head` and give the address it prints; where it asks for a token, set RAY_AUTH_MODE=token."
-    )
 
 
 @dataclass(frozen=True)
@@ -142,22 +129,19 @@ class _Held(Mapping[str, NDArray[Any]]):
         return len(self.references)
 
 
-def _task(work: Work[Item, Result], item: Item, held: list[dict[str, Any]]) -> tuple[Result | None, str | None]:
+def _task(work: Work[Item, Result], item: Item, held: list[dict[str, Any]]) -> Ended[Result]:
     """Run one task on the cluster; its own errors come back as values, so that Ray retries only lost machines."""
     import torch
 
     torch.set_num_threads(1)
-    try:
-        return work(item, _Held(held[0])), None
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is this task's failure and not the grid's
-        return None, reason(error)
+    return attempt(work, item, _Held(held[0]))
 
 
 def _outcome(index: int, reference: Any) -> Outcome[Any]:
     import ray
 
     try:
-        value, failure = ray.get(reference)
+        ended = ray.get(reference)
     except ray.exceptions.RayError as error:
         return Outcome(index, None, f"Ray lost the task: {reason(error)}")
-    return Outcome(index, value, failure)
+    return Outcome(index, *ended)

@@ -1,13 +1,14 @@
 """Where the steps run: this process, processes of this machine, or a Ray cluster; the results are the same."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from whitesquare._base.machine import usable_cores
-from whitesquare.errors import DataError, UsageError
+from whitesquare.errors import UsageError
 from whitesquare.executor.inline import InlineExecutor
-from whitesquare.executor.types import Executor, Item, Result, Work
+from whitesquare.executor.types import NO_MEMORY, Executor, Item, Result, Work
 from whitesquare.records import Progress, silent
 
 
@@ -77,7 +78,9 @@ class Engine:
             each: told each item's number and result as soon as there is one; what it raises stops the others.
 
         Raises:
-            DataError: one of them failed; the others are stopped, and what they finished is kept.
+            DataError: the data of one of them cannot be used; the others are stopped, and what they finished is kept.
+            ChangedError: likewise, where they changed under it.
+            UnfinishedError: likewise, where a worker died, or something else befell it that says nothing of its data.
         """
         found: dict[int, Result] = {}
         self.on_progress(step, 0, len(items))
@@ -85,7 +88,7 @@ class Engine:
         try:
             for outcome in outcomes:
                 if outcome.failure is not None or outcome.value is None:
-                    raise DataError(_said(outcome.failure or "a step gave nothing."))
+                    raise outcome.kind(_said(step, outcome.failure or "TypeError: it gave nothing"))
                 each(outcome.index, outcome.value)
                 found[outcome.index] = outcome.value
                 self.on_progress(step, len(found), len(items))
@@ -97,9 +100,10 @@ class Engine:
         if here or not items:
             return InlineExecutor()
         if self.way.ray is not None:
+            from whitesquare.executor.apart import ApartExecutor
             from whitesquare.executor.ray_data import RayDataExecutor
 
-            return RayDataExecutor(self.way.workers, self.way.ray)
+            return ApartExecutor(RayDataExecutor(self.way.workers, self.way.ray))
         workers = min(items, self.way.workers or usable_cores())
         if workers == 1:
             return InlineExecutor()
@@ -108,11 +112,23 @@ class Engine:
         return ProcessExecutor(workers, light=light)
 
 
-def _said(failure: str) -> str:
-    """Say what to do where a worker did not end by itself."""
+_KEPT = "What is finished is kept where --resume names a folder."
+_NOT_OURS = re.compile(r"[A-Za-z_]\w*: ").match
+"""How the reason begins of an error that is no sentence of ours: with its kind."""
+
+
+def _said(step: str, failure: str) -> str:
+    """Say what to do where a worker did not end by itself, or met what nobody foresaw."""
     if "worker process died (signal 9)" in failure:
         return (
             f"{failure.rstrip('.')}, as processes do that the machine has no memory for; take fewer --workers, or a "
-            "smaller --size. What is finished is kept where --resume names a folder."
+            f"smaller --size of the images. {_KEPT}"
+        )
+    if failure.startswith(NO_MEMORY):
+        return f"{failure.rstrip('.')}; take fewer --workers, or a smaller --size of the images. {_KEPT}"
+    if "worker process died" in failure or _NOT_OURS(failure):
+        return (
+            f"The step of {step} came to no end: {failure.rstrip('.')}; start it again, with fewer --workers where "
+            f"memory is short. {_KEPT}"
         )
     return failure

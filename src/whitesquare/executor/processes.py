@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.environment import hidden_secrets
-from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
+from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, attempt
 
 _ATTEMPTS = 2
 _PATIENCE, _LAST = 5.0, 0.5
@@ -46,7 +46,7 @@ class ProcessExecutor:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`."""
         with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder:
             size = min(self.workers, len(items))
-            crew = _Crew(work, items, _Files(_placed(shared, Path(folder))), size, light=self.light)
+            crew = _Crew(work, items, Placed(placed(shared, Path(folder))), size, light=self.light)
             try:
                 yield from crew.outcomes()
             finally:
@@ -54,7 +54,7 @@ class ProcessExecutor:
 
 
 @dataclass(frozen=True)
-class _Files(Mapping[str, NDArray[Any]]):
+class Placed(Mapping[str, NDArray[Any]]):
     """Shared arrays as files, mapped into memory when they are read: one copy for all processes."""
 
     paths: dict[str, str]
@@ -70,7 +70,8 @@ class _Files(Mapping[str, NDArray[Any]]):
         return len(self.paths)
 
 
-def _placed(shared: Shared, folder: Path) -> dict[str, str]:
+def placed(shared: Shared, folder: Path) -> dict[str, str]:
+    """Write shared arrays to a folder, for :class:`Placed`; return the path of each by its name."""
     paths = {name: str(folder / f"{number}.npy") for number, name in enumerate(shared)}
     for name, path in paths.items():
         np.save(path, shared[name])
@@ -101,11 +102,11 @@ class _Crew:
             ready = wait([worker.pipe for worker in self._workers])
             for worker in [one for one in self._workers if one.pipe in ready]:
                 try:
-                    value, failure = worker.pipe.recv()
+                    ended = worker.pipe.recv()
                 except (EOFError, OSError):
                     outcome = self._bury(worker)
                 else:
-                    outcome = Outcome(worker.index, value, failure)
+                    outcome = Outcome(worker.index, *ended)
                     self._give(worker)
                 if outcome is not None:
                     yield outcome
@@ -183,7 +184,7 @@ def _serve(pipe: Connection, work: Work[Any, Any], shared: Shared, light: bool) 
             (item,) = pipe.recv()
         except (EOFError, OSError):
             return
-        pipe.send(_attempt(work, item, shared))
+        pipe.send(attempt(work, item, shared))
 
 
 def _end_with_parent() -> None:
@@ -191,10 +192,3 @@ def _end_with_parent() -> None:
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)
-
-
-def _attempt(work: Work[Item, Result], item: Item, shared: Shared) -> tuple[Result | None, str | None]:
-    try:
-        return work(item, shared), None
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is this task's failure and not the grid's
-        return None, reason(error)

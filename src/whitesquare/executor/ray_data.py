@@ -14,7 +14,7 @@ from typing import Any
 from whitesquare._base.environment import hidden_secrets
 from whitesquare.errors import require_extra
 from whitesquare.executor.cluster import connect
-from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
+from whitesquare.executor.types import Ended, Item, Outcome, Outcomes, Result, Shared, Work, attempt, failed
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,23 @@ class RayDataExecutor:
         for module in ("ray", "pyarrow"):
             require_extra(module, "ray", "A scan on a Ray cluster")
 
+    def begin(self, shared: Shared) -> None:
+        """Join the cluster.
+
+        Raises:
+            UsageError: there is none at the address.
+        """
+        connect(self.address, self.workers or 1, 0)
+
     def run(self, work: Work[Item, Result], items: Sequence[Item], shared: Shared) -> Outcomes[Result]:
         """Yield one outcome per item; see :class:`~whitesquare.executor.types.Executor`. Nothing may be shared."""
         assert not shared  # noqa: S101 - tasks of shards read what they need from files
-        connect(self.address, self.workers or 1, 0)
+        self.begin(shared)
         with hidden_secrets():
             mapped = self._mapped([pickle.dumps((work, item)) for item in items])
         for row in mapped.iter_rows():
             # What it holds was made by an actor of this very run.
-            value, failure = pickle.loads(row["outcome"])  # noqa: S301
-            yield Outcome(int(row["index"]), value, failure)
+            yield Outcome(int(row["index"]), *pickle.loads(row["outcome"]))  # noqa: S301
 
     def _mapped(self, tasks: Sequence[bytes]) -> Any:
         """Say what Ray Data is to do, which it does when it is asked for the rows."""
@@ -73,9 +80,9 @@ class _Actor:
         return {"index": batch["index"], "outcome": [pickle.dumps(outcome) for outcome in outcomes]}
 
 
-def _attempt(task: bytes) -> tuple[Any, str | None]:
+def _attempt(task: bytes) -> Ended[Any]:
     try:
         work, item = pickle.loads(task)  # noqa: S301
-        return work(item, {}), None
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is this task's failure and not the step's
-        return None, reason(error)
+    except Exception as error:  # noqa: BLE001 - what a node lacks is the failure of its task
+        return failed(error)
+    return attempt(work, item, {})

@@ -5,7 +5,7 @@ from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 
 from whitesquare._base.crew import Crew
-from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, reason
+from whitesquare.executor.types import Item, Outcome, Outcomes, Result, Shared, Work, failed
 from whitesquare.records import Progress, silent
 
 
@@ -76,4 +76,4 @@ def _one_thread() -> None:
 
 def _outcome(index: int, future: "Future[Result]") -> Outcome[Result]:
     error = future.exception()
-    return Outcome(index, None, reason(error)) if error is not None else Outcome(index, future.result())
+    return Outcome(index, *failed(error)) if error is not None else Outcome(index, future.result())

@@ -10,6 +10,7 @@ import numpy as np
 from whitesquare.data import held, open_dataset, readable_part
 from whitesquare.data.cache_size import CacheSize, asked_size, usual_size
 from whitesquare.data.names import Data, named
+from whitesquare.data.part import Part
 from whitesquare.data.sized import beside
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError
@@ -22,6 +23,7 @@ from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.evidence import ReferenceRecord
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
+from whitesquare.scanning.brought_files import read_brought
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
 from whitesquare.scanning.sharded.extras import Extras
@@ -63,8 +65,8 @@ def scan(
     weights: str | Path | None = None,
     preprocess: "str | Path | Mapping[str, Any] | Callable[[Tensor], Tensor] | None" = None,
     layer: str | None = None,
-    features: FloatArray | None = None,
-    pred_probs: FloatArray | None = None,
+    features: FloatArray | str | Path | None = None,
+    pred_probs: FloatArray | str | Path | None = None,
     reference: Data | None = None,
     losses: str | Path | None = None,
     truth: PoisonManifest | None = None,
@@ -91,9 +93,11 @@ def scan(
             :class:`~whitesquare.learning.preprocess.Preprocess`, the TOML file of one or the same as a dict, or a
             function of a tensor.
         layer: name of the layer whose output its features are; ``None`` for what its last linear layer is given.
-        features: ``(N, D)`` numbers that a model of yours makes of the samples, in the order of the data set. The
-            detectors that read features use them; no model is trained, so nothing can be confirmed.
-        pred_probs: ``(N, K)`` probabilities of the classes, by models that had not seen the sample; likewise.
+        features: ``(N, D)`` numbers that a model of yours makes of the samples, in the order of the data set, or a file
+            of them (``.npy``, ``.npz``, CSV or Parquet; see :func:`whitesquare.scanning.brought_files.read_brought`).
+            The detectors that read features use them; no model is trained, so nothing can be confirmed.
+        pred_probs: ``(N, K)`` probabilities of the classes, by models that had not seen the sample; likewise. Columns
+            are in the order of the labels; those of a table are found by the names of the classes.
         reference: samples said to be clean: p-values are computed against them, and they decide nothing else.
         losses: what a training on it recorded: the file of a :class:`whitesquare.LossRecorder`, or a Parquet file with
             ``id``, ``epoch`` and ``loss``. Detectors of trajectories read it, with or without a model.
@@ -132,7 +136,11 @@ def scan(
     asking = _asking(model, weights, preprocess, layer)
     if way is not None:
         refuse_beside({"features": features})
+    if model is not None and not (features is None and pred_probs is None):
+        raise UsageError("Give the model, which is asked for its own, or features and pred_probs; not both.")
     opened = _opened(data, attested, size, fit, on_progress)
+    features = _rows("features", features, opened, None)
+    pred_probs = _rows("pred_probs", pred_probs, opened, opened.classes)
     how = _How(skip_unreadable, usual_size() if cache_size is None else asked_size(cache_size), on_progress, on_note)
     clean = None if reference is None else _Trusted(reference, reference_attested, size, fit, how)
     recording = None if losses is None else Path(losses)
@@ -153,8 +161,8 @@ def scan(
         settings,
         source=named(data),
         model=asking,
-        features=features,
-        pred_probs=pred_probs,
+        features=_kept(features, read.dataset, len(opened.labels)),
+        pred_probs=_kept(pred_probs, read.dataset, len(opened.labels)),
         reference=trusted,
         losses=recording,
         truth=truth,
@@ -164,6 +172,20 @@ def scan(
         on_note=on_note,
     )
     return Scanned(found, read.dataset, attested=work)
+
+
+def _rows(
+    name: str, given: FloatArray | str | Path | None, dataset: ImageDataset, classes: Sequence[str] | None
+) -> FloatArray | None:
+    """Return what was given for each sample of a data set, read from its file if it is one."""
+    return read_brought(name, Path(given), dataset, classes) if isinstance(given, str | Path) else given
+
+
+def _kept(rows: FloatArray | None, part: ImageDataset, size: int) -> FloatArray | None:
+    """Return the rows of the samples that were read, where there are some of those left out, too."""
+    if rows is None or not isinstance(part, Part) or len(rows) != size:
+        return rows
+    return np.asarray(rows)[part.positions] if np.ndim(rows) == 2 else rows
 
 
 class _Trusted:

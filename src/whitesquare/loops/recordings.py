@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from whitesquare._base.files import whole_file
-from whitesquare.data.rows import exactly
-from whitesquare.errors import DataError, UsageError
+from whitesquare.data.rows import exactly, no_memory
+from whitesquare.errors import ChangedError, DataError, UsageError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -99,6 +100,46 @@ def find_recording(path: Path) -> Parts:
     return parts
 
 
+def digest_of_recording(path: Path) -> str:
+    """Return the SHA-256 of a recording; of an unfinished one, of the digests of its files.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return digest_of_files(find_recording(path).files)
+
+
+def digest_of_files(files: Sequence[Path]) -> str:
+    """Return the SHA-256 of the files of a recording; see :func:`digest_of_recording`."""
+    digests = []
+    for file in files:
+        with file.open("rb") as opened:
+            digests.append(file_digest(opened, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
+
+
+def check_same(path: Path, parts: Parts, digest: str) -> None:
+    """Refuse a recording that is no longer the one that was hashed: what is read of it would be of two.
+
+    Args:
+        path: the file's name.
+        parts: what :func:`find_recording` found there.
+        digest: of them, then.
+
+    Raises:
+        ChangedError: it has grown, or was exchanged, or is gone.
+    """
+    try:
+        if find_recording(path) == parts and digest_of_files(parts.files) == digest:
+            return
+    except (OSError, UsageError):  # its parts were merged, for one
+        pass
+    raise ChangedError(
+        f"The recording {path} was changed while it was read: a training still writes to it, or another was copied "
+        "over it; wait until it is whole, and start the scan again."
+    )
+
+
 @contextmanager
 def losses_database(name: object, threads: int = 1) -> Iterator["DuckDBPyConnection"]:
     """Connect to a database that waits on disk, not in memory, and loads nothing for a file of others.
@@ -122,6 +163,8 @@ def losses_database(name: object, threads: int = 1) -> Iterator["DuckDBPyConnect
         try:
             with duckdb.connect(f"{folder}/losses.db", config=settings) as connection:
                 yield connection
+        except duckdb.OutOfMemoryException as error:
+            raise no_memory(name, error) from error
         except duckdb.Error as error:
             short = " ".join(str(error).split())[:200]
             raise DataError(f"The losses at {name} cannot be read or written ({short}); record them again.") from error

@@ -3,6 +3,7 @@
 It loads little, for it is loaded anew by every worker; see :mod:`whitesquare.provenance.workers`.
 """
 
+import errno
 import json
 import os
 import sys
@@ -15,6 +16,9 @@ from typing import IO, NamedTuple
 from whitesquare.provenance.merkle import leaf_of
 from whitesquare.provenance.reading import NOTHING, Reader, SignedSizes, TooLargeError
 from whitesquare.provenance.walk import open_folder
+
+_SHORT = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""What the system says that has no more of something to give: it speaks of no file."""
 
 
 class Piece(NamedTuple):
@@ -63,6 +67,10 @@ def hash_files(
         signed: sizes of the files that were signed, so that nothing larger is read; without, a sample must not be
             larger than an image can be, and any other file may have any size.
         lock: see :func:`~whitesquare.provenance.pixels.pixel_digest`.
+
+    Raises:
+        OSError: the system has no memory, or no handle on a file, to give.
+        MemoryError: likewise.
     """
     sizes: list[int] = []
     digests, leaves, decoded = [], [], []
@@ -79,6 +87,8 @@ def hash_files(
                 except TooLargeError as error:
                     size, failed[len(sizes)] = error.size, error.reason
                 except OSError as error:
+                    if error.errno in _SHORT:
+                        raise
                     failed[len(sizes)] = piece.reason or f"cannot be read ({error.strerror})"
                 sizes.append(size)
                 digests.append(digest)
@@ -94,6 +104,8 @@ def _opened(root: int, piece: Piece) -> Iterator[tuple[int, str]]:
     try:
         opened = -1 if piece.reason else open_folder(root, piece.folder)
     except OSError as error:
+        if error.errno in _SHORT:
+            raise
         yield -1, str(error.strerror)
         return
     try:
@@ -115,7 +127,14 @@ def serve(root: int, pixels: bool, lock: int) -> None:
     signed = SignedSizes(array("q", sizes[0]), sizes[1]) if sizes else None
     while request := receive(sys.stdin.buffer):
         task = [Piece(*piece) for piece in json.loads(request)]
-        found = hash_files(root, task, pixels=pixels, signed=signed, lock=lock)
+        try:
+            found = hash_files(root, task, pixels=pixels, signed=signed, lock=lock)
+        except (MemoryError, OSError) as error:
+            why = f"A process that reads files had no memory, or no file handle, left ({error or 'out of memory'})"
+            send(
+                sys.stdout.buffer, json.dumps(f"{why}, so nothing is known of the data; take fewer --workers.").encode()
+            )
+            continue
         send(sys.stdout.buffer, json.dumps([found.sizes, found.failed, found.traits]).encode())
         send(sys.stdout.buffer, found.digests + found.leaves + found.pixels)
 

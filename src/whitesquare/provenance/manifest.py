@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TextIO
 
 from whitesquare._base.files import whole_file
+from whitesquare.data.rows import no_memory
 from whitesquare.errors import DataError, VerificationError
 from whitesquare.provenance.types import Item
 
@@ -179,6 +180,8 @@ def _opened(path: Path) -> Iterator[tuple["DuckDBPyConnection", str]]:
     with TemporaryDirectory() as folder, _plainly_named(path) as source, _connect(Path(folder)) as connection:
         try:
             yield connection, f"read_parquet({source}, hive_partitioning = false)"
+        except duckdb.OutOfMemoryException as error:
+            raise no_memory(path, error) from error
         except duckdb.Error as error:
             raise VerificationError(f"{path} is signed, but cannot be read as a manifest: {error}.") from error
 

@@ -9,7 +9,7 @@ that is made here does not.
 import json
 import os
 from array import array
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,16 +22,16 @@ from typing import TYPE_CHECKING, Any
 from whitesquare._base.files import write_text
 from whitesquare._base.hashing import digest_of
 from whitesquare._base.kept_folder import working_folder
-from whitesquare._base.machine import code_digest
+from whitesquare._base.machine import making_digest
 from whitesquare.data.forms import opened_splits
-from whitesquare.errors import DataError, UsageError
+from whitesquare.errors import UsageError
 from whitesquare.provenance.container_rows import SampleRow
 from whitesquare.provenance.hashing import Hashed, Piece, hash_files
 from whitesquare.provenance.merkle import leaf_of
 from whitesquare.provenance.opened import sample_rows
 from whitesquare.provenance.pixels import digest_of_pixels
 from whitesquare.provenance.reading import SignedSizes
-from whitesquare.provenance.walk import open_folder
+from whitesquare.provenance.unchanged import stamp_of, unchanged
 
 if TYPE_CHECKING:  # they need NumPy
     from whitesquare.executor.engine import Engine, Way
@@ -41,7 +41,6 @@ _ROOMS = ("_base", "data", "provenance", "types")
 _TOGETHER = 64
 """Tasks that are handed out at a time: of so many the names of the files are held."""
 _DIGEST = 32
-_CHANGED = "were changed while they were read; let nobody write to the data set, and start again."
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,8 @@ class HashingShards:
         """Hash files task by task, in order; see :func:`whitesquare.provenance.workers.hash_all`.
 
         Raises:
-            DataError: a worker died, or files were changed while they were read.
+            UnfinishedError: a worker died.
+            ChangedError: files were changed while they were read.
         """
         sizes = None
         if signed is not None:
@@ -120,7 +120,9 @@ class HashingShards:
         What no worker can read by itself is hashed here.
 
         Raises:
-            DataError: a worker died, or a sample cannot be read.
+            DataError: a sample cannot be read.
+            UnfinishedError: a worker died.
+            ChangedError: samples were changed while they were read.
         """
         from whitesquare.data.listing import in_files
 
@@ -187,7 +189,8 @@ def hash_task(task: ToHashFiles, shared: object) -> Path:
     """Hash some files, and keep what was found under a name that says of which.
 
     Raises:
-        DataError: they were changed meanwhile, or nothing can be written.
+        ChangedError: they were changed meanwhile.
+        UnfinishedError: nothing can be written.
     """
     import numpy as np
 
@@ -195,16 +198,15 @@ def hash_task(task: ToHashFiles, shared: object) -> Path:
 
     root = os.open(task.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        stamp = _stamp(root, task.pieces)
-        sizes = task.signed.name if task.signed else ""
-        path = _named(task.folder, task.root, repr(task.pixels), sizes, json.dumps(task.pieces), stamp)
-        # What could not be read may be readable now, without a trace in what is known of the file.
-        if (kept := kept_whole(path)) is not None and not kept.said["failed"]:
-            return path
-        signed = None if task.signed is None else _signed(task.signed)
-        found = hash_files(root, task.pieces, pixels=task.pixels, signed=signed)
-        if _stamp(root, task.pieces) != stamp:
-            raise DataError(f"Files of {task.pieces[0].folder or task.root!r} {_CHANGED}")
+        what = f"Files of {task.pieces[0].folder or task.root!r}"
+        with unchanged(lambda: stamp_of(root, task.pieces), what) as stamp:
+            sizes = task.signed.name if task.signed else ""
+            path = _named(task.folder, task.root, repr(task.pixels), sizes, json.dumps(task.pieces), stamp)
+            # What could not be read may be readable now, without a trace in what is known of the file.
+            if (kept := kept_whole(path)) is not None and not kept.said["failed"]:
+                return path
+            signed = None if task.signed is None else _signed(task.signed)
+            found = hash_files(root, task.pieces, pixels=task.pixels, signed=signed)
     finally:
         os.close(root)
     blobs = {"digests": found.digests, "leaves": found.leaves, "pixels": found.pixels}
@@ -218,7 +220,9 @@ def hash_shard(task: ToHashShard, shared: object) -> Path:
     """Hash the samples of a shard, and keep what was found under a name that says of which.
 
     Raises:
-        DataError: a sample cannot be read, files were changed meanwhile, or nothing can be written.
+        DataError: a sample cannot be read.
+        ChangedError: files were changed meanwhile.
+        UnfinishedError: nothing can be written.
     """
     import numpy as np
 
@@ -226,22 +230,20 @@ def hash_shard(task: ToHashShard, shared: object) -> Path:
     from whitesquare.data.listing import opened
 
     shard = opened(task.listing)
-    stamp = shard.stamp(strictly=True)
-    path = _named(task.folder, task.listing.name, task.split, repr(task.pixels), *task.classes, stamp)
-    if kept_whole(path) is not None:
-        return path
     digests, leaves, seen, sizes = bytearray(), bytearray(), bytearray(), array("q")
-    for i, (name, label) in enumerate(zip(shard.ids, shard.labels.tolist(), strict=True)):
-        content = shard.content(i)
-        digest = sha256(content).digest()
-        digests += digest
-        leaves += leaf_of(name, task.classes[label], task.split, len(content), digest)
-        sizes.append(len(content))
-        if task.pixels:
-            image = shard.pixels(i, content)
-            seen += digest_of_pixels(tuple(map(int, image.shape)), image.tobytes())
-    if shard.stamp(strictly=True) != stamp:
-        raise DataError(f"Samples of {shard.paths[0]} {_CHANGED}")
+    with unchanged(lambda: shard.stamp(strictly=True), f"Samples of {shard.paths[0]}") as stamp:
+        path = _named(task.folder, task.listing.name, task.split, repr(task.pixels), *task.classes, stamp)
+        if kept_whole(path) is not None:
+            return path
+        for i, (name, label) in enumerate(zip(shard.ids, shard.labels.tolist(), strict=True)):
+            content = shard.content(i)
+            digest = sha256(content).digest()
+            digests += digest
+            leaves += leaf_of(name, task.classes[label], task.split, len(content), digest)
+            sizes.append(len(content))
+            if task.pixels:
+                image = shard.pixels(i, content)
+                seen += digest_of_pixels(tuple(map(int, image.shape)), image.tobytes())
     blobs = {"digests": digests, "leaves": leaves} | ({"pixels": seen} if task.pixels else {})
     arrays: dict[str, Any] = {name: np.frombuffer(blob, np.uint8) for name, blob in blobs.items()}
     write_kept(path, arrays | {"sizes": np.array(sizes, np.int64)}, {})
@@ -249,39 +251,13 @@ def hash_shard(task: ToHashShard, shared: object) -> Path:
 
 
 def _named(folder: Path, *parts: str) -> Path:
-    return folder / "hashed" / f"{digest_of(['hashed', _code(), *parts])}.kept"
-
-
-@lru_cache(maxsize=1)
-def _code() -> str:
-    return code_digest(_ROOMS)
+    return folder / "hashed" / f"{digest_of(['hashed', making_digest(_ROOMS), *parts])}.kept"
 
 
 @lru_cache(maxsize=1)
 def _signed(path: Path) -> SignedSizes:
     sizes, named = json.loads(path.read_text(encoding="utf-8"))
     return SignedSizes(array("q", sizes), named)
-
-
-def _stamp(root: int, pieces: Sequence[Piece]) -> str:
-    """Return what tells files from those of the same names that lay there before."""
-    found = []
-    for piece in pieces:
-        try:
-            opened = open_folder(root, piece.folder)
-        except OSError as error:
-            found.append(f"{error.errno}")
-            continue
-        try:
-            for name in piece.names:
-                try:
-                    state = os.stat(name, dir_fd=opened, follow_symlinks=False)
-                    found.append(f"{state.st_size} {state.st_mtime_ns} {state.st_ino} {state.st_ctime_ns}")
-                except OSError as error:
-                    found.append(f"{error.errno}")
-        finally:
-            os.close(opened)
-    return digest_of(found)
 
 
 def _hashed(path: Path, *, pixels: bool) -> Hashed:

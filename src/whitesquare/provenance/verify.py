@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from whitesquare._base.streams import MOST_BYTES
 from whitesquare.data.layouts import MAX_IMAGE_BYTES, place_of
 from whitesquare.data.names import Data, named
-from whitesquare.errors import DataError, UsageError, VerificationError
+from whitesquare.errors import ChangedError, DataError, UsageError, VerificationError
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.dataset import SignedDataset, check_manifest_again, read_dataset
 from whitesquare.provenance.diff import SamePixels, diff
@@ -109,6 +109,8 @@ def verify(
         NothingToDoError: bundle or manifest is missing.
         DataError: the state file is damaged.
         MissingDependencyError: the data set needs an extra to be read.
+        ChangedError: the data set changed while it was read.
+        UnfinishedError: a worker, memory or the room on a disk was lost, so that there is no verdict.
         OSError: the system refused to read or write.
 
     Example:
@@ -160,6 +162,8 @@ def compare(
     Raises:
         UsageError: there is no such data set.
         MissingDependencyError: it needs an extra to be read.
+        ChangedError: it changed while it was read.
+        UnfinishedError: likewise, a worker, memory or the room on a disk was lost.
         OSError: the system refused to read or write.
     """
     _check_places(source, folder)
@@ -218,6 +222,8 @@ def _compare(
     predicate = signed.predicate
     try:
         listing = _listed(source, signed, folder, on_progress, way)
+    except ChangedError:
+        raise
     except DataError as error:
         raise VerificationError(f"The data set cannot be read as the signed one could: {error}") from error
     found = replace(

@@ -14,18 +14,21 @@ from contextlib import ExitStack, suppress
 from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
-from subprocess import PIPE, Popen
+from signal import SIGKILL
+from subprocess import PIPE, Popen, TimeoutExpired
 from tempfile import TemporaryFile
 from typing import IO
 
 from whitesquare._base.environment import child_environment
 from whitesquare._base.machine import usable_cores
-from whitesquare.errors import DataError
+from whitesquare.errors import UnfinishedError
 from whitesquare.provenance.hashing import Hashed, Piece, hash_files, receive, send
 from whitesquare.provenance.reading import SignedSizes
 
 _MOST_WORKERS = 8
 """More would wait for this process, which builds the tree and the table."""
+_LAST = 5.0
+"""Seconds to wait for the end of a worker whose answers ended."""
 _WORKER = """import sys; sys.path[:] = {path!r}
 from whitesquare.provenance.hashing import serve
 serve({root}, {pixels}, {lock})"""
@@ -47,6 +50,9 @@ def hash_all(
         pixels: decode images and digest their pixels, too.
         signed: which large files are to be read, see :func:`~whitesquare.provenance.hashing.hash_files`.
         workers: number of processes; by default, one for each core, and none for a single task.
+
+    Raises:
+        UnfinishedError: one of them died, or found no memory.
     """
     tasks = iter(tasks)
     ahead = list(islice(tasks, 2))
@@ -106,14 +112,15 @@ class _Workers:
         try:
             requests, answers = _streams(process)
             send(requests, json.dumps(task).encode())
-            sizes, failed, traits = json.loads(receive(answers))
+            answer = json.loads(receive(answers))
+            if isinstance(answer, str):
+                raise UnfinishedError(answer)
+            sizes, failed, traits = answer
             blob = receive(answers)
             if len(blob) != 32 * len(sizes) * (3 if self._pixels else 2):
                 raise ValueError("the answer is cut off")
         except (OSError, ValueError) as error:
-            raise DataError(
-                "A process that reads files was stopped, so nothing is known of them; try again."
-            ) from error
+            raise _lost(process) from error
         finally:
             self._idle.put(process)
         end = 32 * len(sizes)
@@ -131,6 +138,17 @@ class _Workers:
             for stream in _streams(process):
                 with suppress(OSError):  # a request that was on its way when the worker ended
                     stream.close()
+
+
+def _lost(process: "Popen[bytes]") -> UnfinishedError:
+    """Say how a worker ended that gave no answer, and what to do."""
+    how, then = "gave no answer", "start it again"
+    with suppress(TimeoutExpired):
+        code = process.wait(_LAST)
+        how = f"was killed (signal {-code})" if code < 0 else f"ended early (exit code {code})"
+        if code == -SIGKILL:
+            then = "that is how processes end that the machine has no memory for, so take fewer --workers"
+    return UnfinishedError(f"A process that reads files {how}, so nothing is known of the data; {then}.")
 
 
 def _streams(process: "Popen[bytes]") -> tuple[IO[bytes], IO[bytes]]:

@@ -197,7 +197,7 @@ def _passes(test: Transplant | None, tested: int, least_gain: float) -> bool:
 def _replicated(
     evidence: Evidence, one: Carried, label: int, witnesses: Sequence[Classifier], test: TransplantTest, tested: int
 ) -> bool:
-    """Tell whether models trained with other seeds agree; one that learned less of a faint trigger is a witness, too."""
+    """Tell whether models trained with other seeds agree, if they only learned less of a faint trigger, too."""
     results = [test.run(evidence, model, one.trigger, label, one.carriers, one.strength) for model in witnesses]
     return all(_passes(result, tested, _CLEAR) for result in results)
 

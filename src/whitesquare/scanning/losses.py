@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,16 @@ from whitesquare.data.rows import exactly
 from whitesquare.detectors.types import BoolArray
 from whitesquare.errors import DataError
 from whitesquare.loops.losses import stored
-from whitesquare.loops.recordings import COLUMNS, Said, find_recording, losses_database, relation, said_by
+from whitesquare.loops.recordings import (
+    COLUMNS,
+    Said,
+    check_same,
+    digest_of_files,
+    find_recording,
+    losses_database,
+    relation,
+    said_by,
+)
 from whitesquare.types import FloatArray, ImageDataset
 
 if TYPE_CHECKING:
@@ -69,7 +77,9 @@ class Differences:
     told: tuple[str, ...]
 
 
-def read_losses(path: Path, dataset: ImageDataset, digest: str, folder: Path) -> RecordedLosses:
+def read_losses(
+    path: Path, dataset: ImageDataset, digest: str, folder: Path, expected: str | None = None
+) -> RecordedLosses:
     """Read losses by the ids of the samples; a moment that a sample missed is taken from those before and after it.
 
     Args:
@@ -78,12 +88,17 @@ def read_losses(path: Path, dataset: ImageDataset, digest: str, folder: Path) ->
         dataset: what is scanned.
         digest: of it.
         folder: where the losses are kept.
+        expected: SHA-256 of the recording, where it was hashed before.
 
     Raises:
         UsageError: there is no recording.
         DataError: it is damaged, of other data, or of a training that went wrong.
+        ChangedError: it grows or changes while it is read.
     """
     parts = find_recording(path)
+    sha256 = expected or digest_of_files(parts.files)
+    if expected is not None:
+        check_same(path, parts, expected)
     with losses_database(path, threads=usable_cores()) as db:
         rows = _rows(db, parts.files, path)
         said = said_by(db, parts.files[0])
@@ -97,11 +112,12 @@ def read_losses(path: Path, dataset: ImageDataset, digest: str, folder: Path) ->
         for moment, epoch in enumerate(epochs):
             values[moment] = _of_epoch(db, rows, epoch, known, other)
         found = _compared(db, rows, dataset, known, other, path)
+    check_same(path, parts, sha256)
     warnings = found.told + _of_version(said, digest, path, same=found.same) + _filled(values, path)
     if parts.left_out:
         warnings += (f"Recorded losses: epochs left out that not all processes ended: {len(parts.left_out)}.",)
     scored = int(np.isfinite(values[0]).sum())
-    training = RecordedTraining(len(epochs), scored, said.inputs, _digest(parts.files))
+    training = RecordedTraining(len(epochs), scored, said.inputs, sha256)
     return RecordedLosses(values, training, (*warnings, *_doubts(values, said)))
 
 
@@ -251,15 +267,6 @@ def _filled_in(values: FloatArray) -> tuple[int, int]:
     return int(few.sum()), len(gaps)
 
 
-def digest_of_recording(path: Path) -> str:
-    """Return the SHA-256 of a recording, as :class:`RecordedTraining` has it.
-
-    Raises:
-        UsageError: there is none.
-    """
-    return _digest(find_recording(path).files)
-
-
 def _doubts(values: FloatArray, said: Said) -> tuple[str, ...]:
     told = []
     if said.inputs == "mixed":
@@ -274,11 +281,3 @@ def _doubts(values: FloatArray, said: Said) -> tuple[str, ...]:
             "has learned nothing says nothing of its samples."
         )
     return tuple(told)
-
-
-def _digest(files: Sequence[Path]) -> str:
-    digests = []
-    for file in files:
-        with file.open("rb") as opened:
-            digests.append(file_digest(opened, "sha256").hexdigest())
-    return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()

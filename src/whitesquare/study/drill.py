@@ -2,97 +2,32 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
 
 from whitesquare._base.cache import Cache, no_cache
 from whitesquare._base.machine import machine, versions
-from whitesquare.attacks import Poisoned, make_attack, poison
+from whitesquare.attacks import Poisoned, poison
 from whitesquare.data import dataset_digest, has_test
 from whitesquare.data.names import Data, named
 from whitesquare.data.opening import open_held
 from whitesquare.errors import UsageError, WhitesquareError
-from whitesquare.learning.recipes import Recipe
 from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
 from whitesquare.scanning.run import run_scan
-from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import ScanResult
 from whitesquare.study.drill_clean import clean_controls
+from whitesquare.study.drill_kept import KeptRuns
 from whitesquare.study.drill_rows import row_of
-from whitesquare.study.drill_sentences import announcement, base_line, conclusion, notices_of, smallest
+from whitesquare.study.drill_sentences import announcement, base_line, conclusion, notices_of, smallest, taken_up
+from whitesquare.study.drill_settings import FOUR, OF_CLASS, DrillSettings
 from whitesquare.study.drill_types import DrillFailure, DrillResult, DrillRow, DrillRun
-from whitesquare.triggers import parse_trigger
-from whitesquare.types import Attack, ImageDataset
+from whitesquare.types import ImageDataset
 
-_SEEDS = 100_000
-"""Seeds end here: above lie those of the scan's own models, and a victim must never be one of them."""
+__all__ = ["BY_DEFAULT", "FOUR", "DrillSettings", "default_rates", "drill"]
+
 _STEP = "drill: scans"
-FOUR = ("adaptive", "sinusoidal", "stamp", "label-flip")
-"""What is rehearsed unless somebody says otherwise: the one that takes longest first, so that its time bounds all."""
-_OF_CLASS = (0.1, 0.2, 0.5)
-"""Default rates, as shares of the target class."""
-
-
-@dataclass(frozen=True)
-class DrillSettings:
-    """What to rehearse.
-
-    Attributes:
-        attacks: names of registered attacks.
-        rates: poisoned / whole training set, each in (0, 1); ``None`` for a tenth, a fifth and a half of the target
-            class, as shares of the whole with one digit.
-        target: target class (a label).
-        seeds: runs of each attack at each rate.
-        seed: of the first run.
-        trigger: spec of the trigger in use; ``None`` is the attack's own.
-        recipe: of the victims, and of the scan's own models.
-        device: where models are trained and asked; see :func:`whitesquare.learning.device.resolve`.
-        clean: number of clean resamples that are scanned, too, to count false alarms; see :mod:`.drill_clean`.
-    """
-
-    attacks: tuple[str, ...] = FOUR
-    rates: tuple[float, ...] | None = None
-    target: int = 0
-    seeds: int = 3
-    seed: int = 0
-    trigger: str | None = None
-    recipe: Recipe = field(default_factory=Recipe)
-    device: str = "cpu"
-    clean: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what no data set could be drilled with; attacks are looked up by their nearest name."""
-        rates = self.rates if self.rates is not None else _OF_CLASS
-        if not self.attacks or not rates:
-            raise UsageError("A drill needs at least one attack and one rate; name them.")
-        if len(set(self.attacks)) < len(self.attacks) or len(set(rates)) < len(rates):
-            raise UsageError("An attack or a rate is named twice; name each once.")
-        for name in self.attacks:
-            make_attack(name)
-        for rate in rates:
-            if not 0 < rate < 1:
-                raise UsageError(f"A poison rate is a share of the training set, above 0 and below 1; got {rate}.")
-        if self.seeds < 1:
-            raise UsageError(f"The number of seeds must be at least 1; got {self.seeds}.")
-        if self.clean < 0:
-            raise UsageError(f"The number of clean resamples must be 0 or more; got {self.clean}.")
-        many = max(self.seeds, self.clean)
-        if not 0 <= self.seed <= self.seed + many <= _SEEDS:
-            raise UsageError(f"The seeds of a drill must be in 0..{_SEEDS}; got {self.seed} and {many} of them.")
-        if self.trigger is not None:
-            parse_trigger(self.trigger)
-
-    def scan(self, seed: int) -> ScanSettings:
-        """Return how a data set is scanned."""
-        return ScanSettings(seed=seed, recipe=self.recipe, device=self.device)
-
-    def attack(self, name: str) -> Attack:
-        """Return an attack with the trigger in use."""
-        return make_attack(name, {} if self.trigger is None else {"trigger": parse_trigger(self.trigger)})
-
-
 BY_DEFAULT = DrillSettings()
 
 
@@ -115,9 +50,10 @@ def drill(
         settings: what to rehearse.
         test: its test split, to measure the attack's success on a victim; ``None`` takes that of ``dataset``, if any.
         source: name or path of the data set, for the report.
-        cache: where crafted poisons are kept between drills.
+        cache: where crafted poisons and finished scans are kept, so that a drill that was stopped goes on where it was.
         on_progress: told how many scans are done, and how far the crafting of an attack is.
-        on_note: told, once the first run is done, how long all of them take, and what takes less.
+        on_note: told, once the first run is done, how long all of them take, and what takes less; and at the end how
+            many were taken up from a drill before.
 
     Raises:
         UsageError: the target class has no sample.
@@ -136,35 +72,40 @@ def drill(
         test = open_held(given if test is None else test, "test", on_progress)
     _check_target(dataset, settings.target)
     settings = replace(settings, rates=settings.rates or default_rates(dataset, settings.target))
-    many = len(list(_plan(settings)))
+    digest, many = dataset_digest(dataset), len(list(_plan(settings)))
     total, steps = 1 + settings.clean + many, count()
+    kept = KeptRuns.of(cache, settings, digest, test)
 
     def step() -> None:
         on_progress(_STEP, next(steps), total)
 
     def scan(part: ImageDataset, seed: int) -> ScanResult:
-        return run_scan(part, settings.scan(seed)).result
+        return kept.heard(run_scan(part, settings.scan(seed)).result)
 
     step()
-    plain = scan(dataset, settings.seed)
+    plain = kept.scan(settings.seed, lambda: scan(dataset, settings.seed))
     step()
-    clean = clean_controls(dataset, plain, settings.clean, settings.seed, scan, step)
-    before = time.perf_counter()
+    clean = clean_controls(dataset, plain, settings.clean, settings.seed, scan, step, kept.clean)
     runs: dict[tuple[str, float], list[DrillRun]] = {}
     failures: list[DrillFailure] = []
-    for left, (name, rate, seed) in enumerate(_plan(settings), start=1):
-        run, failed = _tried(dataset, settings, name, rate, seed, test, cache, on_progress)
+    told = False
+    for at, (name, rate, seed) in enumerate(_plan(settings)):
+        before, taken = time.perf_counter(), kept.taken
+        run, failed = _tried(dataset, settings, name, rate, seed, test, kept, on_progress)
         failures += failed
         if run is not None:
             runs.setdefault((name, rate), []).append(run)
         step()
-        if left == 1 < many:
-            on_note(announcement(time.perf_counter() - before, many))
+        if not told and kept.taken == taken and at + 1 < many:
+            told = True
+            on_note(announcement(time.perf_counter() - before, many - at, kept.taken))
+    if kept.taken:
+        on_note(taken_up(kept.taken, total, cache.folder))
     rows = tuple(row_of(name, rate, found) for (name, rate), found in runs.items())
     found = tuple(smallest(name, [row for row in rows if row.attack == name]) for name in _names(rows))
     return DrillResult(
         source=source or named(given),
-        digest=dataset_digest(dataset),
+        digest=digest,
         size=len(dataset.labels),
         target=settings.target,
         target_name=dataset.classes[settings.target],
@@ -172,7 +113,7 @@ def drill(
         rows=rows,
         smallest=found,
         failures=tuple(failures),
-        notices=notices_of(plain, test),
+        notices=notices_of(plain, tested=test is not None or not settings.attacks),
         seed=settings.seed,
         seconds=time.perf_counter() - started,
         versions=versions(),
@@ -185,7 +126,7 @@ def drill(
 def default_rates(dataset: ImageDataset, target: int) -> tuple[float, ...]:
     """Return a tenth, a fifth and a half of a class, as shares of the whole training set with one digit."""
     share = int((dataset.labels == target).sum()) / len(dataset.labels)
-    return tuple(dict.fromkeys(float(f"{part * share:.0e}") for part in _OF_CLASS))
+    return tuple(dict.fromkeys(float(f"{part * share:.0e}") for part in OF_CLASS))
 
 
 def _check_target(dataset: ImageDataset, target: int) -> None:
@@ -210,17 +151,17 @@ def _tried(
     rate: float,
     seed: int,
     test: ImageDataset | None,
-    cache: Cache,
+    kept: KeptRuns,
     on_progress: Progress,
 ) -> tuple[DrillRun | None, list[DrillFailure]]:
     """Make one run; return it, or ``None``, and what went wrong."""
     try:
-        run, crashed = _run(dataset, settings, name, rate, seed, test, cache, on_progress)
+        run = kept.run(name, rate, seed, lambda: _run(dataset, settings, name, rate, seed, test, kept, on_progress))
     except WhitesquareError as error:
         return None, [DrillFailure(name, rate, seed, str(error))]
     except Exception as error:  # noqa: BLE001 - an attack may be anyone's; the others go on and the report says so
         return None, [DrillFailure(name, rate, seed, f"It crashed: {type(error).__name__}: {error}")]
-    return run, [DrillFailure(name, rate, seed, f"A detector did not finish: {why}") for why in crashed]
+    return run, [DrillFailure(name, rate, seed, f"A detector did not finish: {why}") for why in kept.crashed]
 
 
 def _run(
@@ -230,10 +171,10 @@ def _run(
     rate: float,
     seed: int,
     test: ImageDataset | None,
-    cache: Cache,
+    kept: KeptRuns,
     on_progress: Progress,
-) -> tuple[DrillRun, list[str]]:
-    """Poison, scan, and train a victim; return what was found, and the detectors that crashed."""
+) -> DrillRun:
+    """Poison, scan, and train a victim; return what was found."""
     started = time.perf_counter()
     made = poison(
         dataset,
@@ -241,17 +182,17 @@ def _run(
         target=settings.target,
         rate=rate,
         seed=seed,
-        cache=cache,
+        cache=kept.cache,
         device=settings.device,
         on_progress=on_progress,
     )
-    found = run_scan(made.dataset, settings.scan(seed)).result
+    found = kept.heard(run_scan(made.dataset, settings.scan(seed)).result)
     poisoned = set(made.manifest.ids)
     loud = [flag.id in poisoned for flag in found.flagged if flag.tier != "review"]
     quiet = [flag.id in poisoned for flag in found.flagged if flag.tier == "review"]
     mine = [alarm.tier for alarm in found.alarms if alarm.label == settings.target]
     success, accuracy = _victim(made, settings, seed, test)
-    run = DrillRun(
+    return DrillRun(
         seed=seed,
         poisons=len(poisoned),
         trigger=made.manifest.trigger,
@@ -266,7 +207,6 @@ def _run(
         accuracy=accuracy,
         seconds=round(time.perf_counter() - started, 3),
     )
-    return run, [f"{one.name}: {one.reason}" for one in found.runs if one.crashed]
 
 
 def _victim(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -14,12 +15,27 @@ from whitesquare.types import ImageDataset, IntArray
 Scanning = Callable[[ImageDataset, int], ScanResult]
 """``scan(dataset, seed)`` scans as the drill does."""
 
+Once = Callable[[int, list[int], Callable[[], CleanRun]], CleanRun]
+"""``once(seed, flagged, make)`` gives the run of a seed, of all samples but those at the positions ``flagged``."""
+
+
+def always(seed: int, flagged: list[int], make: Callable[[], CleanRun]) -> CleanRun:
+    """Make every run."""
+    return make()
+
+
 _DRAW = 7
 """Keeps the draw of a resample apart from the draws of an attack with the same seed."""
 
 
 def clean_controls(
-    dataset: ImageDataset, plain: ScanResult, runs: int, seed: int, scan: Scanning, on_run: Callable[[], None]
+    dataset: ImageDataset,
+    plain: ScanResult,
+    runs: int,
+    seed: int,
+    scan: Scanning,
+    on_run: Callable[[], None],
+    once: Once = always,
 ) -> CleanControls | None:
     """Scan resamples of what nothing was found in; see :class:`CleanControls`.
 
@@ -30,6 +46,7 @@ def clean_controls(
         seed: of the first; the others count up from it.
         scan: how to scan.
         on_run: told after each.
+        once: makes a run, or returns the one that is kept.
 
     Raises:
         NothingToDoError: nothing is left to scan.
@@ -40,12 +57,15 @@ def clean_controls(
     rest: IntArray = np.setdiff1d(np.arange(len(dataset.labels)), np.array(flagged, np.int64))
     found = []
     for number in range(seed, seed + runs):
-        started = time.perf_counter()
-        part = Part(dataset, resample(dataset.labels, rest, number))
-        result = scan(part, number)
-        found.append(_run(result, number, time.perf_counter() - started))
+        found.append(once(number, flagged, partial(_made, dataset, rest, number, scan)))
         on_run()
     return summary(tuple(found), len(dataset.labels) - len(rest))
+
+
+def _made(dataset: ImageDataset, rest: IntArray, number: int, scan: Scanning) -> CleanRun:
+    started = time.perf_counter()
+    result = scan(Part(dataset, resample(dataset.labels, rest, number)), number)
+    return _run(result, number, time.perf_counter() - started)
 
 
 def resample(labels: IntArray, rest: IntArray, seed: int) -> IntArray:

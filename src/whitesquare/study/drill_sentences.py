@@ -1,10 +1,10 @@
 """What a drill found, in sentences that can be said aloud: each says no more than its runs tell."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from whitesquare.scanning.types import ScanResult
 from whitesquare.study.drill_types import ENOUGH_RUNS, BaseLine, DrillRow, Smallest
-from whitesquare.types import ImageDataset
 
 
 def smallest(attack: str, rows: Sequence[DrillRow]) -> Smallest:
@@ -70,24 +70,38 @@ def base_line(found: ScanResult) -> BaseLine:
     return BaseLine(found.verdict, names, flagged, len(found.flagged) - flagged, sentence)
 
 
-def notices_of(plain: ScanResult, test: ImageDataset | None) -> tuple[str, ...]:
+def notices_of(plain: ScanResult, *, tested: bool) -> tuple[str, ...]:
     """Say what the scans could not do, by that of the data as they are, and what no test split leaves unmeasured."""
     notices = [f"{one.name} crashed on the data as it is: {one.reason}" for one in plain.runs if one.crashed]
     if plain.mode == "model-free":
         why = next((one.reason for one in plain.runs if "no model could be trained" in one.reason), "")
         notices.append(f"The scans trained no model, so none could confirm anything: {why or plain.mode}")
-    if test is None:
+    if not tested:
         notices.append("The data set has no test split, so no attack's success could be measured.")
     return tuple(notices)
 
 
-def announcement(seconds: float, runs: int) -> str:
-    """Say how long a drill will take, by the seconds of its first run, and what would take less."""
-    whole = seconds * runs / 60
+def announcement(seconds: float, runs: int, taken: int = 0) -> str:
+    """Say how long a drill will take, by the seconds of a run, and what would take less.
+
+    Args:
+        seconds: of the first run that was made.
+        runs: that there are with it.
+        taken: that were there already.
+    """
+    whole, those = seconds * runs / 60, f"the {runs} that are left" if taken else f"all {runs}"
     said = f"about {whole:.0f} minutes" if whole >= 1.5 else "about a minute or two"
     return (
-        f"One run took {seconds:.0f} s, so all {runs} take {said}, less where other attacks are quicker to make. For "
+        f"One run took {seconds:.0f} s, so {those} take {said}, less where other attacks are quicker to make. For "
         "less, stop it and name fewer: --seeds 1, --rates 0.05, --attacks label-flip."
+    )
+
+
+def taken_up(taken: int, total: int, folder: Path | None) -> str:
+    """Say how many scans of a drill were there already."""
+    return (
+        f"Taken up from a drill before: {taken} of {total} scans, of the same data, settings and versions (kept in "
+        f"{folder}); the others were made now."
     )
 
 

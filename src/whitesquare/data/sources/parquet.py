@@ -19,7 +19,7 @@ from whitesquare.data.rows import exactly, parquet, quoted
 from whitesquare.data.sources.folder import ImageFolder
 from whitesquare.data.sources.lists import read_labels
 from whitesquare.data.tables import SCHEMA, Table, label_values, rewrite_tables
-from whitesquare.errors import DataError
+from whitesquare.errors import ChangedError, DataError
 from whitesquare.records import Progress, silent
 from whitesquare.types import IntArray, Shape
 
@@ -142,7 +142,7 @@ class ParquetImages(ImageFolder):
             )
             rows = db.execute(asked, [exactly(window.shard), window.first, window.first + window.count]).fetchall()
         if len(rows) != window.count:
-            raise DataError(f"{window.shard} was changed since it was opened; open the data set anew.")
+            raise ChangedError(f"{window.shard} was changed since it was opened; open the data set anew.")
         found = [row[0] for row in rows]
         self.held.rows = (window, found)
         return found

@@ -31,7 +31,7 @@ from whitesquare.data.tar_samples import (
     text_of,
 )
 from whitesquare.data.tars import opened_tar
-from whitesquare.errors import DataError, UsageError
+from whitesquare.errors import ChangedError, DataError, UsageError
 from whitesquare.records import Progress, silent
 from whitesquare.types import IntArray, Shape
 
@@ -75,7 +75,8 @@ class TarImages(ImageFolder):
 
         Raises:
             IndexError: there is no such position.
-            DataError: it is too large, or the tar file cannot be read or was changed.
+            DataError: it is too large, or the tar file cannot be read.
+            ChangedError: the tar file was changed since it was opened.
         """
         position = range(len(self.ids))[i]
         shard = bisect_right(self.last, position)
@@ -92,7 +93,7 @@ class TarImages(ImageFolder):
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error}); check the file and its permissions.") from error
         if size != places.size or len(found) != count:
-            raise DataError(f"{path} was changed since it was opened; open the data set anew.")
+            raise ChangedError(f"{path} was changed since it was opened; open the data set anew.")
         return found
 
     def header(self, i: int) -> Shape:

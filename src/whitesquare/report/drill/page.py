@@ -66,7 +66,8 @@ def _verdict(result: DrillResult) -> tuple[str, str]:
     if result.base_line.alarmed:
         return "bad", "alarm in your data"
     if not result.smallest:
-        return "open", "nothing rehearsed"
+        alone = result.clean is not None and not result.failures
+        return "open", "false alarms alone" if alone else "nothing rehearsed"
     return ("bad", "not all caught") if any(one.rate is None for one in result.smallest) else ("good", "all caught")
 
 

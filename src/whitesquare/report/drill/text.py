@@ -49,7 +49,8 @@ def verdict(result: DrillResult) -> str:
     """Say in one line how many of the attacks would have been caught."""
     caught = sum(one.rate is not None for one in result.smallest)
     if not result.smallest:
-        return "Nothing could be rehearsed on these data"
+        alone = result.clean is not None and not result.failures
+        return "How often the scan raises a false alarm" if alone else "Nothing could be rehearsed on these data"
     return f"The scan would have caught {caught} of {f.plural(len(result.smallest), 'attack')}"
 
 

@@ -162,7 +162,7 @@ def read_all(
 
 def as_read(dataset: ImageDataset, listing: ShardList) -> ImageDataset:
     """Return a data set whose size is the one that was found when it was listed, so that nobody looks for it again."""
-    return replace(dataset, decided=listing.frame) if isinstance(dataset, Sized) else dataset
+    return replace(dataset, decided=listing.frame, is_decided=True) if isinstance(dataset, Sized) else dataset
 
 
 def _positions(listing: ShardList, files: list[ArrayFile]) -> IntArray:

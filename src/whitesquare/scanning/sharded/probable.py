@@ -15,7 +15,7 @@ from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.errors import UsageError
 from whitesquare.executor.engine import Engine
 from whitesquare.executor.types import Shared
-from whitesquare.scanning.brought import brought
+from whitesquare.scanning.brought import brought, called, check_order
 from whitesquare.scanning.sharded.reading import Done, named
 from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.scanning.sharded.scoring import opened_samples
@@ -62,6 +62,7 @@ def keep_probabilities(
         raise UsageError(f"pred_probs is an array {given.shape}; expected one row for each of the {size} samples.")
     files = []
     nothing = np.empty((0, *samples.shape), np.uint8)
+    sums, sizes = np.zeros((len(samples.classes),) * 2), np.zeros(len(samples.classes), np.int64)
     for number, pixels in enumerate(samples.files):
         part = slice(int(samples.first[number]), int(samples.first[number + 1]))
         labels = samples.labels[part]
@@ -71,9 +72,12 @@ def keep_probabilities(
         else:
             rows = np.empty((0, len(samples.classes)), np.float32)
         assert rows is not None  # noqa: S101 - narrows the type: they were given
+        part_sums, part_sizes = called(rows, labels)
+        sums, sizes = sums + part_sums, sizes + part_sizes
         files.append(named(folder, "probabilities", pixels.name, samples.digest, rows.tobytes()))
         if kept_whole(files[-1]) is None:
             write_kept(files[-1], {"probabilities": rows}, {})
+    check_order(sums, sizes, samples.classes)
     return tuple(files)
 
 

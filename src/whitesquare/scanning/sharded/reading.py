@@ -15,7 +15,7 @@ import numpy as np
 
 from whitesquare._base.files import whole_file
 from whitesquare._base.hashing import digest_of
-from whitesquare._base.machine import code_digest
+from whitesquare._base.machine import code_beside, making_digest
 from whitesquare.data.batches import describe
 from whitesquare.data.decode import header_shape
 from whitesquare.data.fits import Frame
@@ -24,12 +24,13 @@ from whitesquare.data.kept import ArrayFile, kept_whole, read_kept, write_kept
 from whitesquare.data.listing import Opened, opened
 from whitesquare.detectors.mergeable import Summarised
 from whitesquare.detectors.registry import KNOWN_DETECTORS
-from whitesquare.errors import DataError
+from whitesquare.errors import ChangedError, DataError, UnfinishedError
 from whitesquare.executor.types import Shared
 from whitesquare.types import Shape, UInt8Array
 
 ROOMS = ("_base", "data", "detectors", "learning", "scanning", "types")
 """Those whose code decides what a step leaves behind."""
+_FULL = "No space left on device"
 DIGEST = 32
 """Bytes of a content digest; all zero where the content could not be read."""
 
@@ -72,15 +73,18 @@ class Done:
 
 
 def named(folder: Path, kind: str, *parts: str | bytes) -> Path:
-    """Return the file of a step in the folder of a scan, by all that decides what is in it, this code included."""
-    return folder / kind / f"{digest_of([kind, code_digest(ROOMS), *parts])}.kept"
+    """Return the file of a step in the folder of a scan, by all that decides what is in it.
+
+    That is this code, too, and the versions of the libraries that decode and compute.
+    """
+    return folder / kind / f"{digest_of([kind, making_digest(ROOMS), *parts])}.kept"
 
 
 def list_shard(task: ToList, shared: Shared) -> Done:
     """Write the index of a shard: of every sample its place, size and the SHA-256 of its content, and the shapes.
 
     Raises:
-        DataError: it cannot be written.
+        UnfinishedError: it cannot be written.
     """
     shard = opened(task.listing)
     path = named(task.folder, "index", task.listing.name, shard.stamp())
@@ -108,7 +112,9 @@ def read_shard(task: ToRead, shared: Shared) -> Done:
     """Decode the images of a shard, hold them against its index, and keep them with a few numbers of each.
 
     Raises:
-        DataError: an image cannot be read, is not what was listed, or not like the others; or nothing can be written.
+        DataError: an image cannot be read, or is not like the others.
+        ChangedError: one was changed since it was listed.
+        UnfinishedError: nothing can be written.
     """
     index = read_kept(task.index)
     frame = "" if task.frame is None else repr(task.frame)
@@ -117,6 +123,7 @@ def read_shard(task: ToRead, shared: Shared) -> Done:
         "pixels",
         *(index.digest, json.dumps(index.said, sort_keys=True), frame, repr(task.shape), repr(task.skip)),
         *task.detectors,
+        code_beside(*(type(KNOWN_DETECTORS[name]) for name in task.detectors)),
     )
     if kept_whole(path) is not None:
         return Done(path, made=False)
@@ -128,7 +135,7 @@ def read_shard(task: ToRead, shared: Shared) -> Done:
             pixels[len(kept)] = _image(shard, i, digests[i], index, task)
             kept.append(i)
         except DataError as error:
-            if not task.skip:
+            if not task.skip or isinstance(error, ChangedError):
                 raise
             skipped[str(i)] = str(error)
     arrays: dict[str, Any] = {"pixels": pixels[: len(kept)], "kept": np.array(kept, np.int64)}
@@ -158,7 +165,7 @@ def _image(shard: Opened, i: int, digest: UInt8Array, index: ArrayFile, task: To
         raise DataError(reason)
     content = shard.content(i)
     if hashlib.sha256(content).digest() != digest.tobytes():
-        raise DataError(f"{shard.ids[i]} was changed since it was listed; start the scan again.")
+        raise ChangedError(f"{shard.ids[i]} was changed since it was listed; start the scan again.")
     image = shard.pixels(i, content)
     if task.frame is not None:
         return task.frame.bring(image, shard.ids[i])
@@ -191,5 +198,8 @@ def _write_index(path: Path, shard: Opened, sizes: Any, digests: UInt8Array) -> 
             target = str(part).replace("'", "''")
             connection.execute(f"COPY chunk TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
     except (OSError, duckdb.Error) as error:
-        short = " ".join(str(error).split())[:200]
-        raise DataError(f"The index {path} cannot be written ({short}); check the folder, and make room.") from error
+        text = " ".join(str(error).split())
+        short = _FULL if _FULL in text else text[:200]  # DuckDB says it at the end of much else
+        raise UnfinishedError(
+            f"The index {path} cannot be written ({short}); check the folder, and make room."
+        ) from error

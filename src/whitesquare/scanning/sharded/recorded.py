@@ -8,7 +8,8 @@ import numpy as np
 
 from whitesquare._base.schema import build
 from whitesquare.data.kept import ArrayFile, kept_whole, read_kept, write_kept
-from whitesquare.scanning.losses import RecordedTraining, digest_of_recording, read_losses
+from whitesquare.loops.recordings import digest_of_recording
+from whitesquare.scanning.losses import RecordedTraining, read_losses
 from whitesquare.scanning.sharded.reading import named
 from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.types import FloatArray, IntArray
@@ -41,11 +42,13 @@ def keep_losses(losses: Path, samples: StoredSamples, digest: str, folder: Path)
     Raises:
         UsageError: there is no recording.
         DataError: it is damaged, of other data, or of a training that went wrong.
+        ChangedError: it changes while it is read.
     """
-    path = named(folder, "recorded", samples.digest, digest, digest_of_recording(losses))
+    recording = digest_of_recording(losses)
+    path = named(folder, "recorded", samples.digest, digest, recording)
     if (found := kept_whole(path)) is None or any(kept_whole(file) is None for file in _files(found)):
         with TemporaryDirectory(prefix="whitesquare-") as temporary:
-            read = read_losses(losses, samples, digest, Path(temporary))
+            read = read_losses(losses, samples, digest, Path(temporary), recording)
             files = []
             for number, pixels in enumerate(samples.files):
                 part = slice(int(samples.first[number]), int(samples.first[number + 1]))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.hashing import digest_of
+from whitesquare._base.machine import code_beside
 from whitesquare.data.kept import kept_whole, read_kept, write_kept
 from whitesquare.detectors.common import one_thread
 from whitesquare.detectors.mergeable import Band, Counts, Mergeable
@@ -160,6 +161,7 @@ def score_group(task: ToScore, shared: Shared) -> Done:
     parts = [samples.digest, str(task.number), str(task.seed), *task.detectors]
     parts += [task.answers.name if task.answers else "", task.model.key if task.model else ""]
     parts += [one.name if one else "" for one in (task.losses, task.recorded)]
+    parts += [code_beside(*(type(KNOWN_DETECTORS[name]) for name in task.detectors))]
     path = named(task.folder, "scores", *parts)
     if kept_whole(path) is not None:
         return Done(path, made=False)
@@ -229,7 +231,15 @@ def answers_at(path: Path, samples: StoredSamples, positions: IntArray) -> tuple
 def count_band(task: ToCount, shared: Shared) -> Done:
     """Count in a band of all images, and score all of them by it."""
     samples, detector = opened_samples(task.samples), KNOWN_DETECTORS[task.detector]
-    path = named(task.folder, "bands", samples.digest, task.detector, repr(detector), repr(task.band))
+    path = named(
+        task.folder,
+        "bands",
+        samples.digest,
+        task.detector,
+        repr(detector),
+        repr(task.band),
+        code_beside(type(detector)),
+    )
     if kept_whole(path) is not None:
         return Done(path, made=False)
     assert isinstance(detector, Mergeable)  # noqa: S101 - narrows the type: only such are named
