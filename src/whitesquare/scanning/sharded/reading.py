@@ -198,8 +198,8 @@ def _write_index(path: Path, shard: Opened, sizes: Any, digests: UInt8Array) -> 
             target = str(part).replace("'", "''")
             connection.execute(f"COPY chunk TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
     except (OSError, duckdb.Error) as error:
-        text = " ".join(str(error).split())
-        short = _FULL if _FULL in text else text[:200]  # DuckDB says it at the end of much else
+        told = " ".join(str(error).split())
+        short = _FULL if _FULL in told else told[:200]  # DuckDB says it at the end of much else
         raise UnfinishedError(
             f"The index {path} cannot be written ({short}); check the folder, and make room."
         ) from error
