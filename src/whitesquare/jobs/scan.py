@@ -129,10 +129,7 @@ def scan(
         >>> found.verdict, [alarm.class_name for alarm in found.alarms]
         ('suspicious', ['0'])
     """
-    if signer is not None and attested is None:
-        raise UsageError("The statement of a scan says which attested data was scanned; give the attestation as well.")
-    if attested is not None and reference is not None and reference_attested is None:
-        raise UsageError("The data are attested and the reference is not; give its attestation, or leave it out.")
+    _refuse_unattested(signer, attested, reference, reference_attested)
     asking = _asking(model, weights, preprocess, layer)
     if way is not None:
         refuse_beside({"features": features})
@@ -172,6 +169,15 @@ def scan(
         on_note=on_note,
     )
     return Scanned(found, read.dataset, attested=work)
+
+
+def _refuse_unattested(
+    signer: Signer | None, attested: Attested | None, reference: Data | None, reference_attested: Attested | None
+) -> None:
+    if signer is not None and attested is None:
+        raise UsageError("The statement of a scan says which attested data was scanned; give the attestation as well.")
+    if attested is not None and reference is not None and reference_attested is None:
+        raise UsageError("The data are attested and the reference is not; give its attestation, or leave it out.")
 
 
 def _rows(
