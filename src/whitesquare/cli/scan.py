@@ -1,6 +1,6 @@
 """``whitesquare scan``: find poison in a training set."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -44,6 +44,7 @@ from whitesquare.errors import UsageError, require_extra
 if TYPE_CHECKING:  # they load NumPy, which `--help` must not wait for
     from whitesquare.jobs.scanned import Scanned
     from whitesquare.records import PoisonManifest
+    from whitesquare.report.trackers.mlflow import MlflowExperiment
     from whitesquare.scanning.types import ScanResult
 
 _FILES = ("parquet", "attestation")
@@ -175,11 +176,15 @@ def scan(
         done = replace(done, scan=replace(done.scan, result=replace(done.scan.result, made=made_now())))
         done = settled(done, accepted, write_baseline, accepted_by, why)
         _emit(done, outputs, same_size(size, fit), known)
-        if trackers:
-            from whitesquare.report.scan.tracked import tracked_scan
-
-            log_runs(trackers, [tracked_scan(done.scan)])
+        _track(trackers, done)
         raise typer.Exit(_covered(done.scan.result, exit_code(done.scan.result, fail_on), required))
+
+
+def _track(trackers: Sequence["MlflowExperiment"], done: "Scanned") -> None:
+    if trackers:
+        from whitesquare.report.scan.tracked import tracked_scan
+
+        log_runs(trackers, [tracked_scan(done.scan)])
 
 
 def _covered(result: "ScanResult", code: int, required: Collection[str]) -> int:

@@ -131,10 +131,7 @@ def scan(
     """
     _refuse_unattested(signer, attested, reference, reference_attested)
     asking = _asking(model, weights, preprocess, layer)
-    if way is not None:
-        refuse_beside({"features": features})
-    if model is not None and not (features is None and pred_probs is None):
-        raise UsageError("Give the model, which is asked for its own, or features and pred_probs; not both.")
+    _refuse_beside(model is not None, way, features, pred_probs)
     opened = _opened(data, attested, size, fit, on_progress)
     features = _rows("features", features, opened, None)
     pred_probs = _rows("pred_probs", pred_probs, opened, opened.classes)
@@ -178,6 +175,13 @@ def _refuse_unattested(
         raise UsageError("The statement of a scan says which attested data was scanned; give the attestation as well.")
     if attested is not None and reference is not None and reference_attested is None:
         raise UsageError("The data are attested and the reference is not; give its attestation, or leave it out.")
+
+
+def _refuse_beside(with_model: bool, way: Way | None, features: object, pred_probs: object) -> None:
+    if way is not None:
+        refuse_beside({"features": features})
+    if with_model and not (features is None and pred_probs is None):
+        raise UsageError("Give the model, which is asked for its own, or features and pred_probs; not both.")
 
 
 def _rows(
