@@ -1,7 +1,7 @@
 """A drill: poison copies of the user's own data, scan each, and count what would have been caught."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -72,8 +72,8 @@ def drill(
         test = open_held(given if test is None else test, "test", on_progress)
     _check_target(dataset, settings.target)
     settings = replace(settings, rates=settings.rates or default_rates(dataset, settings.target))
-    digest, many = dataset_digest(dataset), len(list(_plan(settings)))
-    total, steps = 1 + settings.clean + many, count()
+    digest, steps = dataset_digest(dataset), count()
+    total = 1 + settings.clean + len(list(_plan(settings)))
     kept = KeptRuns.of(cache, settings, digest, test)
 
     def step() -> None:
@@ -86,19 +86,7 @@ def drill(
     plain = kept.scan(settings.seed, lambda: scan(dataset, settings.seed))
     step()
     clean = clean_controls(dataset, plain, settings.clean, settings.seed, scan, step, kept.clean)
-    runs: dict[tuple[str, float], list[DrillRun]] = {}
-    failures: list[DrillFailure] = []
-    told = False
-    for at, (name, rate, seed) in enumerate(_plan(settings)):
-        before, taken = time.perf_counter(), kept.taken
-        run, failed = _tried(dataset, settings, name, rate, seed, test, kept, on_progress)
-        failures += failed
-        if run is not None:
-            runs.setdefault((name, rate), []).append(run)
-        step()
-        if not told and kept.taken == taken and at + 1 < many:
-            told = True
-            on_note(announcement(time.perf_counter() - before, many - at, kept.taken))
+    runs, failures = _all_runs(dataset, settings, test, kept, step, on_progress, on_note)
     if kept.taken:
         on_note(taken_up(kept.taken, total, cache.folder))
     rows = tuple(row_of(name, rate, found) for (name, rate), found in runs.items())
@@ -121,6 +109,32 @@ def drill(
         conclusion=conclusion(rows, found) if rows else "",
         clean=clean,
     )
+
+
+def _all_runs(
+    dataset: ImageDataset,
+    settings: DrillSettings,
+    test: ImageDataset | None,
+    kept: KeptRuns,
+    step: Callable[[], None],
+    on_progress: Progress,
+    on_note: OnNote,
+) -> tuple[dict[tuple[str, float], list[DrillRun]], list[DrillFailure]]:
+    """Make every run of the plan, and say after the first that was made how long the others take."""
+    runs: dict[tuple[str, float], list[DrillRun]] = {}
+    failures: list[DrillFailure] = []
+    planned, told = list(_plan(settings)), False
+    for at, (name, rate, seed) in enumerate(planned):
+        before, taken = time.perf_counter(), kept.taken
+        run, failed = _tried(dataset, settings, name, rate, seed, test, kept, on_progress)
+        failures += failed
+        if run is not None:
+            runs.setdefault((name, rate), []).append(run)
+        step()
+        if not told and kept.taken == taken and at + 1 < len(planned):
+            told = True
+            on_note(announcement(time.perf_counter() - before, len(planned) - at, kept.taken))
+    return runs, failures
 
 
 def default_rates(dataset: ImageDataset, target: int) -> tuple[float, ...]:
