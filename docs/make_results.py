@@ -26,7 +26,8 @@ SECOND = DOCS.parent / "benchmarks" / "results" / "second-dataset.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 DETECTORS = DOCS.parent / "benchmarks" / "results" / "detectors.json"
 NATURAL = [
-    DOCS.parent / "benchmarks" / "results" / f"{name}.json" for name in ("natural", "natural-scans", "selection")
+    DOCS.parent / "benchmarks" / "results" / f"{name}.json"
+    for name in ("natural", "natural-scans", "selection", "clean")
 ]
 SCALE = {
     "gate": gating,

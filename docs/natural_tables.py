@@ -1,4 +1,4 @@
-"""The tables of docs/natural.md from natural.json, natural-scans.json and selection.json of benchmarks/results."""
+"""The tables of docs/natural.md from natural, natural-scans, selection and clean.json of benchmarks/results."""
 
 from collections.abc import Callable
 from statistics import mean
@@ -10,7 +10,9 @@ Line = dict[str, Any]
 _SETTING = ("attack", "count", "select", "trigger")
 
 
-def natural_tables(victims: dict[str, Any], scans: dict[str, Any], selection: dict[str, Any]) -> dict[str, str]:
+def natural_tables(
+    victims: dict[str, Any], scans: dict[str, Any], selection: dict[str, Any], clean: dict[str, Any]
+) -> dict[str, str]:
     """Return the tables by the name of their place in the page; kinds that were scanned once more are told once."""
     again = {_kind(line) for line in scans["scans"]}
     earlier = {**victims, "scans": [line for line in victims["scans"] if _kind(line) not in again]}
@@ -19,6 +21,7 @@ def natural_tables(victims: dict[str, Any], scans: dict[str, Any], selection: di
         "selection": selection_table(selection),
         "scans": scans_table(scans),
         "earlier": scans_table(earlier),
+        "clean": clean_table(clean),
     }
 
 
@@ -71,6 +74,26 @@ def scans_table(result: dict[str, Any]) -> str:
         seeds = str(sum(len(line["seeds"]) for line in lines))
         rows.append(f"| {' | '.join((f'`{attack}`', str(count), seeds, *told, *of, str(false)))} |")
     return "\n".join([*rows, "", made_on(result)])
+
+
+def clean_table(result: dict[str, Any]) -> str:
+    """Return one row per data set and way of scanning: how many scans of clean data alarmed, and what they said."""
+    rows = header("data", "scans", "n", "alarmed", "of these with a harmless cause named", "confirmed")
+    groups = _grouped(result["scans"], lambda line: (_way(line), line["data"].rpartition("/")[2]))
+    for (way, data), lines in sorted(groups.items()):
+        alarmed, unnamed, confirmed = (
+            round(sum(line["figures"][name]["mean"] * line["figures"][name]["n"] for line in lines))
+            for name in ("false_alarm", "false_unnamed", "false_confirmed")
+        )
+        n = sum(len(line["seeds"]) for line in lines)
+        rows.append(f"| {data} | {way} | {n} | {alarmed} | {alarmed - unnamed} | {confirmed} |")
+    return "\n".join([*rows, "", f"{made_on(result)} {result['finished']} of {result['cells']} scans."])
+
+
+def _way(line: Line) -> str:
+    """Say what was scanned, and how."""
+    kind, _, way = line["setting"].partition(", ")
+    return f"{'subsets' if kind == 'clean set' else 'hard negatives'}, {way or 'with models'}"
 
 
 _TOLD = ("right_class", "confirmed")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from whitesquare.data import from_arrays
+from whitesquare.data import from_arrays, open_dataset
 from whitesquare.detectors.codes import Scale, code_bits, window_codes
 from whitesquare.detectors.contrast import log_contrast
 from whitesquare.detectors.noise_residual import NoiseResidual
@@ -29,6 +29,7 @@ from whitesquare.scanning.prune import pruned
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.transplant import TransplantTest
+from whitesquare.study.bench.scans.sets import make_set
 
 SIDE, CLASSES = 16, 5
 WITHOUT_MODEL = ScanSettings(model_free=True)
@@ -330,3 +331,10 @@ def test_a_scan_repeats_itself_and_learns_nothing_from_the_truth(small_train):
     assert [alarm.class_name for alarm in first.result.alarms] == ["7"]
     flagged = {flag.position for flag in first.result.flagged if flag.tier == "suspicious"}
     assert flagged == set(chosen.tolist())
+
+
+@pytest.mark.slow
+def test_a_clean_class_with_few_controls_is_not_confirmed_by_being_a_hair_better_than_them():
+    subset = make_set("clean set", open_dataset("mnist"), 4157)  # its threes turn nearly everything in so small a model
+    assert len(subset.labels) == 711
+    assert not run_scan(subset, ScanSettings(seed=4157)).result.alarms

@@ -18,6 +18,8 @@ from whitesquare.types import Classifier, FloatArray, IntArray
 
 _CLEAR = 0.10
 """Share of images of other classes that a trigger must turn beyond the worst control."""
+_PROVEN = ALPHA / 2
+"""The largest p-value of a proof, all tests counted: a trigger is the best of several, its controls are not."""
 _FAR = 0.5
 """So far beyond the worst control a trigger is proven by its own p-value: small classes have too few controls to pay
 for the candidates of all others."""
@@ -77,7 +79,7 @@ def raise_alarms(
     noticed = [_notice(evidence, suspicions, models, test, int(label)) for label in np.unique(evidence.labels)]
     # Every class pays for every test, whichever came first.
     tested = max(1, sum(each.moving is not None for each in noticed))
-    test = replace(test, controls=max(test.controls, round(tested / ALPHA)))
+    test = replace(test, controls=max(test.controls, round(tested / _PROVEN)))
     noticed = [_tested(evidence, models, test, each) for each in noticed]
     raised, notes = [], []
     for each in noticed:
@@ -191,7 +193,7 @@ def _passes(test: Transplant | None, tested: int, least_gain: float) -> bool:
     # Controls are made like a trigger, but not selected like it: to be hardly better than the worst proves little.
     clear = test.flip_rate.value - test.control_worst >= _CLEAR
     far = test.p_value <= ALPHA and test.flip_rate.value - test.control_worst >= _FAR
-    return (far or test.p_value * tested <= ALPHA) and clear and gain >= least_gain
+    return (far or test.p_value * tested <= _PROVEN) and clear and gain >= least_gain
 
 
 def _replicated(
