@@ -17,7 +17,7 @@ from whitesquare.learning.choice import recipe_for, told
 from whitesquare.learning.optimisers import Lookahead
 from whitesquare.learning.probe import probe
 from whitesquare.learning.recipes import COLOUR, ENOUGH_PASSES, MOST_EPOCHS, PATCHED, Recipe
-from whitesquare.learning.whitened import Whitened, Whitening
+from whitesquare.learning.whitened import PATCHED_SIDE, SIDE, Whitened, Whitening, shrinking
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 
@@ -187,3 +187,14 @@ def test_a_recipe_is_taken_by_name_and_changed_by_what_is_given(tmp_path, recipe
     said = json.loads((tmp_path / "model" / "model.json").read_text())["recipe"]
     assert {**said, "epochs": COLOUR.epochs, "flip": True, "sharpness": 0.0} == asdict(COLOUR)
     assert (said["epochs"], said["flip"], said["sharpness"]) == (1, False, 0.05)
+
+
+@pytest.mark.parametrize("side", [70, 101, 250, 299, 512])
+@pytest.mark.parametrize("wanted", [SIDE, PATCHED_SIDE])
+def test_images_that_are_averaged_down_keep_what_stands_in_their_last_pixels(side, wanted):
+    """A trigger in the lower right corner that no model is shown could never be confirmed."""
+    image, corner = torch.full((1, 1, side, side), 0.5), torch.zeros(1, 1, side, side)
+    corner[..., -3:, -3:] = 1
+    shrink = shrinking(side, wanted)
+    assert torch.equal(shrink(image).unique(), torch.tensor([0.5]))
+    assert shrink(corner)[..., -1, -1] > 0.05

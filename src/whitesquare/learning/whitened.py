@@ -85,7 +85,8 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
 def shrinking(side: int, wanted: int = SIDE) -> nn.Module:
     """Return what averages down images of that larger side to about the wanted one, and leaves small ones alone."""
     factor = max(1, round(side / wanted))
-    return nn.AvgPool2d(factor) if factor > 1 else nn.Identity()
+    # What is left at the right and at the bottom where a side is no multiple counts, too: a mark may stand there.
+    return nn.AvgPool2d(factor, ceil_mode=True) if factor > 1 else nn.Identity()
 
 
 def shrunk(images: Tensor, shrink: nn.Module) -> Tensor:
