@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.deciding.scans import write_scan
 from tests.provenance.attesting import key_pair, run
-from whitesquare.data import load_image_folder, open_dataset
+from whitesquare.data import format_of, load_image_folder, open_dataset
 from whitesquare.data.nested import DEPTH
 from whitesquare.errors import DataError, WhitesquareError
 from whitesquare.jobs.cleanse import cleanse
@@ -23,6 +23,7 @@ from whitesquare.provenance.manifest import read_items
 LAYOUTS = {
     "one folder": ("images/{}.png",),
     "several": ("a/b/{}.png", "a/{}.png", "{}.png", "b/{}.png"),
+    "two in one": ("images/front/{}.png", "images/back/{}.png"),
 }
 
 
@@ -193,9 +194,11 @@ def test_the_whole_line_on_nested_folders(tmp_path):
             path = data / name / f"site{i % 2}" / "images" / f"{i}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(100 * label, 100 * label + 90, (16, 16), dtype=np.uint8)).save(path)
+    assert format_of(data) == "png-folder"
     poisoned = ("poison", data, "--attack", "stamp", "--target", "0", "--count", "10", "-o", tmp_path / "poisoned")
     run(*poisoned)
     assert len(open_dataset(tmp_path / "poisoned").ids) == 60
+    assert len(list((tmp_path / "poisoned" / "train").rglob("*.png"))) == 60
     run("scan", data, "--model-free", "--fail-on", "confirmed", "-o", f"json={tmp_path / 'own.json'}")
     scanned = json.loads((tmp_path / "own.json").read_text())
     assert (scanned["size"], scanned["skipped"]) == (60, {})

@@ -5,7 +5,7 @@ Nothing is opened because of what is found here: it only words a refusal. No Num
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 from whitesquare.data.layouts import CIFAR10, CIFAR100, FOLDER, IDX, NPZ, SPLITS, dataset_kinds, is_image
@@ -115,12 +115,12 @@ def _deeper(folder: Path) -> str:
                 f"holds Python batches of CIFAR in {place}, pickles, which run whatever they say when they are "
                 "loaded; expected the binary version, so download that and give its folder."
             )
-        if what := _held_in(place, names):
+        if what := _held_in(place, names, folder):
             return f"is not where the data lie: {place} has {what}; give that folder."
     return ""
 
 
-def _held_in(place: Path, names: list[str]) -> str:
+def _held_in(place: Path, names: list[str], root: Path) -> str:
     kinds = dataset_kinds(place)
     if any(_IDX.fullmatch(name) for name in names):
         return _CALLED[IDX]
@@ -130,8 +130,9 @@ def _held_in(place: Path, names: list[str]) -> str:
         return "train or test with class folders"
     if any(name.endswith((".parquet", ".tar")) for name in names):
         return "Parquet or tar files"
-    # what is unpacked from an archive stands alone
-    alone = _folders(place.parent) == [place]
+    # what is unpacked from an archive stands alone, all the way down; else these are folders inside a class folder
+    way = [place, *(path for path in place.parents if path.is_relative_to(root))]
+    alone = all(_folders(above) == [path] for path, above in pairwise(way))
     return "class folders" if alone and len([one for one in _folders(place) if _has_image(one)]) > 1 else ""
 
 

@@ -204,7 +204,8 @@ def format_of(source: str | Path) -> str:
         return TABLE
     if published(source) is not None:
         return NPZ
-    kind = only_kind(path, dataset_kinds(path)) if path.is_dir() and _is_ours(path) else NPZ
+    is_own = path.is_dir() and (_is_ours(path) or other_source(str(source))[0] is None)  # as it is opened
+    kind = only_kind(path, dataset_kinds(path)) if is_own else NPZ
     return NPZ if kind == CIFAR100 else kind
 
 
