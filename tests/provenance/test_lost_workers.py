@@ -17,7 +17,7 @@ from whitesquare.data import from_arrays, write_dataset
 from whitesquare.errors import ChangedError, UnfinishedError
 from whitesquare.executor import engine
 from whitesquare.executor.engine import Way
-from whitesquare.provenance import hashing, workers
+from whitesquare.provenance import hashing, listing, workers
 from whitesquare.provenance.types import BUNDLE
 from whitesquare.signing.keys import load_trusted
 
@@ -163,3 +163,26 @@ def test_data_that_change_under_a_verification_are_no_verdict(signed, kind, tmp_
     bundle, trusted = signed / f"{kind}-signed" / BUNDLE, load_trusted(signed / "trust")
     with pytest.raises(ChangedError, match="changed while they were read"):
         ws.verify(data, bundle, trusted, tmp_path / "work", way=Way(folder=tmp_path / "kept"))
+
+
+@pytest.mark.parametrize("form", ["idx", "npz", "one file"])
+def test_containers_that_change_under_a_verification_are_no_verdict(signed, tmp_path, monkeypatch, form):
+    rng = np.random.default_rng(5)
+    made = from_arrays(rng.integers(0, 256, (12, 1, 14, 14), np.uint8), np.arange(12) % 2, layout="NCHW")
+    write_dataset(tmp_path / "data", made, None, "idx" if form == "idx" else "npz")
+    data = tmp_path / "data" / "train.npz" if form == "one file" else tmp_path / "data"
+    ws.attest(str(data), [key_pair(tmp_path / "trust" / "eve", secrets=tmp_path / "secret")], tmp_path / "signed")
+    order = ("verify", data, "--bundle", tmp_path / "signed" / BUNDLE, "--trust", tmp_path / "trust")
+    run(*order)
+    victim = next(path for path in (tmp_path / "data").iterdir() if "labels" not in path.name)
+    name = f"whitesquare.provenance.listing.read_{'idx_folder' if form == 'idx' else 'npz'}"
+    read = getattr(listing, name.rpartition(".")[2])
+
+    def meddled(*given, **more):
+        victim.write_bytes(victim.read_bytes()[:-5])
+        return read(*given, **more)
+
+    monkeypatch.setattr(name, meddled)
+    assert "changed while they were read" in " ".join(run(*order, code=2).stderr.split())
+    monkeypatch.undo()
+    assert "cannot be read as the signed one could" in " ".join(run(*order, code=1).output.split())

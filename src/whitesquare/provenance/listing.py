@@ -47,7 +47,8 @@ from whitesquare.provenance.reading import NOTHING, SignedSizes
 from whitesquare.provenance.shards import HashingShards
 from whitesquare.provenance.tally import Tally
 from whitesquare.provenance.types import FORMAT, LEAF, TREE, Content, SplitTree, Tree
-from whitesquare.provenance.walk import count_files
+from whitesquare.provenance.unchanged import stamp_of, unchanged
+from whitesquare.provenance.walk import count_files, list_folder
 from whitesquare.provenance.workers import hash_all
 from whitesquare.records import OnNote, Progress, silent, unheard
 
@@ -170,9 +171,18 @@ def _take_named(source: str, tally: Tally, how: _Hashing) -> Container:
     if place is None:
         container = read_mnist(pixels=pixels)
     else:
-        container = read_npz({"train": _npz_file(source)}, pixels=pixels, refuse=tally.refuse, most=tally.most)
+        container = _read_file(_npz_file(source), tally, pixels=pixels)
     tally.take_container(container, pixels=pixels)
     return container
+
+
+def _read_file(path: Path, tally: Tally, *, pixels: bool) -> Container:
+    root = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with unchanged(lambda: stamp_of(root, [Piece("", "", "", [path.resolve().name])]), str(path)):
+            return read_npz({"train": path}, pixels=pixels, refuse=tally.refuse, most=tally.most)
+    finally:
+        os.close(root)
 
 
 def _npz_file(source: str) -> Path:
@@ -189,13 +199,9 @@ def _take_folder(folder: Path, tally: Tally, how: _Hashing) -> Container:
     try:
         kind = _kind(folder, how.expected)
         places: dict[str, tuple[str, str]] = {}
-        if kind == IDX:
-            container = read_idx_folder(folder, pixels=pixels, refuse=tally.refuse, most=tally.most)
-        elif kind == NPZ:
-            paths = {split: path for split in SPLITS if (path := folder / f"{split}.npz").is_file()}
-            container = read_npz(paths, pixels=pixels, refuse=tally.refuse, most=tally.most)
-        elif kind in CIFAR:
-            container = read_cifar_folder(folder, kind, pixels=pixels, refuse=tally.refuse, most=tally.most)
+        if kind != FOLDER:
+            with unchanged(lambda: stamp_of(root, [_files_in(root)]), f"Files of {folder}"):
+                container = _read_containers(folder, kind, tally, pixels=pixels)
         else:
             if not (places := class_folders(root)):
                 refuse_pickles(folder)
@@ -216,6 +222,20 @@ def _take_folder(folder: Path, tally: Tally, how: _Hashing) -> Container:
     finally:
         os.close(root)
     return container
+
+
+def _read_containers(folder: Path, kind: str, tally: Tally, *, pixels: bool) -> Container:
+    if kind == IDX:
+        return read_idx_folder(folder, pixels=pixels, refuse=tally.refuse, most=tally.most)
+    if kind in CIFAR:
+        return read_cifar_folder(folder, kind, pixels=pixels, refuse=tally.refuse, most=tally.most)
+    paths = {split: path for split in SPLITS if (path := folder / f"{split}.npz").is_file()}
+    return read_npz(paths, pixels=pixels, refuse=tally.refuse, most=tally.most)
+
+
+def _files_in(root: int) -> Piece:
+    names, _ = list_folder(root, "")
+    return Piece("", "", "", sorted(name for name in names if not name.endswith("/")))
 
 
 def _kind(folder: Path, expected: Content | None) -> str:
