@@ -22,6 +22,7 @@ from whitesquare.jobs.scan import scan
 from whitesquare.loops.recordings import digest_of_recording
 from whitesquare.scanning import losses as reading
 from whitesquare.scanning.settings import ScanSettings
+from whitesquare.scanning.sharded import scoring
 from whitesquare.scanning.sharded.listed import as_read, list_all
 
 FREE = ScanSettings(model_free=True, detectors=("noise-residual", "patch-contrast"))
@@ -140,3 +141,19 @@ def test_a_size_that_was_found_when_the_images_were_listed_is_not_looked_for_aga
     assert again.frame is listing.frame is None
     assert not again.headers  # what is not decided is looked for, as before
     assert replace(again, is_decided=False).frame is None
+
+
+def test_a_detector_that_crashed_in_a_shard_is_tried_again(folder, tmp_path, monkeypatch):
+    """It may have found no memory; the same command is what its user gives when there is some."""
+    way, known = Way(folder=tmp_path / "kept"), scoring.run_one
+
+    def crashed(evidence, name):
+        return None, replace(known(evidence, name)[1], reason="it crashed: MemoryError", crashed=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "run_one", crashed)
+        assert any(run.crashed for run in scan(str(folder), FREE, way=way).scan.result.runs)
+    assert not any(run.crashed for run in scan(str(folder), FREE, way=way).scan.result.runs)
+    before = places(way.folder, "scores")
+    scan(str(folder), FREE, way=way)
+    assert places(way.folder, "scores") == before

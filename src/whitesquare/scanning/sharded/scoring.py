@@ -163,7 +163,8 @@ def score_group(task: ToScore, shared: Shared) -> Done:
     parts += [one.name if one else "" for one in (task.losses, task.recorded)]
     parts += [code_beside(*(type(KNOWN_DETECTORS[name]) for name in task.detectors))]
     path = named(task.folder, "scores", *parts)
-    if kept_whole(path) is not None:
+    # A detector that crashed may have had no memory, and have it now.
+    if (kept := kept_whole(path)) is not None and not any(said["crashed"] for said in kept.said["runs"].values()):
         return Done(path, made=False)
     evidence, positions = _group(task, samples), samples.of_group(task.number)
     arrays: dict[str, NDArray[Any]] = {}
