@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tests.data.forms import GREY
 from tests.provenance.attesting import run
-from whitesquare.data import from_arrays, open_dataset
+from whitesquare.data import from_arrays, holding, open_dataset, readable_part
+from whitesquare.data.cache_size import usual_size
 from whitesquare.errors import DataError, UsageError
 from whitesquare.executor.engine import Way
 from whitesquare.jobs.scan import scan
@@ -208,3 +209,23 @@ def test_a_table_is_read_by_its_names_whatever_the_order(tmp_path_factory, colum
     for kind in ("csv", "parquet"):
         path = write_table(place / f"p.{kind}", called, rows[list(order)][:, list(columns)], ids)
         assert np.allclose(read_brought("pred_probs", path, dataset, dataset.classes), rows, atol=1e-6)
+
+
+def test_rows_of_a_part_that_is_held_already_are_in_its_own_order(folder, ordered, monkeypatch):
+    """Its positions are those in the whole, of which the rows are not."""
+    monkeypatch.setattr(holding, "SMALL", 0)
+    whole, probabilities, features = ordered
+    broken = folder / whole.ids[0]
+    content = broken.read_bytes()
+    try:
+        broken.write_bytes(b"no image")
+        part, left_out = readable_part(open_dataset(str(folder)), cache=usual_size())
+    finally:
+        broken.write_bytes(content)
+    assert list(left_out) == [whole.ids[0]]
+    arrays = from_arrays(part.images(slice(None)), part.labels, classes=part.classes, layout="NCHW")
+    found, expected = (
+        scan(one, ASKED, pred_probs=probabilities[1:], features=features[1:]).scan.scores for one in (part, arrays)
+    )
+    for name, scores in expected.by_detector.items():
+        np.testing.assert_array_equal(found.by_detector[name], scores)

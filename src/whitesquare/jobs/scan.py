@@ -155,8 +155,8 @@ def scan(
         settings,
         source=named(data),
         model=asking,
-        features=_kept(features, read.dataset, len(opened.labels)),
-        pred_probs=_kept(pred_probs, read.dataset, len(opened.labels)),
+        features=_kept(features, read.dataset, opened),
+        pred_probs=_kept(pred_probs, read.dataset, opened),
         reference=trusted,
         losses=recording,
         truth=truth,
@@ -191,9 +191,10 @@ def _rows(
     return read_brought(name, Path(given), dataset, classes) if isinstance(given, str | Path) else given
 
 
-def _kept(rows: FloatArray | None, part: ImageDataset, size: int) -> FloatArray | None:
+def _kept(rows: FloatArray | None, part: ImageDataset, opened: ImageDataset) -> FloatArray | None:
     """Return the rows of the samples that were read, where there are some of those left out, too."""
-    if rows is None or not isinstance(part, Part) or len(rows) != size:
+    # What was given with its images held is read as it is, and its positions are those in what it is a part of.
+    if rows is None or part is opened or not isinstance(part, Part) or len(rows) != len(opened.labels):
         return rows
     return np.asarray(rows)[part.positions] if np.ndim(rows) == 2 else rows
 
