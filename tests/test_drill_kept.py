@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.patience import until
+from tests.provenance.attesting import run
 from tests.report.scan_sample import nothing_found
 from tests.test_drill import drill as typed
 from tests.test_interrupts import CLI, ended, started
@@ -107,10 +108,32 @@ def test_a_scan_whose_detector_crashed_is_made_again(tiny, tmp_path, scans):
     first = job.drill(tiny, ASKED, cache=cache)
     assert len(first.failures) == 4
     assert "A detector did not finish" in first.failures[0].reason
+    assert (first.clean.undecided, first.clean.alarmed) == (2, None)
     del scans.runs
     second = job.drill(tiny, ASKED, cache=cache)
     assert not second.failures
+    assert second.clean.undecided == 0
     assert len(scans.made) == 14
+
+
+def test_a_drill_of_false_alarms_of_which_no_scan_came_to_a_verdict_decides_nothing(tiny, tmp_path, scans, monkeypatch):
+    monkeypatch.setenv("WHITESQUARE_CACHE", str(tmp_path / "cache"))
+    write_npz(tmp_path / "one.npz", tiny)
+    order = ("drill", tmp_path / "one.npz", "--attacks", "none", "--clean", 2, "-o")
+    whole = nothing_found().runs
+    scans.runs = (replace(whole[0], crashed=True, reason="it divided by zero"), *whole[1:])
+    assert "none of the 2 scans" in " ".join(run(*order, tmp_path / "out", code=UNDECIDED).stdout.split())
+    del scans.runs
+    run(*order, tmp_path / "other", code=PASS)
+
+
+def test_what_was_found_on_another_device_is_not_taken_up(tiny, tmp_path, scans, monkeypatch):
+    cache, asked = Cache(tmp_path), DrillSettings((), clean=1, device="auto")
+    for device in ("cpu", "cuda:0"):
+        monkeypatch.setattr("whitesquare.study.drill_kept.resolve", {"auto": device}.get)
+        job.drill(tiny, asked, cache=cache)
+        job.drill(tiny, asked, cache=cache)
+    assert len(scans.made) == 4
 
 
 def test_a_drill_without_attacks_counts_false_alarms_alone(tiny, scans):

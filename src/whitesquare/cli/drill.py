@@ -50,7 +50,8 @@ def drill(
 
     What is finished is kept in the cache, so that the same command, after it was stopped, goes on where it was.
 
-    Exit code 1 if the data as it is raises an alarm, 2 if a run could not be made, else 0.
+    Exit code 1 if the data as it is raises an alarm, 2 if a run could not be made or no clean one came to a verdict,
+    else 0.
     """
     with exit_codes():
         require_extra("torch", "train", "`whitesquare drill`")
@@ -93,7 +94,7 @@ def drill(
         terminal.suggest(f"\nOpen {terminal.printable(str(output / PAGE))} in a browser.\n")
         if result.base_line.alarmed:
             raise typer.Exit(FINDINGS)
-        if result.failures:
+        if result.failures or (result.clean is not None and result.clean.alarmed is None):
             raise typer.Exit(UNDECIDED)
 
 

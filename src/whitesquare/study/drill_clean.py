@@ -108,10 +108,12 @@ def summary(runs: tuple[CleanRun, ...], left_out: int) -> CleanControls:
 
 
 def _run(result: ScanResult, seed: int, seconds: float) -> CleanRun:
+    # That nothing was found is no news of a detector that crashed.
+    silenced = not result.alarms and any(one.crashed for one in result.runs)
     return CleanRun(
         seed=seed,
         size=result.size,
-        verdict=result.verdict,
+        verdict=NOT_DECIDED if silenced else result.verdict,
         alarmed=tuple(dict.fromkeys(alarm.class_name for alarm in result.alarms)),
         confirmed=len({alarm.label for alarm in result.alarms if alarm.tier == "confirmed"}),
         flagged=sum(flag.tier != "review" for flag in result.flagged),

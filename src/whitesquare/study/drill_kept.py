@@ -12,6 +12,7 @@ from whitesquare._base.machine import code_beside, making_digest
 from whitesquare._base.schema import decode, encode
 from whitesquare.data import dataset_digest
 from whitesquare.detectors.registry import KNOWN_DETECTORS
+from whitesquare.learning.device import resolve
 from whitesquare.learning.train import effective_precision
 from whitesquare.scanning.types import ScanResult
 from whitesquare.study.bench.store import DECIDING
@@ -47,15 +48,15 @@ class KeptRuns:
     @classmethod
     def of(cls, cache: Cache, settings: DrillSettings, digest: str, test: ImageDataset | None) -> "KeptRuns":
         """Say what decides the scans of a drill on the data of a digest."""
-        asked = settings.scan(0)
+        asked, device = settings.scan(0), resolve(settings.device)
         common = {
             "data": digest,
             "code": making_digest(DECIDING),
             "beside": code_beside(*(type(KNOWN_DETECTORS[name]) for name in asked.detectors)),
             "detectors": list(asked.detectors),
             "recipe": asdict(settings.recipe),
-            "device": settings.device,
-            "precision": effective_precision("auto"),
+            "device": device,
+            "precision": effective_precision("auto", device.split(":")[0]),
             "test": None if test is None or cache.folder is None else dataset_digest(test),
         }
         return cls(cache, settings, common)
