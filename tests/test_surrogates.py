@@ -10,7 +10,7 @@ from whitesquare.attacks.descent import features
 from whitesquare.attacks.surrogates import Moved, SurrogateFactory, reference_recipe
 from whitesquare.data import from_arrays
 from whitesquare.learning.choice import SHORT
-from whitesquare.learning.recipes import COLOUR, Recipe
+from whitesquare.learning.recipes import COLOUR, PATCHED, Recipe
 from whitesquare.types import CraftContext
 
 
@@ -30,10 +30,10 @@ def test_small_grey_images_have_the_surrogate_that_they_always_had(epochs):
     assert reference_recipe(context_of((1, 28, 28)), epochs) == Recipe(epochs=epochs)
 
 
-@pytest.mark.parametrize("shape", [(3, 16, 20), (1, 48, 48)])
-def test_other_images_have_the_network_for_colour_and_enough_epochs(shape):
+@pytest.mark.parametrize(("shape", "model"), [((3, 16, 20), COLOUR.model), ((1, 48, 48), PATCHED)])
+def test_other_images_have_the_network_for_colour_and_enough_epochs(shape, model):
     recipe = reference_recipe(context_of(shape), 1)
-    assert recipe.model == COLOUR.model
+    assert recipe.model == model
     assert recipe.epochs == SHORT
     assert reference_recipe(context_of(shape), 7).epochs == 7
 

@@ -18,7 +18,7 @@ from tests.own_data import made_to_fit
 from whitesquare.data import from_arrays, open_dataset, write_dataset, write_idx, write_npz
 from whitesquare.data.layouts import is_plain
 from whitesquare.data.nested import split_inside
-from whitesquare.errors import DataError, UsageError, VerificationError
+from whitesquare.errors import DataError, UnfinishedError, UsageError, VerificationError
 from whitesquare.provenance import listing, workers
 from whitesquare.provenance.container_rows import in_byte_order
 from whitesquare.provenance.listing import make_manifest
@@ -398,7 +398,7 @@ def test_a_failure_in_a_set_of_many_files_ends_its_processes(tmp_path):
 def test_a_worker_that_dies_is_an_error(tmp_path, monkeypatch):
     many(tmp_path / "d")
     monkeypatch.setattr(workers, "_WORKER", "raise SystemExit  # {path} {root} {pixels}")
-    with pytest.raises(DataError, match="was stopped"):
+    with pytest.raises(UnfinishedError, match="ended early"):
         listed(tmp_path / "d", tmp_path)
 
 

@@ -39,7 +39,7 @@ def test_pointers_and_empty_files_are_counted(tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "why"),
-    [("training/{}", "splits are called train and test"), ("train/{}/images", "no class folders"), ("", "without one")],
+    [("train", "no class folders"), ("", "without one")],
 )
 def test_that_no_file_is_a_sample_is_told_with_the_reason(tmp_path, place, why):
     for name in ("cat", "dog"):

@@ -18,7 +18,6 @@ from whitesquare.data.layouts import (
     CIFAR,
     FOLDER,
     IDX,
-    NPZ,
     SPLITS,
     class_order,
     dataset_kinds,
@@ -168,10 +167,7 @@ def _take_named(source: str, tally: Tally, how: _Hashing) -> Container:
     place, pixels = place_of(source), how.pixels
     if place is not None and place.is_dir():
         return _take_folder(place, tally, how)
-    if place is None:
-        container = read_mnist(pixels=pixels)
-    else:
-        container = _read_file(_npz_file(source), tally, pixels=pixels)
+    container = read_mnist(pixels=pixels) if place is None else _read_file(_npz_file(source), tally, pixels=pixels)
     tally.take_container(container, pixels=pixels)
     return container
 
