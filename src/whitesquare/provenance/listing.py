@@ -18,7 +18,6 @@ from whitesquare.data.layouts import (
     CIFAR,
     FOLDER,
     IDX,
-    NPZ,
     SPLITS,
     class_order,
     dataset_kinds,
@@ -26,6 +25,7 @@ from whitesquare.data.layouts import (
     only_kind,
     place_of,
 )
+from whitesquare.data.misplaced import refuse_above
 from whitesquare.data.names import Data, named
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.provenance.container_rows import Container, SampleRow
@@ -168,10 +168,7 @@ def _take_named(source: str, tally: Tally, how: _Hashing) -> Container:
     place, pixels = place_of(source), how.pixels
     if place is not None and place.is_dir():
         return _take_folder(place, tally, how)
-    if place is None:
-        container = read_mnist(pixels=pixels)
-    else:
-        container = _read_file(_npz_file(source), tally, pixels=pixels)
+    container = read_mnist(pixels=pixels) if place is None else _read_file(_npz_file(source), tally, pixels=pixels)
     tally.take_container(container, pixels=pixels)
     return container
 
@@ -205,6 +202,8 @@ def _take_folder(folder: Path, tally: Tally, how: _Hashing) -> Container:
         else:
             if not (places := class_folders(root)):
                 refuse_pickles(folder)
+            if tally.strict and len(places) == 1:  # of which the folders inside may be the classes
+                refuse_above(folder)
             classes = sorted({label for _, label in places.values()}, key=class_order)
             container = Container((), tuple(classes), None, {})
         if pixels and not container.files:
