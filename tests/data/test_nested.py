@@ -222,3 +222,13 @@ def test_errors_are_ours(tmp_path):
     image(tmp_path / "cat" / "bad\nname" / "x.png")
     with pytest.raises(WhitesquareError, match="control character"):
         open_dataset(tmp_path)
+
+
+def test_the_folder_above_the_data_set_is_not_signed_as_one_class(tmp_path):
+    tree(tmp_path / "data" / "archive", "one folder")
+    for name in ("cat", "dog"):
+        image(tmp_path / "data" / "archive" / name / "x.png")
+    for read in (open_dataset, lambda path: make_manifest(str(path), tmp_path / "m.parquet")):
+        with pytest.raises(DataError, match="archive has class folders; give that folder"):
+            read(tmp_path / "data")
+    assert make_manifest(str(tmp_path / "data" / "archive"), tmp_path / "m.parquet").classes == ("cat", "dog")

@@ -48,6 +48,16 @@ def refuse_misplaced(folder: Path) -> None:
         raise DataError(f"{folder} {said}")
 
 
+def refuse_above(folder: Path) -> None:
+    """Refuse a folder above the one of a data set, which read as class folders would be one class of all images.
+
+    Raises:
+        DataError: naming the one below.
+    """
+    if not _holds_classes(folder) and (said := _deeper(folder)):
+        raise DataError(f"{folder} {said}")
+
+
 def unread_lists(folder: Path) -> tuple[str, ...]:
     """Say which tables lie beside class folders, and may hold the labels that somebody trains on."""
     found = _lists(folder)

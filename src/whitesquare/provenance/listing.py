@@ -25,6 +25,7 @@ from whitesquare.data.layouts import (
     only_kind,
     place_of,
 )
+from whitesquare.data.misplaced import refuse_above
 from whitesquare.data.names import Data, named
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.provenance.container_rows import Container, SampleRow
@@ -201,6 +202,8 @@ def _take_folder(folder: Path, tally: Tally, how: _Hashing) -> Container:
         else:
             if not (places := class_folders(root)):
                 refuse_pickles(folder)
+            if tally.strict and len(places) == 1:  # of which the folders inside may be the classes
+                refuse_above(folder)
             classes = sorted({label for _, label in places.values()}, key=class_order)
             container = Container((), tuple(classes), None, {})
         if pixels and not container.files:
