@@ -84,11 +84,11 @@ def labels_compared(rounds: int) -> dict[str, Any]:
     return {"samples": _SAMPLES, "wrong_labels": int(wrong.sum()), **told}
 
 
-def files_written(folder: Path) -> None:
+def files_written(folder: Path, count: int) -> None:
     """Write the images into class folders."""
     for label in range(_CLASSES):
         (folder / str(label)).mkdir(parents=True)
-    for number in range(_SAMPLES // 1000):
+    for number in range(count // 1000):
         for name, label, content in encoded(number):
             (folder / str(label) / name).write_bytes(content)
 
@@ -112,12 +112,12 @@ def measured(command: list[str]) -> dict[str, float]:
     }
 
 
-def images_compared() -> dict[str, Any]:
+def images_compared(count: int) -> dict[str, Any]:
     """Look at the same files by both, one after the other."""
     cores = str(os.cpu_count())
     with TemporaryDirectory() as place:
         folder = Path(place) / "images"
-        files_written(folder)
+        files_written(folder, count)
         ours = [sys.executable, "-m", "whitesquare.cli", "scan", str(folder), "--model-free"]
         sides: dict[str, Callable[[], dict[str, float]]] = {
             "cleanvision": lambda: measured([sys.executable, "-c", _THEIRS, str(folder), cores]),
@@ -125,15 +125,16 @@ def images_compared() -> dict[str, Any]:
         }
         found = {name: run() for name, run in sides.items()}
         verdict = json.loads((Path(place) / "scan.json").read_text(encoding="utf-8"))["verdict"]
-    return {"samples": _SAMPLES, "verdict": verdict, **found}
+    return {"samples": count, "verdict": verdict, **found}
 
 
 def main() -> None:
     """Compare, and write what was found."""
     parser = options(__doc__ or "", RESULTS / "cleanlab.json")
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
+    parser.add_argument("--files", type=int, default=_SAMPLES)
     asked = parser.parse_args()
-    found = {"labels": labels_compared(asked.rounds), "images": images_compared()}
+    found = {"labels": labels_compared(asked.rounds), "images": images_compared(asked.files)}
     write_result(asked.output, found, libraries=("cleanlab", "cleanvision"))
 
 
