@@ -130,33 +130,6 @@ def finding(result: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"n = 1; {_machine(result)}"])
 
 
-def checking(result: dict[str, Any]) -> str:
-    """Return the label check beside cleanlab's, and a scan beside cleanvision's check, as two Markdown tables."""
-    labels, images = result["labels"], result["images"]
-    lines = [
-        f"| labels of {labels['samples']:,} samples, {labels['wrong_labels']:,} wrong | seconds, median | range | n "
-        "| called wrong | AUROC |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name in ("whitesquare", "cleanlab"):
-        found, took = labels[name], labels[name]["seconds"]
-        lines.append(
-            f"| {name} | {took['median']:.2f} | {took['low']:.2f} to {took['high']:.2f} | {took['n']} | "
-            f"{found['flagged']:,} | {found['auroc']:.3f} |"
-        )
-    lines += [
-        "",
-        f"| {images['samples']:,} image files | seconds | processor, s | all processes, GB |",
-        "|---|---|---|---|",
-    ]
-    for name in ("whitesquare", "cleanvision"):
-        took = images[name]
-        lines.append(
-            f"| {name} | {took['seconds']:.0f} | {took['processor_seconds']:.0f} | {took['peak_gb_of_all']:.2f} |"
-        )
-    return "\n".join([*lines, "", f"Files: n = 1. {_machine(result)}"])
-
-
 def gating(result: dict[str, Any]) -> str:
     """Return what the gate decided about backdoored and clean models as a Markdown table."""
     lines = [
