@@ -90,7 +90,7 @@ def test_images_of_one_colour_give_numbers(level):
 
 def test_large_images_cost_little_more_than_small_ones():
     network = Whitened(3, 300, 4, 1.0).eval()
-    assert network[0](torch.zeros(1, 3, 300, 300)).shape[2:] == (37, 37)
+    assert network[0](torch.zeros(1, 3, 300, 300)).shape[2:] == (38, 38)
 
 
 def test_no_image_is_read_at_many_more_pixels_than_it_needs():

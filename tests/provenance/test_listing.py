@@ -312,11 +312,14 @@ def test_names_that_collide_elsewhere_are_refused(tmp_path, names, as_folder):
         write(tmp_path / "d", {f"cat/{name}/x.png" if as_folder else f"cat/{name}": bytes([number])})
     if len(list((tmp_path / "d" / "cat").iterdir())) < 2:
         pytest.skip("this file system takes the two names for one")
+    write(tmp_path / "d", {"dog/x.png": b"d"})  # of one class alone its folders would be taken for the classes
     with pytest.raises(DataError, match="wherever case or Unicode form does not count"):
         listed(tmp_path / "d", tmp_path)
     found, items = listed(tmp_path / "d", tmp_path, strict=False)
     assert len(found.refused) == 1
-    assert {item.sha256 for item in items} == {hashlib.sha256(bytes([n])).digest() for n in range(2)}
+    assert {item.sha256 for item in items if item.id.startswith("cat/")} == {
+        hashlib.sha256(bytes([n])).digest() for n in range(2)
+    }
 
 
 def test_a_hard_link_is_a_file_and_a_change_through_its_other_name_is_seen(tmp_path):
