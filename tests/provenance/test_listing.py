@@ -204,8 +204,7 @@ def test_any_tree_lists_each_file_once_and_samples_as_the_adapter_does(tmp_path_
     write(root, written)
     try:
         found, items = listed(root, tmp_path)
-    except DataError as error:
-        assert "is not where the data lie" in str(error)  # noqa: PT017 - which of both it is depends on the folder
+    except DataError:  # a folder above a data set
         with pytest.raises(DataError):  # nor is it read
             open_dataset(str(root))
         return
