@@ -12,9 +12,7 @@ side runs in a process of its own; memory is the sum over it and its workers.
 
 import json
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,12 +22,11 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from common import RESULTS, in_turn, options, spread, write_result
-from sharded_scan import encoded, resident
+from sharded_scan import encoded, measured
 from whitesquare.detectors.label_issues import ConfidentLearning
 from whitesquare.detectors.types import Evidence
 
 _SAMPLES, _CLASSES, _WRONG, _ROUNDS = 100_000, 10, 0.03, 5
-_EVERY = 0.2
 _THEIRS = """
 import sys
 from cleanvision import Imagelab
@@ -91,25 +88,6 @@ def files_written(folder: Path, count: int) -> None:
     for number in range(count // 1000):
         for name, label, content in encoded(number):
             (folder / str(label) / name).write_bytes(content)
-
-
-def measured(command: list[str]) -> dict[str, float]:
-    """Run a command; return its seconds, processor seconds, and the memory of all of its processes."""
-    start, peak = time.perf_counter(), 0
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while True:
-        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if ended:
-            break
-        peak = max(peak, resident(process.pid))
-        time.sleep(_EVERY)
-    if (code := os.waitstatus_to_exitcode(status)) not in (0, 1):
-        raise SystemExit(f"{' '.join(command)} ended with exit code {code}")
-    return {
-        "seconds": round(time.perf_counter() - start, 1),
-        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_gb_of_all": round(peak / 1e9, 2),
-    }
 
 
 def images_compared(count: int) -> dict[str, Any]:

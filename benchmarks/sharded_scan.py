@@ -115,31 +115,38 @@ def resident(process: int) -> int:
     return total
 
 
+def measured(command: list[str]) -> dict[str, float]:
+    """Run a command; return its seconds, processor seconds, and the memory of all of its processes."""
+    start, peak = time.perf_counter(), 0
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while True:
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if ended:
+            break
+        peak = max(peak, resident(process.pid))
+        time.sleep(_EVERY)
+    seconds, process.returncode = time.perf_counter() - start, os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 1):
+        raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}")
+    return {
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_gb_of_all": round(peak / 1e9, 2),
+    }
+
+
 def scanned(folder: Path, workers: int, *how: str) -> dict[str, Any]:
-    """Scan a folder by the command; return what it found, its seconds, and the memory of all of its processes."""
+    """Scan a folder by the command; return what it found and what it took."""
     with TemporaryDirectory() as place:
         found = Path(place) / "scan.json"
         command = [sys.executable, "-m", "whitesquare.cli", "scan", str(folder), "-o", f"json={found}"]
-        start, peak = time.perf_counter(), 0
-        process = subprocess.Popen([*command, "--workers", str(workers), *how], stderr=subprocess.DEVNULL)
-        while True:
-            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if ended:
-                break
-            peak = max(peak, resident(process.pid))
-            time.sleep(_EVERY)
-        seconds, code = time.perf_counter() - start, os.waitstatus_to_exitcode(status)
-        process.returncode = code
-        if code not in (0, 1):
-            raise SystemExit(f"{' '.join(command)} ended with exit code {code}")
+        took = measured([*command, "--workers", str(workers), *how])
         result = json.loads(found.read_text(encoding="utf-8"))
     return {
         "samples": result["size"],
         "workers": workers,
         "mode": result["mode"],
-        "seconds": round(seconds, 1),
-        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_gb_of_all": round(peak / 1e9, 2),
+        **took,
         "verdict": result["verdict"],
         "alarms": [(alarm["class"], alarm["tier"], alarm["rule_id"], alarm["carriers"]) for alarm in result["alarms"]],
         "groups": result["sharding"]["groups"],
