@@ -119,7 +119,7 @@ class Recipe:
         """Return the recipe with more epochs where so few samples would else teach nothing, not even the trigger.
 
         Where it takes several passes a step, few samples are learned in steps of fewer images: each moves the weights
-        less, there are more of them, and fewer images in all.
+        less, there are more of them, and fewer images in all. One pass of them is made as two halves, side by side.
 
         Args:
             samples: number of them.
@@ -128,10 +128,12 @@ class Recipe:
         per_step = min(self.accumulate, next(count for most, count in _PER_STEP if samples <= most))
         part = math.sqrt(per_step / self.accumulate)
         per_epoch = -(-samples // self.batch_size)
+        halves = 2 if per_step == 1 < self.accumulate else 1
         return replace(
             self,
             epochs=max(self.epochs, min(MOST_EPOCHS, round(passes * part / per_epoch))),
-            accumulate=per_step,
+            batch_size=self.batch_size // halves,
+            accumulate=per_step * halves,
             learning_rate=self.learning_rate * part,
         )
 

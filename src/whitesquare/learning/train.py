@@ -6,7 +6,8 @@ A batch becomes float only when it is used (see :mod:`whitesquare.learning.tenso
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,7 @@ from whitesquare.learning.bfloat16 import bfloat16_is_right
 from whitesquare.learning.device import resolve
 from whitesquare.learning.models import Architecture, Model, ModelCard, build, check_architecture
 from whitesquare.learning.optimisers import Lookahead, make_optimiser, uphill
+from whitesquare.learning.passes import Passes
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, Recipe
 from whitesquare.learning.tensors import TensorData, to_tensors
 from whitesquare.learning.whitened import Whitened
@@ -146,7 +148,7 @@ def _fit(
     on_progress: Progress,
 ) -> None:
     size, device = len(data.labels), data.labels.device
-    passes = -(-size // recipe.batch_size)
+    passes = len(_batches(torch.arange(size), recipe.batch_size))
     per_epoch = -(-passes // recipe.accumulate)
     total = per_epoch * recipe.epochs
     optimiser, scheduler = make_optimiser(network, recipe, total)
@@ -155,44 +157,72 @@ def _fit(
     # A generator of its own: switching augmentation on leaves the order of the samples as it was.
     moves = torch.Generator().manual_seed(_MOVES + seed)
     sides = torch.rand(size, generator=moves) < 0.5 if recipe.flip else None
+    pull = partial(_pull, recipe)
     network.train()
     step = 0
-    for epoch in range(recipe.epochs):
-        batches = torch.split(torch.randperm(size, generator=order).to(device), recipe.batch_size)
-        for first in range(0, passes, recipe.accumulate):
-            together = batches[first : first + recipe.accumulate]
-            optimiser.zero_grad(set_to_none=True)
-            passed = []
-            for index in together:
-                images, labels = data.batch(index)
-                mirror = mirrored(sides.to(device), index, epoch) if sides is not None else None
-                images = augment(images, moves, shift=recipe.shift, rotate=recipe.rotate, mirror=mirror)
-                share = len(index) / sum(map(len, together))
-                said, loss = _pull(network, recipe, images, labels, share)
-                if recipe.sharpness:
-                    passed.append((images, labels, share))
+    with Passes(network, recipe.accumulate) as side_by_side:
+        for epoch in range(recipe.epochs):
+            batches = _batches(torch.randperm(size, generator=order).to(device), recipe.batch_size)
+            for first in range(0, passes, recipe.accumulate):
+                together = batches[first : first + recipe.accumulate]
+                images = sum(map(len, together))
+                shown = [_shown(data, recipe, index, epoch, sides, moves, len(index) / images) for index in together]
+                optimiser.zero_grad(set_to_none=True)
+                said = side_by_side.run(pull, shown)
                 if on_losses is not None:
-                    on_losses(index, F.cross_entropy(said, labels, reduction="none"), said.argmax(1) == labels)
-            if passed:
-                with uphill(network, recipe.sharpness):
-                    for one in passed:
-                        _pull(network, recipe, *one)
-            optimiser.step()
-            scheduler.step()
-            step += 1
-            if lookahead is not None:
-                lookahead.after(step)
-            if step % _TICK == 0 or step == total:
-                _check_finite(loss, recipe, step, total)
-                on_progress("training", step, total)
+                    for index, batch, (logits, _) in zip(together, shown, said, strict=True):
+                        losses = F.cross_entropy(logits, batch.labels, reduction="none")
+                        on_losses(index, losses, logits.argmax(1) == batch.labels)
+                if recipe.sharpness:
+                    with uphill(network, recipe.sharpness):
+                        side_by_side.run(pull, shown)
+                optimiser.step()
+                scheduler.step()
+                step += 1
+                if lookahead is not None:
+                    lookahead.after(step)
+                if step % _TICK == 0 or step == total:
+                    _check_finite(said[-1][1], recipe, step, total)
+                    on_progress("training", step, total)
 
 
-def _pull(network: nn.Module, recipe: Recipe, images: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Add a share of a pass to the gradients of the weights; return its logits, float32, and its loss."""
-    with autocast_for(recipe.precision, images.device.type):
-        logits = network(images)
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
-    (loss * share).backward()  # type: ignore[no-untyped-call]
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """Split samples; a last one by itself goes with those before it, for nothing can be normalised by one image."""
+    parts = list(torch.split(order, size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Images of a pass as they are shown, their labels, and what share they are of the images of the step."""
+
+    images: Tensor
+    labels: Tensor
+    share: float
+
+
+def _shown(
+    data: TensorData,
+    recipe: Recipe,
+    index: Tensor,
+    epoch: int,
+    sides: Tensor | None,
+    moves: torch.Generator,
+    share: float,
+) -> _Batch:
+    images, labels = data.batch(index)
+    mirror = mirrored(sides.to(index.device), index, epoch) if sides is not None else None
+    return _Batch(augment(images, moves, shift=recipe.shift, rotate=recipe.rotate, mirror=mirror), labels, share)
+
+
+def _pull(recipe: Recipe, network: nn.Module, batch: _Batch) -> tuple[Tensor, Tensor]:
+    """Add a pass to the gradients of the weights; return its logits, float32, and its loss."""
+    with autocast_for(recipe.precision, batch.images.device.type):
+        logits = network(batch.images)
+    loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=recipe.label_smoothing)
+    (loss * batch.share).backward()  # type: ignore[no-untyped-call]
     return logits.detach().float(), loss.detach()
 
 

@@ -157,7 +157,7 @@ def gather_beside(evidence: Evidence, alone: Gathered, settings: ScanSettings, f
         return _nobody(evidence, alone.why)
     if alone.mode == GIVEN:
         return _answered(evidence, alone.models, GIVEN, folder)
-    return _ask_own(evidence, settings, folder, models=1)
+    return _ask_own(evidence, settings, folder, witness=False)
 
 
 def _comparable(dataset: ImageDataset, on_progress: Progress, on_note: OnNote) -> ImageDataset:
@@ -202,34 +202,35 @@ def _ask_given(evidence: Evidence, model: "Given", settings: ScanSettings, folde
     return _looked_beyond(found, asked, evidence)
 
 
-def _ask_own(evidence: Evidence, settings: ScanSettings, folder: Path, models: int | None = None) -> Gathered:
+def _ask_own(evidence: Evidence, settings: ScanSettings, folder: Path, *, witness: bool = True) -> Gathered:
     from whitesquare.learning.choice import recipe_for, told
     from whitesquare.learning.device import resolve
     from whitesquare.learning.probe import probe
-    from whitesquare.scanning.model import SEEDS, train_scan_models
+    from whitesquare.scanning.model import train_scan_models
 
     device = resolve(settings.device)
     with one_torch_thread():
         probed = probe(evidence.images, evidence.labels, _SCAN_SEED + 1000 * settings.seed)
     recipe = settings.recipe or recipe_for(evidence.images.shape[1:], probed)
     try:
-        trained, losses = train_scan_models(
+        trained = train_scan_models(
             evidence.images,
             evidence.labels,
             evidence.classes,
             seed=_SCAN_SEED + 1000 * settings.seed,
             recipe=recipe,
             on_progress=evidence.on_progress,
-            models=models or SEEDS,
+            witness=witness,
             device=device,
         )
     except UsageError as error:
         return _nobody(evidence, f"no model could be trained: {error}")
-    found = _answered(replace(evidence, losses=losses), trained, OWN, folder)
+    models = (trained.first, *trained.witnesses)
+    found = _answered(replace(evidence, losses=trained.losses), models, OWN, folder)
     found = replace(found, trained=told(recipe.for_size(len(evidence.labels))))
     if evidence.trusted.any():
         return found
-    beside = replace(trained[0], on_progress=_as(evidence.on_progress, "training a model on a part"))
+    beside = replace(trained.first, on_progress=_as(evidence.on_progress, "training a model on a part"))
     return _compared(_looked_beyond(found, beside, evidence), probed.accuracy if probed else None)
 
 

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from whitesquare._base.crew import Crew
 from whitesquare._base.machine import usable_cores
@@ -81,16 +81,21 @@ def run_one(evidence: Evidence, name: str) -> tuple[Suspicion | None, DetectorRu
     return suspicion, DetectorRun(name, one.rule_id, one.family, time.perf_counter() - started, reason, crashed)
 
 
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
+def one_torch_thread() -> AbstractContextManager[None]:
     """Let PyTorch compute on one thread: batches of small images are slower on several."""
+    return torch_threads(1)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let PyTorch, if it is loaded, compute on so many threads."""
     if "torch" not in sys.modules:
         yield
         return
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

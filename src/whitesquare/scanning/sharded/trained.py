@@ -44,9 +44,11 @@ def _keep(path: Path, found: Gathered) -> None:
     """Write models and what they say; what no model of ours says is not kept."""
     from whitesquare.learning.classifier import OwnClassifier
     from whitesquare.learning.models import Model, save_model
+    from whitesquare.scanning.model import Witness
 
     models = []
-    for number, one in enumerate(found.models):
+    for number, asked in enumerate(found.models):
+        one = asked.model if isinstance(asked, Witness) else asked
         if not isinstance(one, OwnClassifier) or one.card is None:
             return
         place = path.with_name(f"{path.stem}-{number}")
