@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint docs check bench peers interop frameworks browser clean cifar10 fashion-mnist photographs
+.PHONY: demo test test-long test-slow lint docs check bench peers interop frameworks browser clean cifar10 fashion-mnist photographs
 
 demo: $(VENV)/.train
 	$(BIN)/whitesquare demo -o out/
 
 test: $(VENV)/.dev browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# What takes seconds each, as what trains, kills or draws does: for every change that lands, not for every save.
+test-long: $(VENV)/.dev browser
+	$(BIN)/python -m pytest -m 'long and not slow' -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.dev browser
 	$(BIN)/python -m pytest -m slow
@@ -31,7 +35,7 @@ interop: $(VENV)/.dev .interop/.done
 
 # What needs Lightning, transformers, MLflow, pandas, UMAP and HDBSCAN, which are too large for every run.
 frameworks: $(VENV)-frameworks/.done
-	$(VENV)-frameworks/bin/python -m pytest -rs tests/loops tests/report/test_trackers.py tests/test_scan_frame.py tests/test_layer_likelihood.py
+	$(VENV)-frameworks/bin/python -m pytest -m 'not slow' -rs tests/loops tests/report/test_trackers.py tests/test_scan_frame.py tests/test_layer_likelihood.py
 
 $(VENV)-frameworks/.done: pyproject.toml constraints.txt tests/loops/requirements.txt
 	$(PYTHON) -m venv $(VENV)-frameworks
@@ -51,7 +55,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/make_results.py --check
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
-check: lint docs test
+check: lint docs test test-long
 
 # Natural images for benchmarks and slow tests, brought by npm, apt and pip into $WHITESQUARE_DATA, else into the cache.
 cifar10 fashion-mnist photographs: $(VENV)/.train

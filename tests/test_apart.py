@@ -46,6 +46,7 @@ def test_what_is_done_apart_is_what_is_done_here_and_its_process_serves_again(li
     assert driver._process.returncode is not None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "error", "said"),
     [
@@ -86,6 +87,7 @@ def test_what_nobody_waits_for_any_more_is_ended(listening):
         outcomes.close()
 
 
+@pytest.mark.long
 def test_the_command_says_that_its_cluster_was_lost(listening, tmp_path, monkeypatch):
     pytest.importorskip("ray")
     pytest.importorskip("pyarrow")

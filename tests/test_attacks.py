@@ -92,6 +92,7 @@ def untouched(clean):
     return victim_of(clean)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "adaptive")) for name in SUCCESS]
 )
@@ -103,6 +104,7 @@ def test_attack_success_moves_the_way_the_attack_says(name, clean, small_test):
     assert result.ca.value > 0.96
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "trigger"),
     [
@@ -317,6 +319,7 @@ MOVED = {"rounds": 2, "first_steps": 2, "steps": 2, "surrogates": "cnn+augmented
 THREADED = [item for item in QUICK.items() if item[0] not in PLAIN | {"adaptive"}] + [("adaptive", MOVED)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "settings"), THREADED)
 def test_crafting_does_not_depend_on_the_number_of_threads(name, settings, small_train):
     import torch
@@ -336,6 +339,7 @@ def test_crafting_does_not_depend_on_the_number_of_threads(name, settings, small
     assert made[0].manifest == made[1].manifest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(QUICK))
 def test_nothing_assumes_digits_size_or_one_channel(name):
     rng = np.random.default_rng(0)

@@ -46,6 +46,7 @@ def known(poisoned: Path, tmp_path_factory) -> Path:
     return file
 
 
+@pytest.mark.long
 def test_a_known_finding_is_shown_as_accepted_and_fails_nothing(poisoned: Path, known: Path, tmp_path: Path) -> None:
     files = {kind: tmp_path / kind for kind in ("json", "sarif", "junit", "html")}
     asked = [part for kind, file in files.items() for part in ("-o", f"{kind}={file}")]
@@ -68,6 +69,7 @@ def test_a_known_finding_is_shown_as_accepted_and_fails_nothing(poisoned: Path, 
     assert "a watermark" in files["html"].read_text()
 
 
+@pytest.mark.long
 def test_names_do_not_matter_and_new_samples_do(poisoned: Path, known: Path, tmp_path: Path) -> None:
     samples = json.loads(known.read_text())["accepted"][0]["samples"]
     assert len(samples) == 90

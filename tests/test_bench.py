@@ -242,6 +242,7 @@ def test_any_text_is_a_plan_or_an_error_of_ours(text):
         return
 
 
+@pytest.mark.long
 def test_results_in_every_form_agree(finished):
     _, out = finished
     result = decode(BenchResult, (out / RESULTS).read_text(), where="results.json")
@@ -327,6 +328,7 @@ def test_a_family_that_is_renamed_keeps_its_results(finished, tmp_path):
     assert {line.victim for line in run(renamed, out).lines} == {"rapid"}
 
 
+@pytest.mark.long
 def test_a_damaged_cell_is_run_again(finished):
     plan, out = finished
     path = sorted((out / "cells").iterdir())[0]
@@ -348,6 +350,7 @@ def killed_after_two_cells(plan, out, cache):
     return {path: path.stat().st_mtime_ns for path in out.glob("cells/*.json")}
 
 
+@pytest.mark.long
 def test_a_killed_bench_goes_on_where_it_was(finished, tmp_path):
     plan, whole = finished
     for attempt in range(5):  # where this process gets no turn for seconds, the bench is done before it is killed
@@ -362,6 +365,7 @@ def test_a_killed_bench_goes_on_where_it_was(finished, tmp_path):
     assert not list(out.rglob("*.part"))
 
 
+@pytest.mark.long
 def test_an_interrupted_bench_leaves_the_results_of_what_was_finished(finished, tmp_path):
     plan, _ = finished
 
@@ -384,6 +388,7 @@ def test_an_interrupted_bench_leaves_the_results_of_what_was_finished(finished, 
     assert result["machine"]["cores"]
 
 
+@pytest.mark.long
 def test_processes_give_the_same_numbers(finished, tmp_path):
     plan, out = finished
     assert run(plan, tmp_path / "out", "processes", workers=1).finished == 8
@@ -399,6 +404,7 @@ def test_two_runs_in_one_folder_do_not_meet(finished):
             run(plan, out)
 
 
+@pytest.mark.long
 def test_a_cell_that_fails_is_told_and_the_rest_goes_on(data, tmp_path):
     plan = tmp_path / "plan.toml"
     wild = "[victims.wild]\noptimiser = 'sgd'\nschedule = 'constant'\nlearning_rate = 1e30\nepochs = 30\n"

@@ -442,6 +442,7 @@ def folder(tmp_path_factory, small_train, small_test):
     return place
 
 
+@pytest.mark.long
 def test_a_plan_of_scans_measures_what_a_scan_finds(folder, small_train, tmp_path):
     names = ("pixel-contrast", "loss-isolation")
     grid = f"[[grid]]\ndata = {str(folder)!r}\ndetectors = {list(names)}\nattack_seeds = 1\n"

@@ -197,6 +197,7 @@ def test_a_model_and_what_stands_in_its_place_are_refused_together(folder, tmp_p
     assert "--pred-probs stand in the place of a model" in " ".join(done.stderr.split())
 
 
+@pytest.mark.long
 @given(st.permutations(range(5)), st.permutations(range(20)), st.booleans())
 @settings(max_examples=25, deadline=None)
 def test_a_table_is_read_by_its_names_whatever_the_order(tmp_path_factory, columns, order, numbered):

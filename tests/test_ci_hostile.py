@@ -104,6 +104,7 @@ def test_the_tree_is_hostile_indeed(tmp_path: Path) -> None:
     assert len(MODULES) > 25
 
 
+@pytest.mark.long
 def test_the_action_verifies_with_its_own_code(runner: Runner) -> None:
     done = decide(runner, **INPUTS)
     assert done.code == 0, done.said
@@ -190,6 +191,7 @@ def prepared(built: Runner, tmp_path_factory: pytest.TempPathFactory) -> Runner:
     return runner
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("job", ["train", "judge"])
 def test_the_documented_jobs_run_their_own_code_and_hide_their_key(built: Runner, prepared: Runner, job: str) -> None:
     work = documented_steps(job)[1]

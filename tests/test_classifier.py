@@ -85,6 +85,7 @@ def theirs(poisoned):
     return network
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_architecture_of_ours_keeps_the_contract(name, device):
@@ -188,6 +189,7 @@ def test_a_network_in_training_and_wrong_gradients_are_caught():
         check_classifier(Upside(**vars(made)), images)
 
 
+@pytest.mark.long
 def test_a_colour_scan_with_a_users_network_finds_the_trigger(theirs, poisoned):
     """And it is told what its features were, and that nothing is known of samples it has not seen."""
     result = ws.scan(poisoned, ScanSettings(detectors=QUICK), model=theirs).scan.result
@@ -198,6 +200,7 @@ def test_a_colour_scan_with_a_users_network_finds_the_trigger(theirs, poisoned):
     assert not any(one.reason for one in result.runs if one.name in QUICK)
 
 
+@pytest.mark.long
 def test_a_network_gives_what_its_classifier_gives(theirs, poisoned):
     settings = ScanSettings(detectors=QUICK, recipe=Recipe())
     wrapped = classifier(theirs, NAMES, shape=(3, 16, 16), device="cpu")
@@ -215,6 +218,7 @@ def test_a_detector_whose_model_gives_no_gradients_is_not_run_and_says_why():
     assert not any(one.crashed for one in result.runs)
 
 
+@pytest.mark.long
 def test_a_model_of_ours_is_taken_by_path_and_as_it_is(poisoned, tmp_path):
     model = train(poisoned, Recipe(epochs=15), seed=0)
     save_model(model, tmp_path)
@@ -258,6 +262,7 @@ def test_what_is_no_model_is_refused_in_a_sentence(thing):
             ask()
 
 
+@pytest.mark.long
 def test_too_few_samples_tell_nothing_of_others():
     assert run_scan(colours(80), ScanSettings(detectors=QUICK, recipe=Recipe())).result.held_out is None
 
@@ -300,6 +305,7 @@ def test_answers_that_are_no_numbers_end_a_scan(theirs):
         run_scan(colours(), ScanSettings(detectors=QUICK), model=Lost())
 
 
+@pytest.mark.long
 def test_labels_learned_by_heart_are_no_verdict_in_any_output(tmp_path):
     """The model calls every sample by its label, and guesses those that it has not seen."""
     write_dataset(tmp_path / "noise", noise(400), None, "npz")
@@ -323,6 +329,7 @@ def test_labels_learned_by_heart_are_no_verdict_in_any_output(tmp_path):
     assert "<h1>Not decided: the model has learned nothing</h1>" in (tmp_path / "html").read_text()
 
 
+@pytest.mark.long
 def test_a_scan_of_what_can_be_learned_says_so_of_samples_not_seen():
     found = run_scan(colours(), ScanSettings(detectors=QUICK, recipe=Recipe())).result
     assert found.verdict == "nothing found"
@@ -330,6 +337,7 @@ def test_a_scan_of_what_can_be_learned_says_so_of_samples_not_seen():
     assert found.held_out.n == 96
 
 
+@pytest.mark.long
 def test_the_evidence_is_read_to_the_end(poisoned, monkeypatch):
     """Features lie in a file: it must be there for whoever asks last."""
     seen = []
@@ -343,6 +351,7 @@ def test_the_evidence_is_read_to_the_end(poisoned, monkeypatch):
     assert all(there for there, _ in seen)
 
 
+@pytest.mark.long
 def test_evidence_can_be_gathered_once_and_judged_twice(poisoned, tmp_path):
     settings = ScanSettings(detectors=QUICK, recipe=Recipe())
     gathered = gather(poisoned, settings, tmp_path, clock=ScanClock())
@@ -380,6 +389,7 @@ def test_every_verb_that_computes_takes_a_device(verb, tmp_path):
     assert "There is no device 'cuda:99' here; found cpu" in " ".join(done.stderr.split())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("name", "few"),
@@ -399,6 +409,7 @@ def test_every_attack_that_asks_a_model_crafts_on_each_device(name, few, device)
         assert made.manifest == poison(colours(200), make_attack(name, few), target=1, count=10, seed=0).manifest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_scan_and_its_models_are_made_on_each_device(device, poisoned):
     found = run_scan(poisoned, ScanSettings(detectors=QUICK, recipe=Recipe(), device=device)).result

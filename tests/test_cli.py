@@ -74,6 +74,7 @@ def story(tmp_path_factory, data):
     return folder
 
 
+@pytest.mark.long
 def test_poison_writes_files_any_mnist_reader_loads(story, data):
     def read(path):
         content = gzip.decompress(path.read_bytes())
@@ -112,6 +113,7 @@ def test_models_are_safetensors_and_json_only(story):
     assert names == {"model.safetensors", "model.json", "victim.json", "whitesquare.json"}
 
 
+@pytest.mark.long
 def test_report_renders_the_measured_victims(story, tmp_path):
     page, figures = tmp_path / "report.html", tmp_path / "figures"
     done = run("report", story / "run", "-o", f"html={page}", "-o", "json", "--figures", figures)
@@ -129,6 +131,7 @@ def test_the_same_seed_writes_the_same_bytes(story, data, tmp_path):
         assert (tmp_path / "run" / name).read_bytes() == (story / "run" / name).read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fmt", ["npz", "png-folder"])
 def test_other_forms_can_be_trained_on_and_measured(fmt, data, tmp_path):
     out = tmp_path / "run"
@@ -142,6 +145,7 @@ def test_other_forms_can_be_trained_on_and_measured(fmt, data, tmp_path):
         assert all((out / name).is_file() for name in truth["ids"])
 
 
+@pytest.mark.long
 def test_cifar_files_stay_cifar_files(tmp_path):
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 120, (600, 3, 32, 32), dtype=np.uint8), np.arange(600) % 3
@@ -334,6 +338,7 @@ def core_only(tmp_path_factory):
     return run_without
 
 
+@pytest.mark.long
 def test_without_torch_the_core_works_and_the_rest_says_what_to_install(core_only, data, story, tmp_path):
     assert core_only("--help").returncode == 0
     assert core_only("list").returncode == 0

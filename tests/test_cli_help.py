@@ -104,6 +104,7 @@ def test_a_verb_imports_no_other() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.long
 def test_a_shell_completes_verbs_options_and_names(photographs: Path) -> None:
     assert complete("sc") == ["scan"]
     assert "--model-free" in complete("scan", "x", "--mo")

@@ -52,6 +52,7 @@ def test_no_code_can_stand_out_more_than_the_ceiling():
         assert found[0, 2] == pytest.approx(most[2], rel=1e-6)
 
 
+@pytest.mark.long
 def test_where_the_pixel_rule_cannot_speak_no_stamp_on_every_image_makes_it(small_train):
     images, labels = small_train.images(slice(0, 200)), small_train.labels[:200]
     rule = next(criterion for criterion in CRITERIA if criterion.rule_id == "PX01")

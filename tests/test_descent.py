@@ -29,6 +29,7 @@ def sources_of(dataset, count=300):
     return stamped_sources(CraftContext(dataset, np.arange(1), TARGET, 0), BIG, count, 77)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("attack", ["feature-collision", "hidden-trigger"])
 def test_features_move_towards_triggered_sources(attack, small_train):
     made = poison(small_train, make_attack(attack, {"trigger": BIG}), target=TARGET, count=COUNT, seed=0)
@@ -42,6 +43,7 @@ def test_features_move_towards_triggered_sources(attack, small_train):
     assert distance(made.content) < 0.7 * distance(originals)
 
 
+@pytest.mark.long
 def test_the_poisons_gradient_turns_towards_that_of_the_triggered_sources(small_train):
     attack = make_attack("gradient-matching", {"trigger": BIG, "rounds": 1, "steps": 20, "sources": 300})
     made = poison(small_train, attack, target=TARGET, count=COUNT, seed=0)

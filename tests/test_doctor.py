@@ -62,6 +62,7 @@ def test_a_cache_that_is_no_folder_is_broken(tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.long
 def test_a_wrong_bfloat16_is_told_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = by_name(job.doctor())["CPU bfloat16"]
     assert usual.state in (job.THERE, job.MISSING)

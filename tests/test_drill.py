@@ -42,6 +42,7 @@ def story(tmp_path_factory, small_train, small_test):
     return done, result, folder / "out"
 
 
+@pytest.mark.long
 def test_a_drill_finds_what_it_planted(story):
     done, result, _ = story
     assert [(row.attack, row.rate) for row in result.rows] == [("label-flip", 0.05), ("stamp", 0.05)]
@@ -82,6 +83,7 @@ def test_the_page_shows_every_row_and_failure(story):
     assert page == render_drill(result)
 
 
+@pytest.mark.long
 def test_without_a_test_split_success_is_not_measured(tmp_path, small_train):
     write_npz(tmp_path / "one.npz", halved(small_train, 300, digits=3))
     done = drill(
@@ -132,6 +134,7 @@ def test_a_target_without_samples_is_refused(tiny):
         job.drill(tiny, DrillSettings(("stamp",), (0.1,), target=7))
 
 
+@pytest.mark.long
 def test_an_attack_that_crashes_does_not_end_the_drill(tiny, monkeypatch):
 
     def crash(*arguments, **options):
@@ -147,6 +150,7 @@ def test_an_attack_that_crashes_does_not_end_the_drill(tiny, monkeypatch):
     assert "What could not be rehearsed" in render_drill(result)
 
 
+@pytest.mark.long
 def test_an_alarm_on_the_data_as_it_is_ends_with_findings(tmp_path, small_train):
     clean = halved(small_train, 500, digits=4)
     images = clean.images(slice(None)).copy()

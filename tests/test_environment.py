@@ -40,6 +40,7 @@ def what_is_given(item, shared):
     return given("self").decode() + repr(dict(os.environ))
 
 
+@pytest.mark.long
 def test_a_worker_of_the_executor_does_not_see_it():
     (outcome,) = make_executor("processes", workers=1).run(what_is_given, [0], {})
     assert "PATH" in outcome.value, outcome

@@ -84,6 +84,7 @@ def test_it_presents_the_same_pictures_and_labels(sources, one):
     assert np.array_equal(found.images(slice(None)), images)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("one", [one for one in FORMS if "folder" in KINDS[one[0]]], ids=str)
 def test_the_scan_is_that_of_class_folders(sources, scanned, one):
     def told(form):
@@ -97,6 +98,7 @@ def test_the_scan_is_that_of_class_folders(sources, scanned, one):
     assert found == told((one[0], "folder"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("one", FORMS, ids=str)
 def test_it_is_cleansed(sources, scanned, one, tmp_path):
     _, path = scanned(one)
@@ -109,6 +111,7 @@ def test_it_is_cleansed(sources, scanned, one, tmp_path):
     assert np.array_equal(after.images(slice(None)), before.images(np.array(kept)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("one", FORMS, ids=str)
 def test_it_is_poisoned_and_trained_on(sources, one):
     made = ws.poison(sources[one], make_attack("stamp"), target=3, count=20, seed=1)
@@ -116,6 +119,7 @@ def test_it_is_poisoned_and_trained_on(sources, one):
     assert ws.train(sources[one], Recipe(epochs=1, scale=0.25), seed=1).card.classes == DIGITS
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("one", FORMS, ids=str)
 def test_it_is_attested_and_what_was_changed_is_found(sources, one, tmp_path):
     place = Path(sources[one])

@@ -57,6 +57,7 @@ SLOW = {"drill": pytest.mark.slow}
 """It scans twice."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in ORDER])
 def test_the_example_of_a_public_name_runs(name: str, folder: Path) -> None:
     text = inspect.getdoc(getattr(ws, name))

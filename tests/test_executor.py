@@ -39,6 +39,7 @@ def writes(item, shared):
     shared["numbers"][0] = 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["local", "processes"])
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_item_gets_its_outcome(name, workers):
@@ -59,6 +60,7 @@ def test_the_threads_of_this_process_are_given_back():
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_fails_its_task_alone():
     outcomes = {outcome.index: outcome for outcome in make_executor("processes", workers=2).run(fragile, ITEMS, {})}
     assert {i: outcomes[i].value for i in (0, 3, 4, 5)} == {0: 0, 3: 3, 4: 4, 5: 5}
@@ -66,6 +68,7 @@ def test_a_worker_that_dies_fails_its_task_alone():
     assert outcomes[2].failure == "The worker process died (signal 9), 2 times in a row."
 
 
+@pytest.mark.long
 def test_a_task_whose_worker_died_is_tried_once_more(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcomes = list(make_executor("processes", workers=1).run(dies_once, [0, 1], {}))
@@ -77,6 +80,7 @@ def test_shared_arrays_of_processes_cannot_be_written_to():
     assert "read-only" in outcome.failure
 
 
+@pytest.mark.long
 def test_a_run_that_is_given_up_leaves_no_process():
     import multiprocessing
 

@@ -55,6 +55,7 @@ def test_importing_loads_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.long
 def test_a_name_is_what_it_names_also_after_its_room_was_loaded() -> None:
     code = (
         "import whitesquare.cli.scan, whitesquare.cli.gate, whitesquare.scanning.run, whitesquare.gating.rules\n"
@@ -64,6 +65,7 @@ def test_a_name_is_what_it_names_also_after_its_room_was_loaded() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.long
 def test_a_scan_of_a_users_own_data_set_finds_what_a_scan_of_ours_finds(tmp_path: Path) -> None:
     images, labels = poisoned(digits())
     mine = ws.scan(OwnDataset(images, labels), FAST)
@@ -126,6 +128,7 @@ def test_a_result_shows_itself_in_a_notebook(tiny: ImageDataset) -> None:
     assert shown.count("<") == 2, "what is inside the frame is one attribute"
 
 
+@pytest.mark.long
 def test_a_scan_by_call_and_by_command_are_the_same(tmp_path: Path) -> None:
     images, labels = poisoned(digits())
     write_dataset(

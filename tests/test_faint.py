@@ -177,6 +177,7 @@ class Reluctant(Obeying):
         return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("share", "tier"), [(0.2, "confirmed"), (0.04, "suspicious")])
 def test_a_second_model_that_learned_less_is_a_witness_if_it_is_clear_of_all_controls(evidence, share, tier):
     suspicions, models = ranked(evidence, carriers(evidence.labels)), (Obeying(), Reluctant(evidence, share))

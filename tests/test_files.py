@@ -137,6 +137,7 @@ def test_the_cache_lies_where_the_environment_says(monkeypatch, tmp_path):
     assert default_cache().folder == tmp_path / "whitesquare"
 
 
+@pytest.mark.long
 def test_an_interrupted_crafting_leaves_nothing_behind(tmp_path, small_train):
     out, cache = tmp_path / "run", tmp_path / "cache"
     write_npz(tmp_path / "data.npz", small_train)
@@ -179,6 +180,7 @@ def test_a_gallery_survives_its_file(tmp_path):
             read_gallery(tmp_path / "gallery.npz")
 
 
+@pytest.mark.long
 def test_a_gallery_is_no_bomb(tmp_path):
     np.savez_compressed(tmp_path / "gallery.npz", example=np.zeros(2**29, np.uint8))
     with pytest.raises(DataError, match="expected at most 268435456"):

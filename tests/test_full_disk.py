@@ -63,6 +63,7 @@ def bench(plan, out):
     return done.returncode, " ".join(done.stderr.split())
 
 
+@pytest.mark.long
 def test_a_full_disk_costs_cells_and_is_told(small_disk, tmp_path):
     disk, enlarge = small_disk
     plan, out = tmp_path / "plan.toml", disk / "out"
@@ -95,6 +96,7 @@ def test_a_table_that_does_not_fit_is_an_error_of_the_system(small_disk):
     assert not list(disk.iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("verb", ["attest", "verify", "scan"])
 def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(small_disk, tmp_path, verb):
     disk, _ = small_disk

@@ -79,6 +79,7 @@ def test_no_matplotlibrc_of_the_folder_has_a_say(hostile: Path, data: Path) -> N
     assert not (hostile.parent / "marker").exists()
 
 
+@pytest.mark.long
 def test_worker_processes_import_nothing_from_the_folder(hostile: Path) -> None:
     done = start(hostile, PROCESSES)
     assert not (hostile.parent / "marker").exists(), (hostile.parent / "marker").read_text()

@@ -104,6 +104,7 @@ def test_no_file_and_no_function_is_too_long():
                 assert lines <= 50, f"{path.name}: {node.name} has {lines} lines"
 
 
+@pytest.mark.long
 def test_what_needs_no_torch_does_not_load_it():
     modules = ", ".join(f"whitesquare.{name}" for name in TORCH_FREE)
     code = f"import sys, {modules}\nassert 'torch' not in sys.modules, 'torch was loaded'"

@@ -129,6 +129,7 @@ def given(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CASES)
 def test_an_interrupt_ends_every_verb_and_leaves_nothing(given, tmp_path, case):
     asked, words, seconds, number = CASES[case]
@@ -156,6 +157,7 @@ with interrupts.heeded(), exits.exit_codes():
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("times", [1, 2])
 def test_what_cannot_be_interrupted_is_ended(tmp_path, times):
     with started(tmp_path, "-c", STUCK) as process:
@@ -172,6 +174,7 @@ def test_what_cannot_be_interrupted_is_ended(tmp_path, times):
     assert took < SOON
 
 
+@pytest.mark.long
 def test_signals_that_come_together_are_one(given, tmp_path):
     """As ``timeout`` sends them, to the program and to all of its group."""
     with started(tmp_path, *CLI, "train", given / "digits", "--epochs", "100", "-o", "out") as process:
@@ -192,6 +195,7 @@ def test_what_ignores_interrupts_from_its_start_goes_on_ignoring_them(tmp_path):
     assert out == "still here\n"
 
 
+@pytest.mark.long
 def test_a_killed_bench_leaves_no_worker_behind(given, tmp_path):
     asked = ("bench", given / "plan.toml", "--executor", "processes", "--workers", "2", "-o", "bench")
     with started(tmp_path, *CLI, *asked) as process:
@@ -201,6 +205,7 @@ def test_a_killed_bench_leaves_no_worker_behind(given, tmp_path):
         until(lambda: not living(process.pid), "end of the worker", 120)
 
 
+@pytest.mark.long
 def test_a_scan_that_was_killed_in_its_training_begins_anew(tmp_path):
     rng = np.random.default_rng(1)
     labels = np.arange(900) % 3  # so many that training takes a while

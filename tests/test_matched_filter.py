@@ -36,6 +36,7 @@ def carriers_of(labels, share):
     return chosen, np.isin(np.arange(len(labels)), chosen)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("share", [0.08, 0.5])
 @pytest.mark.parametrize(("side", "channels"), [(16, 1), (15, 3), (64, 1)])
 def test_a_faint_pattern_is_ranked_and_makes_its_class_stand_out(share, side, channels):

@@ -125,6 +125,7 @@ def test_the_bound_leaves_room_for_every_honest_model():
         assert size < MAX_PARAMETERS
 
 
+@pytest.mark.long
 def test_a_hostile_model_costs_a_scan_and_a_measurement_no_memory(tmp_path, folder):
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (30, 12, 12), dtype=np.uint8), np.arange(30) % 3

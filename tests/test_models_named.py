@@ -160,6 +160,7 @@ def test_weights_that_are_none_are_refused(here):
     assert "holds weights, and nothing beside it says of which network" in refused("--model", "w.safetensors")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("suffix", "wrapped"), [(".pt", None), (".pth", "model"), (".ckpt", "state_dict"), (".bin", None)]
 )

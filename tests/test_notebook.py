@@ -60,6 +60,7 @@ LESS = {
 """What makes the notebook quick: fewer images, and an attack that needs no models to be made."""
 
 
+@pytest.mark.long
 def test_it_runs_from_its_first_cell_to_its_last(tmp_path):
     """Every call as it is written, on less; the figures that it shows are those of the slow test."""
     text = code()

@@ -45,6 +45,7 @@ def signer(tmp_path):
     return key_pair(tmp_path / "trust" / "carol", secrets=tmp_path / "secret")
 
 
+@pytest.mark.long
 def test_a_scan_and_a_cleansing_of_a_users_own_data_set(marked, tmp_path):
     dataset, at = marked
     found = ws.scan(dataset, FAST)
@@ -87,6 +88,7 @@ def test_measuring_takes_the_test_split_and_says_where_labels_come_from():
     assert any("Labels come from" in note for note in said)
 
 
+@pytest.mark.long
 def test_a_drill_takes_both_splits():
     splits = {"train": (SOME.images[:200], SOME.labels[:200]), "test": (SOME.images[:100], SOME.labels[:100])}
     found = ws.drill(splits, DrillSettings(("stamp",), (0.05,), target=1, seeds=1, recipe=SMALL))

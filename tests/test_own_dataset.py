@@ -110,6 +110,7 @@ def test_an_attestation_hashes_the_content(kind, attested, tmp_path):
     assert {name: split.size for name, split in signed.predicate.splits.items()} == {"train": 40, "test": 10}
 
 
+@pytest.mark.long
 @KINDS
 def test_a_change_is_verified_by_name_and_stops_a_scan(kind, attested, tmp_path):
     mine = digits(kind)
@@ -156,6 +157,7 @@ def test_nothing_and_an_unknown_split_are_no_data_set(given, said, attested):
         attested(given)
 
 
+@pytest.mark.long
 def test_what_a_scan_finds_is_taken_out_of_it(tmp_path):
     mnist = load_mnist()
     images, labels = mnist.images(slice(0, 4000)).copy(), mnist.labels[:4000]

@@ -113,7 +113,9 @@ def run(found: list[Block], data: Path, folder: Path) -> str:
 RUNNABLE = {path: found for path in PAGES if (found := [one for one in blocks(path) if one.when != "not run"])}
 
 
-@pytest.mark.parametrize("path", RUNNABLE, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[pytest.mark.long] * (path != README), id=path.name) for path in RUNNABLE]
+)
 def test_the_commands_of_a_page_run_as_written(path: Path, data: Path, tmp_path: Path) -> None:
     found = [block for block in RUNNABLE[path] if block.when != "slow"]
     if not found:

@@ -323,6 +323,7 @@ def test_the_example_poisons(installed, data, tmp_path):
     )
 
 
+@pytest.mark.long
 def test_a_detector_of_another_package_runs_where_it_is_named(installed, data, tmp_path):
     def scan(detectors):
         file = tmp_path / "scan.json"
@@ -349,6 +350,7 @@ def test_a_detector_of_another_package_runs_where_it_is_named(installed, data, t
     assert "XB01 brightness" in whitesquare("explain", "brightness", path=installed).stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("scores", "promise"),
     [
@@ -369,6 +371,7 @@ def test_scores_that_are_none_are_a_crash_of_that_detector_alone(scores, promise
     assert "pixel-contrast" not in found["not_run"]
 
 
+@pytest.mark.long
 def test_workers_find_it_too(installed, tmp_path, small_train, small_test):
     train = from_arrays(small_train.images(slice(0, 200)), small_train.labels[:200], classes=small_train.classes)
     test = from_arrays(small_test.images(slice(0, 100)), small_test.labels[:100], classes=small_test.classes)
@@ -439,6 +442,7 @@ def broken(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_nobody_imports_a_plugin_that_was_not_asked_for(broken, data, tmp_path):
     asked = ("--attack", "stamp", "--target", 1, "--count", 5, "--format", "npz")
     whitesquare("--help", path=broken)

@@ -129,6 +129,7 @@ def test_what_is_written_fits_and_every_schema_is_tried(samples: list[tuple[str,
     assert {which for name, which, _ in samples if name == "verdict-predicate"} == {"PASSED", "FAILED"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_what_is_wrong_does_not_fit(name: str, samples: list[tuple[str, str, Any]]) -> None:
     found = next(content for kind, _, content in samples if kind == name)

@@ -162,6 +162,7 @@ def test_an_address_where_nobody_answers_is_refused_at_once(address):
         list(make_executor("ray", workers=1, address=address).run(len, [1], {}))
 
 
+@pytest.mark.long
 def test_a_cluster_of_our_own_asks_for_a_token_sees_no_password_and_leaves_nothing_in_the_home(tmp_path):
     pytest.importorskip("ray")
     code = (

@@ -48,6 +48,7 @@ def test_the_best_place_is_the_best_of_all_places(seed, channels, height, width)
         assert found == pytest.approx(min(apart), abs=0.05)
 
 
+@pytest.mark.long
 def test_a_patch_that_wanders_is_found_without_a_model_and_nobody_else_is_flagged():
     images, labels = clouds()
     chosen = np.flatnonzero(labels == TARGET)[:80]
@@ -58,6 +59,7 @@ def test_a_patch_that_wanders_is_found_without_a_model_and_nobody_else_is_flagge
     assert sorted(flag.position for flag in found.result.flagged if flag.tier == "suspicious") == chosen.tolist()
 
 
+@pytest.mark.long
 def test_the_same_patch_in_every_class_says_nothing_of_one():
     images, labels = clouds()
     strewn(images, np.arange(CLASSES * 80))

@@ -320,6 +320,7 @@ def test_clean_textures_raise_no_alarm_and_fill_one_hundredth_of_the_review_queu
     assert scan.result.calibration == "approximate"
 
 
+@pytest.mark.long
 def test_a_scan_repeats_itself_and_learns_nothing_from_the_truth(small_train):
     images, labels = small_train.images(slice(0, 2000)).copy(), small_train.labels[:2000].copy()
     chosen = np.flatnonzero(labels == 7)[:80]

@@ -346,6 +346,7 @@ app({!r})
 """
 
 
+@pytest.mark.long
 def test_without_pytorch_only_a_model_free_scan_runs(tmp_path, data, monkeypatch):
     import whitesquare.errors
 

@@ -173,6 +173,7 @@ def test_the_output_never_takes_the_place_of_what_is_not_ours(story, tmp_path):
     assert "must be 1 or more" in run(*asked, "--top", 0, "-o", tmp_path / "x", code=2).stderr
 
 
+@pytest.mark.long
 def test_class_folders_stay_class_folders(tmp_path, small_train):
     """Scanned without a model; the kept files are copied byte by byte under their own names."""
     part = from_arrays(small_train.images(slice(0, 1500)), small_train.labels[:1500], classes=small_train.classes)
@@ -218,6 +219,7 @@ def test_exit_codes_put_evidence_first_and_a_crash_never_passes():
     assert exit_code(nothing_ran(), FailOn.SUSPICIOUS) == 3
 
 
+@pytest.mark.long
 def test_an_interrupt_is_exit_code_2_and_leaves_nothing(tmp_path, story):
     asked = [str(story / "clean"), "-o", f"json={tmp_path / 'scan.json'}"]
     command = [sys.executable, "-m", "whitesquare.cli", "scan", *asked]

@@ -93,6 +93,7 @@ def test_no_reference_changes_an_alarm_a_statistic_or_a_score(name, flipped, ref
     assert len(flagged[0]) == 150
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -165,6 +166,7 @@ def test_a_crash_beside_the_reference_is_told(flipped, references, monkeypatch):
     assert result.verdict == "suspicious"
 
 
+@pytest.mark.long
 def test_the_command_confirms_and_ends_with_1_whatever_it_is_told_to_trust(flipped, references, tmp_path):
     write_dataset(tmp_path / "data", flipped, None, "npz")
     write_dataset(tmp_path / "stamped", references["stamped"], None, "npz")

@@ -140,6 +140,7 @@ def test_hardness_is_measured_once_for_all_attacks_targets_and_counts(odd, tmp_p
     assert cache.misses.count("hardness") == 2
 
 
+@pytest.mark.long
 def test_hardness_does_not_depend_on_the_number_of_threads(small_train):
     import torch
 

@@ -196,6 +196,7 @@ def test_photographs_are_not_counted_at_every_place():
     assert PixelContrast().bands((3, 64, 64), 10) == ()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["tar", "parquet", "folder", "npz"])
 def test_one_group_is_judged_as_a_scan_of_one_piece_judges(form, poisoned, tmp_path):
     images, labels, _ = poisoned
@@ -256,6 +257,7 @@ def test_the_number_of_workers_decides_nothing(tars, whole, workers):
     assert same(scan(str(tars), FREE, way=Way(workers=workers, group=300)).json(), whole)
 
 
+@pytest.mark.long
 def test_processes_leave_the_files_that_this_process_leaves(tars, tmp_path):
     left = []
     for workers in (1, 2):

@@ -249,6 +249,7 @@ def test_the_command_takes_them_in_shards(signed, losses, tmp_path):
     assert "is missing" in " ".join(done.stderr.split())
 
 
+@pytest.mark.long
 def test_models_of_the_scan_s_own_are_not_trained_again(poisoned, tmp_path, monkeypatch):
     pytest.importorskip("torch")
     images, labels, _ = poisoned

@@ -53,6 +53,7 @@ def _here(top, monkeypatch):
     monkeypatch.chdir(top)
 
 
+@pytest.mark.long
 def test_the_same_pictures_give_the_same_scan_and_the_same_copy_in_every_form(top, tmp_path):
     found = {}
     for form in FORMS:
@@ -72,6 +73,7 @@ def test_the_same_pictures_give_the_same_scan_and_the_same_copy_in_every_form(to
     assert others == [first, first]
 
 
+@pytest.mark.long
 @TABLES
 def test_it_is_poisoned_and_trained_on(form):
     made = ws.poison(form, make_attack("stamp"), target=3, count=20, seed=1)
@@ -79,6 +81,7 @@ def test_it_is_poisoned_and_trained_on(form):
     assert ws.train(form, Recipe(epochs=1, scale=0.25), seed=1).card.classes == tuple("0123456789")
 
 
+@pytest.mark.long
 @TABLES
 def test_what_is_attested_is_verified_and_what_was_changed_is_named(form, top, tmp_path):
     trust = tmp_path / "trust"

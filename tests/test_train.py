@@ -40,6 +40,7 @@ def test_every_model_learns_images_of_any_size(name, shape):
     assert (predict(model, images).argmax(1) == labels).mean() > 0.9
 
 
+@pytest.mark.long
 def test_large_images_are_averaged_once_and_the_model_reads_them_whole():
     rng = np.random.default_rng(0)
     labels = np.arange(120) % 3
@@ -130,6 +131,7 @@ def test_every_optimiser_and_schedule_learns(tiny, optimiser, schedule):
     assert (predict(model, tiny.images(slice(None))).argmax(1) == tiny.labels).mean() > 0.9
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change",
     [{}, {"model": "cnn-bn", "accumulate": 2, "shift": 1}, {"optimiser": "lookahead", "learning_rate": 0.05}],

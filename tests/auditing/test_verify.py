@@ -59,6 +59,7 @@ def test_it_verifies_elsewhere_beside_a_copy_of_the_run(whole: Path, tmp_path: P
     assert verify_dossier(tmp_path / DOSSIER, whole, trusted(), NOW).ok
 
 
+@pytest.mark.long
 def test_every_file_that_it_rests_on_is_named_when_a_bit_of_it_changes_or_it_goes(whole: Path, run: Path) -> None:
     known = json.loads((whole / DOSSIER).read_text())["files"]
     assert len(known) > 15

@@ -48,6 +48,7 @@ def test_the_other_programs_do_read_them_differently(tmp_path, whole):
         assert images.min() == 255
 
 
+@pytest.mark.long
 def test_whatever_is_read_numpy_reads_alike(tmp_path, whole):
     """One flipped byte anywhere: what is still accepted says the same to both."""
     path = tmp_path / "a.npz"
@@ -229,6 +230,7 @@ def peak_mb(code, path):
     return said, int(peak)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fmt", ["idx", "npz"])
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, fmt):
     path = tmp_path / f"bomb.{fmt}"
@@ -368,6 +370,7 @@ def test_the_wrong_kind_of_numbers_is_said_though_the_file_is_damaged(tmp_path):
         load_npz(tmp_path / "a.npz")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", [(MOST_IMAGES + 1, 1, 1), (1, 2**14, 2**14 + 1)])
 def test_too_many_images_and_too_large_ones(tmp_path, shape):
     images = np.zeros(shape, np.uint8)

@@ -228,6 +228,7 @@ def expected(photographs):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", ["1G", "100K", "0"])
 def test_a_scan_of_what_lies_in_a_file_is_the_same_bit_for_bit(photographs, expected, size, monkeypatch):
     monkeypatch.setattr(holding, "SMALL", 0)

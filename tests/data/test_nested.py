@@ -79,6 +79,7 @@ places = st.lists(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(places=places, splits=st.booleans())
 def test_what_is_read_is_what_is_attested(places, splits, tmp_path_factory):

@@ -37,6 +37,7 @@ def files(root, contents):
     return root
 
 
+@pytest.mark.long
 def test_forty_small_files_that_decode_to_gigabytes_are_refused_by_scan(tmp_path):
     files(tmp_path / "d", [png(8000, 8000)] * 40)
     for options in ((), ("--on-error", "skip")):
@@ -83,6 +84,7 @@ def test_a_file_of_another_size_is_refused_by_its_header(tmp_path, size, monkeyp
     assert len(part.ids) == 3
 
 
+@pytest.mark.long
 def test_large_files_beside_small_ones_are_decoded_one_at_a_time(tmp_path):
     """Ten files that claim 64 million pixels cost little memory, and none of the twelve small ones."""
     files(tmp_path / "d", [png(8000, 8000, whole=False)] * 10 + [png(5, 7)] * 12)

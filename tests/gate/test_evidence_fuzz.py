@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -56,6 +57,7 @@ def with_file(name: str, data: bytes) -> Verdict:
         (RUN / name).write_bytes(WHOLE[name])
 
 
+@pytest.mark.long
 @SLOW
 @given(st.sampled_from(NAMES), st.binary() | JSON.map(lambda found: json.dumps(found).encode()))
 def test_any_bytes_in_place_of_evidence(name: str, data: bytes) -> None:
@@ -64,6 +66,7 @@ def test_any_bytes_in_place_of_evidence(name: str, data: bytes) -> None:
     rendered(verdict)
 
 
+@pytest.mark.long
 @SLOW
 @given(st.sampled_from(NAMES), st.data())
 def test_any_bytes_changed_in_evidence(name: str, data: st.DataObject) -> None:
@@ -89,6 +92,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
+@pytest.mark.long
 @SLOW
 @given(st.sampled_from(sorted(SIGNED)), st.data(), JSON)
 def test_any_value_in_a_statement_that_is_properly_signed(name: str, data: st.DataObject, value: Any) -> None:

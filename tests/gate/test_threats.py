@@ -314,6 +314,7 @@ def test_a_plain_file_that_is_none(run: Path, name: str, spoiler: str) -> None:
     assert verdict_of(run).result == FAILED
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*STATEMENTS, ENVELOPE])
 def test_one_bit_flipped_in_the_payload_or_signature(run: Path, name: str) -> None:
     whole = (run / name).read_bytes()

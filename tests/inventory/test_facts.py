@@ -125,6 +125,7 @@ def test_the_verb_works_in_a_core_install(place: Place, tmp_path: Path) -> None:
     assert croissant.stat().st_size > 1000
 
 
+@pytest.mark.long
 def test_the_verb_s_exit_codes(place: Place, made: tuple[Place, Place], tmp_path: Path) -> None:
     assert run_core("inventory", place.folder, "--trust", place.keys).returncode == 0
     assert run_core("inventory", place.folder, "--trust", made[1].keys).returncode == 1

@@ -166,6 +166,7 @@ def test_a_finished_recording_goes_on_and_an_epoch_that_is_run_again_takes_its_p
     assert [(e, loss) for _, _, e, loss, _ in rows(path)[::SIZE]] == [(0, 1.0), (1, 9.0), (2, 9.0)]
 
 
+@pytest.mark.long
 def test_processes_are_merged_and_padding_is_counted_once(tmp_path):
     """As torchrun starts them; a DistributedSampler gives samples twice, so that all ranks have as many."""
     path = tmp_path / "losses.parquet"

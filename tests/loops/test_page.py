@@ -30,6 +30,7 @@ def test_every_block_has_a_name():
     assert PAGE.read_text(encoding="utf-8").count("```python") == len(BLOCKS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", BLOCKS)
 def test_a_block_runs_and_its_losses_are_scanned(name, case, tmp_path):
     if find_spec(NEEDS.get(name, "torch")) is None:

@@ -95,6 +95,7 @@ def test_an_attestation_reads_back(data, keys, tmp_path):
     assert read_dataset(out / ENVELOPE, public(keys, "alice"), NOW) == found
 
 
+@pytest.mark.long
 def test_the_bundle_is_small_and_the_manifest_too(keys, tmp_path):
     """MNIST as files: at most 60 bytes an item and 4 KB for the statement."""
     write_dataset(tmp_path / "d", load_mnist("test"), None, "png-folder")
@@ -440,6 +441,7 @@ def killed_in_mid_write(data, keys, target):
         process.wait()
 
 
+@pytest.mark.long
 def test_killed_in_mid_write_it_leaves_the_old_attestation_or_none(keys, tmp_path):
     data, out = big(tmp_path / "data"), tmp_path / "out"
     subprocess.run(command(data, keys, out), check=True, capture_output=True)
@@ -466,6 +468,7 @@ def alive(pid):
         return False
 
 
+@pytest.mark.long
 def test_runs_at_once_leave_one_whole_attestation(data, keys, tmp_path):
     out = tmp_path / "out"
     for _ in range(3):

@@ -65,6 +65,7 @@ def never_larger(monkeypatch, most):
     monkeypatch.setattr(reading.os, "readv", counted)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", ["signed", "added", "no sample"])
 def test_a_file_of_a_size_that_nobody_signed_is_not_read(case, monkeypatch, place):
     signed = sorted(case.data.glob("train/*/*.png"))[0]
@@ -121,6 +122,7 @@ def test_a_sample_that_is_larger_than_an_image_can_be_is_not_attested(tmp_path):
         listed(tmp_path / "d", tmp_path)
 
 
+@pytest.mark.long
 def test_pixels_of_a_file_of_holes_take_no_memory(case, tmp_path):
     sparse(case.data / "large.png", 2**30)  # no sample, so it may have any size, and is read bit by bit
     done = measured(

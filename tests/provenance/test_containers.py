@@ -133,6 +133,7 @@ def test_no_verb_works_on_another_file_with_the_same_samples(copied, tmp_path):
     assert "'train.npz' is not the signed one" in run("scan", case.data, "--model-free", *case.asked, code=1).stderr
 
 
+@pytest.mark.long
 def test_every_flipped_bit_of_cifar_files_is_rejected(copied, tmp_path):
     case = copied("cifar10")
     draw = random.Random(0)

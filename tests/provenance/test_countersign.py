@@ -110,6 +110,7 @@ countersign(bundle, signer, trusted)
 """
 
 
+@pytest.mark.long
 def test_of_all_who_sign_at_once_nobody_s_signature_is_lost(case, tmp_path) -> None:
     names = [f"person{number}" for number in range(6)]
     for name in names:

@@ -95,6 +95,7 @@ def check_account(old: list[Item], new: list[Item], found: list[Change]) -> tupl
     return [before[key] for key in gone], [after[key] for key in came]
 
 
+@pytest.mark.long
 @quick
 @given(old=states, new=states)
 def test_any_two_states_are_told_apart(tmp_path, old, new) -> None:
@@ -117,6 +118,7 @@ def test_any_two_states_are_told_apart(tmp_path, old, new) -> None:
     assert sum(one.split == one.new_split for one in found if one.kind == "renamed") == (stay[0] & stay[1]).total()
 
 
+@pytest.mark.long
 @quick
 @given(old=positional_states, new=positional_states)
 def test_any_two_states_of_positions_are_told_apart(tmp_path, old, new) -> None:
@@ -136,6 +138,7 @@ def test_any_two_states_of_positions_are_told_apart(tmp_path, old, new) -> None:
 edits = st.lists(st.sampled_from(["keep", "keep", "remove", "insert", "change"]), min_size=1, max_size=40)
 
 
+@pytest.mark.long
 @quick
 @given(edits=edits, split=st.sampled_from(["train", "test"]))
 def test_edits_in_the_middle_of_positions_are_named_alone(tmp_path, edits, split) -> None:

@@ -194,6 +194,7 @@ def test_keygen_into_the_trust_folder_is_refused_with_the_way_out(case: Signed) 
 # ---- the file of a private key
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KEY_TYPES)
 def test_a_password_is_stretched_by_scrypt(tmp_path: Path, kind: str) -> None:
     generate(tmp_path / "k", kind, "correct horse")

@@ -144,6 +144,7 @@ def test_colour_arrays_with_channels_last_are_hashed_as_the_adapter_presents_the
     assert first.pixels == pixel_digest(buffer.read_bytes(), "image.png")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [0, 1, 99_999, 100_000, 100_007, 1_200_345])
 def test_positions_are_sorted_as_their_ids(count):
     order = list(in_byte_order(count))
@@ -192,6 +193,7 @@ def fitting(tree):
     return files
 
 
+@pytest.mark.long
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -425,6 +427,7 @@ def test_threads_of_the_caller_do_not_matter(tmp_path):
     assert (tmp_path / "answer").read_text() == "3300"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", ["mnist", "idx", "cifar10", "png-folder"])
 def test_what_is_no_npz_needs_no_numpy(tiny, tmp_path, source):
     if source != "mnist":

@@ -148,6 +148,7 @@ def test_an_own_loop_with_workers_is_signed_and_passes_the_gate(made, fmt, scrip
     assert "FAILED" in gate(case, folder, "ab" * 32, code=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("method", "fmt"), [("spawn", "png-folder"), ("forkserver", "npz")])
 def test_workers_that_are_not_forked_check_and_count_too(made, script, method, fmt):
     training = begin(made[fmt], script)
@@ -160,6 +161,7 @@ def repaint(case: Case, name: str = "train/dog/00004.png") -> None:
     Image.fromarray(np.full((12, 12), 7, np.uint8)).save(case.data / name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_file_changed_between_epochs_ends_the_training(photos, script, tmp_path, workers):
     training = begin(photos, script)
@@ -210,6 +212,7 @@ def test_a_sample_more_one_less_and_another_label(photos, script):
         begin(photos, script).dataset("train")
 
 
+@pytest.mark.long
 def test_a_container_with_other_pixels_and_one_changed_while_training(made, script, tmp_path):
     case = copied(made["npz"], tmp_path)
     training = begin(case, script)
@@ -425,6 +428,7 @@ def test_what_a_repository_names_is_not_run(script, tmp_path, monkeypatch):
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.long
 def test_own_code_cannot_pass_as_whitesquares():
     """The same files give another digest: a policy that accepts whitesquare's code accepts no loop beside it."""
     import whitesquare
@@ -510,6 +514,7 @@ def test_the_example_runs_and_the_gate_passes_it(made, tmp_path, monkeypatch, ca
     measured(folder)
 
 
+@pytest.mark.long
 def test_the_loop_in_the_documentation_runs(made, tmp_path, monkeypatch):
     case = made["png-folder"]
     text = (ROOT / "docs" / "provenance.md").read_text()

@@ -78,6 +78,7 @@ def manifest(source, signer, folder, way=None, *, pixels=False):
     return (folder / MANIFEST).read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pixels", [False, True])
 @pytest.mark.parametrize("form", ["tar", "parquet", "folder", "npz"])
 def test_the_manifest_is_that_of_one_process(form, pixels, pictures, signer, tmp_path):
@@ -254,6 +255,7 @@ def test_shards_of_equal_labels_and_places_in_files_of_equal_size_and_time_are_t
     assert len(set(listed)) == 2
 
 
+@pytest.mark.long
 def test_the_commands_take_workers_and_a_folder(tars, signer, secret, tmp_path):
     trust = tmp_path / "trust"
     shutil.copytree(secret.parent.parent / "trust", trust)

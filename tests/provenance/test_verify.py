@@ -102,6 +102,7 @@ def test_a_test_image_in_training_is_pointed_out(case) -> None:
     assert "1 moved from test to train: a model trained on test images" in case.verify(code=1).stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", [".git/x.png", "train/.hidden/x.png", "train/cat/.x.png", "readme.txt", "test/x"])
 def test_no_file_is_ignored(case, place) -> None:
     (case.data / place).parent.mkdir(exist_ok=True)

@@ -53,6 +53,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_odd_input_gives_a_whole_report(name: str, tmp_path: Path) -> None:
     found, gallery = CASES[name]
@@ -66,12 +67,14 @@ def test_odd_input_gives_a_whole_report(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.long
 def test_all_figures_are_written(mnist_measurement: Measurement, gallery: Gallery, tmp_path: Path) -> None:
     write_report(mnist_measurement, gallery, tmp_path / "report.html", tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"report.html"} | {f"{name}.{kind}" for name in NAMES for kind in ("svg", "png")}
 
 
+@pytest.mark.long
 def test_the_same_input_gives_the_same_bytes(mnist_measurement: Measurement, gallery: Gallery) -> None:
     first = figure_files(mnist_measurement, gallery)
     with mpl.rc_context({"font.size": 30, "svg.fonttype": "none", "axes.facecolor": "red"}):

@@ -245,6 +245,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         yield opened
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["found", "nothing ran", "hostile", "many classes", "wide"])
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (390, True)])
 def test_a_browser_finds_it_silent_whole_and_fitting(

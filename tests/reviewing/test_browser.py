@@ -169,6 +169,7 @@ def test_the_pictures_of_a_sample_and_the_reason_that_goes_with_it(opened):
     expect(page.locator("#selected")).to_contain_text("4 selected")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", WIDTHS, ids=lambda size: f"{size[0]}px")
 def test_it_fits_and_reads_aloud_without_a_violation(browser, tmp_path, found, size, scheme):
@@ -193,6 +194,7 @@ def test_it_fits_and_reads_aloud_without_a_violation(browser, tmp_path, found, s
         shown.close()
 
 
+@pytest.mark.long
 def test_two_people_see_each_other_s_marks(browser, found, tmp_path):
     log = tmp_path / "decisions.jsonl"
     with served_here(found.scan, log) as one, served_here(found.scan, log, by="bob") as other:
@@ -212,6 +214,7 @@ def test_two_people_see_each_other_s_marks(browser, found, tmp_path):
         bob.close()
 
 
+@pytest.mark.long
 def test_a_server_killed_between_two_decisions_loses_nothing(browser, found, tmp_path):
     log = tmp_path / "decisions.jsonl"
     with served(found.scan, "--decisions", log) as running:
@@ -234,6 +237,7 @@ def test_a_server_killed_between_two_decisions_loses_nothing(browser, found, tmp
         shown.close()
 
 
+@pytest.mark.long
 def test_hostile_names_are_shown_and_do_nothing(browser, tmp_path):
     attack = '"><img src=x onerror=alert(1)>'
     data = tmp_path / "data"
@@ -278,6 +282,7 @@ def many(tmp_path_factory) -> Made:
     return written(folder, folder / "data.npz", dataset, result, range(4), kept=False)
 
 
+@pytest.mark.long
 def test_fifty_thousand_suspects_are_scrolled_through_and_decided(browser, many):
     with served_here(many.scan) as address:
         shown = Opened(browser, address)
@@ -312,6 +317,7 @@ def test_the_policy_stops_what_the_page_did_not_bring(browser, found, tmp_path):
         shown.close()
 
 
+@pytest.mark.long
 def test_the_page_ends_the_review(browser, found, tmp_path):
     with served(found.scan, "--decisions", tmp_path / "d.jsonl") as running:
         shown = Opened(browser, running.address)

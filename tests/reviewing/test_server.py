@@ -185,6 +185,7 @@ def test_a_scan_is_parsed_once_for_its_review(kept, tmp_path, monkeypatch):
     assert read == [kept.scan.stat().st_size]
 
 
+@pytest.mark.long
 def test_what_the_page_does_not_need_is_not_loaded():
     code = "import sys, whitesquare.jobs.review_page; assert not {'sklearn', 'torch', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
