@@ -17,7 +17,7 @@ SEVERAL = Recipe(accumulate=2)
 ONE, TWO, SECOND = "training a scan model", "training scan models", "training a second scan model"
 
 
-def tinted(side, size=800):
+def tinted(side, size=400):
     """Four classes of noisy pictures, three of them tinted."""
     rng = np.random.default_rng(0)
     labels = np.arange(size) % 4
