@@ -17,7 +17,7 @@ SEVERAL = Recipe(accumulate=2)
 ONE, TWO, SECOND = "training a scan model", "training scan models", "training a second scan model"
 
 
-def tinted(side, size=400):
+def tinted(side, size=800):
     """Four classes of noisy pictures, three of them tinted."""
     rng = np.random.default_rng(0)
     labels = np.arange(size) % 4
@@ -34,6 +34,7 @@ def scanned(dataset, recipe):
     return result, set(steps)
 
 
+@pytest.mark.long
 def test_it_is_trained_only_where_something_is_to_be_confirmed():
     clean, threads = tinted(16), torch.get_num_threads()
     result, steps = scanned(clean, SEVERAL)
