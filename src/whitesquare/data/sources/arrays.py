@@ -97,7 +97,7 @@ def from_arrays(
         UsageError: if ``split`` or ``layout`` is unknown.
     """
     check_split(split)
-    pixels = as_nchw(np.asanyarray(images), layout, where)
+    pixels = as_nchw(np.asarray(images), layout, where)
     known = _as_labels(np.asarray(labels), len(pixels), where)
     least, top = int(known.min()) if len(known) else 0, int(known.max(initial=-1))
     names = default_classes(top + 1, where) if classes is None else tuple(classes)
@@ -153,11 +153,6 @@ def as_nchw(images: NDArray[Any], layout: str | None, where: str) -> UInt8Array:
     """
     if images.dtype != np.uint8:
         raise not_bytes(images, where, "images")
-    if isinstance(images, np.ma.MaskedArray):
-        raise DataError(
-            f"{where}: images are a masked array, and what shows under its mask is not said; give images.filled(0), or "
-            "images.data where the mask does not matter."
-        )
     if images.ndim == 3:
         images, layout = images[:, np.newaxis], "NCHW"
     if images.ndim != 4 or 0 in images.shape[1:]:
