@@ -63,6 +63,7 @@ def test_a_drill_finds_what_it_planted(story):
     assert "--seeds 10 tells whether that is so nine times in ten" in said
 
 
+@pytest.mark.long
 def test_what_cannot_be_rehearsed_is_a_line_with_its_reason(story):
     done, result, _ = story
     assert done.returncode == UNDECIDED
@@ -71,6 +72,7 @@ def test_what_cannot_be_rehearsed_is_a_line_with_its_reason(story):
     assert "Failed: stamp at 96 %" in done.stderr
 
 
+@pytest.mark.long
 def test_the_page_shows_every_row_and_failure(story):
     _, result, folder = story
     page = (folder / "report.html").read_text()

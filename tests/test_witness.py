@@ -34,6 +34,7 @@ def scanned(dataset, recipe):
     return result, set(steps)
 
 
+@pytest.mark.long
 def test_it_is_trained_only_where_something_is_to_be_confirmed():
     clean, threads = tinted(16), torch.get_num_threads()
     result, steps = scanned(clean, SEVERAL)

@@ -26,9 +26,11 @@ def dataset_digest(dataset: ImageDataset, on_progress: Progress = silent) -> str
     """
     digest = hashlib.sha256(b"whitesquare data set 1\n")
     for names in (dataset.classes, dataset.ids):
-        # surrogatepass: a name from a foreign data set must not stop the digest
-        texts = [name.encode("utf-8", "surrogatepass") for name in names]
-        digest.update(_number(len(texts)) + b"".join(_number(len(text)) + text for text in texts))
+        digest.update(_number(len(names)))
+        for name in names:
+            # surrogatepass: a name from a foreign data set must not stop the digest
+            text = name.encode("utf-8", "surrogatepass")
+            digest.update(_number(len(text)) + text)
     count = len(dataset.labels)
     digest.update(_number(count) + dataset.labels.astype("<i8").tobytes())
     for part, images in dataset.batches(at_a_time(dataset.shape, BATCH) if count else BATCH):

@@ -29,7 +29,7 @@ from whitesquare.records import Progress, silent
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 _LEVELS = (1, 4, 8, 16, 32, 64, 128)
-_CHUNK = 4096
+_CHUNK, _TOGETHER = 4096, 2**16
 _LIMIT = 20.0
 _RIDGE = 0.05
 _RARE = 0.001
@@ -111,9 +111,12 @@ def _distance(grain: FloatArray, reference: np.ndarray[tuple[int], np.dtype[np.b
     """Return the log Mahalanobis distance of every row from the reference rows, by median and deviation."""
     centre = np.median(grain[reference], 0)
     spread = 1.4826 * np.median(np.abs(grain[reference] - centre), 0) + 0.01
-    z = np.clip((grain - centre) / spread, -_LIMIT, _LIMIT)
-    known = np.clip(z[reference], -4, 4)
-    covariance = np.atleast_2d(np.cov(known.T)) + _RIDGE * np.eye(z.shape[1])
-    squared = np.einsum("ij,jk,ik->i", z, np.linalg.inv(covariance), z, optimize=True)
-    distance: FloatArray = np.log1p(squared).astype(np.float32)
+    z = grain - centre
+    z /= spread
+    np.clip(z, -_LIMIT, _LIMIT, out=z)
+    covariance = np.atleast_2d(np.cov(np.clip(z[reference], -4, 4).T)) + _RIDGE * np.eye(z.shape[1])
+    inverse, distance = np.linalg.inv(covariance), np.empty(len(z), np.float32)
+    for start in range(0, len(z), _TOGETHER):
+        few = z[start : start + _TOGETHER]
+        distance[start : start + _TOGETHER] = np.log1p(np.einsum("ij,jk,ik->i", few, inverse, few, optimize=True))
     return distance

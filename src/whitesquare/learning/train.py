@@ -160,7 +160,7 @@ def _fit(
     pull = partial(_pull, recipe)
     network.train()
     step = 0
-    with Passes(network, recipe.accumulate) as side_by_side:
+    with Passes(network, min(passes, recipe.accumulate)) as side_by_side:
         for epoch in range(recipe.epochs):
             batches = _batches(torch.randperm(size, generator=order).to(device), recipe.batch_size)
             for first in range(0, passes, recipe.accumulate):
