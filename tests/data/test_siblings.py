@@ -132,7 +132,7 @@ def test_a_sparse_tensor_is_an_image():
 
 @pytest.mark.skipif(os.name != "posix" or os.uname().sysname == "Darwin", reason="needs names that are no UTF-8")
 def test_a_name_that_is_no_utf8_says_so(photos):
-    os.rename(os.fsencode(photos / "cat" / "0.png"), os.fsencode(photos / "cat") + b"/\xff.png")
+    (photos / "cat" / "0.png").rename(photos / "cat" / os.fsdecode(b"\xff.png"))
     with pytest.raises(DataError, match="no UTF-8"):
         open_dataset(photos)
 
