@@ -52,7 +52,7 @@ def check_name(name: str, what: str, where: str) -> None:
     """
     if any("\ud800" <= letter <= "\udfff" for letter in name):
         raise DataError(
-            f"{where}: the {what} {name!r} holds bytes that are no UTF-8, so that no report or manifest can say it; rename "
+            f"{where}: the {what} {name!r} holds bytes that are no UTF-8, and no report or manifest can say it; rename "
             "it, as by convmv -f latin1 -t utf8."
         )
     if not is_plain(name):
