@@ -11,7 +11,7 @@ import pytest
 
 from tests.patience import PATIENCE, heed_interrupts, worked
 from whitesquare._base.cache import Cache, default_cache
-from whitesquare._base.files import whole_file, write_text
+from whitesquare._base.files import is_stream, whole_file, write_text
 from whitesquare._base.folders import MARKER, check_output, folder_kind, output_folder
 from whitesquare.data import write_npz
 from whitesquare.data.gallery import read_gallery, write_gallery
@@ -34,6 +34,18 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         fail()
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_pipe_or_a_device_is_written_to_and_stays_what_it_is(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    write_text(pipe, "result")
+    assert reader.communicate(timeout=PATIENCE)[0] == "result"
+    assert pipe.is_fifo()
+    assert is_stream(Path("/dev/null"))  # asked of no write: a test as root would else break the machine
+    assert not any(is_stream(path) for path in (tmp_path, tmp_path / "new", Path(__file__)))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_a_new_folder_appears_whole(tmp_path):

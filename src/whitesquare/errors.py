@@ -73,7 +73,8 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
         known: the names that exist.
     """
     choices = sorted(known)
-    near = get_close_matches(name, choices, n=1)
+    plain = {one.lower(): one for one in reversed(choices)}
+    near = get_close_matches(name, choices, n=1) or [plain[one] for one in get_close_matches(name.lower(), plain, n=1)]
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return UsageError(f"There is no {what} named {name!r}; known: {', '.join(choices)}.{hint}")
 

@@ -172,7 +172,7 @@ def test_names_that_break_a_line_are_refused(tmp_path, name):
     save(tmp_path / "folder" / name / "x.png")
     (tmp_path / "file" / "ok" / "x.png").rename(tmp_path / "file" / "ok" / f"{name}.png")
     for kind in ("file", "folder"):
-        with pytest.raises(DataError, match="control character") as error:
+        with pytest.raises(DataError, match=r"control character|no UTF-8") as error:
             load_image_folder(tmp_path / kind)
         assert ascii(name)[1:-1] in str(error.value)
         assert str(error.value).isprintable()

@@ -58,6 +58,7 @@ def drill(
         from whitesquare._base.cache import default_cache
         from whitesquare._base.folders import check_output
         from whitesquare.data import has_test, notes, open_dataset
+        from whitesquare.data.apart import check_outside
         from whitesquare.data.classes import class_label
         from whitesquare.report.common import formats
         from whitesquare.report.drill import text as drill_text
@@ -65,6 +66,7 @@ def drill(
         from whitesquare.study import drill as job
 
         check_output(output)
+        check_outside(data, output)
         names = tuple(part.strip() for part in attacks.split(",") if part.strip() not in ("", "none"))
         settings = job.DrillSettings(
             names, None if rates is None else _rates(rates), 0, seeds, seed, trigger, device=device, clean=clean

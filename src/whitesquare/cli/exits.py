@@ -15,6 +15,7 @@ from threading import Event
 
 import typer
 
+from whitesquare._base.files import is_stream, write_text
 from whitesquare.cli import terminal
 from whitesquare.cli.progress import progress
 from whitesquare.errors import (
@@ -54,6 +55,9 @@ def short_of_memory(error: BaseException) -> str:
         "the limit (ulimit -v, or that of the container), or take fewer --workers or a smaller --size."
     )
 
+
+_STANDARD = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Names of standard output: opened by them, a file that it leads to would be written to from two places at once."""
 
 Writers = Mapping[str, Callable[[], str | Iterator[str] | None]]
 """By output kind, what makes its text, whole or in pieces; ``None`` where there is none."""
@@ -105,7 +109,7 @@ def exit_codes() -> Iterator[None]:
 
 
 def read_outputs(asked: list[str] | None, *known: str) -> list[tuple[str, Path | None]]:
-    """Read ``-o KIND`` and ``-o KIND=FILE``; a table is the default.
+    """Read ``-o KIND`` and ``-o KIND=FILE``, where ``-`` is standard output; a table is the default.
 
     Raises:
         UsageError: an unknown kind, or a file that cannot be written; before any work starts.
@@ -119,7 +123,13 @@ def read_outputs(asked: list[str] | None, *known: str) -> list[tuple[str, Path |
             raise UsageError(f"-o {item!r} names no file; write -o {kind}=FILE.")
         if equals and kind == "table":
             raise UsageError("-o table goes to the terminal; write -o json=FILE for a file.")
-        outputs.append((kind, Path(file) if equals else None))
+        if more := next((one for one in known if f",{one}=" in file), ""):
+            one, _, other = file.partition(f",{more}=")
+            raise UsageError(
+                f"-o {item!r:.200} names two outputs; give each an -o of its own: -o {kind}={one:.100} "
+                f"-o {more}={other:.100}."
+            )
+        outputs.append((kind, Path(file) if equals and file not in _STANDARD else None))
     _check_outputs(outputs)
     return outputs
 
@@ -167,6 +177,8 @@ def _check_outputs(outputs: list[tuple[str, Path | None]]) -> None:
     for kind, path in named:
         if (other := places.setdefault(path.resolve(), kind)) != kind:
             raise UsageError(f"-o {other} and -o {kind} both name the file {path}; give each its own.")
+        if is_stream(path):
+            continue
         if path.is_dir():
             raise UsageError(f"-o {kind}={path} names a folder; name a file, for example {path / 'scan'}.{kind}.")
         there = next(folder for folder in path.absolute().parents if folder.exists())
@@ -201,8 +213,6 @@ def emit(
         writers: by kind, what makes its text.
         files: by kind, what writes its file itself: kinds that are no text.
     """
-    from whitesquare._base.files import write_text
-
     files = files or {}
     texts = {kind: _made(kind, writers[kind]) for kind, path in outputs if path is not None and kind not in files}
     for kind, path in outputs:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whitesquare._base.files import is_stream
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, ReferenceBundle, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.baselines import AcceptedBy, KnownFile, NewFile, Why, open_baseline, settled
@@ -281,7 +282,7 @@ def _emit(
     from whitesquare.scanning.files import write_scores
 
     result, scores = done.scan.result, done.scan.scores
-    written = next((str(path) for kind, path in outputs if kind == "json" and path), None)
+    written = next((str(path) for kind, path in outputs if kind == "json" and path and not is_stream(path)), None)
     writers: Writers = {
         "json": done.json,
         "html": lambda: render_scan(done.scan, written, options),

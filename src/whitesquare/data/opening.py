@@ -289,8 +289,8 @@ def _open_folder(folder: Path, split: str) -> ImageDataset:
         return load_idx_folder(folder, split)
     if kind == FOLDER:
         refuse_misplaced(folder)
-        told = (*left_aside(folder), *unread_lists(folder))
-        return _noted(replace(load_image_folder(folder, split), told=told), folder)
+        found = load_image_folder(folder, split)
+        return _noted(replace(found, told=(*found.told, *left_aside(folder), *unread_lists(folder))), folder)
     if kind in CIFAR:
         return load_cifar_folder(folder, split, kind)
     path = folder / f"{split}.npz"

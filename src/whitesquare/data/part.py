@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from whitesquare.data.batches import as_shape, in_batches
+from whitesquare.data.odd_classes import class_notes
 from whitesquare.data.pixels import Pixels
 from whitesquare.data.presented import Presented
 from whitesquare.errors import ChangedError
@@ -75,5 +76,6 @@ class Part(Presented):
 
 
 def notes(dataset: ImageDataset) -> tuple[str, ...]:
-    """Say what was done to images, as far as they were decoded, so that they are what a viewer shows."""
-    return dataset.notes(np.arange(len(dataset.ids))) if isinstance(dataset, Noted) else ()
+    """Say what was done to images that were decoded, to be what a viewer shows, and what is odd about classes."""
+    told = dataset.notes(np.arange(len(dataset.ids))) if isinstance(dataset, Noted) else ()
+    return (*told, *class_notes(dataset.classes, dataset.labels))

@@ -65,7 +65,12 @@ def exactly(path: Path) -> str:
 
 def embeds(kind: str) -> bool:
     """Tell of the type of a column whether it holds images: bytes, or Hugging Face's struct of bytes and path."""
-    return kind == "BLOB" or (kind.startswith("STRUCT(") and "bytes BLOB" in kind)
+    if not kind.startswith("STRUCT(") or not kind.endswith(")"):
+        return kind == "BLOB"
+    fields = kind.removeprefix("STRUCT(").removesuffix(")")
+    while (flat := re.sub(r"\([^()]*\)", "", fields)) != fields:  # a struct in it has fields of its own
+        fields = flat
+    return "bytes BLOB" in fields.split(", ")
 
 
 def columns_of(path: Path) -> dict[str, str]:
@@ -79,6 +84,10 @@ def columns_of(path: Path) -> dict[str, str]:
             found = db.execute("DESCRIBE SELECT * FROM read_parquet(?)", [exactly(path)]).fetchall()
         return {str(name): str(kind) for name, kind, *_ in found}
     names = next(_csv(path), []) if path.suffix.lower() == ".csv" else list(next(_objects(path), (0, {}))[1])
+    if not names and not path.stat().st_size:
+        raise DataError(
+            f"{path} is empty; expected a row for each image, with its file and its label, so write it again."
+        )
     if len(set(names)) < len(names):
         raise DataError(f"{path} has two columns of one name ({', '.join(map(repr, names))}); rename one.")
     return dict.fromkeys(names, "VARCHAR")
@@ -123,6 +132,14 @@ def _csv(path: Path) -> Iterator[list[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from (row for row in csv.reader(file, strict=True) if row)
+    except UnicodeDecodeError as error:
+        wide = error.object[:2] in (b"\xff\xfe", b"\xfe\xff")
+        found = "utf-16" if wide else "cp1252"
+        raise DataError(
+            f"{path} is no UTF-8 text: found {'UTF-16' if wide else f'the byte {error.object[error.start]:#04x}'}; "
+            f"write it again as UTF-8, as by pandas.read_csv({path.name!r}, encoding={found!r})"
+            f".to_csv({path.name!r}, index=False){'' if wide else ', where ' + found + ' is what it was written in'}."
+        ) from error
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as CSV in UTF-8 ({error}); write it again.") from error
 
@@ -132,12 +149,32 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    found = json.loads(line)
+                    found = _object(line, f"{path}, line {number}")
                     if not isinstance(found, dict):
                         raise DataError(f"{path}, line {number}: expected an object, {{...}}; correct the line.")
                     yield number, found
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as lines of JSON ({error}); write it again.") from error
+
+
+def _object(line: str, where: str) -> Any:
+    """Read a line of JSON; of two fields of one name, programs read the one or the other."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise DataError(f"{where}: the field {twice!r:.60} stands twice; expected it once, so take one out.")
+        return found
+
+    try:
+        return json.loads(line, object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        what = getattr(error, "msg", str(error))
+        raise DataError(
+            f"{where}: found no JSON ({what}); expected one object, {{...}}, so correct the line."
+        ) from error
 
 
 class LabelColumn:
@@ -227,7 +264,8 @@ class LabelColumn:
 
     def _no_label(self, value: Any) -> DataError:
         return DataError(
-            f"{self._path}, row {len(self.codes) + 1}: the label {value!r:.60} is a list or the like; expected one "
+            f"{self._path}, row {len(self.codes) + 1}: the label {value!r:.60} is "
+            f"{'bytes' if isinstance(value, (bytes, bytearray)) else 'a list or the like'}; expected one "
             "name or whole number for each file, so write the class instead of one-hot or several labels."
         )
 

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from whitesquare.data.layouts import FOLDER, SPLITS, dataset_kinds, is_image
@@ -12,7 +13,7 @@ _OTHERS = ("validation", "valid", "val", "dev")
 _NAMED = re.compile(rf"(?:^|[-_.])({'|'.join((*SPLITS, *_OTHERS))})(?=[-_.])")
 """The first such word in a file's name says of which split it is."""
 _KINDS = (".parquet", TAR)
-_FEW = 3
+_FEW, _LOOKED_AT = 3, 1000
 
 
 def files_by_split(folder: Path, suffix: str) -> dict[str, list[Path]]:
@@ -59,6 +60,15 @@ def _others(folder: Path) -> Iterator[str]:
             is_part = name.endswith(_KINDS) and _split_of(name) in _OTHERS
             if is_part or (name in _OTHERS and (folder / prefix / name).is_dir()):
                 yield prefix + name
+    if has_class_folders(folder / "train"):
+        yield from (name for name in names_in(folder) if name not in (*SPLITS, *_OTHERS) and _shows(folder / name))
+
+
+def _shows(path: Path) -> bool:
+    """Tell whether something beside the splits is a folder of images, or of folders of images."""
+    if path.name.startswith(".") or path.is_symlink() or not path.is_dir():
+        return False
+    return any(is_image(file.name) for pattern in ("*", "*/*") for file in islice(path.glob(pattern), _LOOKED_AT))
 
 
 def _split_of(name: str) -> str:

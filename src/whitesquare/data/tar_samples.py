@@ -125,7 +125,7 @@ def text_of(content: bytes, key: str, path: Path) -> str:
         DataError: it is no text.
     """
     try:
-        return content.decode().strip()
+        return content.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: the label of the sample {key!r} is no text ({error}); write it in UTF-8.") from error
 

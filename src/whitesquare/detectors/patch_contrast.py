@@ -23,7 +23,7 @@ import numpy as np
 from whitesquare.detectors.codes import Scale, code_bits, tiles, window_codes
 from whitesquare.detectors.contrast import log_contrast
 from whitesquare.detectors.pixel_contrast import class_peaks
-from whitesquare.detectors.types import Evidence, Hint, Suspicion, by_class, unscored
+from whitesquare.detectors.types import CannotScoreError, Evidence, Hint, Suspicion, by_class, unscored
 from whitesquare.types import FloatArray, IntArray
 
 SCALES = (Scale(4, 1), Scale(5, 2), Scale(6, 0))
@@ -45,7 +45,16 @@ class PatchContrast:
     sample: int = 800
 
     def score(self, evidence: Evidence) -> Suspicion:
-        """Score every sample by its most telling patch, wherever it is."""
+        """Score every sample by its most telling patch, wherever it is.
+
+        Raises:
+            CannotScoreError: the images are smaller than a patch and its surroundings.
+        """
+        if min(sides := evidence.images.shape[2:]) < SCALES[0].size:
+            raise CannotScoreError(
+                f"The images measure {sides[0]} x {sides[1]} pixels; a patch and its surroundings need at least "
+                f"{SCALES[0].size} x {SCALES[0].size}."
+            )
         best = np.zeros(len(evidence.labels), np.float32)
         place = np.zeros(len(evidence.labels), np.int64)
         shown = np.zeros(len(evidence.labels), np.int64)

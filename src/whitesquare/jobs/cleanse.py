@@ -11,8 +11,8 @@ import numpy as np
 from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_output, output_folder
 from whitesquare.data import dataset_digest, held, open_dataset, readable_part
+from whitesquare.data.apart import check_apart
 from whitesquare.data.cache_size import usual_size
-from whitesquare.data.layouts import place_of
 from whitesquare.data.names import Data, named
 from whitesquare.data.specs import moved
 from whitesquare.deciding.findings import Finding, ScanFile, ScanFindings, read_scan_file
@@ -112,7 +112,7 @@ def cleanse(
         {'0': (40, 58)}
     """
     check_output(folder)
-    _check_apart(source, folder)
+    check_apart(source, folder)
     _check_choice(tier, top, decisions, keep_open=keep_open)
     review, found = _read(scan, decisions)
     findings = found.findings
@@ -185,18 +185,6 @@ def _check_choice(tier: str | None, top: int | None, decisions: Path | None, *, 
         )
     if keep_open and decisions is None:
         raise UsageError("--keep-open says what becomes of samples without a decision; add --decisions FILE.")
-
-
-def _check_apart(source: Data, folder: Path) -> None:
-    """Refuse to write over the source or into it, where the copy would become a class of it."""
-    place = place_of(source) if isinstance(source, str | Path) else None
-    if place is None:
-        return
-    ours, theirs = folder.resolve(), place.resolve()
-    if ours == theirs or theirs in ours.parents or ours in theirs.parents:
-        raise UsageError(
-            f"The output folder {folder} and the data set {source} lie in one another; name another folder."
-        )
 
 
 def _scanned(

@@ -13,6 +13,7 @@ from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.schema import decode, encode
 from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
 from whitesquare.data import ENTRIES, format_of, has_test, held, notes, open_dataset, write_dataset
+from whitesquare.data.apart import check_apart
 from whitesquare.data.cache_size import usual_size
 from whitesquare.data.classes import class_label
 from whitesquare.data.gallery import SHOWN, example_position, write_gallery
@@ -98,6 +99,7 @@ def make_run(
         The ground truth, with the ids of the written data set.
     """
     check_output(folder)
+    check_apart(source, folder)
     given = {} if trigger is None else {"trigger": parse_trigger(trigger)}
     chosen = make_attack(attack, settings | given)
     opened = open_dataset(source, size=size, fit=fit)

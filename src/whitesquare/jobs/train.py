@@ -6,6 +6,7 @@ from pathlib import Path
 from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.machine import code_digest, versions
 from whitesquare.data import held, notes, open_dataset
+from whitesquare.data.apart import check_outside
 from whitesquare.data.cache_size import usual_size
 from whitesquare.data.layouts import full_name
 from whitesquare.data.names import Data
@@ -78,6 +79,7 @@ def train(
         )
     if folder is not None:
         check_output(folder)
+        check_outside(data, folder)
     started = to_text(utc_now())
     if attested is not None and isinstance(data, str | Path):
         expect_sizes(data, attested.signed)

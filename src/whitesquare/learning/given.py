@@ -176,6 +176,11 @@ def _check_answers(model: Classifier, name: str, images: UInt8Array, classes: tu
             f"{name} gives features of the shape {features.shape} for {len(images)} images; expected (B, D): name "
             "another layer, see whitesquare.learning.classifier.classifier."
         )
+    if logits.shape[:1] != (len(images),):
+        raise UsageError(
+            f"{name} gives answers of the shape {logits.shape} for {len(images)} images; expected (B, K), a row for "
+            "each image, so give a model that answers for each image by itself."
+        )
     if logits.shape != (len(images), len(classes)):
         raise UsageError(
             f"{name} gives {' x '.join(map(str, logits.shape[1:])) or 'no'} answers for an image and the data set has "

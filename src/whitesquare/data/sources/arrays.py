@@ -190,7 +190,7 @@ def check_labels(shape: tuple[int, ...], dtype: np.dtype[Any], count: int, where
             f"{f' ({how})' if len(shape) == 2 and shape[0] == count else ''}."
         )
     if count and dtype.kind not in "iu":
-        how = f"{_NUMBER} and give both" if dtype.kind in "US" else "convert them with labels.astype('int64')"
+        how = "convert them with labels.astype('int64')" if dtype.kind in "bf" else f"{_NUMBER} and give both"
         raise DataError(f"{where}: labels are {dtype}, expected integers; {how}.")
 
 

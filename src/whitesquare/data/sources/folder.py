@@ -11,6 +11,7 @@ from whitesquare.data.batches import alike, as_shape, decoded, in_batches, unlik
 from whitesquare.data.copying import above_class, copy_files, moved_names
 from whitesquare.data.decode import decode_bytes, decoder, header_shape, read_image
 from whitesquare.data.layouts import SPLITS, SUFFIXES, class_order, is_image
+from whitesquare.data.left_out import LeftOut
 from whitesquare.data.names import check_name, check_split
 from whitesquare.data.nested import DEPTH, split_inside
 from whitesquare.errors import DataError
@@ -192,10 +193,11 @@ def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
     classes = sorted({name for found in folders.values() for name in found}, key=class_order)
     ids: list[str] = []
     labels: list[int] = []
+    left = LeftOut()
     for label, name in enumerate(classes):
         if name in folders[split]:
             prefix = f"{split}/{name}" if splits else name
-            files = _image_files(folders[split][name], path)
+            files = _image_files(folders[split][name], path, left)
             ids += [f"{prefix}/{file}" for file in files]
             labels += [label] * len(files)
     if not ids:
@@ -205,14 +207,19 @@ def load_image_folder(path: Path, split: str = "train") -> ImageFolder:
         )
     known = np.array(labels, dtype=np.int64)
     known.setflags(write=False)
-    return ImageFolder(path, tuple(classes), tuple(ids), known)
+    return ImageFolder(path, tuple(classes), tuple(ids), known, told=left.told)
 
 
 def _visible(folder: Path | str) -> list[os.DirEntry[str]]:
-    """List what is not hidden; scandir tells files from folders without a call per file."""
+    """List what is not hidden."""
+    return [entry for entry in _all_in(folder) if not entry.name.startswith(".")]
+
+
+def _all_in(folder: Path | str) -> list[os.DirEntry[str]]:
+    """List a folder; scandir tells files from folders without a call per file."""
     try:
         with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
+            return list(entries)
     except OSError as error:
         raise DataError(f"{folder} cannot be listed ({error}); check the folder and its permissions.") from error
 
@@ -243,19 +250,24 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _image_files(folder: os.DirEntry[str], root: Path) -> list[str]:
+def _image_files(folder: os.DirEntry[str], root: Path, left: LeftOut) -> list[str]:
     """Paths of the images below one class folder, sorted."""
     names: list[str] = []
     is_empty, places = True, [(folder.path, "")]
     while places:
         path, prefix = places.pop()
         found: list[str] = []
-        for entry in _visible(path):
+        for entry in _all_in(path):
+            if entry.name.startswith("."):
+                left.pass_over(entry.name, folder.name)
+                continue
             is_empty = False
             if _is_folder(entry):
                 places.append((_deeper(entry, root), f"{prefix}{entry.name}/"))
             elif is_image(entry.name) and _inside(entry, root).is_file():
                 found.append(prefix + entry.name)
+            else:
+                left.pass_over(entry.name, folder.name)
         wrong, remedy = split_inside((folder.name, *prefix.split("/")[:-1])) if found else ("", "")
         if wrong:
             raise DataError(f"{path} {wrong}; {remedy}.")

@@ -64,6 +64,8 @@ def as_array(given: Any) -> NDArray[Any]:
     if not is_of(given, "torch", "Tensor"):
         return np.asarray(given)
     held = given.detach().cpu()
+    if str(held.layout) != "torch.strided":
+        held = held.to_dense()
     array: NDArray[Any] = held.float().numpy() if str(held.dtype) == "torch.bfloat16" else held.numpy()
     return array
 

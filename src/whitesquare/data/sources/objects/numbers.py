@@ -39,6 +39,12 @@ def not_bytes(values: NDArray[Any], where: str, name: str, *, of_torch: bool = F
         mend = f"{name}.round(){cast}" if values.dtype.kind == "f" else f"{name}{cast}"
     else:
         mend = ""
+    if values.dtype == object:
+        return DataError(
+            f"{where}: the {name} are an array of objects, expected one of uint8 (0..255); make it of images of one "
+            f"size with numpy.stack(list({name})), and give images of several sizes one by one, as a list of pairs of "
+            "image and label."
+        )
     advice = f"convert them with {mend}" if mend else "give them as they were before they were normalised or scaled"
     if of_torch and mend:
         advice += ", or give the data set without the transform that made them"

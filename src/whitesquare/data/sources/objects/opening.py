@@ -31,6 +31,7 @@ def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
                 "{'train': pair[0], 'test': pair[1]}."
             )
         return open_pair(*thing, asked)
+    _refuse_list(thing)
     if is_hub(thing):
         return open_hub(thing, asked)
     if is_frame(thing):
@@ -42,6 +43,17 @@ def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
     if hasattr(thing, "__getitem__"):
         return open_items(thing, asked)
     return open_stream(thing, asked) if hasattr(thing, "__iter__") else None
+
+
+def _refuse_list(thing: Any) -> None:
+    """Refuse a list that holds no samples but whole data sets, or images and labels."""
+    if isinstance(thing, list) and thing and all(map(is_torch_dataset, thing)):
+        raise UsageError(
+            f"A list of {len(thing)} data sets was given, as random_split returns them; give one of them, or say which "
+            "is which: {'train': parts[0], 'test': parts[1]}."
+        )
+    if isinstance(thing, list) and len(thing) == 2 and _is_split(thing):
+        raise UsageError("A list of images and labels was given; give them as a pair: (images, labels).")
 
 
 def _is_split(one: Any) -> bool:

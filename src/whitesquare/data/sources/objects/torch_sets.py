@@ -90,7 +90,13 @@ def _open_tensors(thing: Any, asked: ObjectRequest) -> ImageDataset:
 
 def _open_subset(thing: Any, asked: ObjectRequest, again: Again) -> ImageDataset:
     kind, count = kind_of(thing), _count(thing.dataset)
-    indices = np.asarray(list(thing.indices), np.int64)
+    given = np.asarray(list(thing.indices))
+    if given.dtype == bool:
+        raise DataError(
+            f"{kind} has True and False for indices, which PyTorch reads as the positions 1 and 0; expected positions, "
+            "so give Subset(dataset, numpy.flatnonzero(mask))."
+        )
+    indices = given.astype(np.int64)
     if len(indices) and not -count <= indices.min() <= indices.max() < count:
         raise DataError(f"{kind} has indices up to {indices.max()} of a data set of {count} samples; correct them.")
     chosen = (indices % max(1, count))[asked.positions(len(indices))]
