@@ -13,12 +13,12 @@ from whitesquare.data import from_arrays, write_dataset
 from whitesquare.data.holding import UNLIKE
 from whitesquare.detectors.contrast import ceiling, log_contrast
 from whitesquare.detectors.pixel_contrast import PixelContrast
-from whitesquare.detectors.types import Evidence
+from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.errors import UsageError
 from whitesquare.report.common.formats import plain
 from whitesquare.report.scan.text import headline
 from whitesquare.report.scan.text import skipped as told_skipped
-from whitesquare.scanning.coverage import chosen_rules, lacking
+from whitesquare.scanning.coverage import chosen_rules, coverage, lacking
 from whitesquare.scanning.criteria import CRITERIA, reachable
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
@@ -67,6 +67,14 @@ def test_where_the_pixel_rule_cannot_speak_no_stamp_on_every_image_makes_it(smal
         stamped[labels == label, :, 12:14, 12:14] = 255
         alarms = run_scan(from_arrays(stamped, labels, layout="NCHW"), FREE).result.alarms
         assert not [alarm for alarm in alarms if alarm.rule_id == "PX01"]
+
+
+def test_a_class_of_which_a_detector_says_nothing_is_not_called_small():
+    labels = np.repeat(np.arange(4), 50)
+    evidence = Evidence(np.zeros((200, 1, 16, 16), np.uint8), labels, tuple("abcd"), np.zeros(200, bool))
+    silent = Suspicion(np.zeros(200, np.float32), np.full(4, np.nan, np.float32), ())
+    (told,) = [one for one in coverage(evidence, {"TI01": silent}, (), asked=True) if one.rule_id == "TI01"]
+    assert (told.classes, told.why) == (0, "its detector says nothing of the others")
 
 
 def test_a_class_that_is_too_small_is_told_apart_from_the_others():

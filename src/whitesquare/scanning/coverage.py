@@ -8,6 +8,7 @@ from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.errors import unknown_name
 from whitesquare.scanning.criteria import CRITERIA, Criterion, reachable
 from whitesquare.scanning.types import Coverage, DetectorRun
+from whitesquare.types import IntArray
 
 
 def coverage(
@@ -43,10 +44,17 @@ def _of(
         why = f"it compares {criterion.classes} classes or more, and these are {len(there)}"
     else:
         able = [label for label in there if reachable(criterion, suspicion, sizes, label, asked=asked)]
-        why = "" if len(able) == len(there) else f"it needs larger classes: {criterion.samples} samples or more"
-        if why and criterion.ceiling is not None:
-            why = "with so few samples its bound is out of reach"
+        why = "" if len(able) == len(there) else _why_not(criterion, sizes[there])
     return Coverage(criterion.rule_id, len(able), len(there), why)
+
+
+def _why_not(criterion: Criterion, sizes: IntArray) -> str:
+    """Say why a rule could not speak of every class that has samples."""
+    if criterion.ceiling is not None:
+        return "with so few samples its bound is out of reach"
+    if (sizes < criterion.samples).any():
+        return f"it needs larger classes: {criterion.samples} samples or more"
+    return "its detector says nothing of the others"
 
 
 def chosen_rules(asked: str) -> tuple[str, ...]:
