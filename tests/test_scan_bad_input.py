@@ -4,6 +4,7 @@ Every case asserts the exit code, one clear sentence, and that nothing half-writ
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -293,6 +294,8 @@ def test_outputs_that_cannot_be_written_are_refused_before_any_work(tmp_path, da
         assert "cannot be written" in said
     assert "cannot be written" in refused(tmp_path, data, "-o", "html=/proc/none/scan.html")
     assert "names a folder" in refused(tmp_path, data, "-o", f"html={tmp_path}")
+    os.mkfifo(tmp_path / "pipe")
+    assert "names a pipe" in refused(tmp_path, data, "-o", f"html={tmp_path / 'pipe'}")
     same = tmp_path / "same"
     assert "both name the file" in refused(tmp_path, data, "-o", f"html={same}", "-o", f"sarif={same}")
     assert (tmp_path / "file").read_text() == "mine"

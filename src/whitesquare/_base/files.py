@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and the devices and pipes that a path may name instead of one."""
+"""Files that are either whole or absent, and what the system has under paths of its own."""
 
 import shutil
 import tempfile
@@ -12,22 +12,20 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a place for files, unlike all 
 
 
 def is_stream(path: Path) -> bool:
-    """Tell whether a path names a device, a pipe or the like, as ``/dev/stdout`` and a shell's ``>(...)`` do.
+    """Tell whether a path is one of the system's, as ``/dev/stdout``, ``/dev/null`` and a shell's ``>(...)`` are.
 
     Such a thing is written to as it is. A file renamed over it would take its place, for every other process, too.
     """
     above = path.absolute().parents
-    if _SHARED_MEMORY not in above and any(place in above for place in _OF_THE_SYSTEM):
-        return path.exists()
-    return path.exists() and not path.is_file() and not path.is_dir()
+    return _SHARED_MEMORY not in above and any(place in above for place in _OF_THE_SYSTEM) and path.exists()
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; rename it on success, remove it on any failure.
 
-    A killed or failed run leaves the old file or the new one, never a part of one. A device or a pipe is written to
-    when all is there.
+    A killed or failed run leaves the old file or the new one, never a part of one. What is the system's
+    (:func:`is_stream`) is written to when all is there.
     """
     if is_stream(path):
         with tempfile.TemporaryDirectory(prefix="whitesquare-") as folder:

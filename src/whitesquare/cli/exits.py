@@ -179,6 +179,8 @@ def _check_outputs(outputs: list[tuple[str, Path | None]]) -> None:
             raise UsageError(f"-o {other} and -o {kind} both name the file {path}; give each its own.")
         if is_stream(path):
             continue
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise UsageError(f"-o {kind}={path} names a pipe, and a file is written; write -o {kind} > {path} instead.")
         if path.is_dir():
             raise UsageError(f"-o {kind}={path} names a folder; name a file, for example {path / 'scan'}.{kind}.")
         there = next(folder for folder in path.absolute().parents if folder.exists())
