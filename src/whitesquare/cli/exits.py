@@ -170,6 +170,11 @@ def _unknown_output(item: str, kind: str, known: tuple[str, ...]) -> UsageError:
     )
 
 
+def file_of(kind: str, outputs: list[tuple[str, Path | None]]) -> str | None:
+    """Return the file that an output is written to; ``None`` where it is not asked for, or can be read only once."""
+    return next((str(path) for one, path in outputs if one == kind and path and not is_stream(path)), None)
+
+
 def _check_outputs(outputs: list[tuple[str, Path | None]]) -> None:
     """Refuse files that cannot be written, naming what stands in the way."""
     named = [(kind, path) for kind, path in outputs if path is not None]

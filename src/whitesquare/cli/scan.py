@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whitesquare._base.files import is_stream
 from whitesquare.cli import terminal
 from whitesquare.cli.attested import Bundle, Key, ReferenceBundle, Roles, Threshold, Trust, open_attested, open_signer
 from whitesquare.cli.baselines import AcceptedBy, KnownFile, NewFile, Why, open_baseline, settled
@@ -21,6 +20,7 @@ from whitesquare.cli.exits import (
     Writers,
     emit,
     exit_codes,
+    file_of,
     read_outputs,
 )
 from whitesquare.cli.made import made_now
@@ -282,7 +282,7 @@ def _emit(
     from whitesquare.scanning.files import write_scores
 
     result, scores = done.scan.result, done.scan.scores
-    written = next((str(path) for kind, path in outputs if kind == "json" and path and not is_stream(path)), None)
+    written = file_of("json", outputs)
     writers: Writers = {
         "json": done.json,
         "html": lambda: render_scan(done.scan, written, options),
@@ -291,9 +291,8 @@ def _emit(
         "attestation": lambda: done.statement(with_report=written is not None),
     }
     last = sorted(outputs, key=lambda output: output[0] == "attestation")  # it speaks of a file that must be there
-    poisoned = truth.ids if truth is not None else ()
     files = {"parquet": lambda path: write_scores(path, scores)}
-    emit(last, lambda: shown(result, written, options, poisoned), writers, files)
+    emit(last, lambda: shown(result, written, options, truth.ids if truth else ()), writers, files)
     if written is not None:
         done.write_pictures(Path(written))
     if ("table", None) not in outputs:  # whatever is read from files, the verdict is said
