@@ -6,7 +6,6 @@ neither on how many run at a time nor on the number of cores.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from typing import TypeVar
 
@@ -41,13 +40,14 @@ class Passes:
         self._crew = Crew(workers, _one_thread) if workers > 1 else None
 
     def __enter__(self) -> "Passes":
-        self._inside: AbstractContextManager[object] = self._crew or nullcontext()
-        self._inside.__enter__()
+        if self._crew is not None:
+            self._crew.__enter__()
         return self
 
     def __exit__(self, *raised: object) -> None:
         torch.set_num_threads(self._threads)
-        self._inside.__exit__(*raised)  # type: ignore[arg-type]  # what the interpreter hands over is handed on
+        if self._crew is not None:
+            self._crew.__exit__(*raised)  # type: ignore[arg-type]  # what the interpreter hands over is handed on
 
     def run(self, work: Callable[[nn.Module, Item], Result], items: Sequence[Item]) -> list[Result]:
         """Do ``work``, which leaves gradients, on the network and each item; return what it returns, in their order."""

@@ -20,7 +20,7 @@ from whitesquare.scanning.brought import WHY, brought
 from whitesquare.scanning.learned import HeldOut, accuracy, by_heart, held_out, nothing_learned
 from whitesquare.scanning.losses import RecordedTraining, read_losses
 from whitesquare.scanning.reference import Reference, fitted
-from whitesquare.scanning.running import one_torch_thread
+from whitesquare.scanning.running import as_step, one_torch_thread
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.types import Classifier, FloatArray, ImageDataset
 
@@ -230,12 +230,8 @@ def _ask_own(evidence: Evidence, settings: ScanSettings, folder: Path, *, witnes
     found = replace(found, trained=told(recipe.for_size(len(evidence.labels))))
     if evidence.trusted.any():
         return found
-    beside = replace(trained.first, on_progress=_as(evidence.on_progress, "training a model on a part"))
+    beside = replace(trained.first, on_progress=as_step(evidence.on_progress, "training a model on a part"))
     return _compared(_looked_beyond(found, beside, evidence), probed.accuracy if probed else None)
-
-
-def _as(on_progress: Progress, step: str) -> Progress:
-    return lambda _, done, total: on_progress(step, done, total)
 
 
 def _compared(found: Gathered, linear: Estimate | None) -> Gathered:

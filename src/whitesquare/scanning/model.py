@@ -14,7 +14,7 @@ from whitesquare.learning.shrunk import training_data
 from whitesquare.learning.tensors import TensorData
 from whitesquare.learning.train import OnLosses, make_card, train_tensors
 from whitesquare.records import Progress
-from whitesquare.scanning.running import torch_threads
+from whitesquare.scanning.running import as_step, torch_threads
 from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
 
 
@@ -85,7 +85,7 @@ class Witness:
             TrainingError: the training diverged.
         """
         with torch_threads(self.threads):
-            told = _told(self.lesson.on_progress, "training a second scan model")
+            told = as_step(self.lesson.on_progress, "training a second scan model")
             return self.lesson.learned(self.lesson.data(), self.seed, told)
 
     @property
@@ -151,7 +151,7 @@ def train_scan_models(
     data, losses = lesson.data(), np.zeros((lesson.sized.epochs, len(labels)), np.float32)
     record = _recorder(losses)
     if lesson.sized.accumulate > 1:
-        first = lesson.learned(data, seed, _told(on_progress, "training a scan model"), record)
+        first = lesson.learned(data, seed, as_step(on_progress, "training a scan model"), record)
         late = Witness(lesson, seed + 1, first, torch.get_num_threads())
         return TrainedModels(first, (late,) if witness else (), losses)
     steps = [0] * (1 + witness)
@@ -176,7 +176,3 @@ def _recorder(losses: FloatArray) -> OnLosses:
         seen[at] += 1
 
     return record
-
-
-def _told(on_progress: Progress, step: str) -> Progress:
-    return lambda _, done, total: on_progress(step, done, total)

@@ -11,6 +11,7 @@ from whitesquare._base.machine import usable_cores
 from whitesquare.detectors.contract import require_suspicion
 from whitesquare.detectors.registry import DETECTORS, KNOWN_DETECTORS
 from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion
+from whitesquare.records import Progress
 from whitesquare.scanning.types import NOT_ASKED, DetectorRun
 
 _STEP = "running detectors"
@@ -84,6 +85,11 @@ def run_one(evidence: Evidence, name: str) -> tuple[Suspicion | None, DetectorRu
 def one_torch_thread() -> AbstractContextManager[None]:
     """Let PyTorch compute on one thread: batches of small images are slower on several."""
     return torch_threads(1)
+
+
+def as_step(on_progress: Progress, step: str) -> Progress:
+    """Tell of work under the name that it has here, whatever it calls itself."""
+    return lambda _, done, total: on_progress(step, done, total)
 
 
 @contextmanager
