@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 from contextlib import suppress
 
 import pytest
@@ -91,3 +92,14 @@ def test_what_is_swallowed_once_is_raised_again():
         assert begun.wait(60)
         raise KeyboardInterrupt
     until(lambda: len(left) == 3, "end of the work")
+
+
+class Large:
+    """A result that tells when it is let go."""
+
+
+def test_what_is_done_is_not_kept():
+    with Crew(2) as crew:
+        found = [weakref.ref(crew.submit(lambda _: Large(), n).result()) for n in range(20)]
+        # A thread lets go of its last result when it is next given work.
+        until(lambda: sum(one() is not None for one in found) <= 2, "results to be let go", 20)

@@ -34,7 +34,7 @@ class Crew:
             each: called once in every thread.
         """
         self._pool = ThreadPoolExecutor(max(1, threads), initializer=each)
-        self._given: list[Future[object]] = []
+        self._given: set[Future[object]] = set()
         self._busy: set[int] = set()
         self._lock = Lock()
 
@@ -49,7 +49,9 @@ class Crew:
     def submit(self, work: Callable[[Item], Result], item: Item) -> "Future[Result]":
         """Have ``work`` done on an item."""
         future = self._pool.submit(self._at_work, work, item)
-        self._given.append(future)  # type: ignore[arg-type]  # a future is invariant in what it gives
+        self._given.add(future)  # type: ignore[arg-type]  # a future is invariant in what it gives
+        # What is done is forgotten: a future holds what it gave, and a crew may be given work for an hour.
+        future.add_done_callback(self._given.discard)
         return future
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -67,7 +69,7 @@ class Crew:
 
     def _stop(self) -> None:
         """Raise in the threads again and again, for a destructor or a callback of a library may swallow it."""
-        under_way = [future for future in self._given if not future.cancel() and not future.done()]
+        under_way = [future for future in list(self._given) if not future.cancel() and not future.done()]
         end = time.monotonic() + PATIENCE
         while under_way and time.monotonic() < end:
             with self._lock:
