@@ -6,7 +6,8 @@ class only. We found no published poison detector of this kind; the nearest are 
 Formula: at every place p, windows of a few pixels are reduced to codes v (``codes.py``). A sample's score is the
 largest ``log(share of v at p in its class / share of v at p elsewhere)`` over all p and three scales, with a
 pessimistic estimate of both shares (``contrast.py``). Nothing assumes that carriers are a minority of their class.
-The class statistic is the largest score that at least ``least`` of its samples reach.
+The class statistic is the largest score that at least ``least`` of its samples reach. Of photographs, a
+place at which sixteen windows side by side recur to the grey level is hinted at as well (``places.py``).
 
 Cost: one table of counts per place and scale; no model. About one second per scale for 60,000 images of 28 x 28.
 
@@ -17,7 +18,8 @@ carriers. Watermarks, borders and duplicates of one class are true hits, and har
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -25,11 +27,13 @@ import numpy as np
 from whitesquare.detectors.codes import CodeArray, Scale, code_bits, tiles, window_codes
 from whitesquare.detectors.contrast import log_contrast
 from whitesquare.detectors.mergeable import Band, Counts
+from whitesquare.detectors.places import TellingPlaces
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.types import FloatArray, IntArray, Shape, UInt8Array
 
 SCALES = (Scale(1, 4), Scale(2, 3), Scale(2, 8))
 """Single pixels in 16 greys; 2 x 2 windows in 8 greys; 2 x 2 windows exactly."""
+_EXACT = 8
 _TOGETHER = 1 << 20
 """Codes that are counted at a time, of a row of places."""
 _LARGEST, _CELLS = 3 * 48 * 48, 1 << 24
@@ -50,18 +54,34 @@ class PixelContrast:
     least: int = 15
 
     def score(self, evidence: Evidence) -> Suspicion:
-        """Score every sample by its most telling window; hint at the carriers of every class."""
+        """Score every sample by its most telling window; hint at the carriers of every class.
+
+        Of photographs, at some of whose many places a window recurs by chance, the place at which many beside each
+        other do, to the grey level, is a hint: corners and frames of one camera are alike, and not the same.
+        """
         labels, kinds = evidence.labels, len(evidence.classes)
         sizes = np.bincount(labels, minlength=kinds)
         best = np.zeros(len(labels), np.float32)
+        hints: list[Hint] = []
         for number, scale in enumerate(SCALES):
-            bits = code_bits(evidence.images, scale, kinds, 14)
+            bits, places = code_bits(evidence.images, scale, kinds, 14), TellingPlaces(kinds)
+            exact = scale.bits == _EXACT and math.prod(evidence.images.shape[1:]) > _LARGEST
+            contrast = partial(self._contrast, bits=bits, labels=labels, sizes=sizes)
             for columns in tiles(evidence.images.shape, scale.size):
-                for _, codes in window_codes(evidence.images, scale, bits, columns):
+                places.begin(columns.start)
+                for top, codes in window_codes(evidence.images, scale, bits, columns):
+                    rows = []
                     for few in np.array_split(codes, min(len(codes), codes.size // _TOGETHER + 1)):
-                        np.maximum(best, self._contrast(few, bits, labels, sizes), out=best)
+                        of_samples, of_classes = contrast(few)
+                        np.maximum(best, of_samples.max(0), out=best)
+                        rows.append(of_classes)
+                    if exact:
+                        places.see(top, np.concatenate(rows))
+            if exact:
+                hints += places.hints(evidence.images, labels, scale, bits, contrast, _NEAR)
             evidence.on_progress("counting pixels", number + 1, len(SCALES))
-        return self.conclude(best, labels, evidence.classes)
+        found = self.conclude(best, labels, evidence.classes)
+        return replace(found, hints=(*found.hints, *hints))
 
     def bands(self, shape: Shape, classes: int) -> tuple[Band, ...]:
         """Return the rows of places whose counts are held at a time; none for photographs, which have too many."""
@@ -113,8 +133,10 @@ class PixelContrast:
         peaks = class_peaks(scores, labels, len(classes), self.least)
         return Suspicion(scores, peaks, carriers_near_peak(scores, peaks, labels))
 
-    def _contrast(self, codes: CodeArray, bits: int, labels: IntArray, sizes: IntArray) -> FloatArray:
-        """Return, by sample, the largest contrast of its codes ``(W', N)`` at some places."""
+    def _contrast(
+        self, codes: CodeArray, bits: int, labels: IntArray, sizes: IntArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return contrasts of codes ``(W', N)`` at some places: of every sample's, and the largest of each class."""
         kinds = len(sizes)
         at = codes + (np.arange(len(codes), dtype=np.int64) << bits)[:, None]
         often = np.flatnonzero(np.bincount(at.ravel(), minlength=len(codes) << bits) >= self.least)
@@ -123,8 +145,11 @@ class PixelContrast:
         seen = row[at]
         counts = np.bincount((seen * kinds + labels).ravel(), minlength=(len(often) + 1) * kinds).reshape(-1, kinds)
         counts[-1] = 0
-        largest: FloatArray = log_contrast(counts, sizes, self.least)[seen, labels].max(0)
-        return largest
+        contrast, largest = log_contrast(counts, sizes, self.least), np.zeros((len(codes), kinds), np.float32)
+        places, first = np.unique(often >> bits, return_index=True)
+        if len(places):
+            largest[places] = np.maximum.reduceat(contrast[:-1], first)
+        return contrast[seen, labels], largest
 
 
 def _places(images: UInt8Array, band: Band, bits: int) -> Iterator[IntArray]:

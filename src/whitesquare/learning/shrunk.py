@@ -5,7 +5,7 @@ import torch
 from whitesquare.data.pixels import Pixels, parts_of
 from whitesquare.learning.recipes import COLOUR, WHITENED, Recipe
 from whitesquare.learning.tensors import TensorData, as_tensors, borrowed
-from whitesquare.learning.whitened import PATCHED_SIDE, SIDE, shrinking, shrunk
+from whitesquare.learning.whitened import PATCHED_SIDE, SIDE, averaged_pixels, shrinking, shrunk
 from whitesquare.types import IntArray
 
 
@@ -23,9 +23,18 @@ def training_data(images: Pixels, labels: IntArray, recipe: Recipe, device: str)
         DataError: an image that is decoded again is another than it was.
     """
     _, channels, height, width = images.shape
-    shrink = shrinking(max(height, width), SIDE if recipe.model == COLOUR.model else PATCHED_SIDE)
-    if recipe.model in WHITENED and not isinstance(shrink, torch.nn.Identity) and len(images):
+    if averaged(images.shape, recipe) > 1 and len(images):
+        shrink = shrinking(max(height, width), _side(recipe))
         parts = [shrunk(borrowed(part).to(device), shrink) for _, part in parts_of(images)]
         wanted = torch.from_numpy(labels.copy()).to(device)
         return TensorData(torch.cat(parts), wanted, shape=(channels, height, width))
     return as_tensors(images, labels, device)
+
+
+def averaged(shape: tuple[int, ...], recipe: Recipe) -> int:
+    """Return how many pixels of a side of images ``(..., H, W)`` the network of a recipe sees as one."""
+    return averaged_pixels(max(shape[-2:]), _side(recipe)) if recipe.model in WHITENED else 1
+
+
+def _side(recipe: Recipe) -> int:
+    return SIDE if recipe.model == COLOUR.model else PATCHED_SIDE

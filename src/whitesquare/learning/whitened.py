@@ -82,9 +82,14 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
     return layer
 
 
+def averaged_pixels(side: int, wanted: int = SIDE) -> int:
+    """Return how many pixels of images of that larger side become one, along a side."""
+    return max(1, round(side / wanted))
+
+
 def shrinking(side: int, wanted: int = SIDE) -> nn.Module:
     """Return what averages down images of that larger side to about the wanted one, and leaves small ones alone."""
-    factor = max(1, round(side / wanted))
+    factor = averaged_pixels(side, wanted)
     # What is left at the right and at the bottom where a side is no multiple counts, too: a mark may stand there.
     return nn.AvgPool2d(factor, ceil_mode=True) if factor > 1 else nn.Identity()
 

@@ -30,8 +30,8 @@ def asker(model: Asking, device: str = "cpu", on_note: OnNote = unheard) -> Call
         asked, _ = given_classifier(model, album.examples[0].images, classes, device, on_note=on_note)
         found = []
         for one in album.examples:
-            before, sure_before = answers(asked, one.images)
-            after, sure_after = answers(asked, one.pasted)
+            before, sure_before = answers(asked.logits(one.images))
+            after, sure_after = answers(asked.logits(one.pasted))
             found.append(
                 replace(one, before=before, before_confidence=sure_before, after=after, after_confidence=sure_after)
             )

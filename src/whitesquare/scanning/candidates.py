@@ -23,11 +23,12 @@ LEAST_CARRIERS = 10
 
 @dataclass(frozen=True)
 class Candidate:
-    """What may be a trigger, and the hint of a rule that it was rebuilt from."""
+    """What may be a trigger, the hint of a rule that it was rebuilt from, and what it was before a model pruned it."""
 
     hint: Hint
     rule_id: str
     trigger: FoundTrigger
+    found: FoundTrigger
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ def candidates_of(
             if len(filled.carriers) < LEAST_CARRIERS:
                 continue
             faint = criterion.rule_id == FAINT_RULE
-            trigger = rebuilt(evidence, filled.carriers) if faint else reconstruct(evidence, filled)
-            if trigger is not None:
-                trigger = pruned(evidence, models[0], trigger, label) if models else trigger
-                found.append(Candidate(filled, criterion.rule_id, trigger))
+            whole = rebuilt(evidence, filled.carriers) if faint else reconstruct(evidence, filled)
+            if whole is not None:
+                trigger = pruned(evidence, models[0], whole, label) if models else whole
+                found.append(Candidate(filled, criterion.rule_id, trigger, whole))
     return found
 
 

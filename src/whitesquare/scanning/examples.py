@@ -9,10 +9,11 @@ import numpy as np
 
 from whitesquare.detectors.types import Evidence
 from whitesquare.scanning.alarms import Raised
+from whitesquare.scanning.closeup import Sight
 from whitesquare.scanning.contacts import PastedExamples
 from whitesquare.scanning.marks.types import AS_FOUND
 from whitesquare.scanning.sheets import name_of
-from whitesquare.types import Classifier, FloatArray, IntArray, UInt8Array
+from whitesquare.types import Classifier, FloatArray, IntArray
 
 SHOWN = 8
 _STREAM = 17
@@ -26,7 +27,7 @@ def pasted_examples(evidence: Evidence, ids: Sequence[str], raised: Raised, mode
         evidence: what was scanned.
         ids: of its samples.
         raised: the alarm.
-        model: the one that was asked in the test.
+        model: the one that was asked in the test, where that was not a closer look.
 
     Returns:
         ``None`` where no trigger was rebuilt, or there is no image of another class.
@@ -39,8 +40,9 @@ def pasted_examples(evidence: Evidence, ids: Sequence[str], raised: Raised, mode
     strengths = trigger.kind.strengths(trigger)
     images = evidence.images[chosen]
     pasted = trigger.kind.paste(images, strengths.get(tested, trigger), np.random.default_rng(evidence.seed))
-    before, sure_before = answers(model, images)
-    after, sure_after = answers(model, pasted)
+    asked = raised.sight or Sight(evidence, (model,))
+    before, sure_before = answers(asked.logits(images))
+    after, sure_after = answers(asked.logits(pasted))
     return PastedExamples(
         label=label,
         ids=tuple(name_of(ids, position) for position in chosen),
@@ -54,12 +56,12 @@ def pasted_examples(evidence: Evidence, ids: Sequence[str], raised: Raised, mode
     )
 
 
-def answers(model: Classifier, images: UInt8Array) -> tuple[IntArray, FloatArray]:
+def answers(logits: FloatArray) -> tuple[IntArray, FloatArray]:
     """Return what a model calls each image ``(M,)``, and how sure it is of that: its softmax ``(M,)`` in [0, 1]."""
-    logits = np.asarray(model.logits(images), np.float64)
-    powers = np.exp(logits - logits.max(1, keepdims=True))
+    exact = logits.astype(np.float64)
+    powers = np.exp(exact - exact.max(1, keepdims=True))
     shares = powers / powers.sum(1, keepdims=True)
-    return logits.argmax(1).astype(np.int64), shares.max(1).astype(np.float32)
+    return exact.argmax(1).astype(np.int64), shares.max(1).astype(np.float32)
 
 
 def _drawn(evidence: Evidence, label: int) -> IntArray:

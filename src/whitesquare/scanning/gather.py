@@ -17,6 +17,7 @@ from whitesquare.errors import NothingToDoError, UsageError, WhitesquareError
 from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
 from whitesquare.scanning.answers import read_answers
 from whitesquare.scanning.brought import WHY, brought
+from whitesquare.scanning.closeup import Closer
 from whitesquare.scanning.learned import HeldOut, accuracy, by_heart, held_out, nothing_learned
 from whitesquare.scanning.losses import RecordedTraining, read_losses
 from whitesquare.scanning.reference import Reference, fitted
@@ -33,6 +34,8 @@ _SCAN_SEED = 700_001
 """The scan's models have seeds of their own, so that no victim of a benchmark is ever its scan model."""
 _OTHERS = 500
 """Added to them for the model that is asked about samples which it has not seen."""
+_CLOSER = 600
+"""Added to them for the models that look closer."""
 _LARGE = 2000
 """Grey levels of an image from which on a training is faster on several threads than on one."""
 
@@ -56,6 +59,7 @@ class Gathered:
         undecided: why nothing follows from that model; empty if it has learned something.
         trained: what the scan trained, in words; empty where it trained none.
         recorded: the training whose losses were given; ``None`` where none were.
+        closer: who looks at what the models see averaged down; ``None`` where they see everything.
     """
 
     evidence: Evidence
@@ -72,6 +76,7 @@ class Gathered:
     undecided: str = ""
     trained: str = ""
     recorded: RecordedTraining | None = None
+    closer: Closer | None = None
 
 
 class ScanClock:
@@ -203,21 +208,24 @@ def _ask_given(evidence: Evidence, model: "Given", settings: ScanSettings, folde
 
 
 def _ask_own(evidence: Evidence, settings: ScanSettings, folder: Path, *, witness: bool = True) -> Gathered:
+    import torch
+
     from whitesquare.learning.choice import recipe_for, told
     from whitesquare.learning.device import resolve
     from whitesquare.learning.probe import probe
+    from whitesquare.learning.shrunk import averaged
     from whitesquare.scanning.model import train_scan_models
 
-    device = resolve(settings.device)
+    device, seed = resolve(settings.device), _SCAN_SEED + 1000 * settings.seed
     with one_torch_thread():
-        probed = probe(evidence.images, evidence.labels, _SCAN_SEED + 1000 * settings.seed)
+        probed = probe(evidence.images, evidence.labels, seed)
     recipe = settings.recipe or recipe_for(evidence.images.shape[1:], probed)
     try:
         trained = train_scan_models(
             evidence.images,
             evidence.labels,
             evidence.classes,
-            seed=_SCAN_SEED + 1000 * settings.seed,
+            seed=seed,
             recipe=recipe,
             on_progress=evidence.on_progress,
             witness=witness,
@@ -227,7 +235,9 @@ def _ask_own(evidence: Evidence, settings: ScanSettings, folder: Path, *, witnes
         return _nobody(evidence, f"no model could be trained: {error}")
     models = (trained.first, *trained.witnesses)
     found = _answered(replace(evidence, losses=trained.losses), models, OWN, folder)
-    found = replace(found, trained=told(recipe.for_size(len(evidence.labels))))
+    factor = averaged(evidence.images.shape, recipe)
+    closer = Closer(factor, seed + _CLOSER, device, torch.get_num_threads()) if factor > 1 else None
+    found = replace(found, trained=told(recipe.for_size(len(evidence.labels))), closer=closer)
     if evidence.trusted.any():
         return found
     beside = replace(trained.first, on_progress=as_step(evidence.on_progress, "training a model on a part"))

@@ -49,7 +49,7 @@ def judge(
     clock.lap("detectors")
     rules = {KNOWN_DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
     with one_torch_thread():
-        raised, notes = raise_alarms(evidence, rules, gathered.models, settings.test)
+        raised, notes = raise_alarms(evidence, rules, gathered.models, settings.test, gathered.closer)
     clock.lap("alarms")
     beside = _beside(gathered, raised, settings, clock)
     found = rank(evidence, suspicions, raised, beside.calibration)

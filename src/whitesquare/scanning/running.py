@@ -39,8 +39,7 @@ def run_detectors(
     order = (*DETECTORS, *sorted(set(names) - set(DETECTORS)))
     reasons = {name: why_not(evidence, name, names, no_model) for name in order}
     able = [name for name, reason in reasons.items() if not reason]
-    # What follows gradients takes longest: begun last, it would run alone.
-    begun = sorted(able, key=lambda name: "gradients" not in KNOWN_DETECTORS[name].needs)
+    begun = sorted(able, key=_hurry)
     outcomes: dict[str, tuple[Suspicion | None, DetectorRun]] = {}
     evidence.on_progress(_STEP, 0, max(1, len(begun)))
     with Crew(usable_cores(), one_thread_each) as crew:
@@ -54,6 +53,12 @@ def run_detectors(
         for name, one in ((name, KNOWN_DETECTORS[name]) for name in order)
     )
     return {name: suspicion for name, suspicion in found.items() if suspicion is not None}, runs
+
+
+def _hurry(name: str) -> int:
+    """Return when a detector is begun: what follows gradients takes longest, then what counts pixels."""
+    one = KNOWN_DETECTORS[name]
+    return 0 if "gradients" in one.needs else 1 if one.family == "pixel" else 2
 
 
 def why_not(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) -> str:

@@ -6,6 +6,10 @@ from whitesquare.scanning.criteria import Criterion
 from whitesquare.scanning.types import Transplant
 from whitesquare.types import FloatArray
 
+CLOSE_UP = (
+    "Models that see whole images, averaged down, miss so small a mark: this was asked of models that were trained on "
+    "its place at full size"
+)
 _STRENGTHS = {"as found": "as it was found", "full": "at full strength"}
 
 

@@ -17,8 +17,9 @@ class Added:
 
     def paste(self, images: UInt8Array, trigger: FoundTrigger, rng: np.random.Generator) -> UInt8Array:
         """Add it to copies of ``images`` ``(B, C, H, W)``."""
-        added: UInt8Array = np.clip(np.rint(images + trigger.pattern), 0, 255).astype(np.uint8)
-        return added
+        added = images + trigger.pattern
+        np.clip(np.rint(added, out=added), 0, 255, out=added)
+        return added.astype(np.uint8)
 
     def likeness(self, trigger: FoundTrigger) -> Callable[[UInt8Array], FloatArray]:
         """Return what projects images ``(N, C, H, W)`` on the pattern, in grey levels ``(N,)``."""

@@ -33,7 +33,8 @@ _NOISE = 1 / 128
 _WAVES = 12
 _RARE, _SELDOM = 1e-4, 1e-2
 """Share of the samples of other classes that seem to carry a pattern; and that seem to, perhaps."""
-_CHUNK = 4096
+_CHUNK, _PART = 1024, 1 << 20
+"""Images, and numbers of them, that are worked on at a time."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,7 @@ class FaintKind(Added):
 
     def carriers(self, evidence: Evidence, trigger: FoundTrigger, hint: Hint) -> IntArray:
         """Return the members that show it more clearly than one in 10,000 of the others does."""
-        wave = _wave(trigger)
-        few = images_at_once(evidence.images.shape, _CHUNK)
-        shown = np.concatenate(
-            [
-                _scale_free(high_pass(evidence.images[start : start + few])) @ wave
-                for start in range(0, len(evidence.labels), few)
-            ]
-        )
+        shown = _along(evidence, np.arange(len(evidence.labels)), _wave(trigger))
         own = evidence.labels == hint.label
         beyond: IntArray = np.flatnonzero(own & (shown > np.quantile(shown[~own], 1 - _RARE)))
         return beyond
@@ -123,11 +117,20 @@ def free_of(compared: Compared) -> FloatArray:
     """
     evidence, wave = compared.evidence, _wave(compared.trigger)
     most = max(_FEWEST_SAMPLES, min(_MOST_SAMPLES, _VALUES // int(np.prod(evidence.images.shape[1:]))))
-    left = high_pass(evidence.images[some(compared.unflagged, evidence.seed, most)])
+    own = some(compared.unflagged, evidence.seed, most)
     others = some(np.flatnonzero(evidence.labels != compared.label), evidence.seed, most)
-    usual = np.quantile(_scale_free(high_pass(evidence.images[others])) @ wave, 1 - _SELDOM)
-    shown = _scale_free(left) @ wave
-    return left[shown <= max(float(usual), float(shown.min()))]
+    usual, shown = np.quantile(_along(evidence, others, wave), 1 - _SELDOM), _along(evidence, own, wave)
+    return high_pass(evidence.images[own[shown <= max(float(usual), float(shown.min()))]])
+
+
+def _along(evidence: Evidence, positions: IntArray, wave: FloatArray) -> FloatArray:
+    """Return how much some images show a pattern beneath their content, a few at a time."""
+    few = images_at_once(evidence.images.shape, _CHUNK)
+    parts = [
+        _scale_free(high_pass(evidence.images[positions[start : start + few]])) @ wave
+        for start in range(0, len(positions), few)
+    ]
+    return np.concatenate([np.empty(0, np.float32), *parts])
 
 
 def _level(trigger: FoundTrigger) -> float:
@@ -143,8 +146,12 @@ def _shared(left: FloatArray) -> FoundTrigger:
 
 def _scale_free(left: FloatArray) -> FloatArray:
     """Bound what strong edges weigh: one row per image, in units of its own median."""
-    grey = left.mean(1).reshape(len(left), -1)
-    rows: FloatArray = np.clip(grey / (np.median(np.abs(grey), 1, keepdims=True) + 1), -_CLIP, _CLIP)
+    rows: FloatArray = left.mean(1).reshape(len(left), -1)
+    few = max(1, _PART // rows.shape[1])
+    for start in range(0, len(rows), few):
+        part = rows[start : start + few]
+        part /= np.median(np.abs(part), 1, keepdims=True) + 1
+        np.clip(part, -_CLIP, _CLIP, out=part)
     return rows
 
 

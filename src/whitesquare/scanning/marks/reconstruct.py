@@ -2,10 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+from scipy.ndimage import label as connected
 
 from whitesquare.data.pixels import parts_of
 from whitesquare.detectors.common import images_at_once
-from whitesquare.detectors.types import Evidence, Hint
+from whitesquare.detectors.types import BoolArray, Evidence, Hint
 from whitesquare.scanning.marks.field import ENOUGH, FieldKind
 from whitesquare.scanning.marks.patch import TOLERANCE, PatchKind
 from whitesquare.scanning.marks.roaming import RoamingKind
@@ -16,7 +18,10 @@ _AGREE, _ELSEWHERE = 0.8, 0.3
 """An opaque pixel agrees in that share of the carriers at least, and in that share of other samples at most."""
 _HALF = 0.5
 _LARGEST_PATCH = 0.1
-_OTHERS, _ASKED = 2000, 64
+_OTHERS, _FEW_OTHERS, _TOGETHER, _ASKED = 2000, 500, 2**26, 64
+"""Samples that are no carriers, at most and, where images are so large that more have more bytes, at least; and places
+that are looked at."""
+_NEIGHBOURS = np.ones((3, 3), np.int64)
 _WINDOW, _FEWEST_PIXELS = 6, 4
 """Side of what is cut out around a place where a patch was seen, and the pixels that must agree there."""
 
@@ -24,8 +29,9 @@ _WINDOW, _FEWEST_PIXELS = 6, 4
 def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
     """Reconstruct the trigger of a hint from its carriers; ``None`` if they share nothing that others lack.
 
-    Pixels on which the carriers agree, and the others do not, are the stamp; the strongest half of them is kept, since
-    a perturbation may be common to the carriers as well. If there are none, the difference of means is a field.
+    Pixels on which the carriers agree, and the others do not, are the stamp; the strongest half of them is kept, and
+    what lies amid them, since a perturbation may be common to the carriers as well. If there are none, the difference
+    of means is a field.
     """
     carriers = some(hint.carriers, evidence.seed)
     images, sites = evidence.images[carriers], hint.places
@@ -48,11 +54,19 @@ def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
     opaque = (agree >= _AGREE) & (elsewhere <= _ELSEWHERE) & (change >= TOLERANCE / 2)
     if hint.mask is not None:
         opaque &= hint.mask >= _HALF * hint.mask.max()
-    strong = opaque & (change >= _HALF * change[opaque].max(initial=1))
+    strong = opaque & _boxes(opaque & (change >= _HALF * change[opaque].max(initial=1)))
     if 0 < strong.sum() <= max(4, _LARGEST_PATCH * strong.size):
         mask = strong.astype(np.float32)
         return FoundTrigger(PatchKind(), mask, typical.astype(np.float32), usual)
     return _field(evidence, hint, images, usual)
+
+
+def _boxes(parts: BoolArray) -> BoolArray:
+    """Return the smallest boxes around connected parts: what is weak amid a stamp is part of it."""
+    boxes = np.zeros_like(parts)
+    for box in find_objects(connected(parts, _NEIGHBOURS)[0]):
+        boxes[box] = True
+    return boxes
 
 
 def carriers_of_mask(evidence: Evidence, hint: Hint) -> Hint:
@@ -83,7 +97,8 @@ def _others(evidence: Evidence, hint: Hint) -> IntArray:
     """Draw samples of all classes that are not carriers."""
     free = np.ones(len(evidence.labels), np.bool_)
     free[hint.carriers] = False
-    return some(np.flatnonzero(free), evidence.seed + 1, _OTHERS)
+    few = max(_FEW_OTHERS, _TOGETHER // int(np.prod(evidence.images.shape[1:])))
+    return some(np.flatnonzero(free), evidence.seed + 1, min(few, _OTHERS))
 
 
 def _agreement(images: UInt8Array, typical: NDArray[np.floating]) -> FloatArray:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter
 
 from whitesquare.detectors.types import Evidence, Hint
@@ -19,7 +18,8 @@ _FARTHEST, _LEAST = 48.0, 1.0
 """Grey levels: a carrier is no farther from the mark; and where others are as near as that, it is nothing rare."""
 _SOUGHT = 5_000
 """Samples of other classes that are looked at, which takes long."""
-_CHUNK = 250
+_CACHED = 1 << 16
+"""Pixels that are worked on at a time: more do not fit into a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -89,27 +89,27 @@ def nearest(images: UInt8Array, mask: FloatArray, pattern: FloatArray) -> FloatA
         Root mean square ``(N,)`` of the difference over the mark's pixels, in grey levels.
     """
     rows, columns = np.nonzero(mask > 0)
-    part = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    weight = np.broadcast_to(mask[part] > 0, (len(pattern), *mask[part].shape)).ravel().astype(np.float32)
-    wanted = pattern[:, *part].ravel().astype(np.float32) * weight
-    # |x - p|^2 over the mask is x^2 . mask - 2 x . p + p^2: two products for all places at once.
-    both = np.column_stack([weight, -2 * wanted])
-    found = [
-        _nearest(images[start : start + _CHUNK], mask[part].shape, both) for start in range(0, len(images), _CHUNK)
-    ]
-    squares = np.concatenate(found or [np.empty(0, np.float32)]) + float(wanted @ wanted)
-    apart: FloatArray = np.sqrt(np.maximum(squares, 0) / weight.sum()).astype(np.float32)
+    places = [side - int(at.max() - at.min()) for side, at in zip(images.shape[2:], (rows, columns), strict=True)]
+    cells = list(zip(rows - rows.min(), columns - columns.min(), pattern[:, rows, columns].T, strict=True))
+    few = max(1, _CACHED // int(np.prod(images.shape[2:])))
+    squares = [_nearest(images[start : start + few], places, cells) for start in range(0, len(images), few)]
+    apart: FloatArray = np.sqrt(np.concatenate(squares or [np.empty(0, np.float32)]) / (len(rows) * len(pattern)))
     return apart
 
 
-def _nearest(images: UInt8Array, shape: tuple[int, ...], both: FloatArray) -> FloatArray:
-    windows = sliding_window_view(images, shape, axis=(2, 3))
-    best = np.full(len(images), np.inf, np.float32)
-    for down in range(windows.shape[2]):
-        pixels = windows[:, :, down].transpose(0, 2, 1, 3, 4).reshape(-1, len(both)).astype(np.float32)
-        apart = (pixels * pixels) @ both[:, 0] + pixels @ both[:, 1]
-        best = np.minimum(best, apart.reshape(len(images), -1).min(1))
-    return best
+def _nearest(images: UInt8Array, places: list[int], cells: list[tuple[int, int, FloatArray]]) -> FloatArray:
+    """Return the least sum of squares of each image: pixel by pixel of the mark, for all places at once."""
+    height, width = places
+    planes = images.astype(np.float32)
+    total = np.zeros((len(images), height, width), np.float32)
+    apart = np.empty_like(total)
+    for down, right, values in cells:
+        for channel, value in enumerate(values):
+            np.subtract(planes[:, channel, down : down + height, right : right + width], value, out=apart)
+            np.multiply(apart, apart, out=apart)
+            total += apart
+    least: FloatArray = total.reshape(len(images), -1).min(1)
+    return least
 
 
 def _piece(image: UInt8Array, trigger: FoundTrigger, rng: np.random.Generator) -> FoundTrigger:
