@@ -258,6 +258,15 @@ def classifier_of(function):
     return Asking(Tint().eval(), preprocess=function)
 
 
+def test_a_model_that_answers_otherwise_each_time_is_refused():
+    class Noisy(Tint):
+        def forward(self, x):
+            return nn.functional.dropout(super().forward(x), 0.5, training=True) + torch.randn(1)
+
+    with pytest.raises(UsageError, match="answers otherwise when it is asked about the same images again"):
+        given(Noisy().eval())
+
+
 def test_a_preprocess_is_read_from_toml(tmp_path):
     file = tmp_path / "model.toml"
     file.write_text('mean = [0.5, 0, 0.25]\nstd = 0.5\nsize = [32, 48]\norder = "bgr"\n')

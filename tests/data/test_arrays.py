@@ -252,3 +252,14 @@ def test_full_disk_leaves_the_old_npz(tmp_path, make, full_disk):
         write_npz(path, make(200, height=40))
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_masked_values_are_no_values():
+    images, labels = np.zeros((4, 1, 8, 8), np.uint8), np.array([0, 1, 0, 1])
+    hidden = np.ma.masked_array(images, mask=np.zeros(images.shape, bool))
+    from_arrays(hidden, labels)
+    hidden[2, 0, 1, 1] = np.ma.masked
+    with pytest.raises(DataError, match=r"1 values of the images are masked, expected all of them; .*images\.filled"):
+        from_arrays(hidden, labels)
+    with pytest.raises(DataError, match="2 values of the labels are masked"):
+        from_arrays(images, np.ma.masked_equal(labels, 1))

@@ -30,6 +30,10 @@ Given = str | Path | Model | Classifier | nn.Module | Asking
 of it."""
 
 
+_RESTLESS = 0.01
+"""Of the range of its answers, by which those to the same image may differ: rounding is far less."""
+
+
 @runtime_checkable
 class Reordered(Protocol):
     """What a classifier has in addition if its outputs can be taken in another order."""
@@ -163,6 +167,7 @@ def _check(
 def _check_answers(model: Classifier, name: str, images: UInt8Array, classes: tuple[str, ...]) -> None:
     try:
         logits, features = np.asarray(model.logits(images)), np.asarray(model.features(images))
+        again = np.asarray(model.logits(images))
     except WhitesquareError:
         raise
     except Exception as error:  # what a framework raises for images that do not fit is its own affair
@@ -185,6 +190,11 @@ def _check_answers(model: Classifier, name: str, images: UInt8Array, classes: tu
         raise UsageError(
             f"{name} gives {' x '.join(map(str, logits.shape[1:])) or 'no'} answers for an image and the data set has "
             f"{len(classes)} classes; give the model that was trained on it."
+        )
+    if np.abs(again - logits).max(initial=0) > _RESTLESS * np.ptp(logits):
+        raise UsageError(
+            f"{name} answers otherwise when it is asked about the same images again, as with dropout or noise that "
+            "stays on; expected the same answer every time, so switch that off where the model is not in training."
         )
 
 

@@ -97,6 +97,13 @@ def from_arrays(
         UsageError: if ``split`` or ``layout`` is unknown.
     """
     check_split(split)
+    for name, given in (("images", images), ("labels", labels)):
+        masked = int(np.ma.getmaskarray(given).sum()) if isinstance(given, np.ma.MaskedArray) else 0
+        if masked:
+            raise DataError(
+                f"{where}: {masked} values of the {name} are masked, expected all of them; take the samples without a "
+                f"masked value, or say what stands there with {name}.filled(...)."
+            )
     pixels = as_nchw(np.asarray(images), layout, where)
     known = _as_labels(np.asarray(labels), len(pixels), where)
     least, top = int(known.min()) if len(known) else 0, int(known.max(initial=-1))
