@@ -69,7 +69,8 @@ def scanned(folder: Path, *how: str) -> dict[str, Any]:
         "peak_gb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6, 2),
         "verdict": result["verdict"],
         "alarms": [
-            {"class": alarm["class"], "tier": alarm["tier"], "box": (alarm["trigger"] or {}).get("box")}
+            {name: alarm[name] for name in ("class", "tier", "carriers")}
+            | {"box": (alarm["trigger"] or {}).get("bbox")}
             for alarm in result["alarms"]
         ],
         "steps": result["seconds"],

@@ -44,13 +44,17 @@ class Windows:
     side: int
     corners: tuple[tuple[int, int], ...]
 
+    @property
+    def across(self) -> int:
+        """Windows in a row."""
+        return math.ceil(math.sqrt(len(self.corners)))
+
     def cut(self, whole: NDArray[Number]) -> NDArray[Number]:
         """Cut the windows out of ``(..., H, W)``."""
-        across = math.ceil(math.sqrt(len(self.corners)))
-        down = -(-len(self.corners) // across)
-        parts = np.zeros((*whole.shape[:-2], down * self.side, across * self.side), whole.dtype)
+        down = -(-len(self.corners) // self.across)
+        parts = np.zeros((*whole.shape[:-2], down * self.side, self.across * self.side), whole.dtype)
         for number, (top, left) in enumerate(self.corners):
-            parts[self._tile(number, across)] = whole[..., top : top + self.side, left : left + self.side]
+            parts[self._tile(number)] = whole[..., top : top + self.side, left : left + self.side]
         return parts
 
     def placed(self, trigger: FoundTrigger) -> FoundTrigger | None:
@@ -58,27 +62,26 @@ class Windows:
         number = next((n for n, corner in enumerate(self.corners) if self._holds(corner, box_of(trigger))), None)
         if number is None:
             return None
-        across, mask = math.ceil(math.sqrt(len(self.corners))), self.cut(trigger.mask)
+        mask = self.cut(trigger.mask)
         own = np.zeros_like(mask)
-        own[self._tile(number, across)] = 1
+        own[self._tile(number)] = 1
         return replace(trigger, mask=mask * own, pattern=self.cut(trigger.pattern), usual=self.cut(trigger.usual))
 
     def restored(self, trigger: FoundTrigger) -> FoundTrigger:
         """Return a trigger that :meth:`placed` made as whole images show it; pixels that it does not cover are 0."""
         row, column, _, _ = box_of(trigger)
-        across = math.ceil(math.sqrt(len(self.corners)))
-        number = row // self.side * across + column // self.side
+        number = row // self.side * self.across + column // self.side
         top, left = self.corners[number]
 
         def back(part: NDArray[Number]) -> NDArray[Number]:
             whole = np.zeros((*part.shape[:-2], *self.shape), part.dtype)
-            whole[..., top : top + self.side, left : left + self.side] = part[self._tile(number, across)]
+            whole[..., top : top + self.side, left : left + self.side] = part[self._tile(number)]
             return whole
 
         return replace(trigger, mask=back(trigger.mask), pattern=back(trigger.pattern), usual=back(trigger.usual))
 
-    def _tile(self, number: int, across: int) -> tuple[Any, ...]:
-        down, right = divmod(number, across)
+    def _tile(self, number: int) -> tuple[Any, ...]:
+        down, right = divmod(number, self.across)
         rows, columns = (slice(n * self.side, (n + 1) * self.side) for n in (down, right))
         return ..., rows, columns
 
