@@ -30,6 +30,8 @@ export class State extends EventTarget {
     this.details = new Map();
     /** @type {Set<number>} */
     this.wanted = new Set();
+    /** How often something was decided since the page was opened. */
+    this.changes = 0;
   }
 
   /** @param {string} what */
@@ -91,6 +93,7 @@ export class State extends EventTarget {
     this.next = found.next;
     this.counts = found.counts;
     for (const [a, b, code] of found.changed) {
+      this.changes++;
       this.codes.fill(code, a, b);
       for (const row of this.details.keys()) if (row >= a && row < b) this.wanted.add(row);
     }
@@ -105,14 +108,18 @@ export class State extends EventTarget {
   async learn(rows) {
     const lacking = rows.filter((row) => !this.details.has(row) || this.wanted.has(row));
     if (!lacking.length) return;
+    const before = this.changes;
     for (const found of await api.rows(lacking)) {
       this.details.set(found.row, found);
-      this.wanted.delete(found.row);
+      // What was decided while the answer was on its way may lack in it.
+      if (this.changes === before) this.wanted.delete(found.row);
+      else this.wanted.add(found.row);
     }
     for (const row of this.details.keys()) {
       if (this.details.size <= KEPT) break;
       this.details.delete(row);
     }
     this.tell("details");
+    if (this.changes !== before) await this.learn(lacking);
   }
 }
