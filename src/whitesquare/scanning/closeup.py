@@ -59,7 +59,7 @@ class Windows:
 
     def placed(self, trigger: FoundTrigger) -> FoundTrigger | None:
         """Return a trigger as the first window shows it that shows all of it; ``None`` where none does."""
-        number = next((n for n, corner in enumerate(self.corners) if self._holds(corner, box_of(trigger))), None)
+        number = next((n for n, corner in enumerate(self.corners) if self._holds(corner, trigger.box)), None)
         if number is None:
             return None
         mask = self.cut(trigger.mask)
@@ -69,7 +69,7 @@ class Windows:
 
     def restored(self, trigger: FoundTrigger) -> FoundTrigger:
         """Return a trigger that :meth:`placed` made as whole images show it; pixels that it does not cover are 0."""
-        row, column, _, _ = box_of(trigger)
+        row, column, _, _ = trigger.box
         number = row // self.side * self.across + column // self.side
         top, left = self.corners[number]
 
@@ -168,24 +168,18 @@ class Closer:
 
 def windows_around(candidates: Sequence[Candidate], shape: tuple[int, int], largest: int) -> Windows | None:
     """Return windows around the strongest candidates at fixed places that are no larger than so many pixels a side."""
-    small = [one for one in candidates if one.found.kind.placed and _side(box_of(one.found)) <= largest]
+    small = [one for one in candidates if one.found.kind.placed and _side(one.found.box) <= largest]
     if not small or min(shape) < _LEAST:
         return None
-    side = int(np.clip(max(_side(box_of(one.found)) for one in small) + _MARGIN, _LEAST, _MOST))
+    side = int(np.clip(max(_side(one.found.box) for one in small) + _MARGIN, _LEAST, _MOST))
     side = min(side, *shape)
     corners: list[tuple[int, int]] = []
     for one in sorted(small, key=lambda one: -one.hint.strength):
-        box = box_of(one.found)
+        box = one.found.box
         if not any(Windows(shape, side, (corner,)).placed(one.found) for corner in corners):
             middle = ((box[0] + box[2] - side) // 2, (box[1] + box[3] - side) // 2)
             corners.append((int(np.clip(middle[0], 0, shape[0] - side)), int(np.clip(middle[1], 0, shape[1] - side))))
     return Windows(shape, side, tuple(corners[: (_ALL // side) ** 2]))
-
-
-def box_of(trigger: FoundTrigger) -> Box:
-    """Return first row and column of what a trigger covers, and those after the last."""
-    rows, columns = np.flatnonzero(trigger.mask.any(1)), np.flatnonzero(trigger.mask.any(0))
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def _side(box: Box) -> int:

@@ -6,13 +6,13 @@ import numpy as np
 from scipy.ndimage import label as connected
 
 from whitesquare.detectors.types import Evidence
+from whitesquare.scanning.marks.reconstruct import NEIGHBOURS
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.types import Classifier, FloatArray, UInt8Array
 
 _IMAGES = 100
 _SHARE = 0.1
 _MOST = 32
-_NEIGHBOURS = np.ones((3, 3), np.int64)
 
 
 def pruned(evidence: Evidence, model: Classifier, trigger: FoundTrigger, label: int) -> FoundTrigger:
@@ -21,7 +21,7 @@ def pruned(evidence: Evidence, model: Classifier, trigger: FoundTrigger, label: 
     A perturbation that many poisons share leaves spots beside the trigger. Only whole parts are judged: single pixels
     of a larger square may do little each. The effect is the mean rise of the class's margin on images of other classes.
     """
-    parts, count = connected(trigger.mask > 0, _NEIGHBOURS)
+    parts, count = connected(trigger.mask > 0, NEIGHBOURS)
     if not trigger.kind.placed or not 1 < count <= _MOST:
         return trigger
     others = np.random.default_rng(evidence.seed).permutation(np.flatnonzero(evidence.labels != label))

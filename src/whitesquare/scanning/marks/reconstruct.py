@@ -21,7 +21,8 @@ _LARGEST_PATCH = 0.1
 _OTHERS, _FEW_OTHERS, _TOGETHER, _ASKED = 2000, 500, 2**26, 64
 """Samples that are no carriers, at most and, where images are so large that more have more bytes, at least; and places
 that are looked at."""
-_NEIGHBOURS = np.ones((3, 3), np.int64)
+NEIGHBOURS = np.ones((3, 3), np.int64)
+"""Pixels that touch at a corner are of one part."""
 _WINDOW, _FEWEST_PIXELS = 6, 4
 """Side of what is cut out around a place where a patch was seen, and the pixels that must agree there."""
 
@@ -64,7 +65,7 @@ def reconstruct(evidence: Evidence, hint: Hint) -> FoundTrigger | None:
 def _boxes(parts: BoolArray) -> BoolArray:
     """Return the smallest boxes around connected parts: what is weak amid a stamp is part of it."""
     boxes = np.zeros_like(parts)
-    for box in find_objects(connected(parts, _NEIGHBOURS)[0]):
+    for box in find_objects(connected(parts, NEIGHBOURS)[0]):
         boxes[box] = True
     return boxes
 

@@ -83,14 +83,18 @@ class FoundTrigger:
     usual: FloatArray
     images: int = 0
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """First row and column of what it covers, and those after the last."""
+        rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
+        return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
     def estimate(self) -> TriggerEstimate:
         """Return it as the report and the JSON file show it."""
         shown = np.clip(np.rint(self.kind.shown(self.pattern)), 0, 255) * (self.mask > 0)
-        rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
-        box = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
         mask = tuple(tuple(round(float(v), 4) for v in row) for row in self.mask)
         pattern = tuple(tuple(tuple(float(v) for v in row) for row in plane) for plane in shown)
-        return TriggerEstimate(self.kind.name, mask, pattern, box)
+        return TriggerEstimate(self.kind.name, mask, pattern, self.box)
 
 
 @dataclass(frozen=True)
