@@ -36,8 +36,9 @@ SCALES = (Scale(1, 4), Scale(2, 3), Scale(2, 8))
 _EXACT = 8
 _TOGETHER = 1 << 20
 """Codes that are counted at a time, of a row of places."""
-_LARGEST, _CELLS = 3 * 48 * 48, 1 << 24
-"""Grey levels of an image from which on counting at every place takes hours; numbers counted at a time otherwise."""
+_LARGEST, _CELLS, _ROWS = 3 * 48 * 48, 1 << 24, 1 << 15
+"""Grey levels of an image from which on counting at every place takes hours; numbers counted at a time otherwise, and
+codes of those whose contrast is computed at a time, which takes many times their memory."""
 _NEAR = 2.0
 """Carriers of one trigger show it in several codes, of which the rarer score less."""
 
@@ -117,8 +118,11 @@ class PixelContrast:
         often = np.flatnonzero(table.sum(1) >= self.least)
         row = np.full(len(table), len(often), np.int64)
         row[often] = np.arange(len(often))
-        rare = np.zeros((1, len(sizes)), np.float32)
-        return row, np.concatenate([log_contrast(table[often].astype(np.int64), sizes, self.least), rare])
+        contrast = np.zeros((len(often) + 1, len(sizes)), np.float32)
+        for start in range(0, len(often), _ROWS):
+            some = often[start : start + _ROWS]
+            contrast[start : start + len(some)] = log_contrast(table[some].astype(np.int64), sizes, self.least)
+        return row, contrast
 
     def apply(self, known: tuple[IntArray, FloatArray], band: Band, images: UInt8Array, labels: IntArray) -> FloatArray:
         """Return the largest contrast of the codes of each image."""
