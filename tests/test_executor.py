@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from whitesquare.errors import UnfinishedError
 from whitesquare.executor import make_executor
+from whitesquare.executor.alike import check_alike, computing
 
 ITEMS = list(range(6))
 
@@ -88,3 +90,11 @@ def test_a_run_that_is_given_up_leaves_no_process():
     next(running)
     running.close()
     assert multiprocessing.active_children() == []
+
+
+def test_another_version_or_other_code_is_named_before_anything_is_computed():
+    check_alike(computing())
+    with pytest.raises(UnfinishedError, match=r"has numpy .*expected 0.1.*, code of whitesquare .*expected abc"):
+        check_alike(computing() | {"numpy": "0.1", "code of whitesquare": "abc"})
+    with pytest.raises(UnfinishedError, match=r"has more missing \(expected 1\)"):
+        check_alike(computing() | {"more": "1"})

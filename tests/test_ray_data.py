@@ -2,17 +2,21 @@
 
 import json
 import os
+import platform
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import whitesquare as ws
 from tests.data.forms import pngs, write_tar
 from tests.patience import PATIENCE, until
 from tests.provenance.attesting import key_pair
-from tests.test_ray import cluster, env  # noqa: F401 - fixtures
+from tests.test_ray import cluster, end, env, head_node  # noqa: F401 - fixtures
 from tests.test_scan import planted
 from tests.test_sharded import places, same
 from whitesquare.executor.engine import Way
@@ -107,3 +111,21 @@ def test_a_manifest_that_a_cluster_makes_is_that_of_one_process(shards, cluster,
         assert done.returncode == 0, done.stderr
         assert len(places(tmp_path / kept, "hashed")) == SHARDS
     assert (tmp_path / "there" / MANIFEST).read_bytes() == (tmp_path / "alone" / MANIFEST).read_bytes()
+
+
+def test_a_node_of_another_version_is_named_and_computes_nothing(shards, env, tmp_path):  # noqa: F811
+    other = tmp_path / "site" / "numpy-1.0.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
+    temporary, kept, out = Path("/tmp") / f"ws-ray-{os.getpid()}", tmp_path / "kept", tmp_path / "scan.json"
+    head, address = head_node(env | {"PYTHONPATH": str(other.parent)}, tmp_path / "head.log", temporary)
+    try:
+        asked = started(shards, address, kept, env, out)
+        assert asked.wait(PATIENCE) == 2
+    finally:
+        end(head)
+        shutil.rmtree(temporary, ignore_errors=True)
+    said = " ".join(out.with_suffix(".log").read_text().split())
+    assert f"The node {platform.node()} has numpy 1.0 (expected {np.__version__})" in said
+    assert not out.exists()
+    assert not list(kept.glob("pixels/*.kept"))

@@ -16,9 +16,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from whitesquare._base.environment import hidden_secrets
-from whitesquare.errors import require_extra
+from whitesquare.errors import UnfinishedError, require_extra
+from whitesquare.executor.alike import check_alike, computing
 from whitesquare.executor.reaching import knock, unreachable
-from whitesquare.executor.types import Ended, Item, Outcome, Outcomes, Result, Shared, Work, attempt, reason
+from whitesquare.executor.types import Ended, Item, Outcome, Outcomes, Result, Shared, Work, attempt, failed, reason
 
 _SPARE = 2**28
 """Bytes of a started cluster's object store beside the shared arrays; what exceeds it goes to disk."""
@@ -56,7 +57,7 @@ class RayExecutor:
         self.begin(shared)
         import ray
 
-        held = {name: ray.put(array) for name, array in shared.items()}
+        held, expected = {name: ray.put(array) for name, array in shared.items()}, computing()
         task: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(_task)
         waiting = deque(enumerate(items))
         flying: dict[Any, int] = {}
@@ -65,7 +66,7 @@ class RayExecutor:
                 while waiting and len(flying) < self.workers:
                     index, item = waiting.popleft()
                     # The references travel inside a list: Ray would fetch bare ones whether or not they are read.
-                    flying[task.remote(work, item, [held])] = index
+                    flying[task.remote(work, item, [held], expected)] = index
                 (done,), _ = ray.wait(list(flying), num_returns=1)
                 yield _outcome(flying.pop(done), done)
         finally:
@@ -129,9 +130,14 @@ class _Held(Mapping[str, NDArray[Any]]):
         return len(self.references)
 
 
-def _task(work: Work[Item, Result], item: Item, held: list[dict[str, Any]]) -> Ended[Result]:
+def _task(work: Work[Item, Result], item: Item, held: list[dict[str, Any]], expected: dict[str, str]) -> Ended[Result]:
     """Run one task on the cluster; its own errors come back as values, so that Ray retries only lost machines."""
     import torch
+
+    try:
+        check_alike(expected)
+    except UnfinishedError as error:
+        return failed(error)
 
     torch.set_num_threads(1)
     return attempt(work, item, _Held(held[0]))

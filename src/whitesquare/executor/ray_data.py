@@ -13,6 +13,7 @@ from typing import Any
 
 from whitesquare._base.environment import hidden_secrets
 from whitesquare.errors import require_extra
+from whitesquare.executor.alike import check_alike, computing
 from whitesquare.executor.cluster import connect
 from whitesquare.executor.types import Ended, Item, Outcome, Outcomes, Result, Shared, Work, attempt, failed
 
@@ -68,6 +69,7 @@ class RayDataExecutor:
             batch_size=1,
             batch_format="numpy",
             num_cpus=1,
+            fn_constructor_args=(computing(),),
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=1),
         )
 
@@ -75,13 +77,18 @@ class RayDataExecutor:
 class _Actor:
     """What maps: it computes on one thread, and lives as long as the step."""
 
+    def __init__(self, expected: dict[str, str]) -> None:
+        """Keep what its node must compute with."""
+        self._expected = expected
+
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        outcomes = [_attempt(task) for task in batch["task"]]
+        outcomes = [_attempt(task, self._expected) for task in batch["task"]]
         return {"index": batch["index"], "outcome": [pickle.dumps(outcome) for outcome in outcomes]}
 
 
-def _attempt(task: bytes) -> Ended[Any]:
+def _attempt(task: bytes, expected: dict[str, str]) -> Ended[Any]:
     try:
+        check_alike(expected)
         work, item = pickle.loads(task)  # noqa: S301
     except Exception as error:  # noqa: BLE001 - what a node lacks is the failure of its task
         return failed(error)
