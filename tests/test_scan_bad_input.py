@@ -110,7 +110,7 @@ def test_images_too_small_for_a_model_are_scanned_without_one(shape, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (90, *shape))
     found = scanned(tmp_path, npz(tmp_path / "small.npz", images, np.arange(90) % 3))
     assert found["mode"] == "model-free"
-    assert "at least 12 x 12 pixels; these are" in found["not_run"]["activation-clustering"]
+    assert "at least 8 x 8 pixels; these are" in found["not_run"]["activation-clustering"]
     assert [one for one in found["detectors"] if one["crashed"]] == []
 
 

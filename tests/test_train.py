@@ -12,6 +12,7 @@ from whitesquare.executor import run_all
 from whitesquare.learning import bfloat16
 from whitesquare.learning.measure import measure, predict, prepare
 from whitesquare.learning.models import MODELS, load_model, save_model
+from whitesquare.learning.networks import Architecture, build
 from whitesquare.learning.optimisers import uphill
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, MODEL_SUMMARIES, Recipe
 from whitesquare.learning.train import autocast_for, effective_precision, has_fast_bfloat16, train
@@ -213,8 +214,19 @@ def test_a_victim_cannot_have_an_attackers_seed(tiny, seed):
 
 def test_images_too_small_for_the_models_are_refused():
     dataset = from_arrays(np.zeros((4, 6, 6), np.uint8), np.arange(4) % 2)
-    with pytest.raises(UsageError, match="at least 12 x 12"):
+    with pytest.raises(UsageError, match="'cnn' needs images of at least 8 x 8 pixels; these are 6 x 6"):
         train(dataset, QUICK, seed=0)
+
+
+@pytest.mark.parametrize("model", MODEL_SUMMARIES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_model_reads_the_smallest_images_that_it_says_it_does(model, channels):
+    side = 12 if model == "cnn-unpadded" else 8
+    network = build(Architecture(model, channels, side, side, 4), seed=0).eval()
+    with torch.inference_mode():
+        assert network(torch.rand(2, channels, side, side)).shape == (2, 4)
+    with pytest.raises(UsageError, match=f"{model!r} needs images of at least {side} x {side} pixels"):
+        build(Architecture(model, channels, side, side - 1, 4), seed=0)
 
 
 @pytest.mark.parametrize("labels", [[], [1, 1]])

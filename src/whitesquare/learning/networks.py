@@ -1,7 +1,8 @@
 """Small reference networks, built from a seed, and the bounds of what is built.
 
-Every network takes float images in [0, 1], shape ``(N, C, H, W)``, of any size from 12 x 12, and returns logits
-``(N, K)``. Activations follow the pooling, which gives the same function as the usual order for a quarter of the work.
+Every network takes float images in [0, 1], shape ``(N, C, H, W)``, of any size from 8 x 8 (``cnn-unpadded``: from
+12 x 12), and returns logits ``(N, K)``. Activations follow the pooling, which gives the same function as the usual
+order for a quarter of the work.
 """
 
 import threading
@@ -16,7 +17,9 @@ from whitesquare.learning.whitened import Whitened
 
 MAX_PARAMETERS = 100_000_000
 """Largest network that is built; the reference sizes have well below a million."""
-_SMALLEST, _LARGEST = 12, 8192
+_SMALLEST, _LARGEST = 8, 8192
+_UNPADDED = 12
+"""Pixels of a side of which the unpadded network leaves one."""
 _MAX_CHANNELS, _MAX_CLASSES, _MAX_SCALE = 16, 65_536, 64.0
 _building = threading.Lock()
 
@@ -190,9 +193,10 @@ def check_architecture(a: Architecture) -> None:
     """
     if a.name not in MODELS:
         raise unknown_name("model", a.name, MODELS)
-    if min(a.height, a.width) < _SMALLEST:
+    least = _UNPADDED if a.name == "cnn-unpadded" else _SMALLEST
+    if min(a.height, a.width) < least:
         raise UsageError(
-            f"The models need images of at least {_SMALLEST} x {_SMALLEST} pixels; these are {a.height} x {a.width}."
+            f"The model {a.name!r} needs images of at least {least} x {least} pixels; these are {a.height} x {a.width}."
         )
     if max(a.height, a.width) > _LARGEST:
         raise UsageError(
