@@ -3,12 +3,16 @@
 import ast
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,6 +21,7 @@ from typer.testing import CliRunner
 import whitesquare
 from whitesquare.cli import app, terminal
 from whitesquare.cli.exits import emit
+from whitesquare.cli.narrow import PLAINER
 from whitesquare.cli.progress import progress
 from whitesquare.gating.types import FAILED, RuleResult, Unwaived, Verdict
 from whitesquare.provenance.verify import Verification
@@ -33,6 +38,7 @@ from whitesquare.report.verify.junit import verification_junit
 from whitesquare.scanning.files import scan_json
 from whitesquare.signing.keys import generate
 
+from .patience import PATIENCE
 from .provenance.signed import make_signed, run
 from .report.sample import measurement, mnist_rows, victim
 from .report.scan_sample import alarm, class_rows, result, scores
@@ -205,3 +211,34 @@ def test_a_name_with_line_breaks_stays_in_its_row() -> None:
     whole = replace(measurement(), source="x\nVERIFIED: all of it")
     text = printed(lambda: terminal.show([*shown_victim(seen), *shown(whole)]))
     assert not [line for line in text.splitlines() if line.startswith("VERIFIED")]
+
+
+LACKED = "\u201cK\u00e4se\u201d \u65e5\u672c \U0001f431 3 \u00d7 3 \u2013 \u2026"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_json_and_xml_say_the_same_to_a_stdout_that_lacks_signs(encoding, monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    terminal.say_json(json.dumps({LACKED: LACKED}, ensure_ascii=False))
+    terminal.say_json("\n")
+    terminal.say_xml(f"<a b='{LACKED}'>{LACKED}</a>")
+    out.flush()
+    as_json, as_xml = out.buffer.getvalue().decode(encoding).split("\n")
+    assert json.loads(as_json) == {LACKED: LACKED}
+    assert Xml.fromstring(as_xml).text == Xml.fromstring(as_xml).get("b") == LACKED
+
+
+def test_a_sentence_is_said_plainly_where_stdout_lacks_signs(tmp_path):
+    classes = np.array(["K\u00e4se", "\u65e5\u672c"])
+    np.savez(tmp_path / "data.npz", images=np.zeros((4, 2, 2), np.uint8), labels=[0, 0, 1, 1], classes=classes)
+    command = [sys.executable, "-m", "whitesquare.cli", "list", "data.npz"]
+    own = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=own, cwd=tmp_path, capture_output=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"K\\xe4se" in done.stdout
+    assert b"\\u65e5\\u672c" in done.stdout
+    with io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors=PLAINER) as out:
+        out.write(LACKED)
+        out.flush()
+        assert out.buffer.getvalue() == b'"K\\xe4se" \\u65e5\\u672c \\U0001f431 3 x 3 - ...'

@@ -16,6 +16,7 @@ from whitesquare.cli.exits import PASS, UNDECIDED
 from whitesquare.cli.help import SETTINGS, VERBS, GroupedVerbs
 from whitesquare.cli.interrupts import heeded
 from whitesquare.cli.leaving import expect_worse, leave
+from whitesquare.cli.narrow import speak_plainly
 from whitesquare.cli.passwords import take_password
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ def main() -> None:
     # A worker process imports nothing from the folder it starts in, which may be the data set that is judged.
     os.environ["PYTHONSAFEPATH"] = "1"
     expect_worse()
+    speak_plainly()
     code: object = None
     try:
         with heeded():

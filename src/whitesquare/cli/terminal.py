@@ -11,6 +11,7 @@ from rich.text import Text
 
 from whitesquare._base.safe_text import printable as printable  # one name for all that verbs print with
 from whitesquare._base.safe_text import safe_json, safe_lines, safe_xml, unordering
+from whitesquare.cli.narrow import all_json, all_xml
 from whitesquare.report.common.shown import Shown, ShownLines, ShownNext, ShownTable
 
 
@@ -68,12 +69,12 @@ def suggest(text: str) -> None:
 
 def say_json(text: str) -> None:
     """Print JSON on stdout, or a part of it."""
-    _write(safe_json(text))
+    _write(all_json(safe_json(text)))
 
 
 def say_xml(text: str) -> None:
     """Print XML on stdout."""
-    _write(safe_xml(text))
+    _write(all_xml(safe_xml(text)))
 
 
 def complain(text: str) -> None:
