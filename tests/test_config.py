@@ -128,3 +128,10 @@ def test_flags_lists_and_paths_are_read_as_they_are_meant(project: Path) -> None
 def test_help_needs_no_valid_configuration(project: Path) -> None:
     configure(project, "[tool.whitesquare.scan\n")
     assert "Usage" in run("scan", "--help")[0]
+
+
+def test_a_table_that_is_none_is_refused_and_the_mark_of_an_editor_is_not(project):
+    configure(project, "[tool]\nwhitesquare = 3\n")
+    assert "[tool.whitesquare] holds tables of options by verb, and it is 3" in run(*SCAN, code=2)[1]
+    configure(project, '\ufeff[tool.whitesquare.scan]\ndetectors = "pixel-contrast"\n')
+    assert asked_detectors(run(*SCAN, code=None)[0]) == ["pixel-contrast"]

@@ -162,3 +162,43 @@ def test_a_graph_without_a_linear_layer_needs_the_name_of_one(file):
 def test_colours_swapped_for_a_graph_are_a_hint(file):
     result, _ = scanned(file(order=(2, 1, 0, 3)))
     assert any('order = "bgr"' in one for one in result.warnings)
+
+
+def several(*names, shapes):
+    """Return the graph with other outputs beside its answer, of the kinds and shapes that are given."""
+    made = graph(outputs=())
+    made.graph.node.extend(
+        [
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+            helper.make_node("ArgMax", ["logits"], ["label"], axis=1, keepdims=0),
+            helper.make_node("Identity", ["logits"], ["scores"]),
+        ]
+    )
+    for name in names:
+        kind = onnx.TensorProto.INT64 if name == "label" else FLOAT
+        made.graph.output.append(helper.make_tensor_value_info(name, kind, shapes[name]))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("names", "taken"),
+    [
+        (("label", "scores"), "scores"),
+        (("flat", "scores"), "scores"),
+        (("flat", "probabilities"), "probabilities"),
+        (("scores", "probabilities"), "scores"),
+    ],
+)
+def test_of_several_outputs_the_one_with_a_number_for_each_class_is_taken(names, taken, file):
+    shapes = {"label": ("n",), "scores": ("n", "k"), "flat": ("n", 3), "probabilities": ("n", 4)}
+    result, told = scanned(file(several(*names, shapes=shapes)))
+    assert "accuracy 100.0 %" in told[0]
+    assert any(f"2 outputs, of which {taken!r} is taken" in one for one in result.warnings)
+    assert any("answers are probabilities" in one for one in result.warnings) == (taken == "probabilities")
+
+
+def test_what_onnxruntime_says_is_told_without_the_place_in_its_source(file):
+    made = graph()
+    made.opset_import[0].version = 99
+    with pytest.raises(DataError, match=r"cannot run .*m\.onnx: (?!.*onnxruntime_src).*support"):
+        scanned(file(made))

@@ -183,19 +183,26 @@ def _craft(attack: Attack, originals: UInt8Array, labels: IntArray, context: Cra
     return content
 
 
-def _resolve_count(size: int, rate: float | None, count: int | None) -> int:
+def check_amount(rate: float | None, count: int | None) -> None:
+    """Refuse how much is to be poisoned, before anything is read.
+
+    Raises:
+        UsageError: none of both or both, a rate that is no share, or no sample.
+    """
     if (rate is None) == (count is None):
         raise UsageError("Give either a poison rate or a count of samples, not both and not neither.")
-    if rate is not None:
-        if not 0 < rate < 1:
-            raise UsageError(
-                f"The poison rate must be above 0 and below 1, a share of the whole training set; got {rate}."
-            )
-        return max(1, round(rate * size))
-    assert count is not None  # noqa: S101 - narrows the type; the first check guarantees it
-    if count < 1:
+    if rate is not None and not 0 < rate < 1:
+        percent = f"; {rate:g} % are {rate / 100:g}" if 1 <= rate < 100 else ""
+        raise UsageError(
+            f"The poison rate must be above 0 and below 1, a share of the whole training set; got {rate}{percent}."
+        )
+    if count is not None and count < 1:
         raise UsageError(f"The count of poisoned samples must be at least 1; got {count}.")
-    return count
+
+
+def _resolve_count(size: int, rate: float | None, count: int | None) -> int:
+    check_amount(rate, count)
+    return max(1, round(rate * size)) if rate is not None else count or 1
 
 
 def _check_content(attack: Attack, originals: UInt8Array, content: UInt8Array) -> UInt8Array:

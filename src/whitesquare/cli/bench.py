@@ -45,7 +45,7 @@ def bench(
         with progress() as on_progress:
             result = run_bench(
                 asked,
-                plan.read_text(encoding="utf-8"),
+                plan.read_text(encoding="utf-8-sig"),
                 output,
                 place,
                 cache=default_cache(),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from whitesquare._base.safe_text import printable
+from whitesquare._base.toml_text import parse_toml
 from whitesquare.cli import terminal
 from whitesquare.cli.examples import GROUPS
 from whitesquare.cli.exits import exit_codes
@@ -24,6 +25,8 @@ _OPEN = (*_ATTACK, *_FIND)
 _TRUST = frozenset(
     ("attested", "reference_attested", "trust", "threshold", "signatures", "key", "state", "policy", "accepted_by")
 )
+_NONE = object()
+"""What stands for no table at all."""
 _OURS = frozenset(("quiet", "no_config", "help"))
 
 
@@ -63,15 +66,13 @@ def configured(verb: Any, args: Sequence[str]) -> dict[str, Any]:
 
 def _nearest(folder: Path, *, strict: bool) -> tuple[Path | None, Mapping[str, Any]]:
     """Return the nearest file upwards that has a table for us; one that cannot be read counts if ``strict``."""
-    import tomllib
-
     for place in (folder, *folder.parents):
         path = place / _FILE
         try:
             if not path.is_file():
                 continue
-            tables = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("whitesquare")
-        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            tables = parse_toml(path.read_bytes()).get("tool", {}).get("whitesquare", _NONE)
+        except (OSError, ValueError, AttributeError) as error:
             if strict:
                 raise UsageError(
                     f"{path} cannot be read: {error}; mend it, or give --no-config so that it is not read."
@@ -79,6 +80,11 @@ def _nearest(folder: Path, *, strict: bool) -> tuple[Path | None, Mapping[str, A
             continue
         if isinstance(tables, dict):
             return path, tables
+        if tables is not _NONE and strict:
+            raise UsageError(
+                f"{path}: [tool.whitesquare] holds tables of options by verb, and it is {tables!r:.60}; write "
+                "[tool.whitesquare.scan], and below it a line for each option."
+            )
     return None, {}
 
 

@@ -17,6 +17,7 @@ import typer
 
 from whitesquare._base.files import is_stream, write_text
 from whitesquare.cli import terminal
+from whitesquare.cli.made import is_read
 from whitesquare.cli.progress import progress
 from whitesquare.errors import (
     NothingToDoError,
@@ -108,6 +109,18 @@ def exit_codes() -> Iterator[None]:
             raise typer.Exit(code)
 
 
+@contextmanager
+def printing() -> Iterator[None]:
+    """End what prints help or a version with exit code 2 where nobody can read it, as on a disk that is full."""
+    try:
+        yield
+    except OSError as error:
+        terminal.complain(f"Error: the system refused to write: {error}.")
+        raise typer.Exit(UNDECIDED) from error
+    except SystemExit as error:  # Rich's answer to a closed pipe
+        raise typer.Exit(UNDECIDED) from error
+
+
 def read_outputs(asked: list[str] | None, *known: str) -> list[tuple[str, Path | None]]:
     """Read ``-o KIND`` and ``-o KIND=FILE``, where ``-`` is standard output; a table is the default.
 
@@ -186,6 +199,8 @@ def _check_outputs(outputs: list[tuple[str, Path | None]]) -> None:
             continue
         if path.exists() and not path.is_file() and not path.is_dir():
             raise UsageError(f"-o {kind}={path} names a pipe, and a file is written; write -o {kind} > {path} instead.")
+        if path.is_file() and is_read(path):
+            raise UsageError(f"-o {kind}={path} names a file that this command reads; name another, or it is lost.")
         if path.is_dir():
             raise UsageError(f"-o {kind}={path} names a folder; name a file, for example {path / 'scan'}.{kind}.")
         there = next(folder for folder in path.absolute().parents if folder.exists())

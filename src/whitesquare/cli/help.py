@@ -11,7 +11,9 @@ from typer.core import TyperCommand, TyperGroup
 from whitesquare.cli.common import with_common
 from whitesquare.cli.config import configured
 from whitesquare.cli.examples import EXAMPLES, FIRST, GROUPS
+from whitesquare.cli.exits import printing
 from whitesquare.cli.made import remember
+from whitesquare.cli.mistyped import mistyped
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 10_000}
 """Settings of the command line: both names of help, and no line broken before the terminal ends."""
@@ -29,7 +31,12 @@ class Verb(TyperCommand):
         """Read the arguments; what they leave out is as the configuration says."""
         if not ctx.resilient_parsing:
             ctx.default_map = configured(self, args)
-        return super().parse_args(ctx, args)
+        with printing():
+            try:
+                return super().parse_args(ctx, args)
+            except typer.BadParameter as error:
+                error.message = mistyped(error) or error.message
+                raise
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Show commands that can be typed."""
@@ -69,7 +76,8 @@ class GroupedVerbs(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments, and keep them as they were typed."""
         remember(args)
-        return super().parse_args(ctx, args)
+        with printing():
+            return super().parse_args(ctx, args)
 
     @property  # type: ignore[override]  # nothing is ever put into it
     def commands(self) -> Mapping[str, Any]:

@@ -3,7 +3,9 @@
 import re
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +28,20 @@ def made_now() -> "Made":
 
     typed = _TYPED.get()
     return Made(to_text(utc_now()), "" if typed is None else shlex.join(["whitesquare", *map(_open, typed)]))
+
+
+def is_read(path: Path) -> bool:
+    """Tell whether a file was typed as something else than an output, so that the verb reads it."""
+    typed, output = _TYPED.get() or (), False
+    for argument in typed:
+        skipped, output = output, argument in ("-o", "--output")
+        if skipped or output or argument.startswith(("-o", "--output=")):
+            continue
+        named = argument.partition("=")[2] if argument.startswith("--") else argument
+        with suppress(OSError, ValueError):  # no name of a file
+            if named and path.samefile(named):
+                return True
+    return False
 
 
 def _open(argument: str) -> str:

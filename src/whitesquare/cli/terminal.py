@@ -36,6 +36,8 @@ def is_quiet() -> bool:
 
 
 _STDERR = 2
+_NARROWEST, _USUAL = 20, 80
+"""Columns below which no terminal is meant, as by ``COLUMNS=0``, and how many are taken then."""
 
 
 def show(parts: Iterable[Shown]) -> None:
@@ -107,6 +109,8 @@ def _write(text: str) -> None:
 def _show(*parts: Text | Table, stderr: bool = False) -> None:
     """Lay out first, print then: only finished lines show what stands at the start of one."""
     console = Console(stderr=stderr, soft_wrap=stderr)
+    if console.width < _NARROWEST:
+        console = Console(stderr=stderr, soft_wrap=stderr, width=_USUAL)
     with console.capture() as capture:
         console.print(*parts, sep="\n")
     console.out(unordering(capture.get()), end="", highlight=False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from whitesquare._base.formats import other_form
 from whitesquare._base.schema import build
 from whitesquare._base.strictjson import parse_named
 from whitesquare.errors import DataError
@@ -118,8 +119,9 @@ def parse_scan(data: bytes, name: str) -> ScanFile:
         raise DataError(f"{name} cannot be read as a scan: {error}.") from error
     except ValueError as error:
         raise DataError(f"{where}: {error}.") from error
-    if not isinstance(found.shown, dict) or found.shown.get("format") != SCAN_FORMAT:
-        raise DataError(f"{where}: its format is not {SCAN_FORMAT!r}.")
+    said = found.shown.get("format") if isinstance(found.shown, dict) else None
+    if said != SCAN_FORMAT:
+        raise DataError(f"{where}: {other_form(said, SCAN_FORMAT)}.")
     findings = build(ScanFindings, _needed(found.shown), where=where, others=True)
     if found.written is not found.shown:
         findings = _named(findings, _needed(found.written))

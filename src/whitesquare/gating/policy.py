@@ -1,6 +1,5 @@
 """Reading policy.toml: every key known, every value of its type and range, and at least one rule asked for."""
 
-import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from whitesquare._base.schema import build
+from whitesquare._base.toml_text import parse_toml
 from whitesquare.errors import UsageError, unknown_name
 from whitesquare.gating.settings import (
     ALARMS,
@@ -59,9 +59,9 @@ def parse_policy(data: bytes, path: Path) -> Policy:
     """
     where = path.name
     try:
-        found = tomllib.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{where} cannot be read as TOML: {str(error) or 'it is nested too deeply'}.") from error
+        found = parse_toml(data)
+    except ValueError as error:
+        raise UsageError(f"{where} cannot be read as TOML: {error}.") from error
     for name in found:
         if name not in _TOP:
             raise unknown_name(f"section in {where}", name, _TOP)

@@ -11,7 +11,7 @@ from whitesquare._base.cache import Cache, default_cache
 from whitesquare._base.files import write_text
 from whitesquare._base.folders import check_output, output_folder
 from whitesquare._base.schema import decode, encode
-from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
+from whitesquare.attacks import Poisoned, attack_parameters, check_amount, make_attack, poison
 from whitesquare.data import ENTRIES, format_of, has_test, held, notes, open_dataset, write_dataset
 from whitesquare.data.apart import check_apart
 from whitesquare.data.cache_size import usual_size
@@ -100,6 +100,7 @@ def make_run(
     """
     check_output(folder)
     check_apart(source, folder)
+    check_amount(rate, count)
     given = {} if trigger is None else {"trigger": parse_trigger(trigger)}
     chosen = make_attack(attack, settings | given)
     opened = open_dataset(source, size=size, fit=fit)

@@ -24,6 +24,7 @@ from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.evidence import ReferenceRecord
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
 from whitesquare.scanning.brought_files import read_brought
+from whitesquare.scanning.findings import check_truth
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import DEFAULT, ScanSettings
 from whitesquare.scanning.sharded.extras import Extras
@@ -133,6 +134,7 @@ def scan(
     asking = _asking(model, weights, preprocess, layer)
     _refuse_beside(model is not None, way, features, pred_probs)
     opened = _opened(data, attested, size, fit, on_progress)
+    check_truth(opened.ids, truth)  # which its ranking is measured by at the very end
     features = _rows("features", features, opened, None)
     pred_probs = _rows("pred_probs", pred_probs, opened, opened.classes)
     how = _How(skip_unreadable, usual_size() if cache_size is None else asked_size(cache_size), on_progress, on_note)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from whitesquare._base.formats import other_form
 from whitesquare._base.schema import build, decode
 from whitesquare._base.strictjson import parse
 from whitesquare.data.gallery import read_gallery
@@ -52,6 +53,8 @@ def read_any(path: Path, baseline: Path | None = None) -> Stored:
         if (path / RESULTS).is_file():
             return _decoded(BenchResult, path / RESULTS)
         return Measured(*read_results(path, baseline))
+    if not path.exists():
+        raise DataError(f"There is no file or folder {path}; give one that whitesquare wrote, such as scan.json.")
     try:
         text = path.read_text(encoding="utf-8")
         found = json.loads(text)
@@ -75,6 +78,10 @@ def read_any(path: Path, baseline: Path | None = None) -> Stored:
         return _decoded(DrillResult, path)
     if _is(BenchResult, found):
         return _decoded(BenchResult, path)
+    said = found.get("format") if isinstance(found, dict) else None
+    for form in (FORMAT, GATE):
+        if isinstance(said, str) and said.rpartition(" ")[0] == form.rpartition(" ")[0]:
+            raise DataError(f"{path} cannot be shown: {other_form(said, form)}.")
     raise DataError(
         f"{path} is no result that can be shown again; expected a JSON file of scan, measure, report, demo, drill, "
         "bench or gate, or a folder of a run, a demo, a drill or a bench."

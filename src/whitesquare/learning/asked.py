@@ -1,6 +1,6 @@
 """How a network that is none of ours is asked: what it is given, what of its answer counts, what its features are."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from difflib import get_close_matches
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from whitesquare.errors import UsageError
+from whitesquare.learning.outputs import first_tensor, logits_in
 from whitesquare.learning.preprocess import Preprocess
 
 Prepare = Callable[[Tensor], Tensor]
@@ -28,48 +29,46 @@ _NAMED = 6
 class Asked(nn.Module):
     """A network with what it expects of its input, and whose answer is one tensor of logits."""
 
-    def __init__(self, network: nn.Module, prepare: Prepare = AS_THEY_ARE, order: Sequence[int] | None = None) -> None:
-        """Hold a network; ``order`` says which of its outputs is meant by each class."""
+    def __init__(
+        self,
+        network: nn.Module,
+        prepare: Prepare = AS_THEY_ARE,
+        order: Sequence[int] | None = None,
+        *,
+        classes: int = 0,
+        shares: bool = False,
+    ) -> None:
+        """Hold a network.
+
+        Args:
+            network: what is asked.
+            prepare: what it expects of its input.
+            order: which of its outputs is meant by each class; ``None`` where they go in the same order.
+            classes: how many there are, by which the logits are known among several tensors; 0 where nobody knows.
+            shares: whether it answers with probabilities, whose logarithms are its logits.
+        """
         super().__init__()
         self.network, self.prepare, self.order = network, prepare, None if order is None else list(order)
+        self.classes, self.shares = classes, shares
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits ``(B, K)`` of float images in [0, 1], ``(B, C, H, W)``."""
-        logits = first_tensor(self.network(self.prepare(images).to(images.dtype)))
+        logits = logits_in(self.network(self.prepare(images).to(images.dtype)), self.classes)
         logits = logits.flatten(1) if logits.ndim > 2 else logits
-        return logits if self.order is None else logits[:, self.order]
+        logits = logits if self.order is None else logits[:, self.order]
+        return logits.clamp_min(torch.finfo(logits.dtype).tiny).log() if self.shares else logits
 
-
-def first_tensor(output: Any) -> Tensor:
-    """Return what counts of an output: ``.logits``, ``["logits"]``, or the first tensor.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if isinstance(output, Tensor):
-        return output
-    found = getattr(output, "logits", None)
-    if found is None and isinstance(output, Mapping):
-        found = output.get("logits")
-    if isinstance(found, Tensor):
-        return found
-    parts = output.values() if isinstance(output, Mapping) else output if isinstance(output, list | tuple) else ()
-    for part in parts:
-        if isinstance(part, Tensor):
-            return part
-    raise UsageError(
-        f"The network answers with a {type(output).__name__} that holds no tensor; expected logits (B, K), or a "
-        "tuple or dict with them: let its forward return the logits."
-    )
-
-
-def taken_of(output: Any) -> str:
-    """Say what :func:`first_tensor` takes of an output; empty where it is all of it."""
-    if isinstance(output, Tensor):
-        return ""
-    whole = hasattr(output, "logits") or (isinstance(output, Mapping) and "logits" in output)
-    part = "logits are" if whole else "first tensor is"
-    return f"The network answers with a value of the type {type(output).__name__}, whose {part} taken."
+    def changed(
+        self, *, prepare: Prepare | None = None, order: Sequence[int] | None = None, shares: bool = False
+    ) -> "Asked":
+        """Return the same network, asked in another way; what is not said stays."""
+        return Asked(
+            self.network,
+            prepare or self.prepare,
+            self.order if order is None else order,
+            classes=self.classes,
+            shares=shares or self.shares,
+        )
 
 
 def as_vectors(features: Tensor) -> Tensor:

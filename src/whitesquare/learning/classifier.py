@@ -25,10 +25,10 @@ from whitesquare.learning.asked import (
     pooled,
     rarest_inputs,
     still,
-    taken_of,
 )
 from whitesquare.learning.device import device_of, resolve
 from whitesquare.learning.models import Model, ModelCard
+from whitesquare.learning.outputs import taken_of
 from whitesquare.learning.recipes import COLOUR, FEW_PASSES, WHITENED, Recipe
 from whitesquare.learning.tensors import TensorData, borrowed, to_float
 from whitesquare.learning.train import autocast_for, make_card, train_tensors
@@ -146,27 +146,27 @@ class TorchClassifier:
 
     def prepared(self, preprocess: Prepare) -> "TorchClassifier":
         """Return the same network, given images in another way."""
-        network, order = self._parts()
-        return replace(self, network=Asked(network, preprocess, order))
+        return replace(self, network=self._asked().changed(prepare=preprocess))
 
     def reordered(self, order: Sequence[int], classes: tuple[str, ...]) -> "TorchClassifier":
         """Return the same network, of whose outputs ``order`` names the one for each of ``classes``."""
-        network, _ = self._parts()
-        return replace(self, network=Asked(network, self.preprocess or AS_THEY_ARE, order), classes=classes)
+        return replace(self, network=self._asked().changed(order=order), classes=classes)
+
+    def logarithmic(self) -> "TorchClassifier":
+        """Return the same network, whose answers are probabilities: their logarithms are its logits."""
+        return replace(self, network=self._asked().changed(shares=True))
 
     def notes(self, images: UInt8Array) -> tuple[str, ...]:
         """Say what was done so that the network could be asked, and what is taken of its answers to these images."""
-        network, _ = self._parts()
+        asked = self._asked()
         with torch.inference_mode():
             floats = self._floats(images)
             features, _ = self.run(self.network, floats)
-            answer = network((self.preprocess or AS_THEY_ARE)(floats).to(floats.dtype))
-        return tuple(one for one in (*self.told, taken_of(answer), pooled(features.shape)) if one)
+            answer = asked.network(asked.prepare(floats).to(floats.dtype))
+        return tuple(one for one in (*self.told, taken_of(answer, asked.classes), pooled(features.shape)) if one)
 
-    def _parts(self) -> tuple[nn.Module, list[int] | None]:
-        if isinstance(self.network, Asked):
-            return self.network.network, self.network.order
-        return self.network, None
+    def _asked(self) -> Asked:
+        return self.network if isinstance(self.network, Asked) else Asked(self.network)
 
     @property
     def normalisations(self) -> int:
@@ -262,7 +262,7 @@ def classifier(
     """Let a scan or a measurement ask a network of your own.
 
     A copy of it is asked, in evaluation mode; yours is not changed. Of a tuple or a dict that it answers with, the
-    logits are taken (``.logits``, ``["logits"]`` or the first tensor); of features with places or tokens, the mean.
+    logits are taken (see :func:`whitesquare.learning.outputs.logits_in`); of features with places or tokens, the mean.
 
     Args:
         module: what ``preprocess`` makes of float images in [0, 1], ``(B, C, H, W)``, to logits ``(B, K)``.
@@ -288,7 +288,7 @@ def classifier(
     else:
         name, head = head_of(network, len(classes))
         run, layer = at_layer(head, name, inputs=True), f"the input of layer {name!r}"
-    asked = Asked(network, preprocess)
+    asked = Asked(network, preprocess, classes=len(classes))
     return TorchClassifier(asked, tuple(classes), str(device_of(network)), layer, run, shape, told=told)
 
 

@@ -18,6 +18,7 @@ from whitesquare.learning.brought.names import names_of, output_order
 from whitesquare.learning.brought.types import BroughtModel, Wanted
 from whitesquare.learning.classifier import classifier, own_classifier
 from whitesquare.learning.device import resolve
+from whitesquare.learning.heads import at_its_head
 from whitesquare.learning.look import Prepared
 from whitesquare.learning.models import Model
 from whitesquare.learning.preprocess import Preprocess, as_preprocess
@@ -33,6 +34,10 @@ of it."""
 _RESTLESS = 0.01
 """Of the range of its answers, by which those to the same image may differ: rounding is far less."""
 
+_ROUNDED = 1e-3
+"""By which what adds up to 1 may differ from it."""
+_SHARES = "Its answers are probabilities, as after a softmax"
+
 
 @runtime_checkable
 class Reordered(Protocol):
@@ -40,6 +45,14 @@ class Reordered(Protocol):
 
     def reordered(self, order: Sequence[int], classes: tuple[str, ...]) -> Classifier:
         """Return the same model, of whose outputs ``order`` names the one for each of ``classes``."""
+
+
+@runtime_checkable
+class Logarithmic(Protocol):
+    """What a classifier has in addition if logarithms of its answers can be taken."""
+
+    def logarithmic(self) -> Classifier:
+        """Return the same model, whose answers are probabilities: their logarithms are its logits."""
 
 
 @runtime_checkable
@@ -76,7 +89,7 @@ def given_classifier(
     brought = _brought(asking, images, classes, name)
     if len(brought.classes) not in (0, len(classes)):
         raise _other_number(name, len(brought.classes), len(classes))
-    found = _asked(asking, brought, classes, device, name)
+    found = _asked(asking, brought, images[:2], classes, device, name)
     _check_prepared(found, images[:2], name)
     found, said = _check(found, name, images[:2], classes)
     for note in (*brought.notes, *(found.notes(images[:2]) if isinstance(found, Tells) else ()), *said):
@@ -105,12 +118,15 @@ def _brought(asking: Asking, images: Pixels, classes: tuple[str, ...], name: str
     )
 
 
-def _asked(asking: Asking, brought: BroughtModel, classes: tuple[str, ...], device: str, name: str) -> Classifier:
+def _asked(
+    asking: Asking, brought: BroughtModel, images: UInt8Array, classes: tuple[str, ...], device: str, name: str
+) -> Classifier:
     """Make a classifier of a model."""
     model = brought.model
     if isinstance(model, nn.Module) and not isinstance(model, Classifier):
         prepare = brought.preprocess or AS_THEY_ARE
-        return classifier(model, brought.classes or classes, device=device, features=asking.layer, preprocess=prepare)
+        made = classifier(model, brought.classes or classes, device=device, features=asking.layer, preprocess=prepare)
+        return made if asking.layer is not None else at_its_head(made, images)
     if not isinstance(asking.model, str | Path) and not asking.bare:
         raise UsageError(
             f"{name} has its preprocess and its layer; leave them out, or give the network alone, as an nn.Module."
@@ -152,19 +168,23 @@ def _check(
     known = tuple(model.classes)
     if len(known) != len(classes):
         raise _other_number(name, len(known), len(classes))
-    _check_answers(model, name, images, classes)
+    shares = _check_answers(model, name, images, classes)
+    told = (f"{_SHARES}; logits were expected, so detectors that weigh them see less.",) * shares
+    if shares and isinstance(model, Logarithmic):
+        model, told = model.logarithmic(), (f"{_SHARES}; their logarithms are taken for logits.",)
     order, said = output_order(known, classes, name)
     if order is None:
-        return model, (said,) * bool(said)
+        return model, (*told, *(said,) * bool(said))
     if not isinstance(model, Reordered):
         raise UsageError(
             f"{name} knows the classes in another order ({', '.join(known)}) than the data set ({', '.join(classes)}), "
             "so its answers would be misread; give the model that was trained on it."
         )
-    return model.reordered(order, classes), (said,)
+    return model.reordered(order, classes), (*told, said)
 
 
-def _check_answers(model: Classifier, name: str, images: UInt8Array, classes: tuple[str, ...]) -> None:
+def _check_answers(model: Classifier, name: str, images: UInt8Array, classes: tuple[str, ...]) -> bool:
+    """Refuse answers of another shape, and others each time; tell whether they are probabilities."""
     try:
         logits, features = np.asarray(model.logits(images)), np.asarray(model.features(images))
         again = np.asarray(model.logits(images))
@@ -192,12 +212,14 @@ def _check_answers(model: Classifier, name: str, images: UInt8Array, classes: tu
             f"{len(classes)} classes; give the model that was trained on it."
         )
     # What is no number is refused where the samples are read, with what that means.
-    finite = np.isfinite(logits).all() and np.isfinite(again).all()
+    finite = bool(np.isfinite(logits).all() and np.isfinite(again).all())
     if finite and np.abs(again - logits).max(initial=0) > _RESTLESS * np.ptp(logits):
         raise UsageError(
             f"{name} answers otherwise when it is asked about the same images again, as with dropout or noise that "
             "stays on; expected the same answer every time, so switch that off where the model is not in training."
         )
+    sums = logits.astype(np.float64).sum(1)
+    return finite and bool(logits.min() >= 0 and (np.abs(sums - 1) < _ROUNDED).all())
 
 
 def _takes_any(model: Classifier) -> bool:

@@ -1,7 +1,6 @@
 """What a network expects of its input beside float images in [0, 1]: size, order of colours, mean and deviation."""
 
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from whitesquare._base.schema import build
+from whitesquare._base.toml_text import parse_toml
 from whitesquare.errors import UsageError
 from whitesquare.learning.weights import read_small
 
@@ -104,7 +104,7 @@ def as_preprocess(said: object) -> Any:
     if isinstance(said, str | Path):
         return read_preprocess(Path(said))
     if isinstance(said, Mapping):
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+        plain = {name: _plain(value) for name, value in said.items()}
         return build(Preprocess, plain, where="The preprocess cannot be used", refuse=UsageError)
     if said is not None and not callable(said):
         raise UsageError(
@@ -125,12 +125,18 @@ def read_preprocess(path: Path) -> Preprocess:
     if not path.is_file():
         raise UsageError(f"There is no file {path}; give a TOML file such as: mean = [0.485, 0.456, 0.406].")
     try:
-        found = tomllib.loads(read_small(path, _MAX_FILE).decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        found = parse_toml(read_small(path, _MAX_FILE))
+    except ValueError as error:
         raise UsageError(
             f"{where}: it is not TOML ({error}); expected lines such as: std = [0.229, 0.224, 0.225]."
         ) from (error)
     return build(Preprocess, found, where=where, refuse=UsageError)
+
+
+def _plain(value: Any) -> Any:
+    """Return an array of NumPy or PyTorch, or a number of theirs, as numbers of Python; tuples as lists."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
 
 
 def _each(value: float | Sequence[float]) -> tuple[float, ...]:

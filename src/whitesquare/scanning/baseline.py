@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from whitesquare._base.formats import other_form
 from whitesquare._base.safe_text import printable
 from whitesquare._base.schema import decode
 from whitesquare.errors import DataError
@@ -62,12 +63,12 @@ def read_baseline(path: Path) -> Baseline:
         DataError: the file cannot be read, is none, or is damaged.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a baseline: {error}; `scan --write-baseline` writes one.") from error
     found = decode(Baseline, text, where=str(path))
     if found.format != FORMAT:
-        raise DataError(f"{path} is not a baseline of `whitesquare scan`: its format is not {FORMAT!r}.")
+        raise DataError(f"{path} is not a baseline of `whitesquare scan`: {other_form(found.format, FORMAT)}.")
     if odd := {one.tier for one in found.accepted} - set(TIERS):
         raise DataError(f"{path}: the tier {min(odd)!r:.40} is unknown; expected one of {', '.join(TIERS)}.")
     return found

@@ -64,7 +64,8 @@ def chosen_rules(asked: str) -> tuple[str, ...]:
         UsageError: there is no such rule.
     """
     known = [criterion.rule_id for criterion in CRITERIA]
-    names = [name.strip() for name in asked.split(",") if name.strip()]
+    # Rules are written in capitals, and nothing else is meant by small letters.
+    names = [name.upper() if name.upper() in known else name for one in asked.split(",") if (name := one.strip())]
     for name in names:
         if name not in (*known, "all"):
             raise unknown_name("rule", name, [*known, "all"])

@@ -165,16 +165,28 @@ def _told_thinned(rows: Sequence[ClassRow]) -> tuple[str, ...]:
     )
 
 
+def check_truth(ids: Sequence[str], truth: PoisonManifest | None) -> None:
+    """Refuse a ground truth of other data.
+
+    Raises:
+        UsageError: it names samples that are not there.
+    """
+    missing = sorted(set(truth.ids).difference(ids)) if truth is not None else []
+    if missing:
+        raise UsageError(
+            f"The ground truth names {len(missing)} samples that are not in the data set, such as {missing[0]!r:.80}; "
+            f"expected ids as {next(iter(ids), '')!r:.80}, so give the ground-truth.json that was written with these "
+            "data."
+        )
+
+
 def auroc(ids: Sequence[str], fused: FloatArray, truth: PoisonManifest | None) -> float | None:
     """Measure the ranking against the ground truth; ``None`` without one, or if it names all samples or none."""
     if truth is None:
         return None
+    check_truth(ids, truth)
     poisoned = set(truth.ids)
     found: BoolArray = np.array([name in poisoned for name in ids])
-    if missing := len(poisoned) - int(found.sum()):
-        raise UsageError(
-            f"The ground truth names {missing} samples that are not in the data set; give the one written with it."
-        )
     return estimates.auroc(fused[: len(found)], found)
 
 

@@ -4,11 +4,11 @@ Without it nobody could tell a key that may sign for ever, in no role, from one 
 """
 
 import json
-import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from whitesquare._base.toml_text import parse_toml
 from whitesquare.errors import UsageError, unknown_name
 
 ABOUT = ".toml"
@@ -42,8 +42,8 @@ def read_about(public: Path) -> About:
     path = public.with_suffix(ABOUT)
     _check_there(path, public)
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        found = parse_toml(path.read_bytes())
+    except ValueError as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error
     for name in found:
         if name not in _NAMES:

@@ -1,13 +1,17 @@
 """A network that the user's own code builds: ``package.module:build``. That code is run, because the user names it."""
 
+import importlib
+import os
 import re
 import sys
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from whitesquare.errors import UsageError, WhitesquareError
@@ -15,6 +19,8 @@ from whitesquare.learning.brought.types import BroughtModel, Wanted
 from whitesquare.learning.brought.weights import put_into, read_state
 from whitesquare.types import Classifier
 
+_OURS = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>", importlib.__file__)
+"""Where what imports the user's code stands: no line of theirs."""
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -36,8 +42,9 @@ def bring_code(name: str, wanted: Wanted) -> BroughtModel:
         if not isinstance(found, nn.Module):
             found = _built(found, name)
     if not isinstance(found, nn.Module | Classifier):
+        kind = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
         raise UsageError(
-            f"{name} gives a {type(found).__name__}, and a network was expected: let it return a torch.nn.Module, or "
+            f"{name} gives {kind}, and a network was expected: let it return a torch.nn.Module, or "
             "an object with classes, device, feature_layer, logits and features (see whitesquare.types.Classifier)."
         )
     notes, digest = [f"The code of {module} ({place}) was imported and run, because the model names it."], ""
@@ -55,12 +62,20 @@ def bring_code(name: str, wanted: Wanted) -> BroughtModel:
 
 @contextmanager
 def _here() -> Iterator[None]:
-    """Let code in the current directory be imported, as Python itself does for a script that lies there."""
-    place = str(Path.cwd())
+    """Let code in the current directory be imported, as Python itself does for a script that lies there.
+
+    What it prints goes to standard error, for results go to the other; what it sets for the whole process, such as the
+    current directory that outputs are named from, is set back.
+    """
+    place, kind, slopes = str(Path.cwd()), torch.get_default_dtype(), torch.is_grad_enabled()
     sys.path.insert(0, place)
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
+        os.chdir(place)
+        torch.set_default_dtype(kind)
+        torch.set_grad_enabled(slopes)
         if place in sys.path:
             sys.path.remove(place)
 
@@ -71,6 +86,11 @@ def _imported(module: str, path: str, name: str) -> tuple[str, object]:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise UsageError(f"The code of {module} needs the module {error.name}, which is not installed.") from error
+        if path == "py" or module.endswith(".py"):
+            raise UsageError(
+                f"{name} names a file, and Python imports modules by their names; write {module.removesuffix('.py')}:"
+                f"{'build' if path == 'py' else path}, in the folder where the file lies."
+            ) from error
         near = get_close_matches(module, [one.stem for one in Path.cwd().glob("*.py")], n=1)
         hint = f" Did you mean {near[0]}:{path}?" if near else ""
         raise UsageError(
@@ -84,7 +104,7 @@ def _imported(module: str, path: str, name: str) -> tuple[str, object]:
         if not hasattr(found, part):
             near = get_close_matches(part, dir(found), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise UsageError(f"{module} ({place}) has no {part!r}{hint}")
+            raise UsageError(f"{module} ({place}) has no {part!r}{hint}{_hidden(module, place)}")
         found = getattr(found, part)
     return place, found
 
@@ -104,6 +124,20 @@ def _built(build: object, name: str) -> object:
         ) from error
 
 
+def _hidden(module: str, place: str) -> str:
+    """Say that a file in the current directory is not the module of its name, which was imported before."""
+    mine = Path.cwd() / f"{module.replace('.', '/')}.py"
+    if not mine.is_file() or Path(place).resolve() == mine.resolve():
+        return ""
+    return f" {mine} is hidden by it, which was imported before; give your file another name."
+
+
 def _said(error: BaseException) -> str:
+    """Say what was raised, and in which line of the user's code."""
     first = str(error).splitlines()
-    return f"{type(error).__name__}: {first[0]:.200}" if first else type(error).__name__
+    said = f"{type(error).__name__}: {first[0]:.200}" if first else type(error).__name__
+    lines = [one for one in traceback.extract_tb(error.__traceback__) if one.filename not in (__file__, *_OURS)]
+    where = f" ({lines[-1].filename}, line {lines[-1].lineno})" if lines else ""
+    if isinstance(error, ImportError) and "relative import" in said:
+        where += "; go to the folder above its package and name it package.module:build"
+    return f"{said}{where}"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from whitesquare.errors import UsageError
+from whitesquare.errors import DataError, UsageError
 from whitesquare.learning.brought.code import bring_code, is_code
 from whitesquare.learning.brought.hf import bring_hf, is_hf
 from whitesquare.learning.brought.onnx_file import bring_onnx
@@ -52,9 +52,10 @@ def bring(name: str | Path, wanted: Wanted) -> BroughtModel:
             return bring_code(name, wanted)
     refuse_unread(path)
     if not path.exists():
+        prefixes = ", ".join(f"{one}:NAME" for one in PREFIXES)
         raise UsageError(
-            f"There is no model {path}; give {WEIGHTS} or the folder that `whitesquare train` wrote, a .onnx file, "
-            f"{', '.join(f'{one}:NAME' for one in PREFIXES)}, or package.module:build."
+            f"There is no model {name}, and nothing is downloaded; give {WEIGHTS} or the folder that `whitesquare "
+            f"train` wrote, a .onnx file, {prefixes}, or package.module:build.{_meant(name)}"
         )
     if path.suffix.lower() == ".onnx":
         return bring_onnx(str(path), wanted)
@@ -65,6 +66,8 @@ def _ours(path: Path, wanted: Wanted) -> BroughtModel:
     """Read a ``.safetensors`` file with its ``.json`` (or ``model.json``) beside it, or their folder."""
     if path.is_dir() and is_hf(path) and not (path / CARD).is_file():
         raise UsageError(f"{path} is a folder of transformers; write hf:{path}.")
+    if path.is_dir() and not ((path / CARD).is_file() or (path / WEIGHTS).is_file()):
+        raise _none_in(path)
     if path.is_file() and path.suffix != Path(WEIGHTS).suffix:
         raise UsageError(f"{path} is not a model: expected {WEIGHTS} with {CARD} beside it, their folder, or .onnx.")
     folder = path if path.is_dir() else path.parent
@@ -80,6 +83,30 @@ def _ours(path: Path, wanted: Wanted) -> BroughtModel:
         )
     model = load_model(folder) if path.is_dir() else load_model(folder, path.name)
     return BroughtModel(model, model.digest)
+
+
+def _meant(name: str | Path) -> str:
+    """Say how the code in a file is named, where the name of one was given."""
+    file, _, build = str(name).partition(":")
+    path = Path(file)
+    if path.suffix != ".py" and build:
+        path = path.with_name(f"{path.name}.py")
+    if not path.is_file() or path.suffix != ".py":
+        return ""
+    return f" {path} is code: in its folder, give --model {path.stem}:{build or 'build'}."
+
+
+def _none_in(folder: Path) -> DataError:
+    """Say what a folder without a model of ours holds instead, and what to give."""
+    held = sorted(one.name for one in folder.iterdir() if one.suffix.lower() in (".onnx", ".safetensors", *PICKLES))
+    what = f"it holds {', '.join(held[:3])}" if held else f"it has neither {WEIGHTS} nor {CARD}"
+    if (folder / "config.json").is_file():
+        way = f"as a folder of transformers it is named hf:{folder}, and needs its weights as {WEIGHTS}"
+    elif held:
+        way = f"give the file, as --model or, with the code of its network, as --weights: {folder / held[0]}"
+    else:
+        way = "make one with `whitesquare train`, or name another"
+    return DataError(f"{folder} is not a model folder: {what}; {way}.")
 
 
 def _exported(path: Path) -> UsageError:

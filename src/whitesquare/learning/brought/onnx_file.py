@@ -1,5 +1,6 @@
 """A network in a ``.onnx`` file, asked through onnxruntime: forward only, with its features as one output more."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -22,6 +23,8 @@ _BATCH = 100
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 _STORED = {"tensor(uint8)": np.uint8}
 _PRODUCTS = ("Gemm", "MatMul")
+_PLACE = re.compile(r"/\S*onnxruntime\S*:\d+ .*?\) ")
+"""Where in its own source something failed, as onnxruntime says before it says what."""
 _FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -57,6 +60,7 @@ class OnnxClassifier:
         preprocess: from float images in [0, 1] to what it reads.
         told: what was done so that it could be asked, a sentence each.
         order: by class the output that is meant; ``None`` where they go in the same order.
+        shares: whether it answers with probabilities, whose logarithms are its logits.
     """
 
     session: Any
@@ -67,6 +71,7 @@ class OnnxClassifier:
     preprocess: Prepare
     told: tuple[str, ...] = ()
     order: tuple[int, ...] | None = None
+    shares: bool = False
 
     device: ClassVar[str] = "cpu"
 
@@ -96,6 +101,10 @@ class OnnxClassifier:
         """Return the same graph, of whose outputs ``order`` names the one for each of ``classes``."""
         return replace(self, order=tuple(order), classes=classes)
 
+    def logarithmic(self) -> "OnnxClassifier":
+        """Return the same graph, whose answers are probabilities: their logarithms are its logits."""
+        return replace(self, shares=True)
+
     def notes(self, images: UInt8Array) -> tuple[str, ...]:
         """Say what was done so that the graph could be asked, and what is taken of its features of these images."""
         said = pooled(self._run(images[:1])[0].shape)
@@ -114,7 +123,10 @@ class OnnxClassifier:
         asked = {self.entry.name: np.ascontiguousarray(given, self.entry.kind)}
         features, logits = self.session.run(list(self.outputs), asked)
         found = _floats(logits)[: len(images)].reshape(len(images), -1)
-        return _floats(features)[: len(images)], found if self.order is None else found[:, list(self.order)]
+        found = found if self.order is None else found[:, list(self.order)]
+        if self.shares:
+            found = np.log(np.maximum(found, np.finfo(np.float32).tiny))
+        return _floats(features)[: len(images)], found
 
 
 def bring_onnx(name: str, wanted: Wanted) -> BroughtModel:
@@ -132,11 +144,12 @@ def bring_onnx(name: str, wanted: Wanted) -> BroughtModel:
         raise UsageError(f"{path} has weights of its own; leave --weights out.")
     graph, outside = _read(path)
     layer, features = _feature(graph, wanted.layer, path)
-    logits, outputs = _answer(graph, path), len(graph.graph.output)
+    outputs = _names(graph.graph.output)
     session = _session(graph, features, path)
+    logits = _answer([one for one in session.get_outputs() if one.name in outputs], len(wanted.classes), path)
     entry = _entry(session.get_inputs(), path)
     preprocess = wanted.preprocess or _preprocess(entry)
-    told = [f"The graph has {outputs} outputs, of which {logits!r} is taken."] if outputs > 1 else []
+    told = [f"The graph has {len(outputs)} outputs, of which {logits!r} is taken."] if len(outputs) > 1 else []
     if entry.last:
         told.append("The graph has the channels of its images last.")
     if isinstance(preprocess, Preprocess) and preprocess.size is None and entry.sides is not None:
@@ -211,10 +224,15 @@ def _feature(graph: Any, layer: str | None, path: Path) -> tuple[str, str]:
     )
 
 
-def _answer(graph: Any, path: Path) -> str:
-    names = _names(graph.graph.output)
-    if not names:
+def _answer(outputs: Sequence[Any], classes: int, path: Path) -> str:
+    """Name the output that is the answer: the one called so, or the first with a number for each class."""
+    if not outputs:
         raise DataError(f"{path} has no output; write it anew with torch.onnx.export.")
+    fitting = [one for one in outputs if one.type in _TYPES and len(one.shape) > 1]
+    sure = [one for one in fitting if one.shape[1] == classes]
+    open_ = [one for one in fitting if not isinstance(one.shape[1], int)]
+    main = [one for one in sure if "aux" not in one.name.casefold()]
+    names = [one.name for one in (*main, *sure, *open_, *outputs)]
     return "logits" if "logits" in names else names[0]
 
 
@@ -244,5 +262,6 @@ def _floats(found: NDArray[Any]) -> FloatArray:
 
 
 def _first(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+    said = _PLACE.sub("", str(error)).strip()
+    lines = said.splitlines()
     return f"{lines[0]:.300}" if lines else type(error).__name__

@@ -17,6 +17,7 @@ PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib")
 _PREFIXES = ("module.", "model.", "_orig_mod.", "net.", "network.", "backbone.")
 """What wrappers put before every name of a weight."""
 _SHOWN = 3
+_POINTER = b"version https://git-lfs"
 
 _CONVERT = (
     "import sys, torch; from safetensors.torch import save_file; "
@@ -56,12 +57,23 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], str]:
         raise UsageError(f"The weights {path} are not a .safetensors file; save them with safetensors.torch.save_file.")
     try:
         content = path.read_bytes()
+        refuse_pointer(path, content)
         return load(content), sha256(content).hexdigest()
     except (OSError, SafetensorError) as error:
         raise DataError(
             f"The weights {path} cannot be read as safetensors ({error}); save them anew with "
             "safetensors.torch.save_file."
         ) from error
+
+
+def refuse_pointer(path: Path, content: bytes) -> None:
+    """Refuse what Git LFS leaves in the place of a file.
+
+    Raises:
+        DataError: it is that.
+    """
+    if content.startswith(_POINTER):
+        raise DataError(f"{path} is a pointer of Git LFS and not the file itself; fetch that by `git lfs pull`.")
 
 
 def put_into(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> tuple[str, ...]:
@@ -71,8 +83,7 @@ def put_into(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> tup
         DataError: a weight is missing, unknown or of another shape; naming which.
     """
     wanted, told = network.state_dict(), list[str]()
-    prefix = next((one for one in _PREFIXES if _fits({f"{one}{name}" for name in wanted}, state)), "")
-    if prefix and not _fits(set(wanted), state):
+    if prefix := _prefix(wanted, state):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
         told.append(f"The names of the weights begin with {prefix!r}, which was left out.")
     counters = {name: tensor for name, tensor in wanted.items() if name.endswith("num_batches_tracked")}
@@ -84,7 +95,12 @@ def put_into(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> tup
         for name in wanted
         if name in state and state[name].shape != wanted[name].shape
     ]
-    kinds = (("missing", missing), ("unknown", unknown), ("of another shape", shapes))
+    types = [  # a fraction would be cut off
+        f"{name} ({state[name].dtype} for {wanted[name].dtype})"
+        for name in wanted
+        if name in state and wanted[name].is_floating_point() and not state[name].is_floating_point()
+    ]
+    kinds = (("missing", missing), ("unknown", unknown), ("of another shape", shapes), ("of another type", types))
     if faults := [f"{kind}: {_some(names)}" for kind, names in kinds if names]:
         raise DataError(
             f"The weights {path} do not fit the network {type(network).__name__}; {'; '.join(faults)}. Give the "
@@ -101,6 +117,17 @@ def digest_of_files(paths: Iterable[Path]) -> str:
         with path.open("rb") as file:
             found.append((path.name, file_digest(file, "sha256").hexdigest()))
     return found[0][1] if len(found) == 1 else digest_of(part for one in found for part in one)
+
+
+def _prefix(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """Return what stands before the names of all weights; empty where nothing does, or nobody can tell which."""
+    if not wanted or _fits(set(wanted), state):
+        return ""
+    first = next(iter(wanted))
+    found = [name.removesuffix(first) for name in state if name.endswith(f".{first}")]
+    fitting = [one for one in found if _fits({f"{one}{name}" for name in wanted}, state)]
+    known = [one for one in _PREFIXES if one in fitting]
+    return (known or fitting)[0] if known or len(fitting) == 1 else ""
 
 
 def _fits(names: set[str], state: Mapping[str, Tensor]) -> bool:

@@ -99,7 +99,7 @@ def read_plan(path: Path) -> Plan:
     """
     if not path.is_file():
         raise UsageError(f"There is no plan file {str(path)!r}; write one as docs/bench.md shows.")
-    return parse_plan(path.read_text(encoding="utf-8"), where=path.name)
+    return parse_plan(path.read_text(encoding="utf-8-sig"), where=path.name)
 
 
 def parse_plan(text: str, *, where: str) -> Plan:
