@@ -1,5 +1,6 @@
 """Models as users have them: several answers, probabilities, code that prints or moves, weights of another kind."""
 
+import json
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from whitesquare.data import write_dataset
 from whitesquare.errors import DataError, UsageError
 from whitesquare.learning.asking import Asking
 from whitesquare.learning.given import given_classifier
@@ -17,6 +19,7 @@ from whitesquare.learning.outputs import logits_in, taken_of
 from whitesquare.learning.preprocess import Preprocess, as_preprocess
 from whitesquare.testing import check_classifier
 
+from .provenance.attesting import run
 from .test_classifier import NAMES, colours
 from .test_models import Tint, given
 
@@ -135,6 +138,16 @@ def test_what_code_prints_is_no_result_and_what_it_sets_is_set_back(code, capsys
     assert Path.cwd() == code
     assert torch.get_default_dtype() == torch.float32
     assert torch.is_grad_enabled()
+
+
+def test_what_a_network_prints_while_it_is_asked_is_no_result(code):
+    write_dataset(code / "data", colours(40), None, "npz")
+    (code / "tried.py").write_text(
+        CODE.replace("        return self.fc", "        print('asked')\n        return self.fc")
+    )
+    done = run("scan", "data", "--model", "tried:loud", "--detectors", "activation-clustering", "-o", "json", code=2)
+    assert json.loads(done.stdout)["mode"] == "given model"
+    assert "asked" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import whitesquare
 from whitesquare._base.formats import other_form
 from whitesquare._base.toml_text import parse_toml
 from whitesquare.cli import app
@@ -78,6 +79,18 @@ def test_a_full_disk_in_the_place_of_stdout_is_a_sentence_and_no_verdict(words):
     assert done.returncode == 2
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_current_directory_that_was_removed_is_told_as_that(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = f"import os; os.rmdir({str(gone)!r}); from whitesquare.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "list"], cwd=gone, capture_output=True, text=True, check=False,
+        env={"PYTHONPATH": str(Path(whitesquare.__file__).parents[1])},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: the current directory is not there any more")
 
 
 def test_rules_are_meant_in_small_letters_too():

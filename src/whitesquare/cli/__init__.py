@@ -6,6 +6,7 @@ the verbs.
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,6 +61,11 @@ def main() -> None:
     if sys.platform == "win32":  # what opens and locks files here has no counterpart there, so nothing would be safe
         terminal.complain("Error: whitesquare runs on Linux and macOS, and this is Windows; start it in WSL.")
         raise SystemExit(UNDECIDED)
+    try:
+        Path.cwd()
+    except OSError as error:
+        terminal.complain(f"Error: the current directory is not there any more ({error.strerror}); go to another (cd).")
+        raise SystemExit(UNDECIDED) from error
     # A worker process imports nothing from the folder it starts in, which may be the data set that is judged.
     os.environ["PYTHONSAFEPATH"] = "1"
     expect_worse()

@@ -1,8 +1,9 @@
 """How far a verb is, on stderr: bars on a terminal, else lines, few and far between."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock, Timer
@@ -23,7 +24,16 @@ _APART = 0.5
 
 @contextmanager
 def progress() -> Iterator["Progress"]:
-    """Show progress on stderr: bars with the time left on a terminal, else a line now and then."""
+    """Show progress on stderr: bars with the time left on a terminal, else a line now and then.
+
+    What a user's own code prints meanwhile, such as that of a model, goes there, too: results alone go to stdout.
+    """
+    with redirect_stdout(sys.stderr), _drawn() as told:
+        yield told
+
+
+@contextmanager
+def _drawn() -> Iterator["Progress"]:
     if is_quiet():
         yield silent
         return
