@@ -1,6 +1,7 @@
 """What is said of a value that was typed and is none of its kind: what it was, what is expected, what to write."""
 
 import re
+from typing import Any
 
 import typer
 
@@ -17,7 +18,7 @@ _COMMA = re.compile(r"\d+,\d+")
 
 def mistyped(error: typer.BadParameter) -> str:
     """Return a sentence for a number that is none; empty for every other mistake, which Typer tells itself."""
-    found = getattr(error.__cause__, "errors", list)()
+    found: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
     wanted = _WANTED.get(found[0].get("type", "")) if found else None
     if wanted is None:
         return ""

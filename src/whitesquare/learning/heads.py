@@ -23,7 +23,7 @@ def at_its_head(model: TorchClassifier, images: UInt8Array) -> TorchClassifier:
         model: whose features are what the last linear layer with an output for each class is given.
         images: a few that it can be asked about, ``(B, C, H, W)``; where it cannot, it is returned as it is.
     """
-    heads = {
+    heads: dict[str, nn.Module] = {
         name.removeprefix("network."): module
         for name, module in model.network.named_modules()
         if isinstance(module, nn.Linear) and module.out_features == len(model.classes)
