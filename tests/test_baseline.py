@@ -107,7 +107,7 @@ def test_a_stale_entry_is_named(poisoned: Path, known: Path) -> None:
     [
         ("", "not a valid Baseline"),
         ("{}", "has no 'format'"),
-        ('{"format": "other", "source": "", "accepted": []}', "its format is not"),
+        ('{"format": "other", "source": "", "accepted": []}', "its format is"),
         ('{"format": "whitesquare baseline 1", "source": "", "accepted": [], "more": 1}', "more"),
         ('{"format": "whitesquare scan 1"}', "has no"),
     ],

@@ -304,6 +304,17 @@ def test_a_table_of_others_needs_ids_epochs_and_losses(tmp_path):
     duckdb.sql(f"COPY (SELECT id, epoch FROM ({asked})) TO '{tmp_path / 'no.parquet'}' (FORMAT parquet)")
     with pytest.raises(DataError, match="has no column 'loss'"):
         scanned(tmp_path / "no.parquet")
+    duckdb.sql(f"COPY (SELECT id, epoch, loss::VARCHAR AS loss FROM ({asked})) TO '{tmp_path / 't.parquet'}'")
+    with pytest.raises(DataError, match="the column loss holds VARCHAR; expected numbers"):
+        scanned(tmp_path / "t.parquet")
+    duckdb.sql(f"COPY (SELECT id, epoch, loss FROM ({asked})) TO '{tmp_path / 'own.csv'}'")
+    with pytest.raises(DataError, match=r"own\.csv are damaged, or no Parquet; expected it with id, label, epoch"):
+        scanned(tmp_path / "own.csv")
+    duckdb.sql(f"COPY (SELECT '/data/' || id AS id, epoch, loss FROM ({asked})) TO '{tmp_path / 'far.parquet'}'")
+    with pytest.raises(DataError, match=r"the recording has others, such as '/data/"):
+        scanned(tmp_path / "far.parquet")
+    duckdb.sql(f"COPY (SELECT * FROM ({asked}) WHERE epoch = 0) TO '{tmp_path / 'one.parquet'}'")
+    assert any("are of one epoch" in one for one in scanned(tmp_path / "one.parquet").result.warnings)
     duckdb.sql(
         f"COPY (SELECT id, epoch, -loss AS loss FROM ({asked})) TO '{tmp_path / 'low.parquet'}' (FORMAT parquet)"
     )

@@ -166,7 +166,12 @@ def losses_database(name: object, threads: int = 1) -> Iterator["DuckDBPyConnect
         except duckdb.OutOfMemoryException as error:
             raise no_memory(name, error) from error
         except duckdb.Error as error:
-            short = " ".join(str(error).split())[:200]
+            if "Parquet file" in str(error) or "No magic bytes" in str(error):
+                raise DataError(
+                    f"The losses at {name} are damaged, or no Parquet; expected it with {', '.join(COLUMNS)}, so write "
+                    "them as such, or record them again."
+                ) from error
+            short = " ".join(str(error).partition("\nLINE")[0].split())[:200]
             raise DataError(f"The losses at {name} cannot be read or written ({short}); record them again.") from error
 
 

@@ -1,5 +1,6 @@
 """The losses that a training of the user's own recorded, held against the samples that are scanned."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ _FEW = 0.01
 _ENOUGH = 0.5
 """Share of the epochs in which a sample must have been seen to have a trajectory."""
 _ROWS = 65_536
+_NUMBERS = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*)$")
+"""Kinds of columns that hold numbers."""
 _COLUMNS = 65_536
 """Samples whose trajectories are looked at a time."""
 _WRONG = "give the losses of a training on these data"
@@ -150,6 +153,9 @@ def _rows(db: "DuckDBPyConnection", files: Sequence[Path], path: Path) -> str:
                 f"{path} has no column {name!r} (found: {', '.join(map(repr, columns))}); expected "
                 f"{', '.join(COLUMNS)}, of which label and visits may be missing."
             )
+    for name in ("epoch", "loss", "visits"):
+        if not _NUMBERS.match(kind := columns.get(name, "INTEGER")):
+            raise DataError(f"{path}: the column {name} holds {kind}; expected numbers, so write it as such.")
     return relation(files, columns)
 
 
@@ -201,6 +207,7 @@ def _compared(
     """
     asked = f"SELECT count(DISTINCT id), min(id) FROM {rows} ANTI JOIN samples USING (id)"  # noqa: S608 - quoted names
     ((strange, example),) = db.execute(asked).fetchall()
+    ids = f"; the recording has others, such as {example!r:.120}" if strange else ""
     told = []
     for count, name, what in (
         (int((~known).sum()), _first(dataset, ~known), "scanned samples without a recorded loss"),
@@ -210,7 +217,7 @@ def _compared(
         if count > _FEW * len(known):
             raise DataError(
                 f"{path}: {what}: {count}, such as {name!r:.120}, beside {len(known)} that are scanned, and at most "
-                f"{_FEW:.0%} may be; {_WRONG}, with ids and names of classes as the scan has them."
+                f"{_FEW:.0%} may be; {_WRONG}, with ids and names of classes as the scan has them{ids}."
             )
         if count:
             told.append(f"Recorded losses: {what}: {count}, such as {name!r:.120}.")
@@ -274,6 +281,8 @@ def _doubts(values: FloatArray, said: Said) -> tuple[str, ...]:
             "The losses were recorded on mixed images (mixup, cutmix): each is that of two samples, which blurs what "
             "they say of one; train without mixing for a recording."
         )
+    if len(values) == 1:
+        told.append("The recorded losses are of one epoch, so nothing is seen of how they went; record some more.")
     first, last = np.nanmean(values[0]), np.nanmean(values[-1])
     if len(values) > 1 and not last < first:
         told.append(
