@@ -110,6 +110,30 @@ def test_corners_that_are_alike_and_not_the_same_are_no_place():
     assert all(hint.mask is None for hint in hints)
 
 
+def test_where_something_recurs_to_the_grey_level_classes_are_compared_by_that_without_a_model():
+    found, _ = planted()
+    few = np.flatnonzero(found.labels == 3)
+    found = replace(found, labels=np.where(np.isin(np.arange(COUNT), few[10:]), 0, found.labels))
+    statistics = PixelContrast().score(found).class_stats
+    assert statistics[TARGET] > 3
+    assert (statistics[:2] == 0).all()
+    assert np.isnan(statistics[3]), "ten samples are too few"
+    clean = PixelContrast().score(replace(found, images=pictures()[0])).class_stats
+    assert (clean[:3] > 0).all(), "what is alike in a few grey levels is compared where nothing recurs exactly"
+
+
+def test_a_small_mark_alarms_without_a_model_and_its_carriers_are_those_who_show_it(monkeypatch):
+    found, carriers = planted()
+    # Others of a class may look like its carriers elsewhere, as dark corners do, and would be counted in.
+    monkeypatch.setattr(
+        "whitesquare.scanning.alarms.all_carriers", lambda evidence, label, known: evidence.members(label)
+    )
+    (one,), _ = raise_alarms(found, {"PX01": PixelContrast().score(found)}, (), TransplantTest())
+    assert (one.alarm.label, one.alarm.tier) == (TARGET, "suspicious")
+    assert one.alarm.trigger.bbox == (*AT, AT[0] + 6, AT[1] + 6)
+    assert np.array_equal(one.carriers, carriers)
+
+
 class Blind:
     """Sees whole images averaged down: calls them by their brightness."""
 

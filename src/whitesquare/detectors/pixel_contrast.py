@@ -6,8 +6,9 @@ class only. We found no published poison detector of this kind; the nearest are 
 Formula: at every place p, windows of a few pixels are reduced to codes v (``codes.py``). A sample's score is the
 largest ``log(share of v at p in its class / share of v at p elsewhere)`` over all p and three scales, with a
 pessimistic estimate of both shares (``contrast.py``). Nothing assumes that carriers are a minority of their class.
-The class statistic is the largest score that at least ``least`` of its samples reach. Of photographs, a
-place at which sixteen windows side by side recur to the grey level is hinted at as well (``places.py``).
+The class statistic is the largest score that at least ``least`` of its samples reach. Of photographs, a place at which
+sixteen windows side by side recur to the grey level is hinted at as well (``places.py``); where any class has one, the
+contrast of the places is the statistic, for in a few grey levels photographs of one class are alike somewhere.
 
 Cost: one table of counts per place and scale; no model. About one second per scale for 60,000 images of 28 x 28.
 
@@ -63,6 +64,7 @@ class PixelContrast:
         labels, kinds = evidence.labels, len(evidence.classes)
         sizes = np.bincount(labels, minlength=kinds)
         best = np.zeros(len(labels), np.float32)
+        strict: TellingPlaces | None = None
         hints: list[Hint] = []
         for number, scale in enumerate(SCALES):
             bits, places = code_bits(evidence.images, scale, kinds, 14), TellingPlaces(kinds)
@@ -79,10 +81,13 @@ class PixelContrast:
                     if exact:
                         places.see(top, np.concatenate(rows))
             if exact:
+                strict = places
                 hints += places.hints(evidence.images, labels, scale, bits, contrast, _NEAR)
             evidence.on_progress("counting pixels", number + 1, len(SCALES))
         found = self.conclude(best, labels, evidence.classes)
-        return replace(found, hints=(*found.hints, *hints))
+        if strict is not None and strict.contrast.max() >= _NEAR:
+            found = replace(found, class_stats=np.where(np.isnan(found.class_stats), np.nan, strict.contrast))
+        return replace(found, hints=(*hints, *found.hints))
 
     def bands(self, shape: Shape, classes: int) -> tuple[Band, ...]:
         """Return the rows of places whose counts are held at a time; none for photographs, which have too many."""
