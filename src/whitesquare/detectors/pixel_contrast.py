@@ -64,29 +64,31 @@ class PixelContrast:
         labels, kinds = evidence.labels, len(evidence.classes)
         sizes = np.bincount(labels, minlength=kinds)
         best = np.zeros(len(labels), np.float32)
-        strict: TellingPlaces | None = None
+        strict: FloatArray | None = None
         hints: list[Hint] = []
         for number, scale in enumerate(SCALES):
-            bits, places = code_bits(evidence.images, scale, kinds, 14), TellingPlaces(kinds)
-            exact = scale.bits == _EXACT and math.prod(evidence.images.shape[1:]) > _LARGEST
+            bits = code_bits(evidence.images, scale, kinds, 14)
+            large = math.prod(evidence.images.shape[1:]) > _LARGEST
+            places = TellingPlaces(kinds) if large and scale.bits == _EXACT else None
             contrast = partial(self._contrast, bits=bits, labels=labels, sizes=sizes)
             for columns in tiles(evidence.images.shape, scale.size):
-                places.begin(columns.start)
+                if places:
+                    places.begin(columns.start)
                 for top, codes in window_codes(evidence.images, scale, bits, columns):
                     rows = []
                     for few in np.array_split(codes, min(len(codes), codes.size // _TOGETHER + 1)):
                         of_samples, of_classes = contrast(few)
                         np.maximum(best, of_samples.max(0), out=best)
                         rows.append(of_classes)
-                    if exact:
+                    if places:
                         places.see(top, np.concatenate(rows))
-            if exact:
-                strict = places
+            if places:
+                strict = places.contrast
                 hints += places.hints(evidence.images, labels, scale, bits, contrast, _NEAR)
             evidence.on_progress("counting pixels", number + 1, len(SCALES))
         found = self.conclude(best, labels, evidence.classes)
-        if strict is not None and strict.contrast.max() >= _NEAR:
-            found = replace(found, class_stats=np.where(np.isnan(found.class_stats), np.nan, strict.contrast))
+        if strict is not None and strict.max() >= _NEAR:
+            found = replace(found, class_stats=np.where(np.isnan(found.class_stats), np.nan, strict))
         return replace(found, hints=(*hints, *found.hints))
 
     def bands(self, shape: Shape, classes: int) -> tuple[Band, ...]:
