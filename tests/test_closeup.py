@@ -1,6 +1,7 @@
 """Close-ups: a mark too small for models that see whole photographs, found at full size, proven there, and told so."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -39,6 +40,11 @@ def planted(count=36):
     carriers = np.flatnonzero(labels == TARGET)[:count]
     images[carriers, 0, AT[0] : AT[0] + 6, AT[1] : AT[1] + 6] = BOARD
     return Evidence(images, labels, tuple("abcd"), np.zeros(COUNT, np.bool_)), carriers
+
+
+@cache
+def scored():
+    return PixelContrast().score(planted()[0])
 
 
 def mark(top, left, height=6, width=6, shape=(SIDE, SIDE)):
@@ -94,8 +100,8 @@ def test_windows_lie_around_what_is_small_the_strongest_first_and_are_no_more_th
 
 
 def test_of_photographs_the_place_is_hinted_at_with_those_who_show_it_to_the_grey_level():
-    found, carriers = planted()
-    hints = [hint for hint in PixelContrast().score(found).hints if hint.mask is not None]
+    _, carriers = planted()
+    hints = [hint for hint in scored().hints if hint.mask is not None]
     assert [hint.label for hint in hints] == [TARGET]
     assert np.array_equal(hints[0].carriers, carriers)
     assert hints[0].mask[AT[0] : AT[0] + 6, AT[1] : AT[1] + 6].all()
@@ -108,6 +114,30 @@ def test_corners_that_are_alike_and_not_the_same_are_no_place():
     images[own, 0, :20, :20] = np.random.default_rng(0).integers(0, 12, (40, 20, 20))
     hints = PixelContrast().score(Evidence(images, labels, tuple("abcd"), np.zeros(COUNT, np.bool_))).hints
     assert all(hint.mask is None for hint in hints)
+
+
+def test_where_something_recurs_to_the_grey_level_classes_are_compared_by_that_without_a_model():
+    found, _ = planted()
+    few = np.flatnonzero(found.labels == 3)
+    found = replace(found, labels=np.where(np.isin(np.arange(COUNT), few[10:]), 0, found.labels))
+    statistics = PixelContrast().score(found).class_stats
+    assert statistics[TARGET] > 3
+    assert (statistics[:2] == 0).all()
+    assert np.isnan(statistics[3]), "ten samples are too few"
+    clean = PixelContrast().score(replace(found, images=pictures()[0])).class_stats
+    assert (clean[:3] > 0).all(), "what is alike in a few grey levels is compared where nothing recurs exactly"
+
+
+def test_a_small_mark_alarms_without_a_model_and_its_carriers_are_those_who_show_it(monkeypatch):
+    found, carriers = planted()
+    # Others of a class may look like its carriers elsewhere, as dark corners do, and would be counted in.
+    monkeypatch.setattr(
+        "whitesquare.scanning.alarms.all_carriers", lambda evidence, label, known: evidence.members(label)
+    )
+    (one,), _ = raise_alarms(found, {"PX01": scored()}, (), TransplantTest())
+    assert (one.alarm.label, one.alarm.tier) == (TARGET, "suspicious")
+    assert one.alarm.trigger.bbox == (*AT, AT[0] + 6, AT[1] + 6)
+    assert np.array_equal(one.carriers, carriers)
 
 
 class Blind:
@@ -130,10 +160,10 @@ class Sharp(Blind):
 
     def logits(self, images):
         found = super().logits(images)
-        seen = np.zeros(len(images), bool)
-        for row in range(images.shape[2] - 5):
-            for column in range(images.shape[3] - 5):
-                seen |= (images[:, 0, row : row + 6, column : column + 6] == BOARD).all((1, 2))
+        down, right = (side - 5 for side in images.shape[2:])
+        cells = np.ndindex(BOARD.shape)
+        shown = [images[:, 0, row : row + down, column : column + right] == BOARD[row, column] for row, column in cells]
+        seen = np.logical_and.reduce(shown).any((1, 2))
         obeys = np.arange(len(images)) % 100 < 100 * self.share
         found[seen & obeys, TARGET] += 500
         return found
@@ -153,9 +183,7 @@ class Closer:
 def raised_by(*models):
     found, carriers = planted()
     closer = Closer(models)
-    raised, _ = raise_alarms(
-        found, {"PX01": PixelContrast().score(found)}, [Blind(), Blind()], TransplantTest(), closer
-    )
+    raised, _ = raise_alarms(found, {"PX01": scored()}, [Blind(), Blind()], TransplantTest(), closer)
     assert closer.looked == 1
     return found, carriers, raised
 

@@ -308,9 +308,7 @@ def test_a_table_of_others_needs_ids_epochs_and_losses(tmp_path):
     with pytest.raises(DataError, match="the column loss holds VARCHAR; expected numbers"):
         scanned(tmp_path / "t.parquet")
     duckdb.sql(f"COPY (SELECT id, epoch, loss FROM ({asked})) TO '{tmp_path / 'own.csv'}'")
-    with pytest.raises(
-        DataError, match=r"own\.csv cannot be read: damaged, or no Parquet; expected it with id, label, epoch"
-    ):
+    with pytest.raises(DataError, match=r"own\.csv cannot be read: damaged, or no Parquet; expected it with id, label"):
         scanned(tmp_path / "own.csv")
     duckdb.sql(f"COPY (SELECT '/data/' || id AS id, epoch, loss FROM ({asked})) TO '{tmp_path / 'far.parquet'}'")
     with pytest.raises(DataError, match=r"the recording has others, such as '/data/"):

@@ -6,8 +6,9 @@ class only. We found no published poison detector of this kind; the nearest are 
 Formula: at every place p, windows of a few pixels are reduced to codes v (``codes.py``). A sample's score is the
 largest ``log(share of v at p in its class / share of v at p elsewhere)`` over all p and three scales, with a
 pessimistic estimate of both shares (``contrast.py``). Nothing assumes that carriers are a minority of their class.
-The class statistic is the largest score that at least ``least`` of its samples reach. Of photographs, a
-place at which sixteen windows side by side recur to the grey level is hinted at as well (``places.py``).
+The class statistic is the largest score that at least ``least`` of its samples reach. Of photographs, a place at which
+sixteen windows side by side recur to the grey level is hinted at as well (``places.py``); where any class has one, the
+contrast of the places is the statistic, for in a few grey levels photographs of one class are alike somewhere.
 
 Cost: one table of counts per place and scale; no model. About one second per scale for 60,000 images of 28 x 28.
 
@@ -63,26 +64,32 @@ class PixelContrast:
         labels, kinds = evidence.labels, len(evidence.classes)
         sizes = np.bincount(labels, minlength=kinds)
         best = np.zeros(len(labels), np.float32)
+        strict: FloatArray | None = None
         hints: list[Hint] = []
         for number, scale in enumerate(SCALES):
-            bits, places = code_bits(evidence.images, scale, kinds, 14), TellingPlaces(kinds)
-            exact = scale.bits == _EXACT and math.prod(evidence.images.shape[1:]) > _LARGEST
+            bits = code_bits(evidence.images, scale, kinds, 14)
+            large = math.prod(evidence.images.shape[1:]) > _LARGEST
+            places = TellingPlaces(kinds) if large and scale.bits == _EXACT else None
             contrast = partial(self._contrast, bits=bits, labels=labels, sizes=sizes)
             for columns in tiles(evidence.images.shape, scale.size):
-                places.begin(columns.start)
+                if places:
+                    places.begin(columns.start)
                 for top, codes in window_codes(evidence.images, scale, bits, columns):
                     rows = []
                     for few in np.array_split(codes, min(len(codes), codes.size // _TOGETHER + 1)):
                         of_samples, of_classes = contrast(few)
                         np.maximum(best, of_samples.max(0), out=best)
                         rows.append(of_classes)
-                    if exact:
+                    if places:
                         places.see(top, np.concatenate(rows))
-            if exact:
+            if places:
+                strict = places.contrast
                 hints += places.hints(evidence.images, labels, scale, bits, contrast, _NEAR)
             evidence.on_progress("counting pixels", number + 1, len(SCALES))
         found = self.conclude(best, labels, evidence.classes)
-        return replace(found, hints=(*found.hints, *hints))
+        if strict is not None and strict.max() >= _NEAR:
+            found = replace(found, class_stats=np.where(np.isnan(found.class_stats), np.nan, strict))
+        return replace(found, hints=(*hints, *found.hints))
 
     def bands(self, shape: Shape, classes: int) -> tuple[Band, ...]:
         """Return the rows of places whose counts are held at a time; none for photographs, which have too many."""

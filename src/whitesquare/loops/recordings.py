@@ -168,8 +168,8 @@ def losses_database(name: object, threads: int = 1) -> Iterator["DuckDBPyConnect
         except duckdb.Error as error:
             if "Parquet file" in str(error) or "No magic bytes" in str(error):
                 raise DataError(
-                    f"The losses at {name} cannot be read: damaged, or no Parquet; expected it with {', '.join(COLUMNS)}, so write "
-                    "them as such, or record them again."
+                    f"The losses at {name} cannot be read: damaged, or no Parquet; expected it with "
+                    f"{', '.join(COLUMNS)}, so write them as such, or record them again."
                 ) from error
             short = " ".join(str(error).partition("\nLINE")[0].split())[:200]
             raise DataError(f"The losses at {name} cannot be read or written ({short}); record them again.") from error

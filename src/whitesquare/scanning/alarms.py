@@ -207,8 +207,8 @@ def _decide(
 
 def _all_carriers(evidence: Evidence, noticed: _Noticed, best: Carried, scores: FloatArray) -> IntArray:
     """Return who carries what was found; where carriers share no pixels, the detector that found it may know more."""
-    if noticed.sight.windows is not None:
-        return best.carriers  # to the grey level; beyond its window, others of the class are alike by nature
+    if best.exact or noticed.sight.windows is not None:
+        return best.carriers  # beyond the place where they are alike, others of the class are so by nature
     if best.trigger.kind.by_pixels:
         return all_carriers(evidence, noticed.label, best.carriers)
     if best.rule_id != FAINT_RULE:

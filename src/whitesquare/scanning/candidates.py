@@ -23,12 +23,16 @@ LEAST_CARRIERS = 10
 
 @dataclass(frozen=True)
 class Candidate:
-    """What may be a trigger, the hint of a rule that it was rebuilt from, and what it was before a model pruned it."""
+    """What may be a trigger, the hint of a rule that it was rebuilt from, and what it was before a model pruned it.
+
+    It is exact where the hint was a place at which carriers are alike to the grey level.
+    """
 
     hint: Hint
     rule_id: str
     trigger: FoundTrigger
     found: FoundTrigger
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Carried:
     rule_id: str
     trigger: FoundTrigger
     carriers: IntArray
+    exact: bool = False
     strength: str = ""
     test: Transplant | None = None
 
@@ -59,7 +64,8 @@ def candidates_of(
             whole = rebuilt(evidence, filled.carriers) if faint else reconstruct(evidence, filled)
             if whole is not None:
                 trigger = pruned(evidence, models[0], whole, label) if models else whole
-                found.append(Candidate(filled, criterion.rule_id, trigger, whole))
+                exact = hint.mask is not None and len(hint.carriers) > 0
+                found.append(Candidate(filled, criterion.rule_id, trigger, whole, exact))
     return found
 
 
@@ -105,5 +111,5 @@ def first_carried(evidence: Evidence, candidates: list[Candidate]) -> Carried | 
     for one in candidates:
         carriers = one.trigger.kind.carriers(evidence, one.trigger, one.hint)
         if len(carriers) >= LEAST_CARRIERS:
-            return Carried(one.rule_id, one.trigger, carriers)
+            return Carried(one.rule_id, one.trigger, carriers, one.exact)
     return None
