@@ -145,7 +145,9 @@ def test_what_a_network_prints_while_it_is_asked_is_no_result(code):
     (code / "tried.py").write_text(
         CODE.replace("        return self.fc", "        print('asked')\n        return self.fc")
     )
-    done = run("scan", "data", "--model", "tried:loud", "--detectors", "activation-clustering", "-o", "json", code=2)
+    save_file({"fc.weight": torch.zeros(4, 3), "fc.bias": torch.zeros(4)}, "zero.safetensors")  # which decides nothing
+    model = ("--model", "tried:loud", "--weights", "zero.safetensors")
+    done = run("scan", "data", *model, "--detectors", "activation-clustering", "-o", "json", code=2)
     assert json.loads(done.stdout)["mode"] == "given model"
     assert "asked" in done.stderr
 
