@@ -136,7 +136,7 @@ def test_what_does_not_qualify_is_named(story, found, tmp_path):
         (lambda scan: scan | {"digest": "0" * 64}, "is another one, or was changed since"),
         (lambda scan: scan | {"flagged": [scan["flagged"][0] | {"id": "train/99999"}]}, "'train/99999'"),
         (lambda scan: scan | {"flagged": [scan["flagged"][0] | {"label": 7}]}, "with the label 7"),
-        (lambda scan: scan | {"format": "whitesquare scan 9"}, "its format is not"),
+        (lambda scan: scan | {"format": "whitesquare scan 9"}, "its format is 'whitesquare scan 9'"),
         (lambda scan: scan | {"flagged": [{"id": "train/00001"}]}, "is not a scan.json"),
     ],
     ids=["other data", "unknown id", "other label", "other form", "damaged"],
