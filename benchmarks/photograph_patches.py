@@ -4,8 +4,9 @@
     python benchmarks/photograph_patches.py out/data
 
 Each case stamps a trigger on a share of one class of the 2,624 pictures of 300 x 300 pixels, true labels, writes them
-as PNG or JPEG files, and scans the folder by the command. Told are the verdict, the alarms and where each found a
-trigger, and how many of the carriers, and how many others, are flagged. Cases that are there are kept.
+as PNG or JPEG files, and scans the folder by the command, with models and without. Told are the verdict, the alarms and
+where each found a trigger, and how many of the carriers, and how many others, are flagged. Cases that are there are
+kept.
 """
 
 import json
@@ -71,13 +72,16 @@ def write_files(poisoned: Poisoned, form: str, folder: Path) -> None:
             Image.fromarray(image[0]).save(place, quality=_QUALITY)
 
 
-def told(case: Case, poisoned: Poisoned, flagged: Path) -> dict[str, Any]:
-    """Return how many carriers, and how many others, a scan flagged with its alarms."""
-    carriers = set(poisoned.manifest.ids)
-    ids = poisoned.dataset.ids
-    found = json.loads(flagged.read_text(encoding="utf-8"))["flagged"]
-    named = {ids[int(Path(one["id"]).stem)] for one in found if one["tier"] != "review"}
-    return {"carriers": len(carriers), "flagged": len(carriers & named), "others": len(named - carriers)}
+def told(folder: Path, poisoned: Poisoned, *how: str) -> dict[str, Any]:
+    """Scan a folder; return what was found, and how many carriers, and how many others, were flagged with an alarm."""
+    carriers, ids = set(poisoned.manifest.ids), poisoned.dataset.ids
+    with TemporaryDirectory() as place:
+        found = Path(place) / "found.json"
+        row = scanned(folder, "-o", f"json={found}", *how)
+        flagged = json.loads(found.read_text(encoding="utf-8"))["flagged"]
+    named = {ids[int(Path(one["id"]).stem)] for one in flagged if one["tier"] != "review"}
+    del row["peak_gb"]  # of all that ran so far
+    return row | {"flagged": len(carriers & named), "others": len(named - carriers)}
 
 
 def main() -> None:
@@ -90,11 +94,13 @@ def main() -> None:
         if any(asdict(case).items() <= row.items() for row in rows):
             continue
         with TemporaryDirectory() as place:
-            folder, found = Path(place) / "data", Path(place) / "found.json"
+            folder = Path(place)
             poisoned = made(case, asked.data / "photographs")
-            write_files(poisoned, case.form, folder)
-            row = asdict(case) | scanned(folder, "-o", f"json={found}")
-            rows.append(row | told(case, poisoned, found))
+            write_files(poisoned, case.form, folder / "data")
+            facts = {"class": poisoned.dataset.classes[case.label], "carriers": len(poisoned.manifest.ids)}
+            scans = {"model-free": told(folder / "data", poisoned, "--model-free")}
+            scans["default"] = told(folder / "data", poisoned)
+            rows.append(asdict(case) | facts | {"scans": scans})
         print(rows[-1], flush=True)
         write_result(asked.output, {"rows": rows})
 

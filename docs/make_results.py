@@ -12,8 +12,8 @@ from statistics import median
 from typing import Any
 
 from detector_tables import detector_tables
-from natural_tables import natural_tables
-from scale_tables import attesting, comparing, finding, gating, scanning, sharding, signing
+from natural_tables import natural_tables, patches_table
+from scale_tables import attesting, checking, comparing, finding, gating, scanning, sharding, signing
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
@@ -29,7 +29,7 @@ NATURAL = [
     DOCS.parent / "benchmarks" / "results" / f"{name}.json"
     for name in ("natural", "natural-scans", "selection", "clean")
 ]
-SCALE = {
+TABLES = {
     "gate": gating,
     "provenance": signing,
     "provenance-diff": comparing,
@@ -37,6 +37,8 @@ SCALE = {
     "sharded-scan": sharding,
     "sharded-provenance": attesting,
     "sharded-quality": finding,
+    "cleanlab": checking,
+    "photograph-patches": patches_table,
 }
 """By the name of a result and of its table, what writes it."""
 
@@ -224,7 +226,7 @@ def main(arguments: list[str]) -> None:
     tables |= {f"detectors-{name}": content for name, content in scans.items()}
     natural = natural_tables(*(json.loads(path.read_text()) for path in NATURAL))
     tables |= {f"natural-{name}": content for name, content in natural.items()}
-    for name, write in SCALE.items():
+    for name, write in TABLES.items():
         tables[name] = write(json.loads((DETECTORS.parent / f"{name}.json").read_text()))
     for path in (
         README,

@@ -90,6 +90,21 @@ def clean_table(result: dict[str, Any]) -> str:
     return "\n".join([*rows, "", f"{made_on(result)} {result['finished']} of {result['cells']} scans."])
 
 
+def patches_table(result: dict[str, Any]) -> str:
+    """Return two rows per patch on photographs, without and with models: what a scan said, and whom it flagged."""
+    rows = header(
+        *("patch", "files", "class", "carriers", "scan", "verdict", "class alarmed, box found", "carriers flagged"),
+        "others flagged",
+    )
+    for row in result["rows"]:
+        for scan, found in row["scans"].items():
+            alarms = [f"{one['class']} {one['box'] or ''}".strip() for one in found["alarms"]]
+            told = [f"`{row['trigger']}`", row["form"].upper(), row["class"], row["carriers"], scan, found["verdict"]]
+            told += [", ".join(alarms) or "-", found["flagged"], found["others"]]
+            rows.append(f"| {' | '.join(map(str, told))} |")
+    return "\n".join([*rows, "", f"n = 1 each. {made_on(result)}"])
+
+
 def _way(line: Line) -> str:
     """Say what was scanned, and how."""
     kind, _, way = line["setting"].partition(", ")

@@ -130,6 +130,38 @@ def finding(result: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"n = 1; {_machine(result)}"])
 
 
+def checking(result: dict[str, Any]) -> str:
+    """Return a label check beside cleanlab's, and a scan beside cleanvision's image check, as a Markdown table."""
+    labels, images = result["labels"], result["images"]
+    lines = ["| work | by | seconds | processor, s | memory, GB | found |", "|---|---|---|---|---|---|"]
+    for name in ("whitesquare", "cleanlab"):
+        one = labels[name]
+        lines.append(
+            f"| labels of {labels['samples']:,} samples, {labels['wrong_labels']:,} wrong | {name} | "
+            f"{one['seconds']['median']:.3f} [{one['seconds']['low']:.3f}, {one['seconds']['high']:.3f}] | | | AUROC {one['auroc']:.4f}, "
+            f"{one['flagged']:,} flagged |"
+        )
+    for name in ("whitesquare", "cleanvision"):
+        one = images[name]
+        told = (
+            images["verdict"] if name == "whitesquare" else "duplicates, dark, blurred, odd pictures: another question"
+        )
+        lines.append(
+            f"| {images['samples']:,} PNG and JPEG files of 32 x 32 | {name} | {one['seconds']:.0f} | "
+            f"{one['processor_seconds']:.0f} | {one['peak_gb_of_all']:.2f} | {told} |"
+        )
+    versions = result["versions"]
+    theirs = f"cleanlab {versions['cleanlab']}, cleanvision {versions['cleanvision']}"
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{_machine(result)[:-1]}, {theirs}; labels by turns (n = {labels['cleanlab']['seconds']['n']}), "
+            "files by either once (n = 1).",
+        ]
+    )
+
+
 def gating(result: dict[str, Any]) -> str:
     """Return what the gate decided about backdoored and clean models as a Markdown table."""
     lines = [
