@@ -135,10 +135,10 @@ def checking(result: dict[str, Any]) -> str:
     labels, images = result["labels"], result["images"]
     lines = ["| work | by | seconds | processor, s | memory, GB | found |", "|---|---|---|---|---|---|"]
     for name in ("whitesquare", "cleanlab"):
-        one = labels[name]
+        one, seconds = labels[name], labels[name]["seconds"]
         lines.append(
             f"| labels of {labels['samples']:,} samples, {labels['wrong_labels']:,} wrong | {name} | "
-            f"{one['seconds']['median']:.3f} [{one['seconds']['low']:.3f}, {one['seconds']['high']:.3f}] | | | AUROC {one['auroc']:.4f}, "
+            f"{seconds['median']:.3f} [{seconds['low']:.3f}, {seconds['high']:.3f}] | | | AUROC {one['auroc']:.4f}, "
             f"{one['flagged']:,} flagged |"
         )
     for name in ("whitesquare", "cleanvision"):
@@ -150,16 +150,10 @@ def checking(result: dict[str, Any]) -> str:
             f"| {images['samples']:,} PNG and JPEG files of 32 x 32 | {name} | {one['seconds']:.0f} | "
             f"{one['processor_seconds']:.0f} | {one['peak_gb_of_all']:.2f} | {told} |"
         )
-    versions = result["versions"]
+    versions, turns = result["versions"], labels["cleanlab"]["seconds"]["n"]
     theirs = f"cleanlab {versions['cleanlab']}, cleanvision {versions['cleanvision']}"
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"{_machine(result)[:-1]}, {theirs}; labels by turns (n = {labels['cleanlab']['seconds']['n']}), "
-            "files by either once (n = 1).",
-        ]
-    )
+    told = f"{_machine(result)[:-1]}, {theirs}; labels by turns (n = {turns}), files by either once (n = 1)."
+    return "\n".join([*lines, "", told])
 
 
 def gating(result: dict[str, Any]) -> str:
