@@ -154,5 +154,5 @@ def _sentence(cls: Any, errors: "list[ErrorDetails]") -> str:
     place, tried = "".join(map(_step, error["loc"])).removeprefix(".") or "it", [error]
     if last in ("int", "float", "str", "bool") and len(errors) > 1:  # each type of a union was tried
         place, tried = parent, [one for one in errors if [*one["loc"][:-1]] == above]
-    wanted = " or ".join(dict.fromkeys(_WANTED.get(one["type"].partition("_")[0]) or one["msg"] for one in tried))
-    return f"{place} is {error['input']!r:.60}; expected {wanted}."
+    kinds = dict.fromkeys(_WANTED.get(one["type"].partition("_")[0]) or one["msg"] for one in tried)
+    return f"{place} is {error['input']!r:.60}; expected {(' or ' if len(kinds) == 2 else ', ').join(kinds)}."

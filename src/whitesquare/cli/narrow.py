@@ -12,7 +12,8 @@ _SIGNS = {"\u201c": '"', "\u201d": '"', "\u2018": "'", "\u2019": "'", "\u2013": 
 def speak_plainly() -> None:
     r"""Let stdout and stderr show what their encoding lacks: quotes and dashes plainly, other signs as ``\u65e5``."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # another library may have put its own in their place
+        # Another library may have put its own in their place; one of UTF-8 lacks nothing.
+        if hasattr(stream, "reconfigure") and codecs.lookup(stream.encoding).name != "utf-8":
             stream.reconfigure(errors=PLAINER)
 
 
