@@ -150,7 +150,8 @@ def test_groups_have_their_share_of_every_class_whatever_the_order(labels, count
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_what_is_counted_in_parts_is_what_is_counted_at_once(channels):
+def test_what_is_counted_in_parts_is_what_is_counted_at_once(channels, monkeypatch):
+    monkeypatch.setattr("whitesquare.detectors.pixel_contrast._ROWS", 7)
     found, _ = planted(0.3, channels=channels)
     images, labels, detector = found.images, found.labels, PixelContrast()
     once, sizes = detector.score(found), np.bincount(found.labels)
