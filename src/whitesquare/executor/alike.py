@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping
+from functools import lru_cache
 
 from whitesquare._base.machine import code_digest, versions
 from whitesquare.errors import UnfinishedError
@@ -9,6 +10,7 @@ from whitesquare.errors import UnfinishedError
 _CODE, _SHOWN = "code of whitesquare", 12
 
 
+@lru_cache
 def computing() -> dict[str, str]:
     """Return by name what a result depends on besides what it is computed from."""
     return versions() | {_CODE: code_digest()[:_SHOWN]}

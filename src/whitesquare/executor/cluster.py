@@ -138,7 +138,6 @@ def _task(work: Work[Item, Result], item: Item, held: list[dict[str, Any]], expe
         check_alike(expected)
     except UnfinishedError as error:
         return failed(error)
-
     torch.set_num_threads(1)
     return attempt(work, item, _Held(held[0]))
 
