@@ -16,6 +16,7 @@ from whitesquare.learning.asking import Asking
 from whitesquare.scanning.answers import both_of
 from whitesquare.scanning.gather import OWN, Gathered
 from whitesquare.scanning.settings import ScanSettings
+from whitesquare.scanning.sharded.given_rows import GivenRows
 from whitesquare.scanning.sharded.probable import check_labels
 from whitesquare.scanning.sharded.reading import named
 from whitesquare.scanning.sharded.reduce import (
@@ -39,7 +40,6 @@ from whitesquare.scanning.sharded.scoring import (
     score_group,
     weights_key,
 )
-from whitesquare.scanning.sharded.stored import Stored
 from whitesquare.scanning.types import DetectorRun
 from whitesquare.types import IntArray
 
@@ -88,7 +88,7 @@ def ask_all(
     engine: Engine,
     model: "Given | None",
     recorded: Path | None,
-    stored: Stored,
+    stored: GivenRows,
 ) -> Known:
     """Ask the model about every sample, and then all detectors.
 
@@ -158,7 +158,7 @@ def _answers(samples: StoredSamples, asked: AskedModel, folder: Path, engine: En
     return _ShardAnswers(_naming(files, samples, asked.key, folder), files)
 
 
-def _given(samples: StoredSamples, stored: Stored, folder: Path) -> Path | None:
+def _given(samples: StoredSamples, stored: GivenRows, folder: Path) -> Path | None:
     """Return the file that names those of given features, which stand where a model's would."""
     names = [path.name for path in stored.features]
     return _naming(stored.features, samples, model_key(*names), folder) if names else None

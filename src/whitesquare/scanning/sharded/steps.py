@@ -41,10 +41,10 @@ from whitesquare.scanning.reference import Reference, fitted_to
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.sharded.asked import ask_all
 from whitesquare.scanning.sharded.extras import NO_EXTRAS, Extras
+from whitesquare.scanning.sharded.given_rows import FEATURES, PROBABILITIES, GivenRows, keep_given
 from whitesquare.scanning.sharded.listed import Read, as_read, list_all, read_all
 from whitesquare.scanning.sharded.recorded import KeptLosses, keep_losses, losses_at
 from whitesquare.scanning.sharded.result import conclude
-from whitesquare.scanning.sharded.stored import FEATURES, PROBABILITIES, Stored, keep_given
 from whitesquare.scanning.sharded.trained import trained_once
 from whitesquare.scanning.sharded.vouched import Vouched, vouched
 from whitesquare.scanning.types import Scan
@@ -173,7 +173,7 @@ def _gathered(
     settings: ScanSettings,
     folder: Path,
     model: "Given | None",
-    stored: Stored,
+    stored: GivenRows,
     on_note: OnNote,
     on_progress: Progress,
 ) -> Gathered:

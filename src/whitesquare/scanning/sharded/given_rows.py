@@ -22,7 +22,7 @@ _FOLDERS = {PROBABILITIES: "probabilities", FEATURES: "answers"}
 
 
 @dataclass(frozen=True)
-class Stored:
+class GivenRows:
     """What was given of every sample, in one file for each of pixels.
 
     Attributes:
@@ -46,7 +46,7 @@ class Stored:
         return found.astype(np.float32)
 
 
-def keep_given(extras: Extras, samples: StoredSamples, positions: IntArray, size: int, folder: Path) -> Stored:
+def keep_given(extras: Extras, samples: StoredSamples, positions: IntArray, size: int, folder: Path) -> GivenRows:
     """Keep what is given of each shard beside it, and refuse what is none.
 
     Args:
@@ -77,7 +77,7 @@ def keep_given(extras: Extras, samples: StoredSamples, positions: IntArray, size
         if features is not None:
             kept[FEATURES].append(_keep(FEATURES, halved(features), pixels, samples, folder))
     check_order(sums, sizes, samples.classes)
-    return Stored(tuple(kept[PROBABILITIES]), tuple(kept[FEATURES]))
+    return GivenRows(tuple(kept[PROBABILITIES]), tuple(kept[FEATURES]))
 
 
 def _part_of(
