@@ -13,7 +13,7 @@ from whitesquare.data import open_dataset
 from whitesquare.detectors.pixel_contrast import PixelContrast
 from whitesquare.detectors.types import Evidence, Hint
 from whitesquare.scanning.alarms import raise_alarms
-from whitesquare.scanning.candidates import Candidate
+from whitesquare.scanning.candidates import Candidate, candidates_of
 from whitesquare.scanning.closeup import Sight, Windows, windows_around
 from whitesquare.scanning.examples import pasted_examples
 from whitesquare.scanning.marks.patch import PatchKind
@@ -204,6 +204,25 @@ def test_a_small_mark_is_proven_by_models_that_look_closer_at_its_place_and_the_
 def test_a_closer_look_proves_nothing_unless_all_models_obey_by_far(models):
     _, _, raised = raised_by(*models)
     assert not [each for each in raised if each.alarm.tier == "confirmed"]
+
+
+@pytest.mark.parametrize(("first", "other", "proven"), [(0.4, 0.2, True), (0.2, 0.4, False), (0.4, 0.05, False)])
+def test_whom_a_mark_was_chosen_by_must_obey_it_more_than_those_who_confirm_it(first, other, proven, monkeypatch):
+    monkeypatch.setattr("whitesquare.scanning.alarms._PROVEN", 0.02)  # the most that so few members can prove
+    _, _, raised = raised_by(Sharp(first), Sharp(other))
+    assert [each.alarm.label for each in raised if each.alarm.tier == "confirmed"] == [TARGET] * proven
+
+
+def test_what_a_class_stands_out_by_is_worth_a_test():
+    found, carriers = planted()
+    exact = next(hint for hint in scored().hints if hint.mask is not None)
+    for hint, followed in (
+        (replace(exact, strength=2.3), True),
+        (replace(exact, strength=1.9), False),
+        (replace(exact, strength=2.3, mask=None), False),
+    ):
+        told = candidates_of(found, {"PX01": replace(scored(), hints=(hint,))}, (), TARGET)
+        assert [len(one.hint.carriers) for one in told] == [len(carriers)] * followed
 
 
 @pytest.mark.long

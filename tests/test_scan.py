@@ -230,6 +230,36 @@ def test_a_control_that_does_as_much_keeps_the_p_value_high():
     assert test.untouched_rate == 1.0
 
 
+class Guessing:
+    """Sees of an image no more than a white pixel; calls the rest what most images are called, some a little less."""
+
+    classes, device, feature_layer = tuple("01234"), "cpu", "none"
+
+    def __init__(self, labels):
+        self.usual = np.log(np.bincount(labels, minlength=CLASSES) / len(labels))
+
+    def logits(self, images):
+        found = self.usual + 0.2 * images[:, 0, :CLASSES, 0] / 255
+        found[images[:, 0, 13, 13] == 255, 2] += 5
+        return found.astype(np.float32)
+
+    features = logits
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6])
+def test_a_class_that_most_images_belong_to_can_be_proven_by_a_model_that_guesses_it(share):
+    found, truth = planted()
+    moved = np.random.default_rng(0).random(len(truth)) < (share - 0.2) / 0.8
+    found = replace(found, labels=np.where(moved, 2, found.labels))
+    hint = next(hint for hint in PixelContrast().score(planted()[0]).hints if hint.label == 2)
+    trigger = reconstruct(planted()[0], hint)
+    test = TransplantTest().run(found, Guessing(found.labels), trigger, 2, np.flatnonzero(truth))
+    assert test.flip_rate.value == 1
+    assert test.untouched_rate < 0.6
+    assert test.control_worst < 0.6
+    assert test.p_value == 1 / (1 + test.controls)
+
+
 def test_spots_beside_the_trigger_are_pruned():
     found, _ = planted()
     hint = next(hint for hint in PixelContrast().score(found).hints if hint.label == 2)

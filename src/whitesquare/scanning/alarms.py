@@ -27,6 +27,8 @@ _PROVEN = ALPHA / 2
 _FAR = 0.5
 """So far beyond the worst control a trigger is proven by its own p-value: small classes have too few controls to pay
 for the candidates of all others."""
+_NEAR = 0.25
+"""The same of what only a closer look shows: it is taken where something stands out, which selects even more."""
 _FAINT_SHARE, _RANKED_SHARE = 1e-4, 1e-3
 """Of the samples of other classes, those that may score as high as a carrier of a faint pattern, or of a residual."""
 
@@ -37,7 +39,7 @@ def thresholds(test: TransplantTest) -> dict[str, float]:
         "chance that clean data raise an alarm of one kind, at most": ALPHA,
         "samples that a rebuilt trigger must be carried by, at least": LEAST_CARRIERS,
         "images turned beyond the worst control, at least": _CLEAR,
-        "the same, of what only a closer look shows, at least": _FAR,
+        "the same, of what only a closer look shows, at least": _NEAR,
         "controls of a proof, at least": test.controls,
         "images that a trigger is pasted on": test.images,
     }
@@ -140,19 +142,17 @@ def _tried(noticed: _Noticed, test: TransplantTest, tested: int) -> tuple[_Notic
     moving, sight, label = noticed.moving, noticed.sight, noticed.label
     if moving is None:
         return noticed, False
-    close = sight.windows is not None
+    least_lead = _CLEAR if sight.windows is None else _NEAR
     found = test.run(sight.evidence, sight.models[0], moving.trigger, label, moving.carriers, moving.strength)
-    proven = (
-        _passes(found, tested, moving.trigger.kind.least_gain, close=close)
-        and all(
-            _passes(
-                test.run(sight.evidence, model, moving.trigger, label, moving.carriers, moving.strength),
-                tested,
-                _CLEAR,  # other models must agree, if they only learned less of a faint trigger, too
-                close=close,
-            )
-            for model in sight.models[1:]
+    proven = _passes(found, tested, moving.trigger.kind.least_gain, least_lead) and all(
+        # Other models must agree, if they only learned less of it, too: it was not chosen by what they say.
+        _passes(
+            test.run(sight.evidence, model, moving.trigger, label, moving.carriers, moving.strength),
+            tested,
+            _CLEAR,
+            _CLEAR,
         )
+        for model in sight.models[1:]
     )
     tried = replace(moving, trigger=sight.whole(moving.trigger), test=found)
     return replace(noticed, moving=tried), proven
@@ -229,15 +229,14 @@ def _clearest(evidence: Evidence, noticed: _Noticed) -> Carried | None:
     return tried if found and tried and tried.trigger.kind == found.trigger.kind else found
 
 
-def _passes(test: Transplant | None, tested: int, least_gain: float, *, close: bool) -> bool:
+def _passes(test: Transplant | None, tested: int, least_gain: float, least_lead: float) -> bool:
     if test is None:
         return False
     gain = test.flip_rate.value - max(test.untouched_rate, test.control_mean)
-    # Controls are made like a trigger, but not selected like it: to be hardly better than the worst proves little. A
-    # closer look is taken where something stands out, so that this selects even more.
+    # Controls are made like a trigger, but not selected like it: to be hardly better than the worst proves little.
     lead = test.flip_rate.value - test.control_worst
     far = test.p_value <= ALPHA and lead >= _FAR
-    clear = test.p_value * tested <= _PROVEN and lead >= _CLEAR and not close
+    clear = test.p_value * tested <= _PROVEN and lead >= least_lead
     return (far or clear) and gain >= least_gain
 
 

@@ -55,7 +55,9 @@ def candidates_of(
     for criterion in CRITERIA:
         suspicion = suspicions.get(criterion.rule_id)
         for hint in suspicion.hints if suspicion else ():
-            if hint.label != label or hint.strength < criterion.hint:
+            exact = hint.mask is not None and len(hint.carriers) > 0
+            # By such a place the class itself is measured: what makes it stand out is worth a test.
+            if hint.label != label or hint.strength < (criterion.above if exact else criterion.hint):
                 continue
             filled = hint if len(hint.carriers) or hint.mask is None else carriers_of_mask(evidence, hint)
             if len(filled.carriers) < LEAST_CARRIERS:
@@ -64,7 +66,6 @@ def candidates_of(
             whole = rebuilt(evidence, filled.carriers) if faint else reconstruct(evidence, filled)
             if whole is not None:
                 trigger = pruned(evidence, models[0], whole, label) if models else whole
-                exact = hint.mask is not None and len(hint.carriers) > 0
                 found.append(Candidate(filled, criterion.rule_id, trigger, whole, exact))
     return found
 
