@@ -31,13 +31,19 @@ def content_signed(source: Data, signed: SignedDataset) -> Content:
     content = signed.predicate.content
     if not isinstance(source, str) or content.samples_only or not opened_splits(source):
         return content
-    if content.samples_only is None and (content.kind != FILES or not all(map(_in_folder, read_items(signed.manifest)))):
+    if content.samples_only is None and (
+        content.kind != FILES or not all(map(_in_folder, read_items(signed.manifest)))
+    ):
         return content
     if (place := place_of(source)) is None or not place.is_dir():
         raise UsageError(
             f"{source} lists samples, and the signed data set is a folder with every file in it; give that folder."
         )
     return replace(content, samples_only=False)
+
+
+def _can_be_folder(signed: SignedDataset) -> bool:
+    return signed.predicate.content.kind == FILES and all(map(_in_folder, read_items(signed.manifest)))
 
 
 def _in_folder(item: Item) -> bool:
