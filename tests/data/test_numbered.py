@@ -56,6 +56,14 @@ def test_a_shard_is_one_however_its_suffix_is_written(tmp_path):
     assert told(tables(tmp_path / "p", "train-0.parquet", "train-1.PARQUET"))[0] == 12
 
 
+def test_hidden_files_are_no_shards(tmp_path):
+    """As macOS lays them beside each file of a disk that is not its own."""
+    shards(tmp_path, "train-0.tar")
+    (tmp_path / "._train-0.tar").write_bytes(b"resource fork")
+    for source in (tmp_path, tmp_path / "*.tar"):
+        assert told(source)[0] == 6
+
+
 def test_shards_that_are_not_read_are_named(tmp_path):
     count, said = told(shards(tmp_path, "train-0.tar", "more.tar", "data/train-1.tar"))
     assert count == 6

@@ -174,4 +174,9 @@ def _unwritten(path: Path, error: OSError) -> UnfinishedError:
             f"The disk of {path.parent} is full: {path.name} could not be written; make room, or take a folder on "
             "another disk with --resume. What is finished is kept, and the scan goes on from there."
         )
-    return UnfinishedError(f"{path} cannot be written ({error}); check the folder and its permissions.")
+    do = (
+        "raise the limit on the size of files (ulimit -f)"
+        if error.errno == errno.EFBIG
+        else "check the folder and its permissions"
+    )
+    return UnfinishedError(f"{path} cannot be written ({error.strerror or error}); {do}.")

@@ -92,7 +92,8 @@ def _files(place: Path) -> tuple[Path, ...]:
         raise UsageError(f"There is no file {place}; check the path.")
     files: list[Path] = []
     for name in _expanded(place.name):
-        files += sorted(place.parent.glob(name)) if "*" in name else [place.parent / name]
+        found = sorted(place.parent.glob(name)) if "*" in name else [place.parent / name]
+        files += [path for path in found if not path.name.startswith(".") or name.startswith(".")]
         if len(files) > _MOST:
             raise UsageError(f"{place} names more than {_MOST} files; name fewer.")
     missing = [path.name for path in files if not path.is_file()]

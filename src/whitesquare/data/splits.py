@@ -41,8 +41,9 @@ def files_by_split(folder: Path, suffix: str) -> dict[str, list[Path]]:
 
 
 def shard_files(folder: Path, suffix: str) -> list[Path]:
-    """Return the files in a folder whose names end so, in whatever case, sorted; of no folder, none."""
-    return sorted(folder / name for name in names_in(folder) if name.lower().endswith(suffix))
+    """Return the files in a folder whose names end so, in whatever case, sorted; hidden ones are no shards."""
+    names = (name for name in names_in(folder) if name.lower().endswith(suffix))
+    return sorted(folder / name for name in names if not name.startswith("."))
 
 
 def names_in(folder: Path) -> list[str]:

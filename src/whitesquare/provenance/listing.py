@@ -135,7 +135,7 @@ def make_manifest(
             container = _take_named(data, tally, how)
             classes, content = container.classes, Content(FILES, None, False, False)
             if container.files or place_of(data) is None:
-                content = Content(PIXELS, container.shape, container.positional, False)
+                content = Content(PIXELS, container.shape, container.positional, place_of(data) is None)
     with path.open("rb") as file:
         digest, size = file_digest(file, "sha256").hexdigest(), file.seek(0, os.SEEK_END)
     tree = Tree(TREE, LEAF, tally.tree.size, tally.tree.root().hex())
