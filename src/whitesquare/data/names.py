@@ -50,11 +50,13 @@ def check_name(name: str, what: str, where: str) -> None:
     Raises:
         DataError: if the name is empty or holds a control character or line break.
     """
-    if any("\ud800" <= letter <= "\udfff" for letter in name):
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
         raise DataError(
             f"{where}: the {what} {name!r} holds bytes that are no UTF-8, and no report or manifest can say it; rename "
             "it, as by convmv -f latin1 -t utf8."
-        )
+        ) from error
     if not is_plain(name):
         raise DataError(
             f"{where}: the {what} {name!r} is empty or holds a control character; "
