@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from whitesquare.data.listing import in_files
 from whitesquare.data.names import Data, named
 from whitesquare.data.part import Part
+from whitesquare.errors import UsageError
 from whitesquare.executor.engine import Way
 from whitesquare.provenance.consumed import Consumed, Reading
 from whitesquare.records import OnNote, PoisonManifest, Progress
