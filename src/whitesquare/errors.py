@@ -79,6 +79,13 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     return UsageError(f"There is no {what} named {name!r}; known: {', '.join(choices)}.{hint}")
 
 
+def malformed(error: Exception) -> str:
+    """Say what is wrong with a record that others wrote, by what was raised where it was taken apart."""
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    return f"a part of it is of another kind ({error})" if isinstance(error, TypeError | AttributeError) else str(error)
+
+
 EXTRAS = {
     **dict.fromkeys(("numpy", "scipy", "sklearn", "PIL", "matplotlib", "jinja2"), "scan"),
     **dict.fromkeys(("torch", "safetensors"), "train"),

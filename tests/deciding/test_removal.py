@@ -94,7 +94,7 @@ def test_the_data_of_before_are_not(made: Path) -> None:
     assert "12 samples with the root" in verify(made / "photos", made / "cleaned" / REMOVED, 1)
 
 
-@pytest.mark.parametrize("spoiled", ["pixels", "label", "one more", "one less", "the list"])
+@pytest.mark.parametrize("spoiled", ["pixels", "label", "one more", "one more beside a list", "one less", "the list"])
 def test_what_was_changed_since_is_told(top: Path, spoiled: str) -> None:
     copy = top / "cleaned"
     dog, owl = (next((copy / name).glob("*.png")) for name in ("dog", "owl"))
@@ -102,7 +102,11 @@ def test_what_was_changed_since_is_told(top: Path, spoiled: str) -> None:
         dog.write_bytes(owl.read_bytes())
     elif spoiled == "label":
         dog.rename(owl.with_name("other.png"))
-    elif spoiled == "one more":
+    elif spoiled.startswith("one more"):
+        if spoiled == "one more beside a list":
+            names = [path.relative_to(copy).as_posix() for path in sorted(copy.rglob("*.png"))]
+            lines = ["file_name,label", *(f"{name},{name.partition('/')[0]}" for name in names)]
+            (copy / "metadata.csv").write_text("\n".join(lines))
         shutil.copy(dog, copy / "cat" / "more.png")
     elif spoiled == "one less":
         dog.unlink()

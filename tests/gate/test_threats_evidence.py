@@ -126,6 +126,15 @@ def test_a_measurement_that_does_not_say_of_which_classes(tmp_path: Path) -> Non
     assert rule(verdict, "measure-model").status == PASSED
 
 
+@pytest.mark.parametrize("format", [3, 99])
+def test_a_statement_of_a_format_that_is_not_known(tmp_path: Path, format: int) -> None:
+    """What a later version says with the same words may mean less."""
+    verdict = verdict_of(World(measure=replace(MEASURED, format=format)).write(tmp_path / "one"))
+    assert "this version knows 1 to 2" in rule(verdict, "measure-signed").reason
+    verdict = verdict_of(World(scan=scanned(format=format)).write(tmp_path / "two"))
+    assert "this version knows 1 to 2" in rule(verdict, "scan-signed").reason
+
+
 def test_targets_that_the_policy_names_are_the_ones_that_count(tmp_path: Path) -> None:
     text = FULL.replace("min_images", 'targets = ["1"]\nmin_images')
     run = World(measure=replace(MEASURED, asr=attacked((0, 0.5), (1, 0.0)))).write(tmp_path / "run")

@@ -101,7 +101,7 @@ def test_every_format_lists_what_its_adapter_presents(tiny, tmp_path, fmt, with_
     check_files_as_they_are(folder, items)
     # Ids in the .npz file of the test split are those of the training split it was made of, and no positions there.
     positional = fmt in ("idx", "cifar10") or not with_test
-    pixels, files = Content("pixels", data.shape, positional), Content("files", None, False)
+    pixels, files = Content("pixels", data.shape, positional, False), Content("files", None, False, False)
     assert found.content == (files if fmt == "png-folder" else pixels)
 
 
@@ -118,7 +118,7 @@ def test_one_npz_file_with_ids_of_its_own(tiny, tmp_path):
     write_npz(tmp_path / "d.NPZ", data)
     found, items = listed(tmp_path / "d.NPZ", tmp_path)
     check_against_adapter(tmp_path / "d.NPZ", found, items)
-    assert found.content == Content("pixels", (1, 12, 12), False)
+    assert found.content == Content("pixels", (1, 12, 12), False, False)
     assert [item.id for item in items if not item.split] == ["d.NPZ"]
     check_files_as_they_are(tmp_path, items)
 

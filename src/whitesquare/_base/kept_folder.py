@@ -5,11 +5,11 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from whitesquare._base.files import write_text
-from whitesquare._base.owned import NotOwnError, check_own, make_own
+from whitesquare._base.owned import NotOwnError, check_own, check_within, close_within, make_own
 from whitesquare._base.strictjson import parse
 from whitesquare.errors import UsageError
 
@@ -38,6 +38,7 @@ def working_folder(folder: Path | None, settings: Mapping[str, str], what: str =
     try:
         make_own(folder)
         check_own(folder)
+        check_within(folder)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except NotOwnError as error:
         raise UsageError(f"The folder {folder} is not this user's alone: {error}.") from error
@@ -56,7 +57,11 @@ def working_folder(folder: Path | None, settings: Mapping[str, str], what: str =
         _check(folder, settings, what)
         for left in folder.glob("*/.*.part"):  # of a run that was killed
             left.unlink(missing_ok=True)
-        yield folder
+        try:
+            yield folder
+        finally:
+            with suppress(OSError):
+                close_within(folder)  # whatever this user lets others do with new files
     finally:
         os.close(handle)
 

@@ -8,6 +8,7 @@ from errno import ENOTDIR
 from pathlib import Path
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_ENTER = stat.S_IXGRP | stat.S_IXOTH
 
 
 class NotOwnError(Exception):
@@ -42,6 +43,32 @@ def check_own(folder: Path, *names: str) -> None:
     """
     with _opened(folder, names):
         pass
+
+
+def check_within(folder: Path) -> None:
+    """Look whether nobody else can have written anything in a folder, which is not asked for where nobody else gets in.
+
+    Raises:
+        NotOwnError: somebody can.
+        OSError: it cannot be listed.
+    """
+    if not folder.stat().st_mode & _OTHERS_ENTER:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            found, path = entry.stat(follow_symlinks=False), Path(entry.path)
+            is_folder = stat.S_ISDIR(found.st_mode)
+            _judge(found, path, "folder" if is_folder else "file", directory=is_folder)
+            if is_folder:
+                check_within(path)
+
+
+def close_within(folder: Path) -> None:
+    """Let nobody else into what lies in a folder of this user's own."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_symlink():
+                os.chmod(entry.path, 0o700 if entry.is_dir() else 0o600)  # noqa: PTH101 - of an entry
 
 
 def read_own(folder: Path, *names: str) -> bytes:

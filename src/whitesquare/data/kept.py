@@ -1,7 +1,8 @@
 """Arrays in files that are whole or absent, and that tell by their digest whether they are what was written.
 
-A file begins with a line that names its form, the length of a header, and the header as JSON: for each array its type,
-shape and place, what else is said, and the SHA-256 of all that follows. Nothing in it can be executed, and its parts
+A file begins with a line that names its form, the length of a header, the SHA-256 of the file's name and this header,
+and the header as JSON: for each array its type, shape and place, what else is said, and the SHA-256 of all that
+follows. So a file that took the place of another one is not taken for it. Nothing in it can be executed, and its parts
 can be read without the whole.
 """
 
@@ -9,6 +10,7 @@ import errno
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,8 @@ from whitesquare._base.files import whole_file
 from whitesquare.errors import UnfinishedError
 from whitesquare.types import IntArray
 
-_MAGIC = b"whitesquare kept 1\n"
+_MAGIC = b"whitesquare kept 2\n"
+_SUM = 32
 _ALIGNED = 64
 _TYPES = ("uint8", "int32", "int64", "uint32", "float16", "float32", "float64", "bool")
 _CHUNK = 2**22
@@ -108,10 +111,10 @@ def write_kept(path: Path, arrays: Mapping[str, NDArray[Any]], said: Mapping[str
             pieces.append(piece)
         place += len(content) + len(padding)
     head = json.dumps({"arrays": layout, "said": said, "digest": body.hexdigest()}).encode()
-    head += b" " * (-(len(_MAGIC) + 8 + len(head)) % _ALIGNED)
+    head += b" " * (-(len(_MAGIC) + 8 + _SUM + len(head)) % _ALIGNED)
     try:
         with whole_file(path) as part, part.open("wb") as file:
-            file.writelines([_MAGIC, len(head).to_bytes(8, "big"), head, *pieces])
+            file.writelines([_MAGIC, len(head).to_bytes(8, "big"), _sum_of(path, head), head, *pieces])
     except OSError as error:
         raise _unwritten(path, error) from error
     return read_kept(path)
@@ -131,7 +134,10 @@ def read_kept(path: Path) -> ArrayFile:
         try:
             if length > _MOST_HEADER:
                 raise ValueError("the header is too long")
-            record = json.loads(file.read(length))
+            said, head = file.read(_SUM), file.read(length)
+            if said != _sum_of(path, head):
+                raise ValueError("the header is another, or that of a file of another name")
+            record = json.loads(head)
             begin = file.tell()
             layout = {
                 name: (kind, tuple(shape), begin + first) for name, (kind, shape, first) in record["arrays"].items()
@@ -140,7 +146,9 @@ def read_kept(path: Path) -> ArrayFile:
                 raise ValueError("an array has another type")
             return ArrayFile(path, record["said"], layout, begin, record["digest"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnfinishedError(f"{path} is damaged ({error!r:.80}); remove it, and it is made anew.") from error
+            raise UnfinishedError(
+                f"{path} is damaged ({str(error) or type(error).__name__:.80}); remove it, and it is made anew."
+            ) from error
 
 
 def kept_whole(path: Path) -> ArrayFile | None:
@@ -152,14 +160,23 @@ def kept_whole(path: Path) -> ArrayFile | None:
         return None
 
 
+def _sum_of(path: Path, head: bytes) -> bytes:
+    return hashlib.sha256(os.fsencode(path.name) + b"\0" + head).digest()
+
+
 def _cut(path: Path) -> UnfinishedError:
     return UnfinishedError(f"{path} is shorter than it says; remove it, and start the scan again.")
 
 
 def _unwritten(path: Path, error: OSError) -> UnfinishedError:
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UnfinishedError(
             f"The disk of {path.parent} is full: {path.name} could not be written; make room, or take a folder on "
             "another disk with --resume. What is finished is kept, and the scan goes on from there."
         )
-    return UnfinishedError(f"{path} cannot be written ({error}); check the folder and its permissions.")
+    do = (
+        "raise the limit on the size of files (ulimit -f)"
+        if error.errno == errno.EFBIG
+        else "check the folder and its permissions"
+    )
+    return UnfinishedError(f"{path} cannot be written ({error.strerror or error}); {do}.")

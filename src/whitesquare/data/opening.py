@@ -1,5 +1,6 @@
 """Opening a data set by name or path, whatever kind it is."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from inspect import getattr_static
@@ -30,7 +31,7 @@ from whitesquare.data.misplaced import refuse_misplaced, unread_lists
 from whitesquare.data.names import Data, check_split
 from whitesquare.data.part import notes
 from whitesquare.data.published import published
-from whitesquare.data.shards import shards_of
+from whitesquare.data.shards import Shards, shards_of
 from whitesquare.data.sized import sized
 from whitesquare.data.sources.arrays import ArrayDataset
 from whitesquare.data.sources.cifar import load_cifar_folder
@@ -139,9 +140,9 @@ def _open_named(source: str | Path, split: str) -> ImageDataset:
     if path is None:
         return load_mnist(split)
     if (tables := tables_of(source)) is not None:
-        return _noted(_open_table(source, tables, split), source)
+        return _noted(_open_table(source, tables, split), source, tables)
     if (shards := shards_of(source)) is not None:
-        return _noted(load_tar(shards, split), source)
+        return _noted(load_tar(shards, split), source, shards)
     if (files := published(source)) is not None:
         return load_published(files, split)
     ours = _is_ours(path)
@@ -268,9 +269,9 @@ def _checked(dataset: Any) -> ImageDataset:
     return opened
 
 
-def _noted(dataset: ImageFolder, source: str | Path) -> ImageDataset:
+def _noted(dataset: ImageFolder, source: str | Path, splits: Mapping[str, Table | Shards]) -> ImageDataset:
     """Add what lies in a folder and is of neither split."""
-    return replace(dataset, told=(*dataset.told, *left_unread(Path(source))))
+    return replace(dataset, told=(*dataset.told, *left_unread(Path(source), splits)))
 
 
 def _open_table(source: str | Path, tables: dict[str, Table], split: str) -> ImageFolder:
@@ -290,7 +291,7 @@ def _open_folder(folder: Path, split: str) -> ImageDataset:
     if kind == FOLDER:
         refuse_misplaced(folder)
         found = load_image_folder(folder, split)
-        return _noted(replace(found, told=(*found.told, *left_aside(folder), *unread_lists(folder))), folder)
+        return _noted(replace(found, told=(*found.told, *left_aside(folder), *unread_lists(folder))), folder, {})
     if kind in CIFAR:
         return load_cifar_folder(folder, split, kind)
     path = folder / f"{split}.npz"

@@ -205,6 +205,8 @@ class LabelColumn:
         Raises:
             DataError: it is a list, or whatever else is no label.
         """
+        if value is True or value is False:  # which Python takes for 1 and 0
+            value = str(value).lower()
         try:
             code = self._known.get(value, -1)
         except TypeError as error:
@@ -236,8 +238,8 @@ class LabelColumn:
         odd = [v for v in self._known if isinstance(v, float) or (numeric and isinstance(v, str))]
         if odd := [v for v in odd if not float(v).is_integer()]:
             raise DataError(
-                f"{self._path}: the label {odd[0]} is no whole number; expected classes, by names or whole numbers, so "
-                "give a column of these."
+                f"{self._path}: the label {odd[0]!s:.60} is no whole number; expected classes, by names or whole "
+                "numbers, so give a column of these."
             )
         return [self._name(value, numeric=numeric) for value in self._known]
 
@@ -249,8 +251,6 @@ class LabelColumn:
                     "names that the file itself gives; correct either."
                 )
             return self.names[value]
-        if isinstance(value, bool):
-            return str(value).lower()
         if isinstance(value, float) or (numeric and _FLOAT.fullmatch(value)):
             return str(int(float(value)))
         return str(value)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whitesquare.data.layouts import SPLITS
+from whitesquare.data.numbered import check_whole
 from whitesquare.data.specs import PACKED, TAR, given, is_archive, is_pattern, table_file
-from whitesquare.data.splits import files_by_split, holds_others, names_in
+from whitesquare.data.splits import files_by_split, holds_others, names_in, shard_files
 from whitesquare.errors import DataError, UsageError
 
 _MOST = 1_000_000
@@ -70,10 +71,15 @@ def shards_of(source: str | Path) -> dict[str, Shards] | None:
     places = (folder, folder / "data", *(folder / split for split in SPLITS))
     if not any(is_archive(name) for place in places for name in names_in(place)) or holds_others(folder):
         return None
-    for suffix in (TAR, *PACKED):
-        found = files_by_split(folder, suffix) or {"train": sorted(folder.glob(f"*{suffix}"))}
+    is_named = bool(files_by_split(folder, TAR))
+    for suffix in (*PACKED, TAR):  # one that is packed, and left out, would be missed by nobody
+        found = files_by_split(folder, suffix)
+        if not found and not is_named:
+            found = {"train": shard_files(folder, suffix)}
         if any(found.values()):
-            _check_plain([path for files in found.values() for path in files])
+            every = [path for files in found.values() for path in files]
+            _check_plain(every)
+            check_whole(every)
             return {split: Shards(tuple(files), folder) for split, files in found.items()}
     return None
 
@@ -86,7 +92,8 @@ def _files(place: Path) -> tuple[Path, ...]:
         raise UsageError(f"There is no file {place}; check the path.")
     files: list[Path] = []
     for name in _expanded(place.name):
-        files += sorted(place.parent.glob(name)) if "*" in name else [place.parent / name]
+        found = sorted(place.parent.glob(name)) if "*" in name else [place.parent / name]
+        files += [path for path in found if not path.name.startswith(".") or name.startswith(".")]
         if len(files) > _MOST:
             raise UsageError(f"{place} names more than {_MOST} files; name fewer.")
     missing = [path.name for path in files if not path.is_file()]

@@ -4,17 +4,17 @@ A column is taken for what it is called only if it has one of a few names and no
 must be given.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from whitesquare.data.layouts import CIFAR, IDX, NPZ, SPLITS, dataset_kinds, is_image
+from whitesquare.data.numbered import check_whole
 from whitesquare.data.row_writing import Changed, write_rows
 from whitesquare.data.rows import columns_of, count_rows, embeds, rows_of
 from whitesquare.data.specs import TABLES, given, is_archive, table_file
-from whitesquare.data.splits import files_by_split, has_class_folders
+from whitesquare.data.splits import files_by_split, has_class_folders, shard_files
 from whitesquare.errors import DataError, UsageError
 
 FILES = ("file", "file_name", "image", "path", "filename", "id")
@@ -31,7 +31,6 @@ _NAMES = ("VARCHAR", "ENUM", "INTEGER", "BIGINT", "UUID", "SMALLINT", "UINTEGER"
 """Types, as DuckDB calls them, of columns that may hold names of files: Kaggle's ids are numbers, too."""
 _ONE_HOT = " (of one-hot columns, write the name of the one that is 1)"
 _SHOWN = 12
-_PART = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def tables_of(source: str | Path) -> dict[str, Table] | None:
         if not files or not files[0].is_file():
             raise UsageError(f"There is no file {place}; check the path.")
         if "*" in place.name:
-            _check_whole(files)
+            check_whole(files)
         root = Path(known["root"]) if "root" in known else place.parent
         table = _table(files, root, (root,), known)
         if table.embedded and "root" in known:
@@ -210,10 +209,11 @@ def _shards(folder: Path) -> dict[str, Table] | None:
     if by_split and has_class_folders(folder / "train"):
         raise DataError(f"{folder} holds Parquet files and class folders; expected one, so move the others.")
     for files in by_split.values():
-        _check_whole(files)
+        check_whole(files)
     found = {split: _table(files, folder, (folder,), {}) for split, files in by_split.items()}
-    others = sorted(folder.glob("*.parquet"))
+    others = shard_files(folder, ".parquet")
     if not found and others and not any(has_class_folders(place) for place in (folder, folder / "train")):
+        check_whole(others)
         return {"train": _table(others, folder, (folder,), {})}
     return found or None
 
@@ -287,12 +287,3 @@ def _check_shards(files: Sequence[Path], columns: dict[str, str]) -> None:
                 f"{path} has other columns than {files[0].name}: they differ in {odd[0][0]!r}, {odd[0][1]}; expected "
                 "the same in all shards, so give those that belong together as a pattern."
             )
-
-
-def _check_whole(files: Sequence[Path]) -> None:
-    """Refuse some of the shards that say by their names how many they are."""
-    counts = {int(part[2]) for path in files if (part := _PART.search(path.name))}
-    if len(counts) == 1 and (count := counts.pop()) != len(files):
-        raise DataError(
-            f"{files[0].parent} has {len(files)} of the {count} shards that {files[0].name} speaks of; add the others."
-        )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from whitesquare._base.strictjson import unique
 from whitesquare.data.layouts import SUFFIXES
 from whitesquare.data.names import check_name
 from whitesquare.data.shards import Shards
@@ -137,7 +138,7 @@ def object_of(content: bytes, key: str, path: Path) -> dict[str, Any]:
         DataError: it is none.
     """
     try:
-        found = json.loads(content)
+        found = json.loads(content, object_pairs_hook=unique)
         if not isinstance(found, dict):
             raise ValueError("it is no object")
     except (ValueError, RecursionError) as error:

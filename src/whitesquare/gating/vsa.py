@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import whitesquare
 from whitesquare._base.hashing import digest_of
-from whitesquare.errors import NothingToDoError, VerificationError
+from whitesquare.errors import NothingToDoError, VerificationError, malformed
 from whitesquare.gating.settings import Policy
 from whitesquare.gating.types import FAILED, PASSED, Digests, RunEvidence, Verdict
 from whitesquare.provenance.types import MANIFEST
@@ -138,7 +138,9 @@ def read_vsa(path: Path, trusted: Sequence[TrustedKey], now: datetime) -> Summar
     if kind != VSA_TYPE:
         raise VerificationError(f"{path.name} states {kind!r:.120}; expected {VSA_TYPE}.")
     try:
-        (subject,) = subjects
+        if len(subjects) != 1:
+            raise ValueError(f"it is about {len(subjects)} files")
+        subject = subjects[0]
         ours = predicate[EXTENSION]
         return Summary(
             subject=subject.name,
@@ -154,7 +156,7 @@ def read_vsa(path: Path, trusted: Sequence[TrustedKey], now: datetime) -> Summar
             data=data,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise VerificationError(f"{path.name} is no verdict of `whitesquare gate`: {error}.") from error
+        raise VerificationError(f"{path.name} is no verdict of `whitesquare gate`: {malformed(error)}.") from error
 
 
 def trust_digest(trusted: Sequence[TrustedKey]) -> str:

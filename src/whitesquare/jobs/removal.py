@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 import whitesquare
 from whitesquare.errors import DataError
 from whitesquare.provenance.evidence import REMOVED, REMOVED_REPORT, REMOVED_TYPE, KeptSplit, RemovedEvidence
-from whitesquare.provenance.listing import make_manifest
+from whitesquare.provenance.listing import Listing, make_manifest
 from whitesquare.provenance.predicates import removed_evidence
+from whitesquare.provenance.types import Content
 from whitesquare.records import Progress, silent
 from whitesquare.signing.keys import Signer, TrustedKey
 from whitesquare.signing.signatures import BY_DEFAULT, Signatures
@@ -62,25 +63,30 @@ def sign_removal(
         removed: number of samples.
         on_progress: told how many files of the copy are hashed.
     """
+    found = _listed(copy, None, on_progress)
     said = RemovedEvidence(
         dataset=dataset,
         scan=scan,
         decisions=decisions,
         removed=removed,
-        kept=kept_splits(copy, on_progress),
+        kept=_kept_splits(found),
         version=whitesquare.__version__,
         finished=to_text(utc_now()),
+        content=found.content,
     )
     subject = Subject(REMOVED_REPORT, sha256((folder / REMOVED_REPORT).read_bytes()).hexdigest())
     write_statement(folder / REMOVED, [subject], REMOVED_TYPE, asdict(said), signer)
     return said
 
 
-def kept_splits(source: str, on_progress: Progress = silent) -> dict[str, KeptSplit]:
-    """Return the roots over the samples of a data set, by split, as its manifest would have them."""
+def _listed(source: str, content: Content | None = None, on_progress: Progress = silent) -> Listing:
+    """List the samples of a data set as its manifest would have them, read as it was when it was signed."""
     with TemporaryDirectory(prefix="whitesquare-") as name:
-        listing = make_manifest(source, Path(name) / "manifest.parquet", on_progress=on_progress)
-    return {name: KeptSplit(one.size, one.root) for name, one in listing.splits.items()}
+        return make_manifest(source, Path(name) / "manifest.parquet", expected=content, on_progress=on_progress)
+
+
+def _kept_splits(found: Listing) -> dict[str, KeptSplit]:
+    return {name: KeptSplit(one.size, one.root) for name, one in found.splits.items()}
 
 
 def check_removal(
@@ -117,7 +123,7 @@ def check_removal(
         raise DataError(f"{report}, which {statement.name} is about, cannot be read: {error.strerror}.") from error
     if [one.sha256 for one in found.subjects] != [digest]:
         problems.append(f"{REMOVED_REPORT} is not the one that was signed: it is {digest[:12]}.")
-    here = kept_splits(source, on_progress)
+    here = _kept_splits(_listed(source, said.content, on_progress))
     for name in sorted({*said.kept, *here}):
         kept, now_ = said.kept.get(name), here.get(name)
         if kept != now_:

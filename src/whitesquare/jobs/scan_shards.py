@@ -1,11 +1,13 @@
 """Scanning more than memory holds as a user asks for it: read by workers, kept in a folder, taken up again."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whitesquare.data.listing import in_files
 from whitesquare.data.names import Data, named
 from whitesquare.data.part import Part
+from whitesquare.errors import UsageError
 from whitesquare.executor.engine import Way
 from whitesquare.provenance.consumed import Consumed, Reading
 from whitesquare.records import OnNote, PoisonManifest, Progress
@@ -67,6 +69,7 @@ def scan_shards(
         on_progress: see there.
         on_note: see there.
     """
+    _refuse_inside(data, way)
     # What this process decodes is hashed as it is decoded; the files of image data are hashed by whoever reads them.
     reading = None
     if extras.signed is not None and not in_files(dataset):
@@ -92,6 +95,14 @@ def scan_shards(
         consumed = found.vouched.consumed(found.positions)
         return FoundInShards(found.scan, part, found.contents, found.vouched, consumed)
     return FoundInShards(found.scan, part, found.contents)
+
+
+def _refuse_inside(data: Data, way: Way) -> None:
+    """Refuse to keep what is done in the very folder that is looked at."""
+    if way.folder is None or not isinstance(data, str | Path) or not Path(data).is_dir():
+        return
+    if way.folder.resolve().is_relative_to(Path(data).resolve()):
+        raise UsageError(f"The folder {way.folder} lies in the data set {data}; name one elsewhere with --resume.")
 
 
 def _beside(extras: Extras, dataset: ImageDataset) -> Extras:

@@ -7,7 +7,7 @@ Their own fields carry the outcome; ours are annotations, which other readers ig
 from dataclasses import dataclass, field
 
 from whitesquare.provenance.own_types import CodeRecord, Reads
-from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST
+from whitesquare.provenance.types import BUNDLE, ENVELOPE, MANIFEST, Content
 
 PROVENANCE = "provenance.sigstore.json"
 SCAN = "scan.sigstore.json"
@@ -231,6 +231,7 @@ class RemovedEvidence:
         version: of whitesquare.
         finished: UTC time.
         format: of the statement.
+        content: what was hashed of the copy; ``None`` where that was not written down.
     """
 
     dataset: str
@@ -241,6 +242,7 @@ class RemovedEvidence:
     version: str
     finished: str
     format: int = 1
+    content: Content | None = None
 
 
 REMOVED_TYPE = "https://whitesquare.dev/attestations/removed/v1"

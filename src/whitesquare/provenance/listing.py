@@ -120,7 +120,7 @@ def make_manifest(
     """
     with manifest_writer(path, pixels=pixels) as writer:
         tally = Tally(named(source), strict, writer, most, files=format > 1)
-        data = opened_tables(source)
+        data = opened_tables(source) if expected is None or expected.samples_only is not False else source
         if not isinstance(data, str):
             splits = splits_of(data)
             classes, content = tuple(next(iter(splits.values())).classes), content_of(splits)
@@ -133,9 +133,9 @@ def make_manifest(
         else:
             how = _Hashing(expected, signed, workers, shards, on_progress, pixels)
             container = _take_named(data, tally, how)
-            classes, content = container.classes, Content(FILES, None, False)
+            classes, content = container.classes, Content(FILES, None, False, False)
             if container.files or place_of(data) is None:
-                content = Content(PIXELS, container.shape, container.positional)
+                content = Content(PIXELS, container.shape, container.positional, place_of(data) is None)
     with path.open("rb") as file:
         digest, size = file_digest(file, "sha256").hexdigest(), file.seek(0, os.SEEK_END)
     tree = Tree(TREE, LEAF, tally.tree.size, tally.tree.root().hex())

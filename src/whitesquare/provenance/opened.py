@@ -104,7 +104,7 @@ def content_of(splits: Mapping[str, "ImageDataset"]) -> Content:
                 f"The {split} split has {found[0]} of the shape {found[1]} in the classes {', '.join(found[2]):.120}, "
                 f"and the other {kind} of the shape {shape} in {', '.join(first.classes):.120}; expected the same."
             )
-    return Content(kind, shape, positional=False)
+    return Content(kind, shape, positional=False, samples_only=True)
 
 
 def _by_name(split: str, ids: Sequence[str]) -> Iterator[tuple[str, str, int]]:

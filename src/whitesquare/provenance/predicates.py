@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from whitesquare._base.schema import build
-from whitesquare.errors import VerificationError
+from whitesquare.errors import VerificationError, malformed
 from whitesquare.provenance.evidence import (
     BUILD_TYPE,
     FAILED,
@@ -137,7 +137,9 @@ def train_evidence(predicate: dict[str, Any], where: str) -> TrainEvidence:
         definition, details = predicate["buildDefinition"], predicate["runDetails"]
         if definition["buildType"] not in (BUILD_TYPE, OWN_BUILD_TYPE):
             raise ValueError(f"the build type is {definition['buildType']!r:.80}")
-        (data,) = definition["resolvedDependencies"]
+        if (count := len(definition["resolvedDependencies"])) != 1:
+            raise ValueError(f"it depends on {count} things, expected the manifest alone")
+        data = definition["resolvedDependencies"][0]
         found = {
             **definition["externalParameters"],
             **definition["internalParameters"],
@@ -150,7 +152,9 @@ def train_evidence(predicate: dict[str, Any], where: str) -> TrainEvidence:
         if (definition["buildType"] == OWN_BUILD_TYPE) != (found.get("source") is not None):
             raise ValueError("its build type does not fit the code it names")
     except (ValueError, TypeError, KeyError) as error:
-        raise VerificationError(f"{where} is no provenance of a training that whitesquare watched: {error}.") from error
+        raise VerificationError(
+            f"{where} is no provenance of a training that whitesquare watched: {malformed(error)}."
+        ) from error
     return build(TrainEvidence, found, where=where, refuse=VerificationError)
 
 
@@ -162,8 +166,17 @@ def _annotated(evidence: ScanEvidence | MeasureEvidence) -> dict[str, Any]:
 
 def _annotations(kind: type[T], predicate: dict[str, Any], where: str) -> T:
     try:
-        (configuration,) = predicate["configuration"]
-        found = configuration["annotations"]
+        configurations = predicate["configuration"]
+        if len(configurations) != 1:
+            raise ValueError(f"it has {len(configurations)} configurations, expected one")
+        found = configurations[0]["annotations"]
     except (ValueError, TypeError, KeyError) as error:
-        raise VerificationError(f"{where} is no test result of whitesquare: {error}.") from error
-    return build(kind, found, where=where, refuse=VerificationError)
+        raise VerificationError(f"{where} is no test result of whitesquare: {malformed(error)}.") from error
+    evidence = build(kind, found, where=where, refuse=VerificationError)
+    written = getattr(evidence, "format", FORMAT)
+    if not 1 <= written <= FORMAT:
+        raise VerificationError(
+            f"{where} has the format {written}, and this version knows 1 to {FORMAT}, so that it may say more than is "
+            "heeded here; read it with the version that wrote it, or a later one."
+        )
+    return evidence

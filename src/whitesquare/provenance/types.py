@@ -108,11 +108,14 @@ class Content:
         kind: ``files`` (the bytes of each file) or ``pixels`` (the pixels of each image of a container).
         shape: ``[C, H, W]`` of the images, for pixels, which say nothing of it themselves.
         positional: ids are positions, so that a removed sample moves the ids of all behind it.
+        samples_only: nothing is listed but samples, each by itself, as of tables, tar files and objects; else every
+            file of the folder is. ``None`` in statements that do not say.
     """
 
     kind: str
     shape: tuple[int, ...] | None
     positional: bool
+    samples_only: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from whitesquare.errors import ChangedError, DataError, UsageError, Verification
 from whitesquare.provenance.container_files import expect_sizes
 from whitesquare.provenance.dataset import SignedDataset, check_manifest_again, read_dataset
 from whitesquare.provenance.diff import SamePixels, diff
+from whitesquare.provenance.how_signed import content_signed
 from whitesquare.provenance.listing import Listing, make_manifest
 from whitesquare.provenance.opened import FILES
 from whitesquare.provenance.pins import NO_PINS, Pins
@@ -201,7 +202,7 @@ def _listed(source: Data, signed: SignedDataset, folder: Path, on_progress: Prog
             source,
             folder / _FOUND,
             strict=False,
-            expected=predicate.content,
+            expected=content_signed(source, signed),
             most=expect_sizes(source, signed) if isinstance(source, str) else MOST_BYTES,
             format=predicate.format,
             signed=signed.sizes,

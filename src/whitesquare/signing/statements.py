@@ -9,7 +9,7 @@ from typing import Any
 
 from whitesquare._base.files import write_text
 from whitesquare._base.strictjson import strict_json
-from whitesquare.errors import NothingToDoError, VerificationError
+from whitesquare.errors import NothingToDoError, VerificationError, malformed
 from whitesquare.signing.dsse import MOST_BYTES, encode_bundle, read_envelope, sign, verify
 from whitesquare.signing.keys import Signer, TrustedKey
 
@@ -114,6 +114,8 @@ def read_small(path: Path) -> bytes:
         NothingToDoError: there is no such file.
         VerificationError: it is too large.
     """
+    if path.is_dir():
+        raise NothingToDoError(f"{path} is a folder, and a signed file was expected; name the file in it.")
     if not path.is_file():
         raise NothingToDoError(f"There is no file {path}; the evidence is missing.")
     if (size := path.stat().st_size) > MOST_BYTES:
@@ -136,7 +138,7 @@ def parse_statement(payload: bytes, where: str) -> tuple[tuple[Subject, ...], st
         if not subjects or not isinstance(kind, str) or not isinstance(predicate, dict):
             raise ValueError("it has no subject or no predicate")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise VerificationError(f"{where} is signed, but no in-toto Statement v1: {error}.") from error
+        raise VerificationError(f"{where} is signed, but no in-toto Statement v1: {malformed(error)}.") from error
     return subjects, kind, predicate
 
 

@@ -15,6 +15,7 @@ from whitesquare.data.copying import as_bytes
 from whitesquare.data.decode import header_shape
 from whitesquare.data.layouts import MAX_IMAGE_BYTES
 from whitesquare.data.names import check_names
+from whitesquare.data.numbered import gaps_in
 from whitesquare.data.rows import exactly, parquet, quoted
 from whitesquare.data.sources.folder import ImageFolder
 from whitesquare.data.sources.lists import read_labels
@@ -184,7 +185,7 @@ def load_parquet(tables: dict[str, Table], split: str) -> ParquetImages:
         ids=ids,
         labels=labels,
         kind="parquet",
-        told=(told, *table.told),
+        told=(told, *table.told, *gaps_in(table.files)),
         table=table,
         column=_bytes_of(table),
         windows=tuple(windows),

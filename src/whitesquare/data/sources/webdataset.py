@@ -16,6 +16,7 @@ from pathlib import Path
 from whitesquare.data.copying import as_bytes
 from whitesquare.data.decode import header_shape
 from whitesquare.data.layouts import MAX_IMAGE_BYTES
+from whitesquare.data.numbered import gaps_in
 from whitesquare.data.rows import LabelColumn
 from whitesquare.data.shards import Shards
 from whitesquare.data.sources.folder import ImageFolder
@@ -184,7 +185,7 @@ def load_tar(splits: dict[str, Shards], split: str) -> TarImages:
         ids=tuple(chain.from_iterable(one.ids for one in kept)),
         labels=labels,
         kind="webdataset",
-        told=_told(shards, label, kept),
+        told=(*_told(shards, label, kept), *gaps_in(shards.files), *_empty(shards, kept)),
         shards=shards,
         places=tuple(kept),
         last=tuple(accumulate(len(one.ids) for one in kept)),
@@ -197,6 +198,12 @@ def _told(shards: Shards, label: str, places: list[Places]) -> tuple[str, ...]:
     told = f"Labels come from {what} of {shards.said}."
     others = ", ".join(f".{name}" for name in sorted(set().union(*(one.unread for one in places))))
     return (told, f"Other members are not read: {others}.") if others else (told,)
+
+
+def _empty(shards: Shards, places: list[Places]) -> tuple[str, ...]:
+    names = [shards.name_of(path) for path, one in zip(shards.files, places, strict=True) if not one.ids]
+    more = ", ..." if len(names) > 1 else ""
+    return (f"{len(names)} of {shards.said} hold no sample ({names[0]}{more}).",) if names else ()
 
 
 def _members(parts: "dict[str, tuple[int, int]]") -> str:
