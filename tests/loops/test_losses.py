@@ -352,7 +352,7 @@ def test_a_batch_that_does_not_fit_is_refused(samples, losses, message, tmp_path
 
 def test_a_recorder_that_cannot_work_says_so(tmp_path):
     path = tmp_path / "losses.parquet"
-    for ids in (["a", "a"], [], "train"):
+    for ids in (["a", "a"], []):
         with pytest.raises(UsageError, match="each once"):
             LossRecorder(path, ids)
     with pytest.raises(UsageError, match="'augmented'"):

@@ -24,6 +24,7 @@ def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
     """
     if isinstance(thing, Mapping):
         return open_mapping(thing, asked)
+    _refuse_several(thing)
     if isinstance(thing, tuple) and len(thing) == 2:
         if all(_is_split(one) for one in thing):
             raise UsageError(
@@ -31,7 +32,6 @@ def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
                 "{'train': pair[0], 'test': pair[1]}."
             )
         return open_pair(*thing, asked)
-    _refuse_list(thing)
     if is_hub(thing):
         return open_hub(thing, asked)
     if is_frame(thing):
@@ -45,15 +45,20 @@ def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
     return open_stream(thing, asked) if hasattr(thing, "__iter__") else None
 
 
-def _refuse_list(thing: Any) -> None:
-    """Refuse a list that holds no samples but whole data sets, or images and labels."""
-    if isinstance(thing, list) and thing and all(map(is_torch_dataset, thing)):
+def _refuse_several(thing: Any) -> None:
+    """Refuse a list or tuple that holds no samples but whole data sets, or a list of images and labels."""
+    if isinstance(thing, (list, tuple)) and thing and all(map(_is_whole, thing)):
         raise UsageError(
-            f"A list of {len(thing)} data sets was given, as random_split returns them; give one of them, or say which "
-            "is which: {'train': parts[0], 'test': parts[1]}."
+            f"A {type(thing).__name__} of {len(thing)} data sets was given, as random_split returns them; give one of "
+            "them, or say which is which: {'train': parts[0], 'test': parts[1]}."
         )
     if isinstance(thing, list) and len(thing) == 2 and _is_split(thing):
         raise UsageError("A list of images and labels was given; give them as a pair: (images, labels).")
+
+
+def _is_whole(one: Any) -> bool:
+    """Tell whether a part of a list or tuple is a data set by itself."""
+    return is_torch_dataset(one) or is_of(one, TORCH_DATA, "DataLoader") or is_hub(one) or is_frame(one)
 
 
 def _is_split(one: Any) -> bool:
