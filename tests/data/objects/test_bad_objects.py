@@ -116,6 +116,7 @@ SAID = {
     "classes that are numbers": ({"images": X, "labels": Y, "classes": range(10)}, "class name 0 is a int"),
     "bytes that are no text": ([(X[0], b"\xff")], "whose bytes are no UTF-8"),
     "a name that is too long": ("(array([[" * 90, "too long for a path; .*the object itself"),
+    "splits of other names": ({"validation": Pictures(SOME)}, r"with 'validation'; expected .*\{'train': given\["),
     "a class": (Pictures, "A type is no data set"),
     "images alone": (X, "A ndarray is no data set: .*give a path, images and labels"),
 }

@@ -29,7 +29,7 @@ def open_frame(frame: Any, asked: ObjectRequest) -> ImageDataset:
     if (gap := next((row for row, cell in enumerate(cells) if _is_null(cell)), None)) is not None:
         raise DataError(
             f"{kind}: row {gap} has no image in the column {image!r}; expected one, or its path, in every row; add it, "
-            f"or take such rows out, as by frame.dropna(subset=[{image!r}])."
+            "or take such rows out, by dropna of pandas or drop_nulls of polars."
         )
     besides = _labels(asked.beside, label) if is_frame(asked.beside) else []
     every, count = _labels(frame, label), len(cells)
@@ -75,7 +75,13 @@ def _values(frame: Any, column: str) -> list[Any]:
     for name in ("to_pylist", "to_list", "tolist"):
         if hasattr(found, name):
             return list(getattr(found, name)())
-    return list(found)
+    try:
+        return list(found)
+    except Exception as error:
+        raise UsageError(
+            f"{kind_of(frame)}: the column {column!r} cannot be listed ({type(error).__name__}: {error!s:.120}); give "
+            "a data frame of pandas or polars, or a table of pyarrow."
+        ) from error
 
 
 def _column(frame: Any, name: str) -> Any:

@@ -58,7 +58,7 @@ def class_names(thing: object) -> tuple[str, ...] | None:
     Raises:
         UsageError: it has both, and they name a class differently.
     """
-    given = getattr(thing, "classes", None)
+    given: Any = getattr(thing, "classes", None)
     places = getattr(thing, "class_to_idx", None)
     if not isinstance(given, type) and callable(getattr(given, "tolist", None)):  # an array, or an index of pandas
         given = given.tolist()

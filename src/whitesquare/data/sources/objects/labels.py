@@ -65,7 +65,7 @@ def categories_of(column: Any) -> tuple[str, ...] | None:
 
     As pandas has it (``Categorical``), and polars (``Enum``); other columns have none, nor do numbers as categories.
     """
-    found = getattr(getattr(column, "dtype", None), "categories", None)
+    found: Any = getattr(getattr(column, "dtype", None), "categories", None)
     listed = found.tolist() if hasattr(found, "tolist") else found.to_list() if hasattr(found, "to_list") else []
     return tuple(listed) if listed and all(isinstance(one, str) for one in listed) else None
 

@@ -23,8 +23,11 @@ def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
         DataError: it holds no images with labels, or cannot be read.
     """
     if isinstance(thing, Mapping):
+        _refuse_other_splits(thing)
         return open_mapping(thing, asked)
     _refuse_several(thing)
+    if is_of(thing, "polars", "LazyFrame"):
+        raise UsageError("A LazyFrame of polars was given, which holds no rows yet; give frame.collect().")
     if isinstance(thing, tuple) and len(thing) == 2:
         if all(_is_split(one) for one in thing):
             raise UsageError(
@@ -54,6 +57,16 @@ def _refuse_several(thing: Any) -> None:
         )
     if isinstance(thing, list) and len(thing) == 2 and _is_split(thing):
         raise UsageError("A list of images and labels was given; give them as a pair: (images, labels).")
+
+
+def _refuse_other_splits(thing: Mapping[Any, Any]) -> None:
+    """Refuse a dict of data sets, of which none is called as a split that is read."""
+    if thing and all(map(_is_whole, thing.values())):
+        name = next(iter(thing))
+        raise UsageError(
+            f"A dict of data sets was given, with {', '.join(map(repr, thing)):.80}; expected 'train', or 'train' and "
+            f"'test', so say which is which: {{'train': given[{name!r:.60}]}}, or give one of them by itself."
+        )
 
 
 def _is_whole(one: Any) -> bool:
