@@ -100,7 +100,7 @@ def main() -> None:
         }
         print(case, results[case], flush=True)
     record = {
-        "what": f"diff of two manifests of {asked.rows} rows; the machine did other work meanwhile",
+        "what": f"diff of two manifests of {asked.rows} rows",
         "rows": asked.rows,
         "cases": results,
     }

@@ -13,7 +13,7 @@ from typing import Any
 
 from detector_tables import detector_tables
 from natural_tables import natural_tables, patches_table
-from scale_tables import attesting, checking, comparing, finding, gating, scanning, sharding, signing
+from scale_tables import attesting, checking, comparing, finding, gating, opening, scanning, sharding, signing
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
@@ -33,6 +33,7 @@ TABLES = {
     "gate": gating,
     "provenance": signing,
     "provenance-diff": comparing,
+    "opening-tables": opening,
     "scan-growth": scanning,
     "sharded-scan": sharding,
     "sharded-provenance": attesting,
@@ -232,7 +233,7 @@ def main(arguments: list[str]) -> None:
         README,
         *(
             DOCS / f"{name}.md"
-            for name in ("results", "leaderboard", "detectors", "natural", "gate", "provenance", "scale")
+            for name in ("results", "leaderboard", "detectors", "natural", "gate", "provenance", "scale", "data")
         ),
     ):
         wanted = text = path.read_text()

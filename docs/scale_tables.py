@@ -54,6 +54,15 @@ def comparing(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def opening(result: dict[str, Any]) -> str:
+    """Return what opening a million rows took, as a Markdown table."""
+    lines = ["| opened | samples | seconds | peak memory, GB |", "|---|---|---|---|"]
+    lines += [
+        f"| `{row['form']}` | {row['rows']:,} | {row['seconds']:.1f} | {row['peak_gb']:.2f} |" for row in result["rows"]
+    ]
+    return "\n".join([*lines, "", f"One run each (n = 1); {_machine(result)}"])
+
+
 def scanning(result: dict[str, Any]) -> str:
     """Return how a scan grows as a Markdown table."""
     lines = ["| images | mode | seconds | per image, 60,000 = 1 | peak memory, GB |", "|---|---|---|---|---|"]

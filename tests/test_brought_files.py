@@ -1,5 +1,7 @@
 """Probabilities and features from files: what a file says is what an array says, and what does not fit is refused."""
 
+import json
+
 import duckdb
 import numpy as np
 import pytest
@@ -99,16 +101,21 @@ def test_the_shell_takes_both_and_says_what_the_library_says(folder, ordered, tm
         assert np.array_equal(found, plain.by_detector[name])
 
 
-def test_shards_take_the_file_of_probabilities_as_well(folder, ordered, tmp_path):
-    dataset, probabilities, _ = ordered
+def test_shards_take_the_files_as_well(folder, ordered, tmp_path):
+    dataset, probabilities, features = ordered
     path = written(tmp_path, ".parquet", "pred_probs", probabilities, dataset.classes, dataset)
     asked = ScanSettings(detectors=("confident-learning",))
     plain = scan(str(folder), asked, pred_probs=probabilities, way=Way())
     sharded = scan(str(folder), asked, pred_probs=path, way=Way())
     scores = plain.scan.scores.by_detector["confident-learning"]
     assert np.array_equal(sharded.scan.scores.by_detector["confident-learning"], scores)
-    done = run("scan", folder, "--features", path, "--workers", 1, code=2)
-    assert "takes no features" in done.stderr
+    np.save(tmp_path / "f.npy", features)
+    told = tmp_path / "scan.json"
+    names = ("--detectors", "spectral-signatures,noise-residual", "-o", f"json={told}")
+    run("scan", folder, "--features", tmp_path / "f.npy", "--workers", 1, *names)
+    ran = {one["name"]: one for one in json.loads(told.read_text())["detectors"]}
+    assert ran["spectral-signatures"]["reason"] == ""
+    run("scan", folder, "--features", tmp_path / "f.npy", "--model", tmp_path, "--workers", 1, code=2)
 
 
 def test_rows_of_what_could_not_be_read_are_left_out_with_it(rows, tmp_path):

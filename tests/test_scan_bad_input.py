@@ -125,7 +125,7 @@ def test_a_model_that_is_no_model_is_refused(tmp_path, data, model):
     (copy / "model.safetensors").write_bytes(b"\xff" * 100)
     assert "cannot be loaded as 'cnn'" in refused(tmp_path, data, "--model", copy)
     (copy / "model.json").write_bytes(b"\xff\xfe")
-    assert "is not a valid ModelCard file" in refused(tmp_path, data, "--model", copy)
+    assert "is not a valid model card file" in refused(tmp_path, data, "--model", copy)
     assert "leave one of them out" in refused(tmp_path, data, "--model", model, "--model-free")
 
 

@@ -139,7 +139,7 @@ def test_a_file_that_does_not_fit_is_refused_by_place(name: str) -> None:
     text, told = REFUSED[name]
     with pytest.raises(DataError) as error:
         decode(Outer, text, where="some/file")
-    assert str(error.value).startswith("some/file is not a valid Outer file: ")
+    assert str(error.value).startswith("some/file is not a valid outer file: ")
     assert told in str(error.value)
 
 

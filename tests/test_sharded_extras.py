@@ -303,6 +303,29 @@ def test_labels_are_checked_in_shards_exactly_as_at_once(tars, probabilities, tm
     assert places(way.folder, "labels") == before
 
 
+def test_given_features_are_scored_in_every_group_as_at_once(tars, probabilities, tmp_path):
+    stored, strange = probabilities
+    features = np.random.default_rng(3).normal(0, 1, (900, 6)).astype(np.float32)
+    features[strange, 2] += 12
+    np.save(tmp_path / "f.npy", features)
+    asked = ScanSettings(detectors=("spectral-signatures", "confident-learning", "noise-residual"))
+    plain = scan(str(tars), asked, features=features, pred_probs=stored).scan
+    given = {"features": np.load(tmp_path / "f.npy", mmap_mode="r"), "pred_probs": stored}
+    once = scan(str(tars), asked, **given, way=Way()).scan
+    parts = scan(str(tars), asked, **given, way=Way(group=300, folder=tmp_path / "kept")).scan
+    scores = [one.scores.by_detector["spectral-signatures"] for one in (plain, once, parts)]
+    assert np.allclose(scores[1], scores[0], rtol=0.01, atol=0.01)  # features in half precision
+    for found in scores:
+        assert found[strange].min() > np.quantile(found[~strange], 0.95)
+    checked = [one.scores.by_detector["confident-learning"] for one in (plain, parts)]
+    assert np.array_equal(*checked)
+    with pytest.raises(UsageError, match="features is an array"):
+        scan(str(tars), asked, features=features[1:], way=Way())
+    features[7, 1] = np.nan
+    with pytest.raises(DataError, match="not finite"):
+        scan(str(tars), asked, features=features, way=Way())
+
+
 def test_what_are_no_probabilities_is_refused_in_shards(tars):
     for wrong, said in (
         (np.full((899, 5), 0.2), "one row for each of the 900 samples"),

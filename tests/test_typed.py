@@ -38,6 +38,14 @@ def test_a_number_that_is_none_is_told_with_what_to_write_before_anything_is_rea
     assert words in " ".join(done.stderr.split())
 
 
+def test_a_folder_that_reads_as_an_option_is_told_with_how_to_name_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-photos").mkdir()
+    told, other = (CliRunner().invoke(app, ["scan", name]).stderr for name in ("-photos", "-others"))
+    assert "To name the file or folder '-photos', write ./-photos." in " ".join(told.split())
+    assert "To name" not in other
+
+
 def test_an_output_never_takes_the_place_of_what_the_verb_reads(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("scan.json").write_text("{}")

@@ -104,7 +104,7 @@ def test_verification_ends_with_0_1_2_or_3(run: Path, tmp_path: Path) -> None:
     (run / DOSSIER_SIGNED).unlink()
     assert "Nobody signed it" in call(*asked, code=3).stdout
     (run / DOSSIER).write_text("{")
-    assert "is not a valid Dossier file" in call(*asked, code=2).stderr
+    assert "is not a valid dossier file" in call(*asked, code=2).stderr
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ _WANTED = {
 """What to call the type by which pydantic's name of a mistake begins, as in ``int_from_float``."""
 
 _UNKNOWN = "unexpected_keyword_argument"
+_INSIDE = re.compile("(?<=.)(?=[A-Z])")
+"""Where a word begins in the name of a class."""
 _LONG = re.compile("[0-9]{300}")
 """A whole number that a float may not hold, or a text."""
 
@@ -66,7 +68,7 @@ def decode(cls: type[T], text: str, *, where: str) -> T:
         DataError: it is no JSON that can be trusted (see :mod:`.strictjson`), or a field is missing, unknown or of
             another type.
     """
-    where = f"{where} is not a valid {cls.__name__} file"
+    where = f"{where} is not a valid {_INSIDE.sub(' ', cls.__name__).lower()} file"
     try:
         value = parse(text)
     except ValueError as error:

@@ -13,7 +13,7 @@ from whitesquare.cli.config import configured
 from whitesquare.cli.examples import EXAMPLES, FIRST, GROUPS
 from whitesquare.cli.exits import printing
 from whitesquare.cli.made import remember
-from whitesquare.cli.mistyped import mistyped
+from whitesquare.cli.mistyped import Misuse, mistyped
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 10_000}
 """Settings of the command line: both names of help, and no line broken before the terminal ends."""
@@ -32,10 +32,11 @@ class Verb(TyperCommand):
         if not ctx.resilient_parsing:
             ctx.default_map = configured(self, args)
         with printing():
+            typed = list(args)  # Typer takes from the list what it has read
             try:
                 return super().parse_args(ctx, args)
-            except typer.BadParameter as error:
-                error.message = mistyped(error) or error.message
+            except Misuse as error:
+                error.message = mistyped(error, typed) or error.message
                 raise
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:

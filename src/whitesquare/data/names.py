@@ -54,11 +54,13 @@ def check_name(name: object, what: str, where: str) -> None:
         raise DataError(
             f"{where}: the {what} {name!r:.60} is a {type(name).__name__}; expected text, so give str() of it."
         )
-    if any("\ud800" <= letter <= "\udfff" for letter in name):
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
         raise DataError(
             f"{where}: the {what} {name!r} holds bytes that are no UTF-8, and no report or manifest can say it; rename "
             "it, as by convmv -f latin1 -t utf8."
-        )
+        ) from error
     if not is_plain(name):
         raise DataError(
             f"{where}: the {what} {name!r} is empty or holds a control character; "

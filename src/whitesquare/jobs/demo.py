@@ -18,6 +18,8 @@ from whitesquare.study.experiment import ExperimentPlan, run_experiment
 
 _REPORT = "report.html"
 _FIGURES = "figures"
+_ROUNDS = 8
+"""After these, no more is gained at the demo's rate of poisons; see docs/leaderboard.md."""
 
 
 def run_demo(
@@ -38,7 +40,7 @@ def run_demo(
         on_progress: told how far each step is.
     """
     start = time.perf_counter()
-    plan = ExperimentPlan(seeds=seeds, device=device, defended="adaptive")
+    plan = ExperimentPlan(seeds=seeds, rounds=_ROUNDS, device=device, defended="adaptive")
     measurement, gallery = run_experiment(plan, cache=cache or default_cache(), on_progress=on_progress)
     with output_folder(folder, "demo", (MEASUREMENT, GALLERY, _REPORT, _FIGURES)) as part:
         drawing = time.perf_counter()

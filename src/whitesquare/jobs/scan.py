@@ -15,7 +15,7 @@ from whitesquare.data.sized import beside
 from whitesquare.detectors.registry import DETECTORS
 from whitesquare.errors import UsageError
 from whitesquare.executor.engine import Way
-from whitesquare.jobs.scan_shards import FoundInShards, refuse_beside, scan_shards
+from whitesquare.jobs.scan_shards import FoundInShards, scan_shards
 from whitesquare.jobs.scanned import Scanned
 from whitesquare.learning.asking import Asking
 from whitesquare.learning.surroundings import own_surroundings
@@ -134,7 +134,8 @@ def scan(
     """
     _refuse_unattested(signer, attested, reference, reference_attested)
     asking = _asking(model, weights, preprocess, layer)
-    _refuse_beside(model is not None, way, features, pred_probs)
+    if model is not None and not (features is None and pred_probs is None):
+        raise UsageError("Give the model, which is asked for its own, or features and pred_probs; not both.")
     opened = _opened(data, attested, size, fit, on_progress)
     check_truth(opened.ids, truth)  # which its ranking is measured by at the very end
     features = _rows("features", features, opened, None)
@@ -143,7 +144,7 @@ def scan(
     clean = None if reference is None else _Trusted(reference, reference_attested, size, fit, how)
     recording = None if losses is None else Path(losses)
     if way is not None:
-        extras = _extras(clean, recording, attested, pred_probs)
+        extras = _extras(clean, recording, attested, features, pred_probs)
         asked = " ".join(str(one) for one in (size, fit) if one is not None)
         told = (truth, skip_unreadable, asked, on_progress, on_note)
         return _in_shards(scan_shards(opened, data, settings, way, extras, asking, *told), clean, attested, signer)
@@ -181,13 +182,6 @@ def _refuse_unattested(
         raise UsageError("The data are attested and the reference is not; give its attestation, or leave it out.")
 
 
-def _refuse_beside(with_model: bool, way: Way | None, features: object, pred_probs: object) -> None:
-    if way is not None:
-        refuse_beside({"features": features})
-    if with_model and not (features is None and pred_probs is None):
-        raise UsageError("Give the model, which is asked for its own, or features and pred_probs; not both.")
-
-
 def _rows(
     name: str, given: FloatArray | str | Path | None, dataset: ImageDataset, classes: Sequence[str] | None
 ) -> FloatArray | None:
@@ -223,7 +217,11 @@ class _Trusted:
 
 
 def _extras(
-    clean: _Trusted | None, losses: Path | None, attested: Attested | None, pred_probs: FloatArray | None
+    clean: _Trusted | None,
+    losses: Path | None,
+    attested: Attested | None,
+    features: FloatArray | None,
+    pred_probs: FloatArray | None,
 ) -> Extras:
     """Return what a scan in shards is given beside its data."""
     signed = None if attested is None else attested.signed
@@ -231,9 +229,10 @@ def _extras(
         "reference": named(clean.source) if clean is not None else "none",
         "losses": str(losses.absolute()) if losses is not None else "none",
         "attested": signed.sha256 if signed is not None else "no",
+        "features": "none" if features is None else "given",
         "probabilities": "none" if pred_probs is None else "given",
     }
-    return Extras(None if clean is None else clean.beside, losses, signed, pred_probs, told)
+    return Extras(None if clean is None else clean.beside, losses, signed, pred_probs, features, told)
 
 
 def _in_shards(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from whitesquare.data.listing import in_files
 from whitesquare.data.names import Data, named
 from whitesquare.data.part import Part
-from whitesquare.errors import UsageError
 from whitesquare.executor.engine import Way
 from whitesquare.provenance.consumed import Consumed, Reading
 from whitesquare.records import OnNote, PoisonManifest, Progress
@@ -99,17 +98,3 @@ def _beside(extras: Extras, dataset: ImageDataset) -> Extras:
     """Let a reference be brought to the size of a data set that is watched while it is read, and tells none itself."""
     opens = extras.reference
     return extras if opens is None else replace(extras, reference=lambda _: opens(dataset))
-
-
-def refuse_beside(asked: dict[str, object]) -> None:
-    """Refuse what a scan in shards cannot do yet, by the names under which it is asked for.
-
-    Raises:
-        UsageError: it is asked for.
-    """
-    given = [name for name, value in asked.items() if value is not None]
-    if given:
-        raise UsageError(
-            f"A scan in shards takes no {' and no '.join(given)}, which a scan of one piece does; leave "
-            f"{'it' if len(given) == 1 else 'them'} out, or scan without workers, a cluster and a folder to resume."
-        )

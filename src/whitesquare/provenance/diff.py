@@ -36,8 +36,6 @@ _BATCH = 4096
 _TEXTS = ("kind", "id", "new_id", "label", "new_label", "split", "new_split")
 _PASSES = ("sha256, label, split", "sha256, label", "sha256")
 _UNREAD = "repeat('\\x00', 32)::BLOB"
-_UNMATCHED = """SELECT 1 FROM (SELECT count(*) AS pairs FROM matched) WHERE pairs < (SELECT count(*) FROM gone)
-    AND pairs < (SELECT count(*) FROM came)"""
 _POSITION = "TRY_CAST(regexp_extract(id, '[0-9]+$') AS BIGINT)"
 
 
@@ -74,7 +72,8 @@ def diff(
         db.execute(f"SET memory_limit = '{megabytes or _megabytes(db, signed, found)}MB'")
         _by_key(db, signed, found, positional)
         _by_content(db)
-        _by_gap(db)
+        if positional and _unmatched(db):
+            _by_gap(db)
         _pair(db)
         if same_pixels is not None:
             _ask_pixels(db, same_pixels)
@@ -82,7 +81,7 @@ def diff(
         with whole_file(output) as part:
             # By place in the manifest, which is by id: numbers are compared at once, names sign by sign.
             rows = "SELECT * EXCLUDE (place, spot) FROM changes ORDER BY place, spot"
-            db.execute(f"COPY ({rows}) TO {_quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
+            db.execute(f"COPY ({rows}) TO {_quoted(part)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)")
         counts = dict(db.execute(f"SELECT kind, count(*) FROM {table_of(output)} GROUP BY kind").fetchall())
     return {kind: counts.get(kind, 0) for kind in KINDS}
 
@@ -147,7 +146,7 @@ def _megabytes(db: "DuckDBPyConnection", *manifests: Path) -> int:
 
 
 def _by_key(db: "DuckDBPyConnection", signed: Path, found: Path, positional: bool) -> None:
-    """Make ``pairs`` (rows known to be the same sample) and what is left: ``gone`` and ``came``."""
+    """Make ``pairs`` (rows known to be the same sample) and views of what is left: ``gone`` and ``came``."""
     columns = db.execute(f"SELECT * FROM {table_of(signed)} LIMIT 0").description or []
     pixels = "s.pixels" if "pixels" in [column[0] for column in columns] else "NULL::BLOB"
     moves = "regexp_matches(id, '[0-9]$') AND split <> ''" if positional else "false"
@@ -169,11 +168,11 @@ def _by_key(db: "DuckDBPyConnection", signed: Path, found: Path, positional: boo
     )
     for name, old in (("gone", ""), ("came", "new_")):
         db.execute(
-            f"""CREATE TABLE {name} AS SELECT id, {old}label AS label, split, {old}size AS size, {old}sha256 AS sha256,
-                pixels, CASE WHEN {moves} THEN {_POSITION} END AS position, {old}spot AS spot
+            f"""CREATE VIEW {name} AS SELECT rowid, id, split, pixels, {old}label AS label, {old}size AS size,
+                {old}sha256 AS sha256, CASE WHEN {moves} THEN {_POSITION} END AS position, {old}spot AS spot
             FROM loose WHERE {old}sha256 IS NOT NULL AND NOT ({whole})"""
         )
-    db.execute("DROP TABLE loose; CREATE TABLE matched (g BIGINT, c BIGINT)")
+    db.execute("CREATE TABLE matched (g BIGINT, c BIGINT)")
 
 
 def _by_content(db: "DuckDBPyConnection") -> None:
@@ -194,7 +193,7 @@ def _by_content(db: "DuckDBPyConnection") -> None:
             JOIN gone ON gone.rowid = g JOIN came ON came.rowid = c WHERE gone.sha256 = came.sha256"""
     )
     for key in _PASSES:
-        if not db.execute(_UNMATCHED).fetchone():
+        if not _unmatched(db):
             return
         sides = [
             f"""SELECT rowid AS {side}, {key}, row_number() OVER (PARTITION BY {key}
@@ -203,6 +202,15 @@ def _by_content(db: "DuckDBPyConnection") -> None:
             for table, side in (("gone", "g"), ("came", "c"))
         ]
         db.execute(f"INSERT INTO matched SELECT g, c FROM ({sides[0]}) JOIN ({sides[1]}) USING ({key}, nth)")
+
+
+def _unmatched(db: "DuckDBPyConnection") -> bool:
+    """Tell whether both sides still have rows without a partner."""
+    found = db.execute(
+        """SELECT pairs < least((SELECT count(*) FROM gone), (SELECT count(*) FROM came))
+        FROM (SELECT count(*) AS pairs FROM matched)"""
+    ).fetchall()
+    return bool(found[0][0])
 
 
 def _by_gap(db: "DuckDBPyConnection") -> None:
@@ -233,38 +241,38 @@ def _by_gap(db: "DuckDBPyConnection") -> None:
 
 
 def _pair(db: "DuckDBPyConnection") -> None:
-    """Add what was matched to ``pairs``, which then know whether the pixels are the same."""
+    """Make ``paired``, a view of all that was matched, and ``answers``: whether pixels are the same, by place."""
     db.execute(
-        """INSERT INTO pairs SELECT gone.id, came.id, gone.label, came.label, gone.split, came.split, gone.sha256,
-            came.sha256, gone.pixels, gone.sha256 = came.sha256, gone.spot
+        """CREATE VIEW paired AS SELECT * FROM pairs UNION ALL
+        SELECT gone.id, came.id, gone.label, came.label, gone.split, came.split, gone.sha256, came.sha256, gone.pixels,
+            gone.sha256 = came.sha256, gone.spot
         FROM matched JOIN gone ON gone.rowid = g JOIN came ON came.rowid = c"""
     )
-    db.execute("ALTER TABLE pairs ADD COLUMN same_pixels BOOLEAN")
+    db.execute("CREATE TABLE answers (spot BIGINT, same_pixels BOOLEAN)")
 
 
 def _ask_pixels(db: "DuckDBPyConnection", same_pixels: SamePixels) -> None:
     asked = db.cursor()
-    asked.execute("SELECT rowid, new_id, pixels FROM pairs WHERE NOT same AND pixels IS NOT NULL")
-    db.execute("CREATE TABLE answers (row BIGINT, answer BOOLEAN)")
+    asked.execute("SELECT spot, new_id, pixels FROM paired WHERE NOT same AND pixels IS NOT NULL")
     while rows := asked.fetchmany(_BATCH):
         answers = [same_pixels(new_id, digest) for _, new_id, digest in rows]
         db.execute("INSERT INTO answers SELECT unnest(?), unnest(?)", [[row[0] for row in rows], answers])
     asked.close()
-    db.execute("UPDATE pairs SET same_pixels = answer FROM answers WHERE pairs.rowid = answers.row")
 
 
 def _name_changes(db: "DuckDBPyConnection") -> None:
     """Make ``changes``: a row for everything that can be said of a pair, and of what has no partner."""
-    both = "id, new_id, label, new_label, split, new_split, {} AS same_pixels, sha256, new_sha256, spot FROM pairs"
-    told, untold = both.format("same_pixels"), both.format("NULL")
-    said = {
-        "changed": f"{told} WHERE NOT same",
-        "added": """id, id, '', label, '', split, NULL, NULL, sha256, spot FROM came
-            WHERE rowid NOT IN (SELECT c FROM matched)""",
-        "removed": """id, '', label, '', split, '', NULL, sha256, NULL, spot FROM gone
-            WHERE rowid NOT IN (SELECT g FROM matched)""",
-        "relabelled": f"{untold} WHERE label <> new_label AND new_sha256 <> {_UNREAD}",
-        "renamed": f"{untold} WHERE same AND label = new_label",
-    }
-    parts = [f"SELECT {place} AS place, '{kind}' AS kind, {said[kind]}" for place, kind in enumerate(KINDS)]
-    db.execute(f"CREATE VIEW changes AS {' UNION ALL '.join(parts)}")
+    kinds = f"""CASE WHEN NOT same THEN ['changed'] ELSE [] END
+        || CASE WHEN same AND label = new_label THEN ['renamed']
+            WHEN label <> new_label AND new_sha256 <> {_UNREAD} THEN ['relabelled'] ELSE [] END"""
+    lone = "NULL::BOOLEAN AS same_pixels"
+    db.execute(
+        f"""CREATE VIEW changes AS SELECT list_position({list(KINDS)}, kind) AS place,
+            * REPLACE (CASE WHEN kind = 'changed' THEN same_pixels END AS same_pixels) FROM (
+            SELECT unnest({kinds}) AS kind, id, new_id, label, new_label, split, new_split, same_pixels, sha256,
+                new_sha256, spot FROM paired LEFT JOIN answers USING (spot)
+            UNION ALL SELECT 'added', id, id, '', label, '', split, {lone}, NULL, sha256, spot FROM came
+            WHERE rowid NOT IN (SELECT c FROM matched)
+            UNION ALL SELECT 'removed', id, '', label, '', split, '', {lone}, sha256, NULL, spot FROM gone
+            WHERE rowid NOT IN (SELECT g FROM matched))"""
+    )

@@ -10,7 +10,7 @@ import torch
 
 from whitesquare._base.cache import Arrays, Cache, no_cache
 from whitesquare._base.machine import machine, versions
-from whitesquare.attacks import Poisoned, make_attack, poison
+from whitesquare.attacks import Poisoned, attack_parameters, make_attack, poison
 from whitesquare.data import dataset_digest, held, open_dataset
 from whitesquare.data.gallery import SHOWN, example_position
 from whitesquare.data.layouts import EMBEDDED
@@ -45,6 +45,7 @@ class ExperimentPlan:
         target: target class (a label).
         count: poisoned samples per attack.
         trigger: spec of the trigger in use.
+        rounds: how often poison is improved, by attacks that do.
         recipe: how the victims are trained.
         seeds: victims per row; their seeds are 1..seeds.
         seed: of the choice of samples and the crafting.
@@ -57,6 +58,7 @@ class ExperimentPlan:
     target: int = 0
     count: int = 3000
     trigger: str = "patch:size=2,corner=br,margin=1"
+    rounds: int = 12
     recipe: Recipe = field(default_factory=Recipe)
     seeds: int = 3
     seed: int = 0
@@ -148,10 +150,12 @@ def _poisoned(
 ) -> dict[str, Poisoned]:
     poisoned = {}
     for name in plan.attacks:
+        asked = {"trigger": parse_trigger(plan.trigger), "rounds": plan.rounds}
+        known = {"trigger", *attack_parameters(make_attack(name))}
         with clock.step(f"poisoning: {name}"):
             poisoned[name] = poison(
                 clean,
-                make_attack(name, {"trigger": parse_trigger(plan.trigger)}),
+                make_attack(name, {key: value for key, value in asked.items() if key in known}),
                 target=plan.target,
                 count=plan.count,
                 seed=plan.seed,

@@ -16,6 +16,7 @@ from whitesquare.learning.asking import Asking
 from whitesquare.scanning.answers import both_of
 from whitesquare.scanning.gather import OWN, Gathered
 from whitesquare.scanning.settings import ScanSettings
+from whitesquare.scanning.sharded.given_rows import GivenRows
 from whitesquare.scanning.sharded.probable import check_labels
 from whitesquare.scanning.sharded.reading import named
 from whitesquare.scanning.sharded.reduce import (
@@ -86,8 +87,8 @@ def ask_all(
     folder: Path,
     engine: Engine,
     model: "Given | None",
-    recorded: Path | None = None,
-    stored: tuple[Path, ...] = (),
+    recorded: Path | None,
+    stored: GivenRows,
 ) -> Known:
     """Ask the model about every sample, and then all detectors.
 
@@ -99,18 +100,19 @@ def ask_all(
         engine: where.
         model: the one that was given; ``None`` where the scan trained its own.
         recorded: file that names those of recorded losses; ``None`` without any.
-        stored: files of given probabilities, one for each of pixels; none without any.
+        stored: given features and probabilities.
 
     Raises:
         DataError: a step failed.
     """
-    several = {"recorded": recorded is not None, "stored": bool(stored)}
+    several = {"recorded": recorded is not None, "stored": bool(stored.probabilities)}
     plan = planned(gathered.evidence, settings.detectors, gathered.why, samples, **several)
     asked = _model(gathered, folder, samples, model, settings.device) if gathered.models else None
     answers = _answers(samples, asked, folder, engine) if asked is not None else None
-    apart, hinted = _in_groups(samples, plan, gathered, settings, folder, engine, asked, answers, recorded)
+    kept = answers.path if answers is not None else _given(samples, stored, folder)
+    apart, hinted = _in_groups(samples, plan, gathered, settings, folder, engine, asked, kept, recorded)
     found = _whole(samples, plan, folder, engine) | apart
-    found |= {name: (check_labels(samples, stored, folder, engine), _ran(name)) for name in plan.stored}
+    found |= {name: (check_labels(samples, stored.probabilities, folder, engine), _ran(name)) for name in plan.stored}
     runs = tuple(found[name][1] if name in found else _not_run(name, reason) for name, reason in plan.reasons.items())
     suspicions = {name: found[name][0] for name in plan.reasons if name in found}
     return Known(
@@ -153,9 +155,19 @@ def _answers(samples: StoredSamples, asked: AskedModel, folder: Path, engine: En
     items = [ToAsk(number, samples.path, folder, asked) for number in range(len(samples.files))]
     done = engine.map("asking the model", ask_shard, items, here=asked.held is not None, light=False)
     files = tuple(one.path for one in done)
-    path = named(folder, "asked", samples.digest, asked.key)
+    return _ShardAnswers(_naming(files, samples, asked.key, folder), files)
+
+
+def _given(samples: StoredSamples, stored: GivenRows, folder: Path) -> Path | None:
+    """Return the file that names those of given features, which stand where a model's would."""
+    names = [path.name for path in stored.features]
+    return _naming(stored.features, samples, model_key(*names), folder) if names else None
+
+
+def _naming(files: tuple[Path, ...], samples: StoredSamples, key: str, folder: Path) -> Path:
+    path = named(folder, "asked", samples.digest, key)
     write_kept(path, {}, {"files": [one.name for one in files]})
-    return _ShardAnswers(path, files)
+    return path
 
 
 def _whole(samples: StoredSamples, plan: Looking, folder: Path, engine: Engine) -> Found:
@@ -185,11 +197,11 @@ def _in_groups(
     folder: Path,
     engine: Engine,
     asked: AskedModel | None,
-    answers: _ShardAnswers | None,
+    kept: Path | None,
     recorded: Path | None,
 ) -> tuple[Found, dict[str, dict[int, IntArray]]]:
     """Ask the detectors that look at groups, at each of them or at the first alone; and say whom they hint at."""
-    kept, losses = None if answers is None else answers.path, None
+    losses = None
     if recorded is None and gathered.evidence.losses is not None:
         losses = named(folder, "losses", samples.digest, asked.key if asked else "")
         write_kept(losses, {"losses": gathered.evidence.losses}, {})

@@ -1,4 +1,4 @@
-"""What a scan in shards is given beside its data: trusted samples, recorded losses, what its data must be."""
+"""What a scan in shards is given beside its data: trusted samples, losses, features, what its data must be."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ class Extras:
         losses: what a training on the data recorded.
         signed: what the data must be.
         pred_probs: ``(N, K)`` probabilities by models that had not seen the sample.
+        features: ``(N, D)`` by a model that is not given.
         told: by name, what a folder is of that keeps such a scan, in words.
     """
 
@@ -24,6 +25,7 @@ class Extras:
     losses: Path | None = None
     signed: SignedDataset | None = None
     pred_probs: FloatArray | None = None
+    features: FloatArray | None = None
     told: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -11,15 +11,12 @@ import numpy as np
 
 from whitesquare.data.kept import kept_whole, read_kept, write_kept
 from whitesquare.detectors.label_issues import OwnShares, judged_by, label_errors
-from whitesquare.detectors.types import Evidence, Suspicion
-from whitesquare.errors import UsageError
+from whitesquare.detectors.types import Suspicion
 from whitesquare.executor.engine import Engine
 from whitesquare.executor.types import Shared
-from whitesquare.scanning.brought import brought, called, check_order
 from whitesquare.scanning.sharded.reading import Done, named
 from whitesquare.scanning.sharded.samples import StoredSamples
 from whitesquare.scanning.sharded.scoring import opened_samples
-from whitesquare.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -39,46 +36,6 @@ class ToWeigh:
     folder: Path
     stored: Path
     usual: Path | None = None
-
-
-def keep_probabilities(
-    given: FloatArray, samples: StoredSamples, positions: IntArray, size: int, folder: Path
-) -> tuple[Path, ...]:
-    """Keep the probabilities of each shard beside it, and refuse what are none.
-
-    Args:
-        given: ``(size, K)``, of every sample of the data set, those that cannot be read included; it may be a file that
-            is mapped into memory.
-        samples: those that were read.
-        positions: of each in the data set.
-        size: samples of the data set.
-        folder: of the scan.
-
-    Raises:
-        UsageError: another number of rows or columns.
-        DataError: values that are no finite numbers, or no probabilities.
-    """
-    if given.ndim != 2 or len(given) != size:
-        raise UsageError(f"pred_probs is an array {given.shape}; expected one row for each of the {size} samples.")
-    files = []
-    nothing = np.empty((0, *samples.shape), np.uint8)
-    sums, sizes = np.zeros((len(samples.classes),) * 2), np.zeros(len(samples.classes), np.int64)
-    for number, pixels in enumerate(samples.files):
-        part = slice(int(samples.first[number]), int(samples.first[number + 1]))
-        labels = samples.labels[part]
-        alone = Evidence(nothing, labels, samples.classes, np.zeros(len(labels), np.bool_), 0)
-        if len(labels):
-            rows = brought(alone, None, given[positions[part]]).pred_probs
-        else:
-            rows = np.empty((0, len(samples.classes)), np.float32)
-        assert rows is not None  # noqa: S101 - narrows the type: they were given
-        part_sums, part_sizes = called(rows, labels)
-        sums, sizes = sums + part_sums, sizes + part_sizes
-        files.append(named(folder, "probabilities", pixels.name, samples.digest, rows.tobytes()))
-        if kept_whole(files[-1]) is None:
-            write_kept(files[-1], {"probabilities": rows}, {})
-    check_order(sums, sizes, samples.classes)
-    return tuple(files)
 
 
 def check_labels(samples: StoredSamples, stored: tuple[Path, ...], folder: Path, engine: Engine) -> Suspicion:

@@ -71,7 +71,8 @@ class ToScore:
         folder: of the scan.
         detectors: their names.
         seed: of everything random in them.
-        answers: file that names those of the answers of a model, one for each of pixels; ``None`` without a model.
+        answers: file that names those of the answers of a model, or of given features, one for each of pixels; ``None``
+            without any.
         model: what they may ask; ``None`` where they ask nobody.
         losses: file of the losses of this group; ``None`` without any.
         recorded: file that names those of the losses of a training on all samples; ``None`` without any.
@@ -219,13 +220,15 @@ def _group(task: ToScore, samples: StoredSamples) -> Evidence:
     )
 
 
-def answers_at(path: Path, samples: StoredSamples, positions: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return the kept features ``(n, D)`` and logits ``(n, K)`` of some samples, float32."""
+def answers_at(path: Path, samples: StoredSamples, positions: IntArray) -> tuple[FloatArray, FloatArray | None]:
+    """Return the kept features ``(n, D)`` and logits ``(n, K)`` of some samples, float32; given ones have no logits."""
     files = tuple(path.parent.parent / "answers" / name for name in read_kept(path).said["files"])
     layout = read_kept(files[0]).layout
     features, logits = (
-        samples.read(name, files, positions, layout[name][1][1:]).astype(np.float32) for name in ("features", "logits")
+        samples.read(name, files, positions, layout[name][1][1:]).astype(np.float32) if name in layout else None
+        for name in ("features", "logits")
     )
+    assert features is not None  # noqa: S101 - narrows the type: they are always kept
     return features, logits
 
 

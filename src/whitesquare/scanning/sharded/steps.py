@@ -41,8 +41,8 @@ from whitesquare.scanning.reference import Reference, fitted_to
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.sharded.asked import ask_all
 from whitesquare.scanning.sharded.extras import NO_EXTRAS, Extras
+from whitesquare.scanning.sharded.given_rows import FEATURES, PROBABILITIES, GivenRows, keep_given
 from whitesquare.scanning.sharded.listed import Read, as_read, list_all, read_all
-from whitesquare.scanning.sharded.probable import keep_probabilities
 from whitesquare.scanning.sharded.recorded import KeptLosses, keep_losses, losses_at
 from whitesquare.scanning.sharded.result import conclude
 from whitesquare.scanning.sharded.trained import trained_once
@@ -96,7 +96,7 @@ def scan_in_shards(
         source: name or path of the data set, for the report.
         sized: what is asked of the size of its images, in words.
         model: a model trained on it; ``None`` trains the scan's own on one group of samples.
-        extras: trusted samples, recorded losses, and what the data must be.
+        extras: trusted samples, recorded losses, features and probabilities, and what the data must be.
         truth: ground truth; only used to measure the ranking.
         skip: leave out samples that cannot be read.
         on_progress: told how far each step is.
@@ -121,7 +121,7 @@ def scan_in_shards(
         clock.lap("reading")
         digest = dataset_digest(read.samples, on_progress)
         clock.lap("digest")
-        stored = _stored(dataset, extras, read, folder)
+        stored = keep_given(extras, read.samples, read.positions, len(dataset.labels), folder)
         gathered = replace(_gathered(read, settings, folder, model, stored, on_note, on_progress), digest=digest)
         losses = None
         if extras.losses is not None:
@@ -132,7 +132,7 @@ def scan_in_shards(
             gathered = replace(gathered, reference=_fitted(clean, read))
         clock.lap("training")
         if gathered.evidence.pred_probs is None:  # of a model that has learned nothing
-            stored = ()
+            stored = replace(stored, probabilities=())
         recorded = None if losses is None else losses.path
         known = ask_all(read.samples, gathered, settings, folder, engine, model, recorded, stored)
         clock.lap("detectors")
@@ -163,13 +163,6 @@ def _told(
     }
 
 
-def _stored(dataset: ImageDataset, extras: Extras, read: Read, folder: Path) -> tuple[Path, ...]:
-    """Keep given probabilities beside the shards, if there are any."""
-    if extras.pred_probs is None:
-        return ()
-    return keep_probabilities(extras.pred_probs, read.samples, read.positions, len(dataset.labels), folder)
-
-
 def _fitted(clean: ImageDataset, read: Read) -> Reference:
     parts = (pixels for _, pixels in read.samples.parts())
     return fitted_to(read.samples.classes, read.samples.shape, parts, clean)
@@ -180,14 +173,13 @@ def _gathered(
     settings: ScanSettings,
     folder: Path,
     model: "Given | None",
-    stored: tuple[Path, ...],
+    stored: GivenRows,
     on_note: OnNote,
     on_progress: Progress,
 ) -> Gathered:
     """Train the scan's own models on one group of samples, or ask the given one about it first."""
     samples, positions = read.samples, read.samples.of_group(0)
     images = samples.images(positions)
-    probabilities = samples.read("probabilities", stored, positions, (len(samples.classes),)) if stored else None
 
     def anew() -> Gathered:
         part = Part(samples, positions, images)
@@ -198,7 +190,8 @@ def _gathered(
                 settings,
                 temporary,
                 model=model,
-                pred_probs=probabilities,
+                features=stored.of(FEATURES, samples, positions),
+                pred_probs=stored.of(PROBABILITIES, samples, positions),
                 clock=clock,
                 on_progress=on_progress,
                 on_note=on_note,
