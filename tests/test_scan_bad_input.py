@@ -193,7 +193,8 @@ def test_files_that_cannot_be_read_stop_the_scan_or_are_listed(tmp_path, photos)
     broken = [f"2/{name}" for name in ("broken.png", "cut.png", "empty.jpg")]
     assert all("cannot be decoded as an image" in skipped.pop(name) for name in broken)
     assert {name: why.removeprefix(root) for name, why in skipped.items()} == {
-        "1/deep.png": "1/deep.png has the mode 'I;16', expected 8-bit grey or RGB; convert it.",
+        "1/deep.png": "1/deep.png has the mode 'I;16', expected 8-bit grey or RGB; convert it by its own range, as "
+        "numpy.asarray(picture) // 256 does of 16 bits: picture.convert('L') cuts them off.",
         "1/see-through.png": "1/see-through.png has transparent pixels, expected none; flatten it onto a background.",
     }
     assert found["size"] == 64

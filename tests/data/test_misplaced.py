@@ -251,3 +251,11 @@ def test_labels_with_gaps_are_told(tmp_path):
     notes = []
     open_dataset(tmp_path / "x.npz", on_note=notes.append)
     assert "297 of 301 classes have no image" in notes[0]
+
+
+@pytest.mark.parametrize("name", ["state.json", "dataset_dict.json"])
+def test_what_datasets_has_saved_is_told_with_what_to_give(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    (tmp_path / "data-00000-of-00001.arrow").write_bytes(b"")
+    with pytest.raises(WhitesquareError, match=r"save_to_disk of .*load_from_disk.*to_parquet"):
+        open_dataset(tmp_path)

@@ -361,3 +361,18 @@ def test_a_column_that_may_have_nulls_is_one_in_the_copy(tmp_path):
     write_rows(path, tmp_path / "out" / "b.parquet", b"\1\0")
     assert nullable(tmp_path / "out" / "b.parquet") == nullable(path)
     assert count_rows(tmp_path / "out" / "b.parquet") == 1
+
+
+def test_metadata_and_packing_are_those_of_the_file(tmp_path):
+    def told(path):
+        with parquet(path) as db:
+            packed = db.execute("SELECT DISTINCT compression FROM parquet_metadata(?)", [str(path)]).fetchall()
+            return packed, dict(db.execute("SELECT key, value FROM parquet_kv_metadata(?)", [str(path)]).fetchall())
+
+    path, copy = tmp_path / "a.parquet", tmp_path / "copy.parquet"
+    write_parquet(tmp_path / "plain.parquet", [(IMAGE, 0), (IMAGE, 1)])
+    with parquet(path) as db:
+        said = "KV_METADATA {pandas: 'columns', mine: 'it''s', \"ARROW:schema\": 'other types'}"
+        db.execute(f"COPY (FROM '{tmp_path}/plain.parquet') TO '{path}' (COMPRESSION zstd, {said})")
+    write_rows(path, copy, b"\1\0")
+    assert told(copy) == ([("ZSTD",)], {b"pandas": b"columns", b"mine": b"it's"})

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -343,6 +344,8 @@ def test_a_table_of_others_needs_ids_epochs_and_losses(tmp_path):
         (["train/000", "train/400"], [0.5, 0.5], "'train/400'"),
         ([0.0, 1.0], [0.5, 0.5], "whole numbers"),
         ([0, 1], [0.5, -0.5], "0 or more"),
+        ([0, 1], ["a", "b"], "real number"),
+        ([0, 1], torch.ones(2, device="meta"), "cannot be read"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_refused(samples, losses, message, tmp_path):
@@ -352,7 +355,10 @@ def test_a_batch_that_does_not_fit_is_refused(samples, losses, message, tmp_path
 
 def test_a_recorder_that_cannot_work_says_so(tmp_path):
     path = tmp_path / "losses.parquet"
-    for ids in (["a", "a"], [], "train"):
+    for given in ("train", Path("train"), None, Tensors(small_data()), ([0.5], [1])):
+        with pytest.raises(UsageError, match="open_dataset returns it, or a list of the ids"):
+            LossRecorder(path, given)
+    for ids in (["a", "a"], []):
         with pytest.raises(UsageError, match="each once"):
             LossRecorder(path, ids)
     with pytest.raises(UsageError, match="'augmented'"):
@@ -362,6 +368,43 @@ def test_a_recorder_that_cannot_work_says_so(tmp_path):
         recorder.end_epoch()
     with pytest.raises(UsageError, match="No loss was recorded"):
         recorder.finish()
+
+
+def test_a_place_where_no_file_can_be_is_told_before_the_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path, said in ((tmp_path, "is a folder"), (tmp_path / "file" / "losses.parquet", "which is no folder")):
+        with pytest.raises(UsageError, match=said):
+            LossRecorder(path, ["a"])
+
+
+@pytest.mark.parametrize("epoch", [-1, 0.5, "a", 2**40, None])
+def test_an_epoch_has_a_whole_number(epoch, tmp_path):
+    recorder = LossRecorder(tmp_path / "losses.parquet", ["a"])
+    recorder.record([0], [torch.tensor(0.5, requires_grad=True)])
+    if epoch is None:
+        recorder.end_epoch()
+        return
+    with pytest.raises(UsageError, match="a whole number from 0 on"):
+        recorder.end_epoch(epoch)
+
+
+def test_a_recording_goes_on_only_with_what_it_is_of(tmp_path):
+    path = filled(tmp_path / "losses.parquet", inputs="plain", digest="a")
+    options = {"inputs": "plain", "digest": "a", "resume": True}
+    for change, said in (({"inputs": "mixed"}, "inputs='plain'"), ({"digest": "b"}, "digest='a'")):
+        with pytest.raises(UsageError, match=said):
+            LossRecorder(path, small_data(), **options | change)
+    with pytest.raises(UsageError, match="40 samples that the recorder was not given, such as 'train/000'"):
+        LossRecorder(path, ["x"], **options)
+    LossRecorder(path, [*small_data().ids, "more"], **options)
+
+
+def test_what_has_no_positions_cannot_say_them():
+    for given in (iter([1]), {"a": 1}, DataLoader([1])):
+        with pytest.raises(UsageError, match="no samples by position"):
+            with_positions(given)
+    with pytest.raises(UsageError, match="has 5 under 'position'"):
+        with_positions([{"position": 5}])[0]
 
 
 def test_half_precision_and_names_that_are_no_text(tmp_path):

@@ -1,5 +1,7 @@
 """A training in a block: signed when it ended well, by what its loader read, and not when it did not."""
 
+import os
+
 import pytest
 import torch
 from torch.utils.data import DataLoader
@@ -22,9 +24,15 @@ def case(tmp_path_factory):
     return attested(tmp_path_factory.mktemp("loops"), "png-folder", pictures(24), pictures(6, "test"))
 
 
-def begun(case, folder, **options):
-    settings = {"recipe": {"epochs": 2}, "seed": 7, "epochs": 2, "key": case.key("trainer")} | options
-    return ws.record_training(case.data, case.bundle, trust=case.trust, code=[__file__], folder=folder, **settings)
+def begun(case, folder, *, data=None, bundle=None, **options):
+    settings = {
+        "recipe": {"epochs": 2},
+        "seed": 7,
+        "epochs": 2,
+        "key": case.key("trainer"),
+        "code": [__file__],
+    } | options
+    return ws.record_training(data or case.data, bundle or case.bundle, trust=case.trust, folder=folder, **settings)
 
 
 def written(folder):
@@ -79,8 +87,30 @@ def test_nothing_is_signed_of_a_training_that_failed_or_read_too_little(case, tm
     assert not (tmp_path / "run" / PROVENANCE).exists()
 
 
+def test_a_loop_may_go_to_another_folder(case, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    data, bundle = (os.path.relpath(path, tmp_path) for path in (case.data, case.bundle))
+    with begun(case, "run", data=data, bundle=bundle, epochs=1) as run:
+        monkeypatch.chdir("elsewhere")
+        list(run.dataset())
+        written(tmp_path / "run")
+    assert (tmp_path / "run" / PROVENANCE).is_file()
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"key": "no.pem"}, {"recipe": {"a": []}}, {"seed": 1.5}, {"epochs": 0}, {"models": ["weights.bin"]}]
+    "wrong",
+    [
+        {"split": "val"},
+        {"recipe": ["a"]},
+        {"code": __file__},
+        {"data": (1, 2)},
+        {"key": "no.pem"},
+        {"recipe": {"a": []}},
+        {"seed": 1.5},
+        {"epochs": 0},
+        {"models": ["weights.bin"]},
+    ],
 )
 def test_what_cannot_be_signed_is_refused_before_the_training(case, tmp_path, wrong):
     ran = []

@@ -29,6 +29,7 @@ from whitesquare.data.digest import dataset_digest
 from whitesquare.data.names import Data
 from whitesquare.data.overlay import Overlay
 from whitesquare.errors import ContractError, UsageError, WhitesquareError, require_extra, unknown_name
+from whitesquare.learning.surroundings import own_surroundings
 from whitesquare.plugins import Registry
 from whitesquare.records import Parameter, PoisonManifest, Progress, silent
 from whitesquare.triggers import parse_trigger, trigger_spec, unfaded
@@ -94,6 +95,7 @@ def attack_parameters(attack: Attack) -> dict[str, Parameter]:
     return {item.name: getattr(attack, item.name) for item in fields(attack) if item.name != "trigger"}  # type: ignore[arg-type]
 
 
+@own_surroundings()
 def poison(
     dataset: Data,
     attack: Attack | str,

@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # it loads NumPy, which `--help` must not wait for
     from whitesquare.jobs.cleanse import Cleansing
 
 
+_FEW = 5
+
+
 class Tier(StrEnum):
     """How sure a scan is of a sample."""
 
@@ -91,6 +94,9 @@ def _tell(done: "Cleansing", data: str, output: Path, options: str) -> None:
     _tell_decided(done)
     if done.skipped:
         terminal.say(f"{len(done.skipped)} files that could not be read are not in the copy either.")
+    if done.beside:
+        some = ", ".join(map(quoted, done.beside[:_FEW])) + ", ..." * (len(done.beside) > _FEW)
+        terminal.say(plain(f"Not read, and not in the copy: {some} in {data}."))
     copy, victim = shlex.quote(done.copy), shlex.quote(f"{output}-victim")
     lines = [f"whitesquare train {copy} --seed 7 -o {victim}{options}"]
     manifest = None if (place := place_of(data)) is None else read_manifest(place)

@@ -1,6 +1,8 @@
 """Copying the files of samples as they are, so that a data set comes out in the form in which it was read."""
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -32,8 +34,20 @@ def copy_files(
         path = folder / names.get(i, dataset.ids[i])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(dataset.content(i))
+        _as_it_was(path, dataset, i)
         if done % 1000 == 0 or done == len(positions):
             on_progress("copying", done, len(positions))
+
+
+def _as_it_was(path: Path, dataset: ImageDataset, i: int) -> None:
+    """Give a copy the permissions and the time of its file: what was private does not become readable for all."""
+    root = getattr(dataset, "root", None)
+    if not isinstance(root, Path):
+        return
+    with suppress(OSError):  # where files have none of these, or it is gone meanwhile
+        known = (root / dataset.ids[i]).stat()
+        path.chmod(known.st_mode & 0o777)
+        os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
 
 
 def above_class(id: str) -> str:

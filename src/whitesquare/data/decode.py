@@ -205,7 +205,9 @@ def _header(picture: Image.Image, path: Path) -> Shape:
             f"{path} is {picture.width}x{picture.height}, expected at most {MAX_PIXELS} pixels; scale it down."
         )
     if picture.mode not in _GREY + _COLOUR:
-        raise DataError(f"{path} has the mode {picture.mode!r}, expected 8-bit grey or RGB; convert it.")
+        how = " by its own range, as numpy.asarray(picture) // 256 does of 16 bits: picture.convert('L') cuts them off"
+        how = how if picture.mode[0] in "IF" else ""
+        raise DataError(f"{path} has the mode {picture.mode!r}, expected 8-bit grey or RGB; convert it{how}.")
     return (1 if picture.mode in _GREY else 3), picture.height, picture.width
 
 

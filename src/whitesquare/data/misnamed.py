@@ -1,5 +1,6 @@
 """Names of data sets that are none, or of files that are not read, and what their owner has to do; no NumPy."""
 
+import errno
 import re
 from pathlib import Path
 
@@ -21,6 +22,16 @@ _ADVICE = {
 """By the suffix of a file that is not read, what to do."""
 
 
+def _is_too_long(name: str) -> bool:
+    try:
+        Path(name.partition("?")[0]).lstat()
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    except ValueError:  # a zero byte
+        return False
+    return False
+
+
 def refuse_address(source: str) -> None:
     """Refuse the empty name, which would be the current folder, and what lies on another machine.
 
@@ -31,6 +42,11 @@ def refuse_address(source: str) -> None:
         raise UsageError(
             "The data set has an empty name, as of a variable of the shell that is not set; give a path, '.' for the "
             f"current folder, or {EMBEDDED!r} for the embedded one."
+        )
+    if _is_too_long(source):
+        raise UsageError(
+            f"{source!r:.80} is too long for a path; give that of a data set, or, of an object, the object itself and "
+            "not its text."
         )
     if (address := _ADDRESS.match(source)) and not Path(source).exists():
         where = "; `hf download --repo-type dataset --local-dir FOLDER NAME` does" * (address[1] == "hf")

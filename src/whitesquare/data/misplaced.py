@@ -41,7 +41,7 @@ def refuse_misplaced(folder: Path) -> None:
         if said:
             raise DataError(f"{folder} {said}")
         return
-    said = _colliding(folder) or ("" if splits else _one_list(folder))
+    said = _saved(folder) or _colliding(folder) or ("" if splits else _one_list(folder))
     if not said and not splits and not _holds_classes(folder):
         said = next((found for look in _LOOKS if (found := look(folder))), "")
     if said:
@@ -67,6 +67,16 @@ def unread_lists(folder: Path) -> tuple[str, ...]:
     return (
         f"{_some(found)} in {folder} {are} not read: labels are the names of the folders; if they stand there, "
         f"{_given(folder / found[0], folder)}.",
+    )
+
+
+def _saved(folder: Path) -> str:
+    """Know what Hugging Face's ``datasets`` writes: files of Arrow, alone or by split."""
+    if not ((folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()):
+        return ""
+    return (
+        "is what save_to_disk of Hugging Face's datasets writes, and its files of Arrow are not read; give the object "
+        "of datasets.load_from_disk in Python, or write each split by to_parquet('train.parquet')."
     )
 
 

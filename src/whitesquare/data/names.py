@@ -39,7 +39,7 @@ def check_split(split: str) -> None:
         raise unknown_name("split", split, SPLITS)
 
 
-def check_name(name: str, what: str, where: str) -> None:
+def check_name(name: object, what: str, where: str) -> None:
     """Refuse a name that could break a line, a terminal or a signed list of names.
 
     Args:
@@ -48,8 +48,12 @@ def check_name(name: str, what: str, where: str) -> None:
         where: the file or argument it came from, for the error.
 
     Raises:
-        DataError: if the name is empty or holds a control character or line break.
+        DataError: if the name is no text, is empty, or holds a control character or line break.
     """
+    if not isinstance(name, str):
+        raise DataError(
+            f"{where}: the {what} {name!r:.60} is a {type(name).__name__}; expected text, so give str() of it."
+        )
     try:
         name.encode()
     except UnicodeEncodeError as error:

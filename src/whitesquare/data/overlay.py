@@ -1,7 +1,7 @@
 """A data set with some of its samples replaced, without a copy: what a poisoned data set is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -27,9 +27,9 @@ class Overlay(Presented):
     """
 
     base: ImageDataset
-    positions: IntArray
-    pixels: UInt8Array
-    new_labels: IntArray
+    positions: IntArray = field(repr=False)
+    pixels: UInt8Array = field(repr=False)
+    new_labels: IntArray = field(repr=False)
 
     def __post_init__(self) -> None:
         count = len(self.positions)

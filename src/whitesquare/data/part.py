@@ -1,7 +1,7 @@
 """Some samples of a data set as a data set of their own."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -26,8 +26,8 @@ class Part(Presented):
     """
 
     base: ImageDataset
-    positions: IntArray
-    pixels: Pixels | None = None
+    positions: IntArray = field(repr=False)
+    pixels: Pixels | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> Shape:

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,9 @@ from whitesquare.data.rows import exactly, parquet, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_ARROW = "ARROW:schema"
+_PACKINGS = ("UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD", "BROTLI", "LZ4_RAW")
 
 
 @dataclass(frozen=True)
@@ -27,16 +31,15 @@ class Changed:
     values: Mapping[int, Any]
 
 
-def write_rows(
-    path: Path, target: Path, keep: bytes, metadata: Sequence[str] = (), changed: Changed | None = None
-) -> None:
-    """Write some rows of a table as they stand, with its header, or schema.
+def write_rows(path: Path, target: Path, keep: bytes, changed: Changed | None = None) -> None:
+    """Write some rows of a table as they stand, with its header, or schema and metadata.
+
+    What Arrow says beside the types of Parquet (a dictionary, large or of a fixed size) is not written again.
 
     Args:
         path: the table.
         target: a file of the same kind.
         keep: a byte for each row, which is 1 if it is kept.
-        metadata: keys of a Parquet file's metadata that are written, too.
         changed: values that are others in the copy.
 
     Raises:
@@ -44,7 +47,7 @@ def write_rows(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".parquet":
-        _copy_parquet(path, target, keep, metadata, changed)
+        _copy_parquet(path, target, keep, changed)
         return
     with path.open(encoding="utf-8", newline="") as file, target.open("w", encoding="utf-8", newline="") as out:
         if path.suffix.lower() == ".csv":
@@ -93,12 +96,12 @@ def _record(row: list[str], written: str) -> str:
     return out.getvalue()
 
 
-def _copy_parquet(path: Path, target: Path, keep: bytes, metadata: Sequence[str], changed: Changed | None) -> None:
+def _copy_parquet(path: Path, target: Path, keep: bytes, changed: Changed | None) -> None:
     with parquet(path) as db:
         groups = db.execute("SELECT max(row_group_num_rows) FROM parquet_metadata(?)", [exactly(path)]).fetchall()
-        known = db.execute("SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [exactly(path)]).fetchall()
-        said = "".join(f", {quoted(key)}: {_text(value)}" for key, value in known if key in metadata)
-        options = f", KV_METADATA {{{said[2:]}}}" if said else ""
+        options = _as_packed(db, path)
+        if said := ", ".join(f"{quoted(key)}: {_text(value)}" for key, value in _metadata(db, path).items()):
+            options += f", KV_METADATA {{{said}}}"
         db.execute("SET threads = 1")  # several hold a row group each
         # Else a column without a null is written as one that can have none, and `datasets` forgets its class names.
         db.execute("SET disabled_optimizers = 'statistics_propagation'")
@@ -111,6 +114,24 @@ def _copy_parquet(path: Path, target: Path, keep: bytes, metadata: Sequence[str]
             f"(FORMAT parquet, ROW_GROUP_SIZE {int(groups[0][0] or 1)}{options})",
             [*values, exactly(path), bits],
         )
+
+
+def _metadata(db: "DuckDBPyConnection", path: Path) -> dict[str, str]:
+    """Return what a Parquet file says of itself in texts, but for the schema of Arrow, which is of other types."""
+    found = db.execute("SELECT key, value FROM parquet_kv_metadata(?)", [exactly(path)]).fetchall()
+    texts = {}
+    for key, value in found:
+        with suppress(UnicodeDecodeError):
+            texts[key.decode()] = value.decode()
+    texts.pop(_ARROW, None)
+    return texts
+
+
+def _as_packed(db: "DuckDBPyConnection", path: Path) -> str:
+    """Return the option that packs a copy as its file is."""
+    found = db.execute("SELECT DISTINCT compression FROM parquet_metadata(?)", [exactly(path)]).fetchall()
+    names = {row[0] for row in found} & set(_PACKINGS)
+    return f", COMPRESSION {names.pop()}" if len(names) == 1 else ""
 
 
 def _replaced(db: "DuckDBPyConnection", path: Path, changed: Changed | None, count: int) -> tuple[str, list[Any]]:

@@ -129,7 +129,7 @@ def rewrite_tables(table: Table, folder: Path, keep: bytes, labels: Mapping[int,
         count = len(keep) if len(table.files) == 1 else count_rows(path)
         own = {row - first: value for row, value in (labels or {}).items() if first <= row < first + count}
         changed = Changed(table.label, own) if own else None
-        write_rows(path, folder / table.name_of(path), keep[first : first + count], [SCHEMA], changed)
+        write_rows(path, folder / table.name_of(path), keep[first : first + count], changed)
         first += count
 
 

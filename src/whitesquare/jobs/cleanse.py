@@ -18,7 +18,7 @@ from whitesquare.data.specs import moved
 from whitesquare.deciding.findings import Finding, ScanFile, ScanFindings, read_scan_file
 from whitesquare.deciding.review import Review, read_review
 from whitesquare.errors import DataError, NothingToDoError, UsageError
-from whitesquare.jobs.copied import part_without, plan_copy
+from whitesquare.jobs.copied import names_beside, part_without, plan_copy
 from whitesquare.jobs.decided import RelabelledSample, decided_changes, decided_record, told_of
 from whitesquare.jobs.removal import sign_removal
 from whitesquare.provenance.evidence import REMOVED as STATEMENT
@@ -46,6 +46,7 @@ class Cleansing:
         relabelled: what has another class in the copy, as people decided.
         kept_open: samples that stay although people are unsure or disagree about them, as was asked.
         undecided: flagged samples that stay because nobody decided about them.
+        beside: what lies in the folder of the data set and not in the copy, such as a split for validation.
     """
 
     before: int
@@ -56,6 +57,7 @@ class Cleansing:
     relabelled: tuple[RelabelledSample, ...] = ()
     kept_open: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def cleanse(
@@ -157,7 +159,9 @@ def cleanse(
                 on_progress=on_progress,
             )
     copy = _copied(source, folder, again=bool(plan.again))
-    done = Cleansing(len(dataset.labels), removed, by_class, skipped, copy, relabelled)
+    done = Cleansing(
+        len(dataset.labels), removed, by_class, skipped, copy, relabelled, beside=names_beside(source, plan)
+    )
     return done if decided is None else replace(done, kept_open=decided.kept_open, undecided=decided.undecided)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from whitesquare._base.folders import folder_kind
 from whitesquare.data import ENTRIES, Part, format_of, has_test, open_dataset, write_dataset
 from whitesquare.data.layouts import NPZ
 from whitesquare.data.names import Data, named
@@ -111,6 +112,15 @@ def _again(
     splits = [(opened, np.array([place[name] for name in kept.ids], np.int64))]
     splits += [] if test is None else [(test, np.arange(len(test.labels)))]
     return tuple((one, positions) for one, positions in splits if isinstance(one, Rewritable))
+
+
+def names_beside(source: Data, plan: CopyPlan) -> tuple[str, ...]:
+    """Return what lies in the folder of a data set and is no part of its copy, such as a split for validation."""
+    place = Path(source) if plan.again and isinstance(source, str | Path) else None
+    if place is None or not place.is_dir() or folder_kind(place) is not None:
+        return ()
+    names = {entry.name for entry in place.iterdir() if not entry.name.startswith(".")}
+    return tuple(sorted(names - set(plan.entries)))
 
 
 def part_without(dataset: ImageDataset, positions: IntArray) -> Part:

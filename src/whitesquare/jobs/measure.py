@@ -24,6 +24,7 @@ from whitesquare.learning.given import Given, given_classifier
 from whitesquare.learning.look import first_look
 from whitesquare.learning.measure import try_triggers
 from whitesquare.learning.models import Model, load_model
+from whitesquare.learning.surroundings import own_surroundings
 from whitesquare.learning.tried import Tried, Turned
 from whitesquare.provenance.attested import Attested
 from whitesquare.provenance.consumed import Consumed, Reading
@@ -47,6 +48,7 @@ from whitesquare.triggers import parse_trigger
 from whitesquare.types import ImageDataset, Trigger
 
 
+@own_surroundings()
 def measure(
     model: Given,
     data: Data | None = None,

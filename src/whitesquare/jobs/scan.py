@@ -18,6 +18,7 @@ from whitesquare.executor.engine import Way
 from whitesquare.jobs.scan_shards import FoundInShards, scan_shards
 from whitesquare.jobs.scanned import Scanned
 from whitesquare.learning.asking import Asking
+from whitesquare.learning.surroundings import own_surroundings
 from whitesquare.provenance.attested import Attested
 from whitesquare.provenance.consumed import Reading
 from whitesquare.provenance.container_files import expect_sizes
@@ -58,6 +59,7 @@ class _Read:
     left_out: tuple[int, ...] = ()
 
 
+@own_surroundings()
 def scan(
     data: Data,
     settings: ScanSettings = BY_DEFAULT,

@@ -47,6 +47,14 @@ class Scanned:
         """The classes that stand out, the strongest first."""
         return self.scan.result.alarms
 
+    def __repr__(self) -> str:
+        """Say in a line what was found, where nothing else is made of it."""
+        found = self.scan.result
+        alarms = ", ".join(f"{one.class_name!r} ({one.tier})" for one in self.alarms)
+        about = f"{len(self.dataset.labels):,} samples in {len(self.dataset.classes)} classes of {found.source}"
+        told = f"alarms: {alarms or 'none'}, flagged: {len(found.flagged):,}"
+        return f"<{type(self).__name__}: {self.verdict}, {about}, {told}>"
+
     def _repr_html_(self) -> str:
         """Show the page in a notebook, in a frame of its own: its names are those of the data."""
         page = escape(render_scan(self.scan))

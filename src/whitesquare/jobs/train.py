@@ -13,6 +13,7 @@ from whitesquare.data.names import Data
 from whitesquare.errors import UsageError
 from whitesquare.learning.models import Model, save_model
 from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.surroundings import own_surroundings
 from whitesquare.learning.train import train as train_model
 from whitesquare.provenance.attested import Attested, copy_attestation
 from whitesquare.provenance.consumed import Consumed, Reading
@@ -29,6 +30,7 @@ from whitesquare.signing.times import to_text, utc_now
 REFERENCE = Recipe()
 
 
+@own_surroundings()
 def train(
     data: Data,
     recipe: Recipe = REFERENCE,

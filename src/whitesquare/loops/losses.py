@@ -20,12 +20,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whitesquare.errors import DataError, UsageError
+from whitesquare.loops.given import Labelled, epoch_in, ids_of, losses_in, samples_in
 from whitesquare.loops.recordings import (
     COLUMNS,
     INPUTS,
@@ -39,25 +40,9 @@ from whitesquare.loops.recordings import (
     relation,
     write_epoch,
 )
+from whitesquare.loops.resuming import check_continued, check_place
 
 _ROWS = 65_536
-
-
-@runtime_checkable
-class Labelled(Protocol):
-    """What names its samples and their classes: a data set of :func:`whitesquare.open_dataset`, an attested split."""
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """Ids of the samples, by position."""
-
-    @property
-    def labels(self) -> Sequence[int] | NDArray[np.int64]:
-        """Labels of the samples, by position."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names; a label is a position in this tuple."""
 
 
 class LossRecorder:
@@ -89,26 +74,19 @@ class LossRecorder:
             resume: go on after the epochs that are recorded there, instead of refusing.
 
         Raises:
-            UsageError: an id stands twice, ``inputs`` is not known, or something is recorded there already.
+            UsageError: ``data`` names no samples, or one twice; ``inputs`` is not known; no file can be written there;
+                or something is recorded there already, and with ``resume`` of other data, samples or images.
         """
         self.path = Path(path)
-        self.ids: tuple[str, ...] = ()
+        self.ids = ids_of(data)
         self.labels: tuple[int, ...] = ()
         self._classes: tuple[str, ...] = ()
         if isinstance(data, Labelled):
-            self.ids, self._classes = tuple(data.ids), data.classes
-            self.labels = tuple(int(label) for label in data.labels)
-        else:
-            self.ids = tuple(data)
+            self.labels, self._classes = tuple(int(label) for label in data.labels), data.classes
         if inputs not in INPUTS:
             raise UsageError(f"inputs is {inputs!r:.60}; expected one of {', '.join(map(repr, INPUTS[:3]))}.")
-        different = len(set(self.ids))
-        if isinstance(data, str) or not self.ids or different < len(self.ids):
-            raise UsageError(
-                f"{len(self.ids)} ids were given and {different} of them are different; expected a list of ids, one "
-                "for each sample and each once."
-            )
-        self._said, self._next = Said(inputs, digest), self._begin(resume=resume)
+        self._said = Said(inputs, digest)
+        self._next = self._begin(resume=resume)
         self._places: dict[str, int] = {}
         """Positions by id, made when a loss is recorded by id."""
         self._sums, self._visits = np.zeros(len(self.ids)), np.zeros(len(self.ids), np.int32)
@@ -124,7 +102,7 @@ class LossRecorder:
         Raises:
             UsageError: they do not fit each other or the data, or a loss is below zero.
         """
-        values, asked = np.asarray(_plain(losses, real=True), np.float64), np.asarray(_plain(samples))
+        values, asked = losses_in(losses), samples_in(samples)
         if asked.ndim != 1 or values.shape != asked.shape:
             raise UsageError(
                 f"Losses of the shape {values.shape} were recorded for samples of the shape {asked.shape}; expected "
@@ -143,13 +121,13 @@ class LossRecorder:
             epoch: its number, from 0 on; default: one more than the last. One that was recorded is replaced.
 
         Raises:
-            UsageError: nothing was recorded, or the number is below zero.
+            UsageError: nothing was recorded, or the number is no whole one from 0 on.
+            DataError: it cannot be written.
         """
-        number = self._next if epoch is None else int(epoch)
-        if number < 0 or not self._visits.any():
+        number = self._next if epoch is None else epoch_in(epoch)
+        if not self._visits.any():
             raise UsageError(
-                f"Epoch {number} ends and {int(self._visits.sum())} losses were recorded in it; expected a number from "
-                "0 on, and a call of record() in every batch."
+                f"Epoch {number} ends and no loss was recorded in it; expected a call of record() in every batch."
             )
         rank, ranks = _rank()
         folder = parts_of(self.path)
@@ -195,12 +173,16 @@ class LossRecorder:
 
     def _begin(self, *, resume: bool) -> int:
         """Return the number of the first epoch to record."""
+        check_place(self.path)
         parts = find_parts(parts_of(self.path))
         if not resume and (self.path.exists() or parts.files or parts.left_out):
             raise UsageError(
                 f"Losses were recorded at {self.path} before; name another file, remove it and {parts_of(self.path)}, "
                 "or give resume=True to go on after them."
             )
+        files = (*([self.path] if self.path.is_file() else []), *parts.files)
+        if files:
+            check_continued(self.path, files, self._said, frozenset(map(stored, self.ids)))
         if not self.path.is_file():
             return parts.last + 1
         with losses_database(self.path) as db:
@@ -251,14 +233,6 @@ class LossRecorder:
 def stored(text: str) -> str:
     """Return a name as a table can hold it: one that is no text, such as of a file, has its bytes escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _plain(values: Any, *, real: bool = False) -> Any:
-    """Return a tensor, whose kind need not be one of NumPy's, as what NumPy reads."""
-    if not hasattr(values, "detach"):
-        return values
-    values = values.detach()
-    return (values.float() if real else values).cpu().numpy()
 
 
 def _rank() -> tuple[int, int]:

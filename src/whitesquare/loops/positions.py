@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from operator import index
 from typing import Any, Protocol
 
+from whitesquare.data.names import kind_of
+from whitesquare.errors import UsageError
+
 POSITION = "position"
 """The key under which a sample that is a mapping says its position; of a tuple it is the last item."""
 
@@ -33,6 +36,7 @@ class WithPositions:
 
         Raises:
             IndexError: there is none at that position.
+            UsageError: it has something under ``"position"`` already.
         """
         i = index(position)
         if not -len(self) <= i < len(self):
@@ -40,6 +44,11 @@ class WithPositions:
         i %= len(self)
         sample = self.samples[i]
         if isinstance(sample, Mapping):
+            if POSITION in sample:
+                raise UsageError(
+                    f"The sample {i} has {sample[POSITION]!r:.60} under {POSITION!r}, where its position is to stand; "
+                    "give what it has another name."
+                )
             return {**sample, POSITION: i}
         return (*sample, i) if isinstance(sample, tuple | list) else (sample, i)
 
@@ -50,5 +59,13 @@ def with_positions(samples: Indexed) -> WithPositions:
     Args:
         samples: with ``len()`` and positions: a ``torch.utils.data.Dataset``, a ``datasets.Dataset``, an attested
             split. What it does with a random crop or flip stays its own.
+
+    Raises:
+        UsageError: it has no length or no positions, as a stream and a loader have none.
     """
+    if isinstance(samples, Mapping) or not (hasattr(samples, "__len__") and hasattr(samples, "__getitem__")):
+        raise UsageError(
+            f"A {kind_of(samples)} has no samples by position; give the data set that the loader reads, with len() and "
+            "dataset[i], or, of a stream, let the loop record ids."
+        )
     return WithPositions(samples)

@@ -165,6 +165,8 @@ def losses_database(name: object, threads: int = 1) -> Iterator["DuckDBPyConnect
                 yield connection
         except duckdb.OutOfMemoryException as error:
             raise no_memory(name, error) from error
+        except OSError as error:
+            raise DataError(f"The losses at {name} cannot be read or written ({error}); look at the place.") from error
         except duckdb.Error as error:
             if "Parquet file" in str(error) or "No magic bytes" in str(error):
                 raise DataError(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from whitesquare.data.names import check_split
 from whitesquare.provenance.own_training import (
     MODEL_FILES,
     AttestedTraining,
@@ -71,11 +72,12 @@ def record_training(
     """
     check_settings(recipe, seed, epochs)
     check_names(models)
-    signer = signer_of(key, password)
+    check_split(split)
+    signer, place = signer_of(key, password), Path(folder).absolute()
     training = attested_training(source, bundle, trust=trust, code=code)
     yield training
     training.sign(
-        folder,
+        place,
         signer,
         recipe=recipe,
         seed=seed,

@@ -44,6 +44,10 @@ def read_code(files: Sequence[str | Path]) -> OwnCode:
     Raises:
         UsageError: there is none, one cannot be read, or they do not lie in one folder.
     """
+    if isinstance(files, str | Path):
+        raise UsageError(
+            f"The code is {str(files)!r:.120}; expected a list of files, so give code=[{str(files)!r:.120}]."
+        )
     if not files:
         raise UsageError("No file of code is named; give those that decide what is trained, such as code=[__file__].")
     paths = sorted({Path(file).resolve() for file in files})

@@ -23,6 +23,7 @@ from math import isfinite
 from pathlib import Path
 
 from whitesquare._base.machine import versions
+from whitesquare.data.layouts import full_name
 from whitesquare.errors import NothingToDoError, UsageError, VerificationError
 from whitesquare.provenance.attested import Attested, copy_attestation, read_attested
 from whitesquare.provenance.consumed import Consumed
@@ -238,16 +239,21 @@ def attested_training(
         code: files of the training's own code, such as ``[__file__]``.
 
     Raises:
-        UsageError: no trusted key, or a file of code cannot be read.
+        UsageError: no path, no trusted key, or a file of code cannot be read.
         NothingToDoError: there is no such bundle, or no manifest beside it.
         VerificationError: the attestation cannot be trusted.
     """
-    attested = read_attested(Path(bundle), load_trusted(Path(trust)), utc_now())
-    return AttestedTraining(str(source), attested, code)
+    if not isinstance(source, str | Path):
+        raise UsageError(f"The data of a signed training are a {type(source).__name__}; expected a path, so give that.")
+    attested = read_attested(Path(bundle).absolute(), load_trusted(Path(trust)), utc_now())
+    # A loop may go to another folder, as that of its run, before it opens the data.
+    return AttestedTraining(full_name(source), attested, code)
 
 
 def check_settings(recipe: Mapping[str, "Parameter"], seed: int, epochs: int) -> None:
     """Refuse settings that a statement cannot hold."""
+    if not isinstance(recipe, Mapping):
+        raise UsageError(f"The recipe is {recipe!r:.60}; expected settings by name, such as {{'epochs': 3}}.")
     for name, value in recipe.items():
         number = isinstance(value, float) and not isfinite(value)
         if not isinstance(name, str) or not (value is None or isinstance(value, int | float | str | bool)) or number:

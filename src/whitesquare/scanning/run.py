@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from whitesquare.learning.surroundings import own_surroundings
 from whitesquare.records import OnNote, PoisonManifest, Progress, silent, unheard
 from whitesquare.scanning.gather import ScanClock, gather
 from whitesquare.scanning.judge import judge
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from whitesquare.learning.given import Given
 
 
+@own_surroundings()
 def run_scan(
     dataset: ImageDataset,
     settings: ScanSettings,

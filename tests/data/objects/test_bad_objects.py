@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 import whitesquare as ws
 from whitesquare.data import notes, open_dataset
@@ -44,6 +44,8 @@ class Dies(IterableDataset):
 
 
 NO_LENGTH = type("NoLength", (Dataset,), {"__getitem__": lambda self, i: (SOME.picture(i), 0)})
+
+NEGATIVE = type("Negative", (Dataset,), {"__len__": lambda self: -1})
 
 SAID = {
     "floats 0..1": ((X / 255, Y), r"float64 from 0 to 1, .*\(images \* 255\)\.round\(\)\.astype\('uint8'\)"),
@@ -96,6 +98,25 @@ SAID = {
         ConcatDataset([Pictures(SOME), type("Named", (Pictures,), {"classes": tuple("abcdefghij")})(SOME)]),
         "one label means two things",
     ),
+    "a pair of data sets": ((Pictures(SOME), Pictures(SOME)), "A tuple of 2 data sets .*'train': parts"),
+    "loaders": ([DataLoader(Pictures(SOME))], "A list of 1 data sets"),
+    "a length below zero": (NEGATIVE(), "asking for its length raised ValueError"),
+    "a batch for a sample": ([(X[:2], 0)], "that of a batch"),
+    "the label first": ([(0, SOME.picture(0))], r"type int where an image .*\(image, label\) in this order"),
+    "sixteen bits in an array": ((X.astype("u2") * 257, Y), r"\(images // 256\)\.astype\('uint8'\)"),
+    "a tensor without numbers": ((T.to("meta"), Y), "tensor of torch.uint8 on meta cannot be read"),
+    "a ragged list of labels": ((X, [[1], [1, 2]] * 10), "A list cannot be read as an array"),
+    "images to go through once": ((map(SOME.picture, range(20)), Y), r"the images are a map.*list\(images\)"),
+    "labels to go through once": ((X, iter(Y)), r"the labels are a .*list\(labels\)"),
+    "no labels": ((X, None), "the labels are a NoneType"),
+    "ids that are numbers": (
+        {"images": X, "labels": Y, "ids": np.arange(20)},
+        "sample id .* is a int64; expected text",
+    ),
+    "classes that are numbers": ({"images": X, "labels": Y, "classes": range(10)}, "class name 0 is a int"),
+    "bytes that are no text": ([(X[0], b"\xff")], "whose bytes are no UTF-8"),
+    "a name that is too long": ("(array([[" * 90, "too long for a path; .*the object itself"),
+    "splits of other names": ({"validation": Pictures(SOME)}, r"with 'validation'; expected .*\{'train': given\["),
     "a class": (Pictures, "A type is no data set"),
     "images alone": (X, "A ndarray is no data set: .*give a path, images and labels"),
 }

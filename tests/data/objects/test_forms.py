@@ -227,3 +227,12 @@ def test_layout_and_library_make_no_difference(data, channels, height, width, co
             opened = open_dataset(source)
             assert opened.shape == (channels, height, width)
             np.testing.assert_array_equal(opened.images(slice(None)), pixels)
+
+
+def test_paths_and_names_may_lie_in_arrays(tmp_path):
+    names = np.array([b"zero", b"one", b"two", b"three", b"four", b"five", b"six", b"seven", b"eight", b"nine"])
+    opened = open_dataset((np.array(SOME.files(tmp_path)), names[SOME.labels]))
+    np.testing.assert_array_equal(opened.images(slice(None)), SOME.images)
+    assert opened.classes[opened.labels[0]] == names[SOME.labels[0]].decode()
+    named = type("Named", (Pictures,), {"classes": np.array(list("abcdefghij"))})
+    assert open_dataset(named(SOME)).classes == tuple("abcdefghij")

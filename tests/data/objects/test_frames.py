@@ -129,3 +129,22 @@ def test_a_file_that_stands_twice_is_told(tmp_path):
     paths = SOME.files(tmp_path)
     with pytest.raises(DataError, match="the samples 0 and 2 both name"):
         open_dataset(Plain({"file": [paths[0], paths[1], paths[0]], "label": [0, 1, 1]}))
+
+
+def test_a_row_without_a_path_is_told_when_it_is_opened():
+    pandas = pytest.importorskip("pandas")
+    for missing in (None, NAN, pandas.NA):
+        with pytest.raises(DataError, match=r"row 1 has no image in the column 'path'.*dropna"):
+            open_dataset(pandas.DataFrame({"path": ["a.png", missing], "label": [0, 1]}))
+
+
+def test_categories_are_the_classes_in_their_order(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    files, order = SOME.files(tmp_path), NAMES[::-1]
+    frame = pandas.DataFrame({"path": files, "label": pandas.Categorical(NAMED, categories=order)})
+    opened = open_dataset(frame)
+    assert opened.classes == order
+    np.testing.assert_array_equal(opened.labels, frame.label.cat.codes)
+    assert open_dataset((SOME.images, frame.label)).classes == order
+    other = frame.assign(label=pandas.Categorical(NAMED, categories=NAMES))
+    assert open_dataset({"train": frame, "test": other}).classes == tuple(sorted(set(NAMED)))  # of which none is both's

@@ -1,7 +1,7 @@
 """Data sets held in memory."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,10 +40,10 @@ class ArrayDataset:
         told: what is to be said of them, such as where labels come from.
     """
 
-    pixels: UInt8Array
-    labels: IntArray
+    pixels: UInt8Array = field(repr=False)
+    labels: IntArray = field(repr=False)
     classes: tuple[str, ...]
-    ids: tuple[str, ...]
+    ids: tuple[str, ...] = field(repr=False)
     containers: tuple[FileDigest, ...] = ()
     kind: str = "arrays"
     told: tuple[str, ...] = ()

@@ -50,8 +50,8 @@ class ImageFolder:
 
     root: Path
     classes: tuple[str, ...]
-    ids: tuple[str, ...]
-    labels: IntArray
+    ids: tuple[str, ...] = field(repr=False)
+    labels: IntArray = field(repr=False)
     seen: Seen = field(default_factory=Seen, repr=False)
     kind: str = "folder"
     told: tuple[str, ...] = ()

@@ -52,8 +52,8 @@ class Places:
     """
 
     size: int
-    ids: list[str] = field(default_factory=list)
-    spans: "array[int]" = field(default_factory=lambda: array("q"))
+    ids: list[str] = field(default_factory=list, repr=False)
+    spans: "array[int]" = field(default_factory=lambda: array("q"), repr=False)
     unread: set[str] = field(default_factory=set)
 
 

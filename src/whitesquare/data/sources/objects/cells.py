@@ -54,16 +54,31 @@ def pixels_of(cell: Any, where: str) -> UInt8Array:
     if isinstance(cell, np.ndarray) or hasattr(cell, "__array__"):
         return _channels_first(np.asarray(cell), where)
     raise DataError(
-        f"{where} has a {type(cell).__name__} for an image; expected a PIL image, an array or tensor of uint8, the "
-        "bytes of an image file, or its path."
+        f"{where} has the type {type(cell).__name__} where an image is looked for; expected a PIL image, an array or "
+        "tensor of uint8, the bytes of an image file, or its path, so give (image, label) in this order, or a dict."
     )
 
 
 def as_array(given: Any) -> NDArray[Any]:
-    """Return a tensor, or what is like an array, as an array; of a tensor on the CPU without a copy."""
-    if not is_of(given, "torch", "Tensor"):
-        return np.asarray(given)
-    held = given.detach().cpu()
+    """Return a tensor, or what is like an array, as an array; of a tensor on the CPU without a copy.
+
+    Raises:
+        DataError: it cannot be read so.
+    """
+    is_tensor = is_of(given, "torch", "Tensor")
+    try:
+        return _held(given) if is_tensor else np.asarray(given)
+    except Exception as error:
+        kind = f"tensor of {given.dtype} on {given.device}" if is_tensor else type(given).__name__
+        mend = "tensor.to(torch.uint8) in memory" if is_tensor else "numbers of one shape"
+        raise DataError(
+            f"A {kind} cannot be read as an array ({type(error).__name__}: {error!s:.120}); expected {mend}, so "
+            "convert it."
+        ) from error
+
+
+def _held(tensor: Any) -> NDArray[Any]:
+    held = tensor.detach().cpu()
     if str(held.layout) != "torch.strided":
         held = held.to_dense()
     array: NDArray[Any] = held.float().numpy() if str(held.dtype) == "torch.bfloat16" else held.numpy()
@@ -89,6 +104,11 @@ def _channels_first(image: NDArray[Any], where: str) -> UInt8Array:
         raise not_bytes(image, where, "image")
     if image.ndim == 2:
         image = image[np.newaxis]
+    if image.ndim == 4:
+        raise DataError(
+            f"{where} has an image of the shape {image.shape}, which is that of a batch; expected one image a sample, "
+            "so give the DataLoader or the data set itself, or leave the first axis out."
+        )
     if image.ndim != 3 or not image.size:
         raise DataError(
             f"{where} has an image of the shape {image.shape}; expected (H, W), (C, H, W) or (H, W, C), so reshape it."

@@ -6,7 +6,7 @@ from typing import Any
 from whitesquare.data.names import kind_of
 from whitesquare.data.sources.objects.contents import ContentImages
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_frame
-from whitesquare.data.sources.objects.labels import Label, labels_of, numbered, said_of
+from whitesquare.data.sources.objects.labels import Label, categories_of, labels_of, numbered, said_of
 from whitesquare.data.sources.objects.paths import path_ids
 from whitesquare.data.sources.objects.request import ObjectRequest
 from whitesquare.data.tables import SPLIT_COLUMNS, splits_unread
@@ -26,10 +26,16 @@ def open_frame(frame: Any, asked: ObjectRequest) -> ImageDataset:
     cells = _values(frame, image)
     if not cells:
         raise DataError(f"{kind} has no rows; expected images of two classes or more, so add some.")
+    if (gap := next((row for row, cell in enumerate(cells) if _is_null(cell)), None)) is not None:
+        raise DataError(
+            f"{kind}: row {gap} has no image in the column {image!r}; expected one, or its path, in every row; add it, "
+            "or take such rows out, by dropna of pandas or drop_nulls of polars."
+        )
     besides = _labels(asked.beside, label) if is_frame(asked.beside) else []
     every, count = _labels(frame, label), len(cells)
     positions = asked.positions(count).tolist()
-    labels, classes = numbered([every[i] for i in positions], None, kind, plain=False, also=[*every, *besides])
+    names = _categories(frame, asked.beside, label)
+    labels, classes = numbered([every[i] for i in positions], names, kind, plain=False, also=[*every, *besides])
     unread = [name for name in map(str, _names(frame)) if name.lower() in SPLIT_COLUMNS and name not in (image, label)]
     told = said_of(labels, classes, f"the column {label!r} of {kind}, for the images in the column {image!r}")
     root, ids = Path(kind), asked.ids(count)
@@ -65,11 +71,31 @@ def _names(frame: Any) -> list[Any]:
 
 def _values(frame: Any, column: str) -> list[Any]:
     """Return a column as a list of plain Python objects."""
-    found = frame.column(column) if hasattr(frame, "column_names") else frame[column]
+    found = _column(frame, column)
     for name in ("to_pylist", "to_list", "tolist"):
         if hasattr(found, name):
             return list(getattr(found, name)())
-    return list(found)
+    try:
+        return list(found)
+    except Exception as error:
+        raise UsageError(
+            f"{kind_of(frame)}: the column {column!r} cannot be listed ({type(error).__name__}: {error!s:.120}); give "
+            "a data frame of pandas or polars, or a table of pyarrow."
+        ) from error
+
+
+def _column(frame: Any, name: str) -> Any:
+    return frame.column(name) if hasattr(frame, "column_names") else frame[name]
+
+
+def _is_null(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, float) and cell != cell) or type(cell).__name__ in ("NAType", "NaTType")
+
+
+def _categories(frame: Any, beside: Any, label: str) -> tuple[str, ...] | None:
+    """Return the class names that a column of categories has, where those of the other split are the same."""
+    found = categories_of(_column(frame, label))
+    return found if not is_frame(beside) or categories_of(_column(beside, label)) == found else None
 
 
 def _labels(frame: Any, column: str) -> list[Label]:

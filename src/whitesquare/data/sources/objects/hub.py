@@ -68,7 +68,7 @@ def open_hub(thing: Any, asked: ObjectRequest) -> ImageDataset:
     named = _paths(whole, image)
     ids = tuple(named[i] for i in asked.positions(len(plain)).tolist()) if named else asked.ids(len(plain))
     cells = whole if asked.only is None else whole.select(asked.only.tolist())
-    cell = HubRows(cells, image, _dtype(cells.features[image]))
+    cell = HubRows(cells, image, _dtype(cells.features[image], kind, image))
     check_names(ids, "sample id", kind)
     told = (*told, said_of(labels, classes, f"the column {label!r} of {kind}"))
     return ContentImages(root=Path(kind), classes=classes, ids=ids, labels=labels, kind=kind, told=told, cell=cell)
@@ -113,10 +113,12 @@ def _columns(thing: Any, columns: list[str]) -> tuple[str, str, tuple[str, ...] 
 
 def _aside(thing: Any, kind: str) -> tuple[str, ...]:
     found = getattr(thing, "format", None)  # a stream has none, and is asked only if it has one
-    name = found["type"] if isinstance(found, dict) else "a format"
+    name = found["type"] if isinstance(found, dict) else ""
     if name is None:
         return ()
-    return (said_aside(kind, "its transform" if name == "custom" else f"the format {name!r}"),)
+    return (
+        said_aside(kind, "its transform" if name == "custom" else f"the format {name!r}" if name else "its format"),
+    )
 
 
 def _labels(rows: Any, label: str) -> list[Label]:
@@ -132,12 +134,17 @@ def _undecoded(rows: Any, image: str) -> Any:
     return rows
 
 
-def _dtype(feature: Any) -> str | None:
+def _dtype(feature: Any, kind: str, image: str) -> str | None:
     """Return what the numbers of an array are, which is in the table as lists; ``None`` for anything else."""
     if is_of(feature, _PACKAGE, "Image", "Value"):
         return None
     while hasattr(feature, "feature"):
         feature = feature.feature
+    if is_of(feature, _PACKAGE, "Image"):
+        raise DataError(
+            f"{kind}: the column {image!r} holds lists of images; expected one in each row, so choose one, as by "
+            f"dataset.map(lambda row: {{{image!r}: row[{image!r}][0]}}, features=...)."
+        )
     return str(feature.dtype)
 
 

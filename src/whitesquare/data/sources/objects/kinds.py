@@ -58,8 +58,10 @@ def class_names(thing: object) -> tuple[str, ...] | None:
     Raises:
         UsageError: it has both, and they name a class differently.
     """
-    given = getattr(thing, "classes", None)
+    given: Any = getattr(thing, "classes", None)
     places = getattr(thing, "class_to_idx", None)
+    if not isinstance(given, type) and callable(getattr(given, "tolist", None)):  # an array, or an index of pandas
+        given = given.tolist()
     if isinstance(given, Mapping):  # by number
         places, given = {name: number for number, name in given.items()}, None
     by_number = _by_number(places) if isinstance(places, Mapping) else None

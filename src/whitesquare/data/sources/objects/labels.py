@@ -35,6 +35,8 @@ def label_of(cell: Any, where: str) -> Label:
         cell = cell.item()
     if isinstance(cell, (bool, int)):
         return int(cell)
+    if isinstance(cell, bytes):  # as HDF5 and TFDS hold texts
+        cell = _decoded(cell, where)
     if isinstance(cell, str) and cell.lower() not in NULLS:
         return cell
     if isinstance(cell, (list, tuple, dict, set)):
@@ -46,6 +48,26 @@ def label_of(cell: Any, where: str) -> Label:
     raise DataError(
         f"{where} has the label {cell!r:.60}; expected a whole number from 0 or a name; give the class of each image."
     )
+
+
+def _decoded(cell: bytes, where: str) -> str:
+    try:
+        return cell.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where} has the label {cell!r:.60}, whose bytes are no UTF-8; expected a name, so give "
+            "label.decode('latin-1') or whatever it is written in."
+        ) from error
+
+
+def categories_of(column: Any) -> tuple[str, ...] | None:
+    """Return the names of a column of categories in their order, which their codes are positions in; else ``None``.
+
+    As pandas has it (``Categorical``), and polars (``Enum``); other columns have none, nor do numbers as categories.
+    """
+    found: Any = getattr(getattr(column, "dtype", None), "categories", None)
+    listed = found.tolist() if hasattr(found, "tolist") else found.to_list() if hasattr(found, "to_list") else []
+    return tuple(listed) if listed and all(isinstance(one, str) for one in listed) else None
 
 
 def labels_of(cells: Iterable[Any], what: str) -> list[Label]:

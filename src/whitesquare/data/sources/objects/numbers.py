@@ -24,6 +24,7 @@ def not_bytes(values: NDArray[Any], where: str, name: str, *, of_torch: bool = F
     cast = ".to(torch.uint8)" if of_torch else ".astype('uint8')"
     low, high = _range(values)
     found = f"{values.dtype} from {low:.4g} to {high:.4g}"
+    advice = "give them as they were before they were normalised or scaled"
     if values.dtype.kind not in "biuf":
         found, mend = str(values.dtype), ""
     elif values.dtype == bool:
@@ -39,13 +40,16 @@ def not_bytes(values: NDArray[Any], where: str, name: str, *, of_torch: bool = F
         mend = f"{name}.round(){cast}" if values.dtype.kind == "f" else f"{name}{cast}"
     else:
         mend = ""
+        if values.dtype.kind in "iu" and low >= 0 and high < 2**16:
+            advice = f"bring 16 bits to 8 with ({name} // 256){cast}, or fewer by the range that they have"
     if values.dtype == object:
         return DataError(
             f"{where}: the {name} are an array of objects, expected one of uint8 (0..255); make it of images of one "
             f"size with numpy.stack(list({name})), and give images of several sizes one by one, as a list of pairs of "
             "image and label."
         )
-    advice = f"convert them with {mend}" if mend else "give them as they were before they were normalised or scaled"
+    if mend:
+        advice = f"convert them with {mend}"
     if of_torch and mend:
         advice += ", or give the data set without the transform that made them"
     return DataError(f"{where}: the values are {found}, expected uint8 (0..255); {advice}.")

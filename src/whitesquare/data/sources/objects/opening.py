@@ -23,7 +23,11 @@ def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
         DataError: it holds no images with labels, or cannot be read.
     """
     if isinstance(thing, Mapping):
+        _refuse_other_splits(thing)
         return open_mapping(thing, asked)
+    _refuse_several(thing)
+    if is_of(thing, "polars", "LazyFrame"):
+        raise UsageError("A LazyFrame of polars was given, which holds no rows yet; give frame.collect().")
     if isinstance(thing, tuple) and len(thing) == 2:
         if all(_is_split(one) for one in thing):
             raise UsageError(
@@ -31,7 +35,6 @@ def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
                 "{'train': pair[0], 'test': pair[1]}."
             )
         return open_pair(*thing, asked)
-    _refuse_list(thing)
     if is_hub(thing):
         return open_hub(thing, asked)
     if is_frame(thing):
@@ -45,15 +48,30 @@ def open_object(thing: Any, asked: ObjectRequest) -> ImageDataset | None:
     return open_stream(thing, asked) if hasattr(thing, "__iter__") else None
 
 
-def _refuse_list(thing: Any) -> None:
-    """Refuse a list that holds no samples but whole data sets, or images and labels."""
-    if isinstance(thing, list) and thing and all(map(is_torch_dataset, thing)):
+def _refuse_several(thing: Any) -> None:
+    """Refuse a list or tuple that holds no samples but whole data sets, or a list of images and labels."""
+    if isinstance(thing, (list, tuple)) and thing and all(map(_is_whole, thing)):
         raise UsageError(
-            f"A list of {len(thing)} data sets was given, as random_split returns them; give one of them, or say which "
-            "is which: {'train': parts[0], 'test': parts[1]}."
+            f"A {type(thing).__name__} of {len(thing)} data sets was given, as random_split returns them; give one of "
+            "them, or say which is which: {'train': parts[0], 'test': parts[1]}."
         )
     if isinstance(thing, list) and len(thing) == 2 and _is_split(thing):
         raise UsageError("A list of images and labels was given; give them as a pair: (images, labels).")
+
+
+def _refuse_other_splits(thing: Mapping[Any, Any]) -> None:
+    """Refuse a dict of data sets, of which none is called as a split that is read."""
+    if thing and all(map(_is_whole, thing.values())):
+        name = next(iter(thing))
+        raise UsageError(
+            f"A dict of data sets was given, with {', '.join(map(repr, thing)):.80}; expected 'train', or 'train' and "
+            f"'test', so say which is which: {{'train': given[{name!r:.60}]}}, or give one of them by itself."
+        )
+
+
+def _is_whole(one: Any) -> bool:
+    """Tell whether a part of a list or tuple is a data set by itself."""
+    return is_torch_dataset(one) or is_of(one, TORCH_DATA, "DataLoader") or is_hub(one) or is_frame(one)
 
 
 def _is_split(one: Any) -> bool:

@@ -1,7 +1,8 @@
 """Images and labels as arrays or tensors, which are presented as they are, without a copy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from whitesquare.data.sources.arrays import from_arrays
 from whitesquare.data.sources.objects.cells import as_array
 from whitesquare.data.sources.objects.contents import part_of
 from whitesquare.data.sources.objects.kinds import IMAGES, LABELS, choose, is_of
-from whitesquare.data.sources.objects.labels import labels_of, numbered, said_of
+from whitesquare.data.sources.objects.labels import categories_of, labels_of, numbered, said_of
 from whitesquare.data.sources.objects.numbers import not_bytes, refuse_dark
 from whitesquare.data.sources.objects.reading import read_samples
 from whitesquare.data.sources.objects.request import ObjectRequest
@@ -48,7 +49,8 @@ def open_pair(
     Raises:
         DataError: they are no images with one label each; the error says the call that mends it.
     """
-    names = tuple(classes) if classes is not None else None
+    names = categories_of(labels) if classes is None else tuple(classes)
+    images = _listed(images, kind)
     if isinstance(images, (list, tuple)):
         if len(images) != len(labels):
             raise DataError(f"{kind}: found {len(labels)} labels for {len(images)} images; give one for each image.")
@@ -67,6 +69,24 @@ def open_pair(
     said = said_of(opened.labels, opened.classes, "the labels that were given")
     told = (*told, *((said,) if "no sample" in said else ()))
     return part_of(replace(opened, kind=kind, told=told), asked.only)
+
+
+def _listed(images: Any, kind: str) -> Any:
+    """Return paths in an array, or in a column of a table, as a list; all else as it is.
+
+    Raises:
+        DataError: it can be gone through only once.
+    """
+    if isinstance(images, Iterator):
+        raise DataError(
+            f"{kind}: the images are a {type(images).__name__}, which can be gone through once; expected an array, a "
+            "tensor or a list, so give list(images), or a stream of pairs of image and label."
+        )
+    if isinstance(images, (list, tuple)) or is_of(images, "torch", "Tensor"):
+        return images
+    found = as_array(images)
+    named = found.ndim == 1 and len(found) and found.dtype.kind in "OUT" and isinstance(found[0], str | Path)
+    return found.tolist() if named else images
 
 
 def open_mapping(given: Mapping[str, Any], asked: ObjectRequest) -> ImageDataset:
@@ -96,6 +116,11 @@ def _labels(given: Any, kind: str) -> NDArray[Any] | list[Any]:
     Raises:
         DataError: they are one-hot.
     """
+    if given is None or isinstance(given, Iterator | Mapping | Set | str):
+        raise DataError(
+            f"{kind}: the labels are a {type(given).__name__}; expected an array, a tensor or a list of one label for "
+            "each image, in their order, so give that, as list(labels) of what can be gone through once."
+        )
     found = as_array(given)
     if found.ndim == 2 and found.shape[1] > 1 and found.size:
         rows = found.reshape(len(found), -1)

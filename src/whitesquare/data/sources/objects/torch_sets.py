@@ -79,6 +79,11 @@ def _count(thing: Any) -> int:
             f"{kind_of(thing)} has no length; expected __len__, which says how many samples there are, so add it, or "
             "derive it from torch.utils.data.IterableDataset if it is a stream."
         ) from error
+    except Exception as error:
+        raise DataError(
+            f"{kind_of(thing)}: asking for its length raised {type(error).__name__}: {error!s:.200}; mend __len__, so "
+            "that it says how many samples there are."
+        ) from error
 
 
 def _open_tensors(thing: Any, asked: ObjectRequest) -> ImageDataset:
