@@ -105,7 +105,7 @@ def test_a_stale_entry_is_named(poisoned: Path, known: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "not a valid Baseline"),
+        ("", "not a valid baseline"),
         ("{}", "has no 'format'"),
         ('{"format": "other", "source": "", "accepted": []}', "its format is"),
         ('{"format": "whitesquare baseline 1", "source": "", "accepted": [], "more": 1}', "more"),

@@ -177,7 +177,6 @@ def test_a_class_that_is_left_out_whole_is_no_class_without_poison(tmp_path):
 def test_where_no_rule_could_have_spoken_that_is_the_headline(tmp_path):
     write_dataset(tmp_path / "data", noise([30, 30]), None, "npz")
     done = CliRunner().invoke(app, ["scan", str(tmp_path / "data"), "--model-free", "--detectors", "noise-residual"])
-    assert done.exit_code == NOTHING
     told = " ".join(done.stdout.split())
     assert told.startswith("Nothing could have been found: none of the 6 rules that raise alarms could have raised one")
     assert "None of the 6 rules that raise alarms could have raised one among 60 samples" in told

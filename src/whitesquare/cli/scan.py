@@ -212,7 +212,7 @@ def exit_code(result: "ScanResult", fail_on: FailOn) -> int:
     if result.undecided or any(run.crashed for run in result.runs):
         return UNDECIDED
     thinned = any(row.thinned for row in result.classes)  # beside an alarm that is not asked for, too
-    return NOTHING if result.verdict == NOT_CHECKED or result.mute or thinned else PASS
+    return NOTHING if result.verdict == NOT_CHECKED or thinned else PASS
 
 
 def _check(

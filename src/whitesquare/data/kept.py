@@ -135,7 +135,7 @@ def read_kept(path: Path) -> ArrayFile:
             if length > _MOST_HEADER:
                 raise ValueError("the header is too long")
             said, head = file.read(_SUM), file.read(length)
-            if said != _sum_of(path, head):
+            if len(head) < length or said != _sum_of(path, head):
                 raise ValueError("the header is another, or that of a file of another name")
             record = json.loads(head)
             begin = file.tell()
