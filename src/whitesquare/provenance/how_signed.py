@@ -31,9 +31,7 @@ def content_signed(source: Data, signed: SignedDataset) -> Content:
     content = signed.predicate.content
     if not isinstance(source, str) or content.samples_only or not opened_splits(source):
         return content
-    if content.samples_only is None and (
-        content.kind != FILES or not all(map(_in_folder, read_items(signed.manifest)))
-    ):
+    if content.samples_only is None and not _can_be_folder(signed):
         return content
     if (place := place_of(source)) is None or not place.is_dir():
         raise UsageError(
