@@ -238,6 +238,7 @@ def test_another_container_with_the_same_pixels(made, script, tmp_path):
         begin(case, script).dataset("train")
 
 
+@pytest.mark.long
 def test_nothing_is_written_through_a_link_in_the_folder_of_the_model(made, script, tmp_path):
     training = begin(made["png-folder"], script)
     data = training.dataset("train")
