@@ -210,6 +210,8 @@ def _ids(names: Iterable[str], added: str, root: Path, base: Path, where: str) -
 
 
 def _check_once(ids: tuple[str, ...], labels: IntArray, classes: tuple[str, ...], where: str) -> None:
+    if len(set(ids)) == len(ids):
+        return
     known: dict[str, int] = {}
     for row, name in enumerate(ids):
         if (first := known.setdefault(name, row)) != row:
