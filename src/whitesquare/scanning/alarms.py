@@ -28,7 +28,7 @@ _FAR = 0.5
 """So far beyond the worst control a trigger is proven by its own p-value: small classes have too few controls to pay
 for the candidates of all others."""
 _NEAR = 0.25
-"""The same of what only a closer look shows: it is taken where something stands out, which selects even more."""
+"""What only a closer look shows must turn so many more: it is taken where something stands out, which selects, too."""
 _FAINT_SHARE, _RANKED_SHARE = 1e-4, 1e-3
 """Of the samples of other classes, those that may score as high as a carrier of a faint pattern, or of a residual."""
 
