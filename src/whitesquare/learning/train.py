@@ -25,6 +25,7 @@ from whitesquare.learning.models import Architecture, Model, ModelCard, build, c
 from whitesquare.learning.optimisers import Lookahead, make_optimiser, uphill
 from whitesquare.learning.passes import Passes
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, Recipe
+from whitesquare.learning.surroundings import own_surroundings
 from whitesquare.learning.tensors import TensorData, to_tensors
 from whitesquare.learning.whitened import Whitened
 from whitesquare.records import Progress, silent
@@ -64,6 +65,7 @@ def autocast_for(precision: str, device: str = "cpu") -> torch.autocast:
     return torch.autocast(device, torch.bfloat16, enabled=half, cache_enabled=False)
 
 
+@own_surroundings()
 def train(
     dataset: ImageDataset,
     recipe: Recipe = _REFERENCE,

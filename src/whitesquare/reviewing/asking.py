@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from whitesquare.learning.asking import Asking
+from whitesquare.learning.surroundings import own_surroundings
 from whitesquare.records import OnNote, unheard
 from whitesquare.scanning.album import Album
 
@@ -21,6 +22,7 @@ def asker(model: Asking, device: str = "cpu", on_note: OnNote = unheard) -> Call
         :func:`whitesquare.learning.given.given_classifier` raises.
     """
 
+    @own_surroundings()
     def ask(album: Album, classes: tuple[str, ...]) -> Album:
         if not album.examples:
             return album

@@ -14,6 +14,7 @@ from whitesquare.data import dataset_digest, has_test
 from whitesquare.data.names import Data, named
 from whitesquare.data.opening import open_held
 from whitesquare.errors import UsageError, WhitesquareError
+from whitesquare.learning.surroundings import own_surroundings
 from whitesquare.records import Estimate, OnNote, Progress, silent, unheard
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.types import ScanResult
@@ -31,6 +32,7 @@ _STEP = "drill: scans"
 BY_DEFAULT = DrillSettings()
 
 
+@own_surroundings()
 def drill(
     dataset: Data,
     settings: DrillSettings = BY_DEFAULT,

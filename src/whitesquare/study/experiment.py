@@ -22,6 +22,7 @@ from whitesquare.learning.label_check import label_check
 from whitesquare.learning.measure import TestSet, label_consistency, measure, prepare
 from whitesquare.learning.models import Model
 from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.surroundings import own_surroundings
 from whitesquare.learning.tensors import overlaid, to_tensors
 from whitesquare.learning.train import effective_precision
 from whitesquare.records import Estimate, Measurement, Progress, Row, VictimResult, silent
@@ -91,6 +92,7 @@ class _StepClock:
             self.cached.append(name)
 
 
+@own_surroundings()
 def run_experiment(
     plan: ExperimentPlan, *, cache: Cache = no_cache, on_progress: Progress = silent
 ) -> tuple[Measurement, Gallery]:

@@ -17,6 +17,7 @@ from whitesquare.errors import WhitesquareError
 from whitesquare.executor import Executor, Shared
 from whitesquare.learning.device import resolve
 from whitesquare.learning.recipes import PRECISIONS
+from whitesquare.learning.surroundings import own_surroundings
 from whitesquare.learning.train import effective_precision
 from whitesquare.records import Progress, silent
 from whitesquare.study.bench.cells import CellSource, make_cells, open_source
@@ -43,6 +44,7 @@ class _Bench:
     on_progress: Progress
 
 
+@own_surroundings()
 def run_bench(
     plan: Plan,
     text: str,
