@@ -4,6 +4,7 @@ import struct
 import zlib
 
 import pytest
+from PIL import Image
 
 from whitesquare.data.traits import look
 from whitesquare.errors import DataError
@@ -121,6 +122,20 @@ def test_a_png_file_that_ends_before_its_last_pixel_is_refused(tmp_path, bits, i
         else:
             with pytest.raises(DataError, match=f"found {count} bytes of pixels, expected {rows}"):
                 read(content, tmp_path)
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"PLTE", b"IDAT"])
+def test_a_png_file_with_another_checksum_than_it_says_is_damaged(tmp_path, kind):
+    """Pillow compares none of the pixels; torchvision and OpenCV, which read by libpng, refuse the file."""
+    palette = Image.fromarray(GREY).convert("P")
+    palette.save(tmp_path / "x.png")
+    whole = (tmp_path / "x.png").read_bytes()
+    assert read(whole, tmp_path).shape[0] == 3
+    content, at = bytearray(whole), whole.index(kind)
+    content[at + 4 + int.from_bytes(whole[at - 4 : at], "big")] ^= 1
+    with pytest.raises(DataError, match="damaged") as told:
+        read(bytes(content), tmp_path)
+    assert "as no image does" not in str(told.value)
 
 
 def test_a_chunk_that_is_said_to_be_needed_and_nobody_knows_is_refused(tmp_path):

@@ -11,7 +11,7 @@ from whitesquare.data.row_writing import write_rows
 from whitesquare.data.rows import columns_of, count_rows, parquet
 from whitesquare.data.sized import unsized
 from whitesquare.data.specs import moved
-from whitesquare.errors import DataError, UsageError
+from whitesquare.errors import ChangedError, DataError, UsageError
 from whitesquare.types import Rewritable
 
 from .tables import CLASSES, as_struct, pictures, write_csv, write_jsonl, write_parquet
@@ -332,8 +332,17 @@ def test_a_link_that_leads_out_is_refused(tmp_path):
 def test_a_parquet_file_that_was_changed_meanwhile_is_refused(tmp_path):
     opened = open_dataset(_hub_rows(tmp_path, [(IMAGE, 0), (IMAGE, 1)]))
     _hub_rows(tmp_path, [(IMAGE, 0)])
-    with pytest.raises(DataError, match="was changed since it was opened"):
+    with pytest.raises(ChangedError, match="was changed since it was opened"):
         opened.content(0)
+
+
+def test_a_parquet_file_with_as_many_rows_in_its_place_is_another_one(tmp_path):
+    opened = open_dataset(_hub_rows(tmp_path, [(IMAGE, 0), (IMAGE, 1)]))
+    _hub_rows(tmp_path, [(IMAGE, 1), (IMAGE, 0)])
+    with pytest.raises(ChangedError, match="was changed since it was opened"):
+        opened.content(0)
+    with pytest.raises(ChangedError, match="was changed since it was opened"):
+        unsized(opened).rewrite(tmp_path / "out", np.array([0]))
 
 
 def test_a_row_group_of_many_bytes_is_read_in_windows(tmp_path, monkeypatch):

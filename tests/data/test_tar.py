@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import pickle
 import re
 import tarfile
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 from whitesquare.data import has_test, notes, open_dataset
+from whitesquare.data.listing import check_unchanged
 from whitesquare.data.sized import unsized
 from whitesquare.data.specs import moved
-from whitesquare.errors import DataError, UsageError
+from whitesquare.errors import ChangedError, DataError, UsageError
 from whitesquare.types import Rewritable
 
 from .forms import pngs, write_tar
@@ -148,8 +150,31 @@ def test_a_copy_without_samples_has_all_else_byte_for_byte(tmp_path, form):
 def test_a_tar_file_that_was_changed_meanwhile_is_refused(tmp_path):
     opened = open_dataset(write_tar(tmp_path / "a.tar", _members([0, 1])))
     write_tar(tmp_path / "a.tar", _members([0] * 9))
-    with pytest.raises(DataError, match="was changed since it was opened"):
+    with pytest.raises(ChangedError, match="was changed since it was opened"):
         opened.content(0)
+
+
+def test_a_tar_file_of_the_same_size_in_its_place_is_another_one(tmp_path):
+    one, other = (
+        write_tar(tmp_path / name, _members(labels)) for name, labels in (("a.tar", [0, 1]), ("b.tar", [1, 0]))
+    )
+    opened, before = open_dataset(one), one.stat()
+    assert other.stat().st_size == before.st_size
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(one)
+    with pytest.raises(ChangedError, match="was changed since it was opened"):
+        opened.content(0)
+    with pytest.raises(ChangedError, match="was changed since it was opened"):
+        unsized(opened).rewrite(tmp_path / "out", np.array([0]))
+
+
+def test_a_tar_file_that_was_written_to_in_place_is_refused_by_whoever_had_it_hashed_by_workers(tmp_path):
+    path = write_tar(tmp_path / "a.tar", _members([0, 1]))
+    opened, content = open_dataset(path), path.read_bytes()
+    path.write_bytes(content)
+    os.utime(path, ns=(0, 1))
+    with pytest.raises(ChangedError, match="was changed since it was opened"):
+        check_unchanged(opened)
 
 
 def _written(at, members):

@@ -1,5 +1,6 @@
 """What is attested and holds no images, or no samples, is told where it is signed."""
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -35,6 +36,22 @@ def test_pointers_and_empty_files_are_counted(tmp_path):
     assert "3 are pointers of Git LFS and no images (git lfs pull)" in said
     assert "1 are empty files and no images" in said
     assert "No file is signed as a sample" not in said
+
+
+@pytest.mark.parametrize("side", [5, 600])
+def test_damaged_images_are_counted(tmp_path, side):
+    """Of PNG, in one part and in many, of which a byte is another or the end is gone; of JPEG, of which the end is."""
+    folder = tmp_path / "data" / "cat"
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 255, (side, side), np.uint8)
+    for name in ("whole.png", "changed.png", "cut.png", "whole.jpg", "cut.jpg"):
+        Image.fromarray(noise).save(folder / name)
+    content = bytearray((folder / "changed.png").read_bytes())
+    content[content.rindex(b"IEND") - 9] ^= 1
+    (folder / "changed.png").write_bytes(content)
+    for name in ("cut.png", "cut.jpg"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:-30])
+    assert "traits 3 are damaged, so that not every program reads them" in _signed(tmp_path, tmp_path / "data")
 
 
 @pytest.mark.parametrize(

@@ -123,5 +123,6 @@ def _traits(traits: dict[str, int]) -> str:
         "alpha": "may be transparent",
         "pointer": "are pointers of Git LFS and no images (git lfs pull)",
         "empty": "are empty files and no images",
+        "damaged": "are damaged, so that not every program reads them, or none (scan --on-error skip names them)",
     }
     return ", ".join(f"{count} {words.get(name, name)}" for name, count in traits.items())

@@ -74,6 +74,17 @@ def in_files(dataset: ImageDataset) -> bool:
     return _own_files(unsized(dataset)) is not None
 
 
+def check_unchanged(dataset: ImageDataset) -> None:
+    """Compare files that hold many samples, and were read by workers, with those that were opened here.
+
+    Raises:
+        ChangedError: one is another, is gone, or somebody wrote to it.
+    """
+    base = _own_files(unsized(dataset))
+    if isinstance(base, TarImages | ParquetImages):
+        base.check_unchanged()
+
+
 def _own_files(base: ImageDataset) -> ImageFolder | None:
     """Return image files that lie where their names say; those of objects lie in the object."""
     known = type(base) is ImageFolder or isinstance(base, ListedFiles | TarImages | ParquetImages)
@@ -250,7 +261,7 @@ def opened(path: Path) -> Opened:
         return Opened(listing, ImageFolder(root=root, classes=(), ids=ids, labels=labels))
     file = Path(said["file"])
     if said["kind"] == TAR:
-        places = Places(said["size"], list(ids))
+        places = Places(said["size"], ids=list(ids))
         places.spans.frombytes(listing.array("spans").tobytes())
         tar = TarImages(
             root=root,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitesquare._base.streams import AGAIN
+from whitesquare.data.states import state_of
 from whitesquare.errors import DataError
 
 _BLOCK = 512
@@ -37,8 +38,9 @@ begins, the bytes of that, and where the next member begins."""
 class TarBytes:
     """The bytes of a tar file, read in pieces as they are asked for, so that large members are passed over."""
 
-    def __init__(self, file: int, size: int) -> None:
-        self.size = size
+    def __init__(self, file: int) -> None:
+        self.state = state_of(file)
+        self.size = self.state[0]
         self._file = file
         self._held, self._first, self._last = b"", 0, 0
 
@@ -68,7 +70,7 @@ def opened_tar(path: Path) -> Iterator[TarBytes]:
     """
     try:
         with path.open("rb", buffering=0) as file:
-            data = TarBytes(file.fileno(), os.fstat(file.fileno()).st_size)
+            data = TarBytes(file.fileno())
             start = data.get(0, 8)
             for magic, name in _COMPRESSED.items():
                 if start.startswith(magic):

@@ -10,6 +10,16 @@ _BEGINNINGS = (
     (b"\x1f\x8b", "it is compressed by gzip; unpack it"),
     (b"%PDF", "it is a PDF; save its picture as PNG"),
 )
+_IMAGES = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8": "JPEG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"RIFF": "WebP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
+"""How images begin that are read."""
 _TEXTS = (
     (b"<svg", "it is SVG, a drawing; save it as PNG"),
     (b"<", "it is text, such as a web page in HTML"),
@@ -31,6 +41,9 @@ def fault_of(path: Path, content: bytes | None, error: Exception) -> str:
         if why.startswith("cannot identify image file"):
             # Pillow names an object at an address, which no two runs share.
             why = f"it begins with {begin[:8]!r}, as no image does that is read here"
+            for first, name in _IMAGES.items():
+                if begin.startswith(first):
+                    why = f"it begins as {name} does, and is damaged: what follows is no header of one"
     mend = "" if ";" in why else "; replace or remove it"
     return f"{path} cannot be decoded as an image: {why}{mend}."
 

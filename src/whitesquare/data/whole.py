@@ -1,4 +1,8 @@
-"""Whether a PNG file has all of its pixels: where it has not, browsers show nothing, and Pillow makes it black."""
+"""Whether a PNG file is whole: it has all of its pixels, and their checksums are right.
+
+Where pixels are missing, browsers show nothing, and Pillow makes them black. Where a checksum is wrong, libpng refuses
+the file, and with it torchvision and OpenCV; Pillow compares none of pixels when it decodes, only those before them.
+"""
 
 import zlib
 from collections.abc import Iterator
@@ -6,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from whitesquare._base.streams import AGAIN
+from whitesquare.data.traits.damage import png_sums
 from whitesquare.errors import DataError
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -17,7 +23,7 @@ _PIECE = 2**20
 
 
 def check_whole_png(picture: Image.Image, content: bytes, path: Path) -> None:
-    """Refuse a PNG file that ends before its last pixel.
+    """Refuse a PNG file that ends before its last pixel, or was changed since it was written.
 
     Args:
         picture: as Pillow decoded it.
@@ -28,6 +34,7 @@ def check_whole_png(picture: Image.Image, content: bytes, path: Path) -> None:
         DataError: it does.
         zlib.error: it is damaged.
     """
+    _check_sums(content, path)
     last = picture.crop((0, picture.height - 1, picture.width, picture.height))
     if last.getbbox() is not None and not picture.info.get("interlace"):  # spares to unpack most files twice
         return
@@ -44,6 +51,15 @@ def check_whole_png(picture: Image.Image, content: bytes, path: Path) -> None:
             f"{path} ends before its last pixel: found {found} bytes of pixels, expected {expected}; replace or remove "
             "it."
         )
+
+
+def _check_sums(content: bytes, path: Path) -> None:
+    """Compare the checksum of every chunk that is needed for the pixels."""
+    for kind, found, said in png_sums(lambda offset, count: content[offset : offset + count]):
+        if found != said and len(said) == len(found):  # of a file that is cut off more is said elsewhere
+            raise DataError(
+                f"{path} is damaged: its part {kind!r} has another checksum (CRC) than it says; {AGAIN}, or remove it."
+            )
 
 
 def _expected(content: bytes) -> int:

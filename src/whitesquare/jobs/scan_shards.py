@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whitesquare.data.listing import in_files
+from whitesquare.data.listing import check_unchanged, in_files
 from whitesquare.data.names import Data, named
 from whitesquare.data.part import Part
 from whitesquare.errors import UsageError
@@ -88,6 +88,7 @@ def scan_shards(
         on_progress=on_progress,
         on_note=on_note,
     )
+    check_unchanged(dataset)  # whose labels and places were read here, and its images by workers
     part = Part(dataset, found.positions)
     if reading is not None:
         return FoundInShards(found.scan, part, {}, reading, reading.consumed(part.ids))

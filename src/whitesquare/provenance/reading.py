@@ -10,6 +10,7 @@ from typing import Protocol
 
 from whitesquare.data.layouts import MAX_IMAGE_BYTES, is_image
 from whitesquare.data.traits import EMPTY, POINTER, is_pointer, look
+from whitesquare.data.traits.damage import DAMAGED, is_damaged, is_plain_damaged
 from whitesquare.provenance.walk import open_folder
 
 SMALL, MOVED = 2**20, 2**26
@@ -115,6 +116,8 @@ class Reader:
             )
             if piece.split and not (plain and buffer[25] in _NO_ALPHA):
                 self._note_traits(opened, size, buffer[:size])
+            elif piece.split and is_plain_damaged(buffer[:size]):
+                self._note(DAMAGED)
             return size, digest, NOTHING
         finally:
             os.close(opened)
@@ -153,16 +156,22 @@ class Reader:
         _check_whole(done, size)
         return digest.digest()
 
+    def _note(self, trait: str) -> None:
+        self.traits[trait] = self.traits.get(trait, 0) + 1
+
     def _note_traits(self, opened: int, size: int, head: memoryview | bytes) -> None:
         def read(offset: int, count: int) -> bytes:
             if offset + count <= len(head) or len(head) == size:
                 return bytes(head[offset : offset + count])
             return os.pread(opened, count, offset) if offset < size else b""
 
-        kinds = ((EMPTY, not size), (POINTER, is_pointer(head)))
-        told = found.names() if (found := look(head, read)) else (name for name, is_so in kinds if is_so)
+        told = [*found.names()] if (found := look(head, read)) else []
+        if not size or is_pointer(head):
+            told = [POINTER if size else EMPTY]
+        elif is_damaged(size, read):
+            told.append(DAMAGED)
         for trait in told:
-            self.traits[trait] = self.traits.get(trait, 0) + 1
+            self._note(trait)
 
 
 def _hash_image(opened: int, name: str, size: int, lock: int | None) -> tuple[bytes, bytes]:

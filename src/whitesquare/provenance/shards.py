@@ -133,7 +133,7 @@ class HashingShards:
 
     def _of_split(self, split: str, dataset: "ImageDataset", *, pixels: bool) -> Iterator[SampleRow]:
         from whitesquare.data.kept import read_kept
-        from whitesquare.data.listing import shards_in
+        from whitesquare.data.listing import check_unchanged, shards_in
 
         shards = shards_in(dataset, self.folder)
         items = [ToHashShard(one.listing, split, tuple(dataset.classes), self.folder, pixels) for one in shards]
@@ -144,6 +144,7 @@ class HashingShards:
                 if name in kept.layout:
                     whole += kept.array(name).tobytes()
             sizes.frombytes(kept.array("sizes").tobytes())
+        check_unchanged(dataset)  # whose ids and labels were read here, and its content by workers
         ids, labels = dataset.ids, dataset.labels.tolist()
         # Texts are in the order of their UTF-8 bytes: no name of a sample holds half of a pair.
         for i in sorted(range(len(ids)), key=ids.__getitem__):

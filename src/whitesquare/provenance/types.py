@@ -145,8 +145,8 @@ class DatasetPredicate:
         tool: name and version of what made it.
         format: of the manifest; see :data:`FORMAT`.
         traits: by name, how many samples say more of themselves than their pixels, see
-            :data:`whitesquare.data.traits.NAMES`, or hold no image (``pointer``, ``empty``); those of none are not
-            named, and a container has none.
+            :data:`whitesquare.data.traits.NAMES`, hold no image (``pointer``, ``empty``), or are ``damaged``; those of
+            none are not named, and a container has none.
     """
 
     dataset: Identity

@@ -19,8 +19,9 @@ from whitesquare.data.numbered import gaps_in
 from whitesquare.data.rows import exactly, parquet, quoted
 from whitesquare.data.sources.folder import ImageFolder
 from whitesquare.data.sources.lists import read_labels
+from whitesquare.data.states import FileState, changed, check_state, state_of
 from whitesquare.data.tables import SCHEMA, Table, label_values, rewrite_tables
-from whitesquare.errors import ChangedError, DataError
+from whitesquare.errors import DataError
 from whitesquare.records import Progress, silent
 from whitesquare.types import IntArray, Shape
 
@@ -64,6 +65,7 @@ class ParquetImages(ImageFolder):
         windows: in order.
         ends: position after the last image of each.
         held: what was read last.
+        states: of the files when they were opened, by path; none where another machine did that.
     """
 
     table: Table
@@ -71,6 +73,7 @@ class ParquetImages(ImageFolder):
     windows: tuple[Window, ...]
     ends: tuple[int, ...]
     held: Held = field(default_factory=Held, repr=False)
+    states: dict[Path, FileState] = field(default_factory=dict, repr=False)
 
     def content(self, i: int) -> bytes:
         """Return the bytes of the image file that stands in the row.
@@ -114,12 +117,23 @@ class ParquetImages(ImageFolder):
 
         Raises:
             UsageError: no row has such a label, so that nobody knows how it is written.
+            ChangedError: a file was changed since it was opened.
         """
         values = label_values(self.table, self.labels.tolist(), set(labels.values()))
-        changed = {i: values[label] for i, label in labels.items()}
-        rewrite_tables(self.table, folder, as_bytes(positions, len(self.ids)), changed)
+        relabelled = {i: values[label] for i, label in labels.items()}
+        rewrite_tables(self.table, folder, as_bytes(positions, len(self.ids)), relabelled)
+        self.check_unchanged()
         on_progress("copying", len(positions), len(positions))
         return self._moved(positions, labels)
+
+    def check_unchanged(self) -> None:
+        """Compare all files with those that were opened.
+
+        Raises:
+            ChangedError: one is another, is gone, or somebody wrote to it.
+        """
+        for path, before in self.states.items():
+            check_state(path, before, path)
 
     def _moved(self, positions: IntArray, labels: Mapping[int, int]) -> dict[int, str]:
         """Return the ids that rows have in a copy which holds only those at ``positions``."""
@@ -143,7 +157,8 @@ class ParquetImages(ImageFolder):
             )
             rows = db.execute(asked, [exactly(window.shard), window.first, window.first + window.count]).fetchall()
         if len(rows) != window.count:
-            raise ChangedError(f"{window.shard} was changed since it was opened; open the data set anew.")
+            raise changed(window.shard)
+        check_state(window.shard, self.states.get(window.shard), window.shard)
         found = [row[0] for row in rows]
         self.held.rows = (window, found)
         return found
@@ -160,6 +175,7 @@ def load_parquet(tables: dict[str, Table], split: str) -> ParquetImages:
         DataError: images are missing, a label is missing or none, or shards have different class names.
     """
     table = tables[split]
+    states = {path: _state(path) for path in table.files}
     named = {path: _class_names(path, one.label) for one in tables.values() for path in one.files}
     first = named[table.files[0]]
     for path, names in named.items():
@@ -190,7 +206,15 @@ def load_parquet(tables: dict[str, Table], split: str) -> ParquetImages:
         column=_bytes_of(table),
         windows=tuple(windows),
         ends=tuple(accumulate(window.count for window in windows)),
+        states=states,
     )
+
+
+def _state(path: Path) -> FileState:
+    try:
+        return state_of(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}); check the file and its permissions.") from error
 
 
 def _bytes_of(table: Table) -> str:

@@ -10,7 +10,6 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
-from os import SEEK_END
 from pathlib import Path
 
 from whitesquare.data.copying import as_bytes
@@ -21,6 +20,7 @@ from whitesquare.data.rows import LabelColumn
 from whitesquare.data.shards import Shards
 from whitesquare.data.sources.folder import ImageFolder
 from whitesquare.data.sources.lists import join_labels
+from whitesquare.data.states import FileState, changed, check_state, state_of
 from whitesquare.data.tar_samples import (
     MOST_LABEL,
     TEXT,
@@ -32,7 +32,7 @@ from whitesquare.data.tar_samples import (
     text_of,
 )
 from whitesquare.data.tars import opened_tar
-from whitesquare.errors import ChangedError, DataError, UsageError
+from whitesquare.errors import DataError, UsageError
 from whitesquare.records import Progress, silent
 from whitesquare.types import IntArray, Shape
 
@@ -45,6 +45,7 @@ class Places:
 
     Attributes:
         size: of the file.
+        state: of it when it was opened; ``None`` where a process on another machine did that.
         ids: of the samples: the name of the file, and that of the image in it.
         spans: four numbers for each sample: where it begins, its headers included, where it ends, where the bytes of
             its image begin, and how many they are.
@@ -52,6 +53,7 @@ class Places:
     """
 
     size: int
+    state: FileState | None = None
     ids: list[str] = field(default_factory=list, repr=False)
     spans: "array[int]" = field(default_factory=lambda: array("q"), repr=False)
     unread: set[str] = field(default_factory=set)
@@ -90,11 +92,12 @@ class TarImages(ImageFolder):
             with path.open("rb", buffering=0) as file:
                 file.seek(start)
                 found = file.read(count)
-                size = file.seek(0, SEEK_END)
+                size = state_of(file.fileno())[0]
+                check_state(file.fileno(), places.state, path)
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error}); check the file and its permissions.") from error
         if size != places.size or len(found) != count:
-            raise ChangedError(f"{path} was changed since it was opened; open the data set anew.")
+            raise changed(path)
         return found
 
     def header(self, i: int) -> Shape:
@@ -111,7 +114,11 @@ class TarImages(ImageFolder):
         return tuple({self.shards.name_of(path).partition("/")[0] for path in self.shards.files})
 
     def rewrite(self, folder: Path, positions: IntArray, on_progress: Progress = silent) -> None:
-        """Write the same tar files without the members of the other samples; all else stays as it is."""
+        """Write the same tar files without the members of the other samples; all else stays as it is.
+
+        Raises:
+            ChangedError: one was changed since it was opened.
+        """
         keep = as_bytes(positions, len(self.ids))
         for path, places, last in zip(self.shards.files, self.places, self.last, strict=True):
             first = last - len(places.ids)
@@ -125,8 +132,18 @@ class TarImages(ImageFolder):
                     file.seek(begin)
                     for at in range(begin, end, _CHUNK):
                         out.write(file.read(min(_CHUNK, end - at)))
+                check_state(file.fileno(), places.state, path)
             shutil.copymode(path, target)
             on_progress("copying", min(last, len(positions)), len(positions))
+
+    def check_unchanged(self) -> None:
+        """Compare all files with those that were opened.
+
+        Raises:
+            ChangedError: one is another, is gone, or somebody wrote to it.
+        """
+        for path, places in zip(self.shards.files, self.places, strict=True):
+            check_state(path, places.state, path)
 
     def rewrite_as(
         self, folder: Path, positions: IntArray, labels: Mapping[int, int], on_progress: Progress = silent
@@ -213,7 +230,7 @@ def _members(parts: "dict[str, tuple[int, int]]") -> str:
 def _read(path: Path, shards: Shards, label: str, column: LabelColumn) -> tuple[Places, str]:
     """Read one tar file; return where its samples lie, and which member is the label."""
     with opened_tar(path) as data:
-        places = Places(data.size)
+        places = Places(data.size, data.state)
         prefix = f"{shards.name_of(path)}/"
         known: set[str] = set()
         images: dict[tuple[str, ...], str] = {}

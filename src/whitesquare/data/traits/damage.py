@@ -1,0 +1,54 @@
+"""Whether the file of an image is damaged, as far as that shows without decoding it; without NumPy and Pillow."""
+
+import zlib
+from collections.abc import Iterator
+
+from whitesquare.data.traits.found import MAX_PARTS, Read
+
+DAMAGED = "damaged"
+"""What is told of images of which a part is missing, or another one than was written."""
+
+_PIECE, _END = 2**20, 2**16
+_SUM = 4
+_JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PLAIN_SUM = slice(-16, -12)
+"""Where the checksum of the pixels stands in a PNG file with one part of them and its end behind it."""
+
+
+def is_damaged(size: int, read: Read) -> bool:
+    """Tell of PNG that a part needed for its pixels is cut off or has another checksum, of JPEG that it ends early.
+
+    A JPEG file has no checksum: of one that is as long as it was nothing is known here.
+
+    Args:
+        size: bytes of the file.
+        read: gives any of them.
+    """
+    if read(0, len(_PNG)) == _PNG:
+        return any(sum_of != said for _, sum_of, said in png_sums(read))
+    return read(0, len(_JPEG)) == _JPEG and _JPEG_END not in read(max(0, size - _END), min(size, _END))
+
+
+def png_sums(read: Read) -> Iterator[tuple[str, bytes, bytes]]:
+    """Yield name, computed and stated checksum of every part of a PNG file that is needed for its pixels."""
+    offset = len(_PNG)
+    for _ in range(MAX_PARTS):
+        head = read(offset, 8)
+        kind, size = head[4:], int.from_bytes(head[:4], "big")
+        if len(head) < 8 or kind == b"IEND":
+            return
+        if kind[:1].isupper():
+            found = zlib.crc32(kind)
+            for at in range(offset + 8, offset + 8 + size, _PIECE):
+                part = read(at, min(_PIECE, offset + 8 + size - at))
+                found = zlib.crc32(part, found)
+                if not part:  # whatever the size says
+                    break
+            yield kind.decode("latin-1"), found.to_bytes(_SUM, "big"), read(offset + 8 + size, _SUM)
+        offset += 12 + size
+
+
+def is_plain_damaged(content: memoryview) -> bool:
+    """Tell of a PNG file with one part of pixels between its header and its end whether their checksum is another."""
+    return zlib.crc32(content[37:-16]) != int.from_bytes(content[_PLAIN_SUM], "big")
