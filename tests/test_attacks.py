@@ -194,6 +194,9 @@ def test_rate_and_count_mean_the_same(small_train):
         ({"rate": 0.1, "count": 3}, "either a poison rate or a count"),
         ({"count": 1, "target": 10}, "target class 10 has no sample"),
         ({"count": 1, "target": -1}, "target class -1 has no sample"),
+        ({"count": 1, "seed": -1}, "seed must be a whole number from 0 on"),
+        ({"count": 1, "seed": 2**64}, "seed must be a whole number from 0 on"),
+        ({"count": 1, "seed": 1.5}, "seed must be a whole number from 0 on"),
     ],
 )
 def test_an_impossible_request_is_refused_with_the_numbers(arguments, message, small_train):
@@ -252,6 +255,15 @@ def test_a_budget_outside_the_range_is_refused(name, epsilon):
 def test_a_wrong_parameter_is_refused_with_the_nearest_name(name, parameters, message):
     with pytest.raises(UsageError, match=message):
         make_attack(name, parameters)
+
+
+@pytest.mark.parametrize("name", ["stamp", "warp"])
+def test_an_attack_that_changes_nothing_is_refused(name):
+    """A white square on white images, and a bend of a single pixel, are ground truth of nothing."""
+    side = {"stamp": 8, "warp": 1}[name]
+    dataset = from_arrays(np.full((20, 1, side, side), 255, np.uint8), np.arange(20) % 2, layout="NCHW")
+    with pytest.raises(UsageError, match=f"'{name}' changes nothing of the 3 samples"):
+        poison(dataset, make_attack(name), target=0, count=3, seed=0)
 
 
 def test_a_trigger_larger_than_the_images_is_refused(tiny):

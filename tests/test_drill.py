@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.programs import python
 from whitesquare._base.schema import decode
+from whitesquare.attacks import poison
 from whitesquare.cli.exits import FINDINGS, PASS, UNDECIDED
 from whitesquare.data import from_arrays, write_dataset, write_npz
 from whitesquare.errors import UsageError
@@ -103,6 +104,8 @@ def test_without_a_test_split_success_is_not_measured(tmp_path, small_train):
     [
         (("--attacks", "lable-flip", "--rates", "0.1"), "Did you mean 'label-flip'?"),
         (("--attacks", "stamp", "--rates", "a lot"), "numbers by commas"),
+        (("--attacks", "stamp,none", "--rates", "0.1"), "--attacks none stands alone"),
+        (("--trigger", "patch:size=3"), "name other attacks alone, as --attacks stamp"),
     ],
 )
 def test_wrong_requests_end_before_any_work(tmp_path, arguments, said):
@@ -229,6 +232,27 @@ def test_the_last_sentence_names_what_is_caught_and_what_is_not():
     )
     assert found[1].sentence.startswith("stamp: caught in 2 of 3 runs at 5 %, the largest rate")
     assert conclusion(rows[:2], found[:1]).count(";") == 0
+
+
+def test_a_trigger_that_does_not_fit_ends_a_drill_before_any_scan(tiny, monkeypatch):
+    monkeypatch.setattr(job, "run_scan", None)
+    with pytest.raises(UsageError, match="does not fit"):
+        job.drill(tiny, DrillSettings(attacks=("stamp",), trigger="patch:size=99"))
+
+
+def test_a_rate_that_is_no_sample_is_no_run_of_that_rate():
+    """One sample of forty is 2.5 %: a table that called it 0.1 % would promise too much."""
+    data = from_arrays(np.zeros((40, 8, 8), np.uint8), np.arange(40) % 2)
+    with pytest.raises(UsageError, match=r"0\.001 is no sample of 40; one would be 0\.025"):
+        poison(data, "stamp", target=0, rate=0.001, seed=0)
+
+
+@pytest.mark.parametrize(("few", "rates"), [(1, (0.025,)), (3, (0.04,)), (20, (0.05, 0.1, 0.2))])
+def test_the_default_rates_of_a_tiny_class_are_samples(few, rates):
+    labels = np.repeat([0, 1], (few, 40 - few))
+    found = default_rates(from_arrays(np.zeros((40, 8, 8), np.uint8), labels), 0)
+    assert found == rates
+    assert all(round(40 * rate) for rate in found)
 
 
 def test_a_drill_that_is_told_nothing_is_the_table_a_team_needs(tiny, small_train, monkeypatch):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+import whitesquare as ws
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import from_arrays
 from whitesquare.data.gallery import example_position
@@ -22,7 +23,7 @@ from whitesquare.learning.recipes import Recipe
 from whitesquare.learning.train import train
 from whitesquare.learning.tried import Turned
 from whitesquare.study.rows import make_row
-from whitesquare.triggers import Patch
+from whitesquare.triggers import NoTrigger, Patch
 
 
 class SquareReader(nn.Module):
@@ -123,6 +124,14 @@ def test_a_network_that_cannot_see_the_corner_is_told_from_an_attack_that_failed
 def test_a_test_set_without_other_classes_cannot_be_measured():
     with pytest.raises(NothingToDoError, match="outside the target class 0"):
         prepare(written([0, 0]), Patch(), 0)
+
+
+@pytest.mark.parametrize(("trigger", "shade"), [(NoTrigger(), 0), (Patch(), 255)])
+def test_a_trigger_that_changes_no_image_is_refused(trigger, shade):
+    """Else a success rate of nothing is told, and that the network is blind."""
+    images = np.full((6, 10, 10), shade, np.uint8)
+    with pytest.raises(UsageError, match="changes none of the 6 test images"):
+        prepare(from_arrays(images, np.arange(6) % 3), trigger, 0)
 
 
 def test_images_of_another_shape_are_refused():
@@ -238,3 +247,31 @@ def test_the_answers_are_asked_once_and_counted_for_every_target(monkeypatch):
 def test_a_class_that_all_images_have_is_no_target():
     (found,) = try_triggers(reader(), written([1, 1]), (Patch(),), None)
     assert set(found.asr) == {0, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a", "b", "c", "d"), ""),
+        (
+            ("ape", "bat", "cow", "dog"),
+            "names its classes otherwise (a, b, c, d) than the data set (ape, bat, cow, dog)",
+        ),
+        (("b", "c", "d", "e"), "'b' stands elsewhere and others are missing"),
+        (("d", "c", "b", "a"), "knows the classes in another order (a, b, c, d)"),
+    ],
+)
+def test_a_model_is_not_asked_about_classes_of_other_names_without_a_word(names, told):
+    said = []
+    labels = np.arange(8) % 4
+    images = np.zeros((8, 10, 10), np.uint8)
+    images[:, 0, 0] = labels
+    data = from_arrays(images, labels, classes=names, split="test")
+    try:
+        (found,) = ws.measure(reader(), data, [Patch()], target=0, on_note=said.append)
+        assert found.result.ca.value == 1
+    except (UsageError, DataError) as error:
+        said.append(str(error))
+        assert names[0] in ("b", "d")
+    assert told in " ".join(said)
+    assert bool(said) == bool(told)

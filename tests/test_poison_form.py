@@ -62,3 +62,24 @@ def test_the_error_of_a_form_that_was_asked_for_names_the_folder_that_was(tmp_pa
     assert f"{tmp_path / 'run'}: IDX files hold grey images" in said
     assert ".part" not in said
     assert not (tmp_path / "run").exists()
+
+
+def test_that_a_set_is_poisoned_already_is_told(tmp_path: Path) -> None:
+    """Its ground truth is left behind: who measures by the new one counts the first poisons as clean."""
+    source = written(tmp_path / "source", "npz")
+    poison(source, tmp_path / "once")
+    asked = [
+        "poison",
+        tmp_path / "once",
+        "--attack",
+        "label-flip",
+        "--target",
+        "cat",
+        "--count",
+        2,
+        "-o",
+        tmp_path / "two",
+    ]
+    done = CliRunner().invoke(app, list(map(str, asked)))
+    assert done.exit_code == 0, done.stderr
+    assert "is poisoned already (3 samples by 'stamp')" in " ".join(done.stderr.split())

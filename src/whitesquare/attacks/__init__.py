@@ -29,6 +29,7 @@ from whitesquare.data.digest import dataset_digest
 from whitesquare.data.names import Data
 from whitesquare.data.overlay import Overlay
 from whitesquare.errors import ContractError, UsageError, WhitesquareError, require_extra, unknown_name
+from whitesquare.learning.recipes import check_seed
 from whitesquare.learning.surroundings import own_surroundings
 from whitesquare.plugins import Registry
 from whitesquare.records import Parameter, PoisonManifest, Progress, silent
@@ -127,7 +128,8 @@ def poison(
         on_progress: told how far the crafting is.
 
     Raises:
-        UsageError: rate or count missing, out of range, or above what the class holds; target class absent.
+        UsageError: rate or count missing, out of range, or above what the class holds; target class absent; a seed that
+            is none; or nothing is changed.
         DataError: no images, or fewer than two classes.
         ContractError: the attack broke its budget, shape, dtype or label promise, or changed the data set.
 
@@ -139,6 +141,7 @@ def poison(
     """
     attack = make_attack(attack) if isinstance(attack, str) else attack
     require_attack(attack)
+    check_seed(seed)
     dataset = open_dataset(dataset, on_progress=on_progress)
     require_classes(dataset)
     dataset, target = held(dataset, cache=usual_size()), class_label(target, dataset.classes)
@@ -204,7 +207,21 @@ def check_amount(rate: float | None, count: int | None) -> None:
 
 def _resolve_count(size: int, rate: float | None, count: int | None) -> int:
     check_amount(rate, count)
-    return max(1, round(rate * size)) if rate is not None else count or 1
+    return poison_count(rate, size) if rate is not None else count or 1
+
+
+def poison_count(rate: float, size: int) -> int:
+    """Return how many samples of a training set a poison rate is.
+
+    Raises:
+        UsageError: it is none: one sample would be another rate than the one that was asked for.
+    """
+    if not (count := round(rate * size)):
+        raise UsageError(
+            f"The poison rate {rate:g} is no sample of {size:,}; one would be {1 / size:.2g}, so give a count of 1, or "
+            "a rate from there on."
+        )
+    return count
 
 
 def _check_content(attack: Attack, originals: UInt8Array, content: UInt8Array) -> UInt8Array:
@@ -243,6 +260,12 @@ def _assemble(
 ) -> Poisoned:
     old = dataset.labels[index]
     new = old if attack.clean_label else np.full_like(old, target)
+    if np.array_equal(poisons, originals) and np.array_equal(new, old):
+        raise UsageError(
+            f"The attack {attack.name!r} changes nothing of the {len(index)} samples that were chosen, neither pixels "
+            "nor labels: they show its trigger already, or there is nothing to see of it in images so small; choose "
+            "another --seed, --trigger or attack."
+        )
     poisoned = Overlay(dataset, index, poisons, new)
     changed = int(np.sum(poisoned.labels != dataset.labels))
     if attack.clean_label and changed:

@@ -67,7 +67,12 @@ def drill(
 
         check_output(output)
         check_outside(data, output)
-        names = tuple(part.strip() for part in attacks.split(",") if part.strip() not in ("", "none"))
+        names = tuple(part.strip() for part in attacks.split(",") if part.strip())
+        if "none" in names and names != ("none",):
+            raise UsageError(
+                "--attacks none stands alone: with --clean it counts false alarms; leave it out, or all else."
+            )
+        names = () if names == ("none",) else names
         settings = job.DrillSettings(
             names, None if rates is None else _rates(rates), 0, seeds, seed, trigger, device=device, clean=clean
         )

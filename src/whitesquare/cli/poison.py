@@ -56,11 +56,8 @@ def poison(
 
         check_output(output)
         check_device(device)
-        settings = _settings(setting or [])
-        if epsilon is not None:
-            settings["epsilon"] = epsilon
-        if select is not None:
-            settings["select"] = select
+        named = {"epsilon": epsilon, "select": select, "trigger": trigger}
+        settings = _settings(setting or [], {name: value for name, value in named.items() if value is not None})
         told: list[str] = []
         with progress() as on_progress:
             manifest = make_run(
@@ -68,7 +65,7 @@ def poison(
                 output,
                 attack=attack,
                 settings=settings,
-                trigger=trigger,
+                trigger=settings.pop("trigger", None),
                 target=target,
                 rate=rate,
                 count=count,
@@ -91,15 +88,17 @@ def poison(
         terminal.suggest(f"Next: whitesquare train {run} --seed 7 -o {victim}{same_size(size, fit)}\n")
 
 
-def _settings(items: list[str]) -> dict[str, Any]:
-    """Read ``parameter=value`` pairs; a value is a TOML value, or else text."""
+def _settings(items: list[str], named: dict[str, Any]) -> dict[str, Any]:
+    """Read ``parameter=value`` pairs beside parameters that have an option; a value is a TOML value, or else text."""
     import tomllib
 
-    settings: dict[str, Any] = {}
+    settings = dict(named)
     for item in items:
         key, equals, value = item.partition("=")
         if not equals:
             raise UsageError(f"--set {item!r} is not of the form parameter=value.")
+        if key in settings:
+            raise UsageError(f"The parameter {key!r} of the attack is given twice; give it once.")
         try:
             settings[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:

@@ -18,6 +18,7 @@ from whitesquare.jobs.runs import find_run, read_manifest
 from whitesquare.learning.asked import Prepare
 from whitesquare.learning.asking import Asking
 from whitesquare.learning.brought.kinds import is_brought, refuse_unread
+from whitesquare.learning.brought.names import output_order
 from whitesquare.learning.device import resolve
 from whitesquare.learning.estimates import share
 from whitesquare.learning.given import Given, given_classifier
@@ -128,7 +129,7 @@ def measure(
     if attested is not None and isinstance(source, str | Path):
         expect_sizes(source, attested.signed)
     opened = open_dataset(source, "test", size=size, fit=fit)
-    test, consumed = _test_images(opened, named(source), own, attested, signer, on_progress)
+    test, consumed = _test_images(opened, named(source), own, attested, signer, on_note, on_progress)
     for note in notes(test):
         on_note(note)
     label = None if target is None else class_label(target, test.classes)
@@ -188,6 +189,7 @@ def _test_images(
     model: Model | None,
     attested: Attested | None,
     signer: Signer | None,
+    on_note: OnNote,
     on_progress: Progress,
 ) -> tuple[ImageDataset, Consumed | None]:
     """Read the test images, and what of them was read where that is to be held against an attestation or signed."""
@@ -197,12 +199,12 @@ def _test_images(
         test = reading.dataset
     test = held(test, on_progress, cache=usual_size())
     if model is not None:
-        _check_classes(model, test, name)
+        _check_classes(model, test, name, on_note)
     return test, reading.consumed() if reading else None
 
 
-def _check_classes(model: Model, test: ImageDataset, where: str) -> None:
-    """Refuse a model whose answers would be misread."""
+def _check_classes(model: Model, test: ImageDataset, where: str, on_note: OnNote) -> None:
+    """Refuse a model whose answers would be misread, and tell of names that are all others."""
     known = model.card.classes
     if len(known) != (outputs := model.card.architecture.classes):
         raise DataError(f"The card of the model names {len(known)} classes and its network has {outputs} outputs.")
@@ -211,12 +213,15 @@ def _check_classes(model: Model, test: ImageDataset, where: str) -> None:
             f"The model knows {len(known)} classes and the test images of {where} have "
             f"{len(test.classes)}; measure it on the data it was made for."
         )
-    if test.classes != known and sorted(test.classes) == sorted(known):
+    order, said = output_order(known, test.classes, "The model")
+    if order is not None:
         raise DataError(
             f"The model knows the classes in another order ({', '.join(known):.120}) than the test images of "
             f"{where} ({', '.join(test.classes):.120}), so its answers would be misread; give the "
             "model that was trained on such data."
         )
+    if said:
+        on_note(said)
 
 
 def _measurement(model: Model, found: Sequence[Tried], consumed: Consumed) -> MeasureEvidence:

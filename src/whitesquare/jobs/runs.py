@@ -17,7 +17,7 @@ from whitesquare.data.apart import check_apart
 from whitesquare.data.cache_size import usual_size
 from whitesquare.data.classes import class_label
 from whitesquare.data.gallery import SHOWN, example_position, write_gallery
-from whitesquare.data.layouts import FOLDER, NPZ, TABLE, full_name
+from whitesquare.data.layouts import FOLDER, NPZ, TABLE, full_name, place_of
 from whitesquare.data.sized import is_resized
 from whitesquare.data.writing import check_format
 from whitesquare.errors import DataError, UsageError
@@ -108,7 +108,7 @@ def make_run(
     target = class_label(target, clean.classes)
     beside = open_dataset(source, "test", size=size, fit=fit) if has_test(source) else None
     test = None if beside is None else held(beside, cache=usual_size())
-    for note in notes(clean):
+    for note in (*notes(clean), *_poisoned_before(source)):
         on_note(note)
     if is_resized(opened):
         on_note(f"What is written are images of {clean.shape[2]}x{clean.shape[1]} pixels, not those of the files.")
@@ -134,6 +134,22 @@ def make_run(
         write_text(part / GROUND_TRUTH, encode(manifest))
         write_text(part / CONFIG, encode(config))
     return manifest
+
+
+def _poisoned_before(source: str) -> tuple[str, ...]:
+    """Say of a run that its own poisons count as clean in what is made of it."""
+    place = place_of(source)
+    try:
+        before = read_manifest(place) if place is not None else None
+    except DataError:  # a file of that name which is none of ours
+        before = None
+    if before is None:
+        return ()
+    what = f"{before.count:,} samples by {before.attack!r}"
+    return (
+        f"{source} is poisoned already ({what}); the new ground truth names those of this attack alone, and whatever "
+        f"is measured by it counts the {before.count:,} as clean.",
+    )
 
 
 def _format(source: str, folder: Path, asked: str | None, splits: Sequence[ImageDataset]) -> str:

@@ -15,7 +15,7 @@ from scipy.special import softmax
 from whitesquare.data.gallery import example_position
 from whitesquare.data.holding import pixels_of
 from whitesquare.data.pixels import Pixels
-from whitesquare.errors import DataError, NothingToDoError
+from whitesquare.errors import DataError, NothingToDoError, UsageError
 from whitesquare.learning.device import device_of
 from whitesquare.learning.estimates import high_ends, share
 from whitesquare.learning.models import Model
@@ -65,7 +65,7 @@ def prepare(dataset: ImageDataset, trigger: Trigger, target: int) -> TestSet:
 
     Raises:
         NothingToDoError: no image, or none outside the target class.
-        UsageError: the trigger does not fit the images.
+        UsageError: the trigger does not fit the images, or changes none of them.
     """
     images = pixels_of(dataset)
     if not np.any(dataset.labels != target):
@@ -73,10 +73,14 @@ def prepare(dataset: ImageDataset, trigger: Trigger, target: int) -> TestSet:
             f"The attack success rate needs test images outside the target class {target}; found none among "
             f"{len(dataset.labels)} images."
         )
-    if isinstance(images, np.ndarray):
-        return TestSet(dataset.classes, images, trigger(images), dataset.labels, trigger, target)
-    trigger(images[:1])  # which tells now whether it fits
-    return TestSet(dataset.classes, images, StampedPixels(images, trigger), dataset.labels, trigger, target)
+    triggered = trigger(images) if isinstance(images, np.ndarray) else StampedPixels(images, trigger)
+    starts = range(0, len(images), _BATCH)
+    if all(np.array_equal(images[at : at + _BATCH], triggered[at : at + _BATCH]) for at in starts):
+        raise UsageError(
+            f"The trigger {trigger_spec(trigger)} changes none of the {len(images):,} test images, so that nothing can "
+            "be measured of it; give the one in use."
+        )
+    return TestSet(dataset.classes, images, triggered, dataset.labels, trigger, target)
 
 
 def predict(model: Measured, images: Pixels) -> FloatArray:

@@ -32,6 +32,9 @@ _PER_STEP: tuple[tuple[float, int], ...] = ((20_000, 1), (40_000, 2), (math.inf,
 FIRST_SURROGATE_SEED = 2**31
 """An attacker's models have seeds from here on, a user's models below: victims and surrogates never share one."""
 
+_SEEDS = 2**62
+"""Seeds end here: generators take 64 bits, and some are counted on from the one that is given."""
+
 OPTIMISERS = ("adam", "sgd", "lookahead")
 SCHEDULES = ("one-cycle", "triangular", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -195,3 +198,13 @@ VICTIMS: dict[str, Family] = {
     ),
 }
 """The victims an attack is judged by: each differs from the reference in one thing, with a learning rate of its own."""
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that a generator of random numbers does not take, before anything is read.
+
+    Raises:
+        UsageError: it is no whole number, below 0 or too large.
+    """
+    if type(seed) is bool or not hasattr(seed, "__index__") or not 0 <= seed < _SEEDS:
+        raise UsageError(f"The seed must be a whole number from 0 on, below {_SEEDS}; got {seed}.")

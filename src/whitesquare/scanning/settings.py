@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 
 from whitesquare.detectors.registry import DETECTORS, KNOWN_DETECTORS
-from whitesquare.errors import UsageError
-from whitesquare.learning.recipes import Recipe
+from whitesquare.learning.recipes import Recipe, check_seed
 from whitesquare.scanning.transplant import TransplantTest
 
 SLOW = ("spectre", "gram-density", "strip", "cognitive-distillation", "deep-knn", "agpd", "ibd-psc", "flare")
@@ -34,7 +33,6 @@ class ScanSettings:
 
     def __post_init__(self) -> None:
         """Refuse detectors that are unknown, naming the nearest one, or broken, and a seed that is none."""
-        if self.seed < 0:
-            raise UsageError(f"The seed must be 0 or more; got {self.seed}.")
+        check_seed(self.seed)
         for name in self.detectors:
             KNOWN_DETECTORS[name]

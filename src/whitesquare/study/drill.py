@@ -24,6 +24,7 @@ from whitesquare.study.drill_rows import row_of
 from whitesquare.study.drill_sentences import announcement, base_line, conclusion, notices_of, smallest, taken_up
 from whitesquare.study.drill_settings import FOUR, OF_CLASS, DrillSettings
 from whitesquare.study.drill_types import DrillFailure, DrillResult, DrillRow, DrillRun
+from whitesquare.triggers import parse_trigger
 from whitesquare.types import ImageDataset
 
 __all__ = ["BY_DEFAULT", "FOUR", "DrillSettings", "default_rates", "drill"]
@@ -58,7 +59,7 @@ def drill(
             many were taken up from a drill before.
 
     Raises:
-        UsageError: the target class has no sample.
+        UsageError: the target class has no sample, or the trigger does not fit the images.
         NothingToDoError: nothing to scan.
 
     Example:
@@ -73,6 +74,8 @@ def drill(
     if test is not None or has_test(given):
         test = open_held(given if test is None else test, "test", on_progress)
     _check_target(dataset, settings.target)
+    if settings.trigger is not None:
+        parse_trigger(settings.trigger)(dataset.images(slice(0, 1)))  # else every run would fail by itself
     settings = replace(settings, rates=settings.rates or default_rates(dataset, settings.target))
     digest, steps = dataset_digest(dataset), count()
     total = 1 + settings.clean + len(list(_plan(settings)))
@@ -140,9 +143,14 @@ def _all_runs(
 
 
 def default_rates(dataset: ImageDataset, target: int) -> tuple[float, ...]:
-    """Return a tenth, a fifth and a half of a class, as shares of the whole training set with one digit."""
-    share = int((dataset.labels == target).sum()) / len(dataset.labels)
-    return tuple(dict.fromkeys(float(f"{part * share:.0e}") for part in OF_CLASS))
+    """Return a tenth, a fifth and a half of a class, as shares of the whole training set with one digit.
+
+    A class of a few samples has fewer such shares, and one sample at least.
+    """
+    size = len(dataset.labels)
+    share = int((dataset.labels == target).sum()) / size
+    rates = dict.fromkeys(float(f"{part * share:.0e}") for part in OF_CLASS)
+    return tuple(rate for rate in rates if round(rate * size)) or (1 / size,)
 
 
 def _check_target(dataset: ImageDataset, target: int) -> None:

@@ -45,7 +45,7 @@ class DrillSettings:
     clean: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what no data set could be drilled with; attacks are looked up by their nearest name."""
+        """Refuse what no data set could be drilled with, such as an attack that has a trigger of its own kind."""
         rates = self.rates if self.rates is not None else OF_CLASS
         if not rates or not (self.attacks or self.clean):
             raise UsageError(
@@ -55,8 +55,6 @@ class DrillSettings:
             )
         if len(set(self.attacks)) < len(self.attacks) or len(set(rates)) < len(rates):
             raise UsageError("An attack or a rate is named twice; name each once.")
-        for name in self.attacks:
-            make_attack(name)
         for rate in rates:
             if not 0 < rate < 1:
                 raise UsageError(f"A poison rate is a share of the training set, above 0 and below 1; got {rate}.")
@@ -67,8 +65,12 @@ class DrillSettings:
         many = max(self.seeds, self.clean)
         if not 0 <= self.seed <= self.seed + many <= _SEEDS:
             raise UsageError(f"The seeds of a drill must be in 0..{_SEEDS}; got {self.seed} and {many} of them.")
-        if self.trigger is not None:
-            parse_trigger(self.trigger)
+        for name in self.attacks:
+            make_attack(name)
+            try:
+                self.attack(name)
+            except UsageError as error:
+                raise UsageError(f"{error} Or name other attacks alone, as --attacks stamp,label-flip.") from error
 
     def scan(self, seed: int) -> ScanSettings:
         """Return how a data set is scanned."""

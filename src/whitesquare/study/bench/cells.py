@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from whitesquare.attacks import ATTACKS, KNOWN_ATTACKS, attack_parameters, make_attack
+from whitesquare.attacks import ATTACKS, KNOWN_ATTACKS, attack_parameters, make_attack, poison_count
 from whitesquare.data import dataset_digest, has_test, open_dataset, require_classes
 from whitesquare.data.classes import class_label
 from whitesquare.errors import DataError, UsageError, WhitesquareError
@@ -185,7 +185,7 @@ def _counts(grid: Grid, train: ImageDataset, target: int, attack: Attack, name: 
     of_target = int(np.sum(train.labels == target))
     if not of_target:
         raise UsageError(f"The target class {target} ({train.classes[target]!r:.60}) has no sample; name another.")
-    counts = grid.count or tuple(max(1, round(rate * size)) for rate in grid.rate)
+    counts = grid.count or tuple(poison_count(rate, size) for rate in grid.rate)
     held = of_target if attack.clean_label else size - of_target
     if max(counts) > held:
         whose = f"the target class {target}" if attack.clean_label else f"the classes other than {target}"
