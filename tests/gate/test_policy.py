@@ -100,6 +100,10 @@ REFUSED = {
     "a tier that is no alarm": (BASE + "[scan]\nfail_on = 'review'", "never an alarm"),
     "an attested test by default, without data": ("[measure]\nmin_clean_accuracy=0.9", "attested_test = false"),
     "a target twice": (BASE + "[measure]\nmin_clean_accuracy=0.9\ntargets=['a', 'a']", "each once"),
+    "a detector asked for and not allowed": (
+        BASE + "[scan]\nrequire_detectors = ['a', 'b']\nallow_detectors = ['a']",
+        "'b' stands in require_detectors and not in allow_detectors",
+    ),
     "unknown mode": (BASE + "[scan]\nmodes = ['blind']", "model-free"),
     "no mode": (BASE + "[scan]\nmodes = []", "some of"),
     "text for a list": (BASE + "[scan]\nrequire_detectors = 'strip'", "expected a list"),

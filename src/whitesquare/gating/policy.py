@@ -145,6 +145,12 @@ def _check(policy: Policy, where: str) -> None:
             f"[review] in {where}: roles names {unheard[0]!r:.60}, for which nobody with a key of that role must sign; "
             f"add it to signatures: signatures = {{ {unheard[0]:.60} = 1 }}."
         )
+    allowed = policy.scan.allow_detectors
+    if allowed is not None and (never := [name for name in policy.scan.require_detectors if name not in allowed]):
+        raise UsageError(
+            f"[scan] in {where}: {never[0]!r:.60} stands in require_detectors and not in allow_detectors, so that no "
+            "scan could pass; write it in both, or in none."
+        )
     if policy.scan.fail_on == "review":
         raise UsageError(
             f"[scan] in {where}: fail_on is 'review', which is a queue of samples to look at and never an alarm, so "
