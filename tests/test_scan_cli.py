@@ -169,7 +169,8 @@ def test_the_output_never_takes_the_place_of_what_is_not_ours(story, tmp_path):
     for place in (story / "run", story / "run" / "cleaned", story):
         run(*asked, "-o", place, code=2)
     assert (story / "run" / "ground-truth.json").is_file()
-    assert "cannot be read as a scan" in run(*asked[:3], tmp_path / "no.json", "-o", tmp_path / "x", code=2).stderr
+    missing = run(*asked[:3], tmp_path / "no.json", "-o", tmp_path / "x", code=2).stderr
+    assert "cannot be read as a scan (No such file or directory); write one with `whitesquare scan DATA" in missing
     assert "must be 1 or more" in run(*asked, "--top", 0, "-o", tmp_path / "x", code=2).stderr
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from whitesquare.deciding.findings import Finding, ScanFile, ScanFindings, parse_scan
+from whitesquare.deciding.findings import Finding, ScanFile, ScanFindings, read_scan_file
 from whitesquare.deciding.log import DECISIONS, DecisionLog, standings
 from whitesquare.deciding.types import CHOICES, DISAGREED, UNSURE, Mark, ReviewHead, Standing
 from whitesquare.errors import DataError, NothingToDoError
@@ -111,14 +111,7 @@ def open_scan(scan: Path) -> tuple[ReviewedScan, ScanFile]:
     path = scan / SCAN_FILE if scan.is_dir() else scan
     if path.exists() and not path.is_file():
         raise DataError(f"{path} is no plain file; give the scan.json of a scan.")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read as a scan ({error.strerror}); write one with `whitesquare scan DATA -o "
-            f"json={path}`."
-        ) from error
-    file = parse_scan(data, str(path))
+    file = read_scan_file(path)
     try:
         head = ReviewHead(scan=file.sha256, dataset=file.findings.digest, source=file.findings.source)
     except DataError as error:
