@@ -30,7 +30,8 @@ SCALES = (Scale(4, 1), Scale(5, 2), Scale(6, 0))
 """A patch and its surroundings: 4 x 4 windows in black and white, 5 x 5 windows in 4 greys, outlines in 6 x 6 windows,
 for a patch of one colour is nothing rare in photographs but for its corners."""
 _ROW, _MOST = 1 << 15, 1000
-"""Grey levels of a row of the images that are worked on together, for a processor to keep at hand; and the most images."""
+"""Grey levels of a row of the images that are worked on together, for a processor to keep at hand, and the most of
+them."""
 
 
 @dataclass(frozen=True)
