@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from whitesquare.detectors.types import Evidence
+from whitesquare.detectors.types import Evidence, Hint
+from whitesquare.scanning.candidates import Candidate, leading
 from whitesquare.scanning.marks.field import FieldKind
 from whitesquare.scanning.marks.patch import PatchKind
 from whitesquare.scanning.marks.roaming import RoamingKind
 from whitesquare.scanning.marks.types import AS_FOUND, Compared, FoundTrigger
+from whitesquare.scanning.transplant import TransplantTest
 
 SIDE, CLASS = 12, 1
 KINDS = {kind.name: kind for kind in (PatchKind(), FieldKind(), RoamingKind())}
@@ -69,3 +71,23 @@ def test_what_groups_and_single_images_have_is_as_strong_as_the_trigger(evidence
     assert [np.linalg.norm(one.pattern) for one in found] == pytest.approx([strength] * len(found), rel=1e-4)
     single = {one.pattern.tobytes() for one in found[::2]}
     assert len(single) > 40
+
+
+class Bright:
+    """Calls what is bright in the middle by the class."""
+
+    classes, device, feature_layer = ("a", "b"), "cpu", "none"
+
+    def logits(self, images):
+        middle = images[:, 0, 2:6, 3:7].astype(np.float32).mean((1, 2))
+        return np.stack([np.full_like(middle, 130), middle], 1)
+
+    features = logits
+
+
+@pytest.mark.parametrize(("left", "compared"), [(13, True), (11, False)])
+def test_what_all_but_a_few_of_a_class_carry_everywhere_is_the_class_and_not_tested(evidence, left, compared):
+    """The few that are left are unlike the others in more than that: they make no controls."""
+    hint = Hint(CLASS, 9.0, evidence.members(CLASS)[:-left])
+    field = Candidate(hint, "PX01", trigger("field"), trigger("field"))
+    assert (leading(evidence, [Bright()], [field], TransplantTest(), CLASS) is not None) == compared

@@ -91,6 +91,19 @@ def test_equal_windows_have_equal_codes_and_short_ones_are_exact(size, bits, see
                 assert len(np.unique(window, axis=0)) == len(np.unique(codes))
 
 
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=40)
+def test_an_outline_is_which_pixels_have_the_colour_of_the_middle_one(channels, size, seed):
+    rng = np.random.default_rng(seed)
+    images = rng.choice(np.array([0, 3, 8, 9, 17, 120, 247, 250, 255], np.uint8), (300, channels, 5, 5))
+    middle = (size - 1) // 2
+    for top, row in window_codes(images, Scale(size, 0), 16):
+        for left, codes in enumerate(row):
+            window = images[:, :, top : top + size, left : left + size].astype(int)
+            alike = (np.abs(window - window[:, :, middle, middle][:, :, None, None]) <= 8).all(1).reshape(300, -1)
+            assert np.array_equal(codes, alike @ (1 << np.arange(size * size)[::-1]))
+
+
 @given(st.lists(st.lists(st.integers(0, 500), min_size=3, max_size=3), min_size=1, max_size=20))
 def test_contrast_is_never_negative_and_needs_carriers(rows):
     counts = np.array(rows)

@@ -309,3 +309,18 @@ def test_half_of_the_disk_is_used_and_a_quarter_of_the_memory(monkeypatch, tmp_p
         found = usual_size()
         assert found.most == most
         assert str(tmp_path) in found.why
+
+
+def test_large_images_are_decoded_side_by_side_in_their_order_and_the_first_fault_is_told(tmp_path):
+    images = noise(21, (1, 190, 180))
+    for number, image in enumerate(images):
+        folder = tmp_path / "ab"[number % 2]
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(image[0]).save(folder / f"{number:02d}.png")
+    found = load_image_folder(tmp_path)
+    order = [int(name.split("/")[1][:2]) for name in found.ids]
+    assert np.array_equal(held(found).images(slice(None)), images[order])
+    for number, side in ((14, 179), (4, 170)):
+        Image.fromarray(images[number, 0, :side]).save(tmp_path / "a" / f"{number:02d}.png")
+    with pytest.raises(DataError, match=r"04\.png is 180x170"):
+        held(load_image_folder(tmp_path))

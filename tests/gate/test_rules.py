@@ -16,6 +16,7 @@ from whitesquare.gating.types import FAILED, MISSING, PASSED, FileState, RuleOut
 from whitesquare.provenance.evidence import (
     SCAN_REPORT,
     UNKNOWN,
+    CoverageRecord,
     Figure,
     ReferenceRecord,
     SourceFigure,
@@ -143,6 +144,9 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("scan-detectors", "one missing", scan(detectors=("strip",))),
     ("scan-detectors", "a stranger", scan(detectors=("spectral-signatures", "lucky"))),
     ("scan-detectors", "none at all", scan(detectors=())),
+    ("scan-coverage", "not in every class", scan(coverage=(CoverageRecord("SS01", 1, 2),))),
+    ("scan-coverage", "no such rule", scan(coverage=(CoverageRecord("PX01", 2, 2),))),
+    ("scan-coverage", "before format 3", scan(format=2, coverage=None)),
     ("scan-not-run", "crashed", scan(not_run={"spectre": "out of memory"})),
     ("scan-alarms", "suspicious", scan(alarms=(ALARM,), verdict="suspicious")),
     ("scan-alarms", "confirmed", scan(alarms=(replace(ALARM, tier="confirmed"),), verdict="confirmed")),

@@ -8,7 +8,15 @@ import pytest
 
 from whitesquare.gating.policy import example
 from whitesquare.gating.types import PASSED
-from whitesquare.provenance.evidence import UNKNOWN, Figure, ReferenceRecord, SourceFigure, TriggerFigure
+from whitesquare.provenance.evidence import (
+    FORMAT,
+    UNKNOWN,
+    CoverageRecord,
+    Figure,
+    ReferenceRecord,
+    SourceFigure,
+    TriggerFigure,
+)
 from whitesquare.provenance.types import BUNDLE, DATASET_TYPE, ENVELOPE, MANIFEST
 from whitesquare.signing.dsse import encode_bundle, encode_envelope, read_envelope, sign
 from whitesquare.signing.statements import Subject, encode_statement
@@ -126,13 +134,13 @@ def test_a_measurement_that_does_not_say_of_which_classes(tmp_path: Path) -> Non
     assert rule(verdict, "measure-model").status == PASSED
 
 
-@pytest.mark.parametrize("format", [3, 99])
+@pytest.mark.parametrize("format", [FORMAT + 1, 99])
 def test_a_statement_of_a_format_that_is_not_known(tmp_path: Path, format: int) -> None:
     """What a later version says with the same words may mean less."""
     verdict = verdict_of(World(measure=replace(MEASURED, format=format)).write(tmp_path / "one"))
-    assert "this version knows 1 to 2" in rule(verdict, "measure-signed").reason
+    assert f"this version knows 1 to {FORMAT}" in rule(verdict, "measure-signed").reason
     verdict = verdict_of(World(scan=scanned(format=format)).write(tmp_path / "two"))
-    assert "this version knows 1 to 2" in rule(verdict, "scan-signed").reason
+    assert f"this version knows 1 to {FORMAT}" in rule(verdict, "scan-signed").reason
 
 
 def test_targets_that_the_policy_names_are_the_ones_that_count(tmp_path: Path) -> None:
@@ -208,8 +216,20 @@ def test_a_reference_that_nobody_vouches_for(tmp_path: Path, who: str) -> None:
     assert failed(verdict_of(run, ALLOWED)) == {"scan-reference"}
 
 
+def test_a_scan_that_could_not_have_found_anything(tmp_path: Path) -> None:
+    """Sixty samples, or two classes, and no rule could have spoken: to find nothing there says nothing."""
+    idle = (CoverageRecord("SS01", 0, 2), CoverageRecord("PX01", 0, 2))
+    run = World(scan=scanned(coverage=idle)).write(tmp_path / "run")
+    text = FULL.replace('require_rules = ["SS01"]\n', "")
+    assert failed(verdict_of(run, text)) == {"scan-coverage"}
+    assert "however poisoned" in rule(verdict_of(run, text), "scan-coverage").reason
+    half = World(scan=scanned(coverage=(idle[0], CoverageRecord("PX01", 1, 2)))).write(tmp_path / "half")
+    assert verdict_of(half, text).result == PASSED
+    assert failed(verdict_of(half, FULL.replace('["SS01"]', '["all"]'))) == {"scan-coverage"}
+
+
 def test_a_scan_that_does_not_say_whether_it_had_a_reference(tmp_path: Path) -> None:
     run = World(scan=scanned(format=1, learned=None)).write(tmp_path / "run")
     for text in (FULL, ALLOWED):
-        assert failed(verdict_of(run, text)) == {"scan-reference"}
+        assert failed(verdict_of(run, text)) == {"scan-reference", "scan-coverage"}
         assert "scan again" in rule(verdict_of(run, text), "scan-reference").reason

@@ -11,7 +11,7 @@ import pytest
 from whitesquare.gating.rules import decide
 from whitesquare.gating.types import FAILED, MISSING, PASSED, WAIVED, RunEvidence, Verdict
 from whitesquare.gating.waivers import fingerprint
-from whitesquare.provenance.evidence import Figure
+from whitesquare.provenance.evidence import CoverageRecord, Figure
 from whitesquare.provenance.types import MANIFEST
 from whitesquare.signing.statements import Subject
 
@@ -101,6 +101,7 @@ WAIVABLE = {
     "scan-age": shown(finished=at(days=40)),
     "scan-settings": shown(mode="model-free"),
     "scan-detectors": shown(detectors=("strip",)),
+    "scan-coverage": shown(coverage=(CoverageRecord("SS01", 1, 2),)),
     "scan-not-run": shown(not_run={"spectre": "out of memory"}),
     "scan-alarms": alarmed(),
     "measure-accuracy": replace(
@@ -120,6 +121,13 @@ def test_what_can_be_waived_tells_its_fingerprint(name: str) -> None:
     verdict = judged(WAIVABLE[name], waiver(found.faults[0].fingerprint))
     assert rule(verdict, name).status == WAIVED
     assert verdict.result == PASSED
+
+
+def test_that_nothing_could_have_been_found_cannot_be_waived() -> None:
+    found = shown(coverage=(CoverageRecord("SS01", 0, 2), CoverageRecord("PX01", 0, 2)))
+    short, nothing = rule(judged(found), "scan-coverage").faults
+    assert (short.waivable, nothing.waivable) == (True, False)
+    assert rule(judged(found, waiver(nothing.fingerprint)), "scan-coverage").status == FAILED
 
 
 def test_a_waiver_for_one_model_does_not_cover_another() -> None:
@@ -195,8 +203,8 @@ def elsewhere(found: RunEvidence) -> RunEvidence:
 
 
 CAN_BE_WAIVED = {
-    "scan-age", "scan-settings", "scan-detectors", "scan-not-run", "scan-alarms", "review-age", "training-code",
-    "measure-age",
+    "scan-age", "scan-settings", "scan-detectors", "scan-coverage", "scan-not-run", "scan-alarms", "review-age",
+    "training-code", "measure-age",
     "measure-images", "measure-accuracy", "measure-attack", "measure-sources", "measure-answers",
 }  # fmt: skip
 

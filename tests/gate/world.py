@@ -29,6 +29,7 @@ from whitesquare.provenance.evidence import (
     SCAN,
     SCAN_REPORT,
     AlarmRecord,
+    CoverageRecord,
     Figure,
     MeasureEvidence,
     ScanEvidence,
@@ -117,6 +118,7 @@ min_version = 3
 manifest = "{digest(ROWS)}"
 [scan]
 require_detectors = ["spectral-signatures"]
+require_rules = ["SS01"]
 allow_detectors = ["spectral-signatures", "strip"]
 seed = 0
 versions = ["0.1.0"]
@@ -208,8 +210,9 @@ SCAN_SAID = ScanEvidence(
     version="0.1.0",
     finished=at(days=2),
     report="",
-    format=2,
+    format=3,
     learned=Figure(0.97, 0.96, 0.98, 2000),
+    coverage=(CoverageRecord("SS01", 2, 2), CoverageRecord("PX01", 1, 2)),
 )
 TRAINED = TrainEvidence(
     manifest=digest(ROWS),

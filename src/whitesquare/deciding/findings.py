@@ -99,7 +99,8 @@ def read_scan_file(path: Path) -> ScanFile:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path} cannot be read as a scan ({error.strerror}); write one with `whitesquare scan DATA -o json={path}`."
+            f"{path} cannot be read as a scan ({error.strerror}); write one with `whitesquare scan DATA "
+            f"-o json={path}`."
         ) from error
     return parse_scan(data, str(path))
 

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ _ALIKE = 8
 """Grey levels within which a pixel is like the middle one of its window."""
 _TILE = 2**22
 """Grey levels of a row of all images that are worked on at a time; what is made of them takes about 200 bytes each."""
+_TURNED = 256
 _PRIMES = (1, 40503, 30011, 52379, 16661, 45137, 24593, 60869, 12289)
 
 
@@ -67,16 +69,24 @@ def window_codes(images: Pixels, scale: Scale, bits: int, columns: slice = EVERY
         columns: of the images that windows are made of.
     """
     size, mask = scale.size, np.uint16((1 << bits) - 1)
-    held: deque[CodeArray] = deque(maxlen=size)
+    held: deque[NDArray[Any]] = deque(maxlen=size)
     for bottom in range(images.shape[2]):
-        row = np.ascontiguousarray(row_of(images, bottom, columns).transpose(1, 2, 0))  # (C, W, N)
-        held.append(row.astype(np.int16) if scale.bits == 0 else _across(row >> np.uint8(8 - scale.bits), scale, bits))
+        row = _samples_last(row_of(images, bottom, columns))
+        held.append(row if scale.bits == 0 else _across(row >> np.uint8(8 - scale.bits), scale, bits))
         if len(held) < size:
             continue
         wide = size if scale.bits == 0 else size * images.shape[1] * scale.bits
         rows = _outlines(held, size) if scale.bits == 0 else held
         code = _packed(rows, wide) if wide * size <= bits else _hashed(rows) & mask
         yield bottom - size + 1, code
+
+
+def _samples_last(row: UInt8Array) -> UInt8Array:
+    """Return a row of images ``(N, C, W)`` as ``(C, W, N)``; a few at a time, for a processor to keep them at hand."""
+    turned = np.empty((*row.shape[1:], len(row)), np.uint8)
+    for start in range(0, len(row), _TURNED):
+        turned[..., start : start + _TURNED] = row[start : start + _TURNED].transpose(1, 2, 0)
+    return turned
 
 
 def _across(row: UInt8Array, scale: Scale, bits: int) -> CodeArray:
@@ -86,14 +96,23 @@ def _across(row: UInt8Array, scale: Scale, bits: int) -> CodeArray:
     return _packed(cells, scale.bits) if len(cells) * scale.bits * scale.size <= bits else _hashed(cells)
 
 
-def _outlines(rows: Iterable[CodeArray], size: int) -> Iterator[CodeArray]:
+def _outlines(rows: Iterable[UInt8Array], size: int) -> Iterator[CodeArray]:
     """Yield, row by row, which pixels of windows have the colour of the middle one, as bits of a code ``(W', N)``."""
     held, place = list(rows), (size - 1) // 2
     places = held[0].shape[1] - size + 1
     middle = held[place][:, place : place + places]
+    darkest = np.maximum(middle, _ALIKE) - np.uint8(_ALIKE)
+    span = np.minimum(middle, 255 - _ALIKE) + np.uint8(_ALIKE) - darkest
+    above, alike = np.empty(middle.shape, np.uint8), np.empty(middle.shape, np.bool_)
     for row in held:
-        same = [(np.abs(row[:, left : left + places] - middle) <= _ALIKE).all(0) for left in range(size)]
-        yield _packed((cell.astype(np.uint16) for cell in same), 1)
+        code = np.zeros(middle.shape[1:], np.uint8)
+        for left in range(size):
+            # What is darker than the darkest wraps around to a large number.
+            np.subtract(row[:, left : left + places], darkest, out=above)
+            np.less_equal(above, span, out=alike)
+            code += code  # a shift takes ten times as long
+            code |= (alike[0] if len(alike) == 1 else alike.all(0)).view(np.uint8)
+        yield code.astype(np.uint16)
 
 
 def _packed(cells: Iterable[CodeArray], bits: int) -> CodeArray:

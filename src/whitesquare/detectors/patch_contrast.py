@@ -20,16 +20,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from whitesquare.detectors.codes import Scale, code_bits, tiles, window_codes
+from whitesquare.detectors.codes import Scale, code_bits, window_codes
 from whitesquare.detectors.contrast import log_contrast
 from whitesquare.detectors.pixel_contrast import class_peaks
 from whitesquare.detectors.types import CannotScoreError, Evidence, Hint, Suspicion, by_class, unscored
-from whitesquare.types import FloatArray, IntArray
+from whitesquare.types import FloatArray, IntArray, UInt8Array
 
 SCALES = (Scale(4, 1), Scale(5, 2), Scale(6, 0))
 """A patch and its surroundings: 4 x 4 windows in black and white, 5 x 5 windows in 4 greys, outlines in 6 x 6 windows,
 for a patch of one colour is nothing rare in photographs but for its corners."""
-_CHUNK = 1000
+_ROW, _MOST = 1 << 15, 1000
+"""Grey levels of a row of the images that are worked on together, for a processor to keep at hand, and the most of
+them."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +62,18 @@ class PatchContrast:
         shown = np.zeros(len(evidence.labels), np.int64)
         if not len(best):
             return unscored(evidence)
-        chosen, every = self._sample(evidence), np.arange(len(best))
+        chosen, few = self._sample(evidence), _together(evidence.images.shape)
         for number, scale in enumerate(SCALES):
             table = self._table(evidence, chosen, scale)
             bits = code_bits(evidence.images, scale, len(evidence.classes), 16)
-            for columns in tiles(evidence.images.shape, scale.size):
-                for top, codes in window_codes(evidence.images, scale, bits, columns):
-                    found = table[codes, evidence.labels]
-                    left = found.argmax(0)
-                    most = found[left, every]
-                    at = top * evidence.images.shape[3] + left + (columns.start or 0)
-                    # Of equals the first place counts, whatever the columns that are looked at together.
-                    tied = (most == best) & (most > 0) & (shown >> 16 == number) & (at < place)
-                    better = np.flatnonzero((most > best) | tied)
-                    best[better] = most[better]
-                    place[better] = at[better]
-                    shown[better] = codes[left[better], better].astype(np.int64) + (number << 16)
+            for label, members in by_class(evidence):
+                telling = np.ascontiguousarray(table[:, label])
+                for start in range(0, len(members), few) if telling.any() else ():
+                    part = members[start : start + few]
+                    most, at, code = _most_telling(evidence.images[part], scale, bits, telling)
+                    better = most > best[part]
+                    best[part[better]], place[part[better]] = most[better], at[better]
+                    shown[part[better]] = code[better] + (number << 16)
             evidence.on_progress("counting patches", number + 1, len(SCALES))
         peaks = class_peaks(best, evidence.labels, len(evidence.classes), self.least)
         hints = _hints(best, place, shown, evidence)
@@ -92,15 +90,42 @@ class PatchContrast:
         kinds = len(evidence.classes)
         bits = code_bits(evidence.images, scale, kinds, 16)
         counts = np.zeros((kinds, 1 << bits), np.int64)
-        for start in range(0, len(chosen), _CHUNK):
-            part = chosen[start : start + _CHUNK]
+        few = _together(evidence.images.shape)
+        for start in range(0, len(chosen), few):
+            part = chosen[start : start + few]
             present = np.zeros((len(part), 1 << bits), np.bool_)
-            rows = np.arange(len(part))
+            flat, first = present.reshape(-1), np.arange(len(part)) << bits
             for _, codes in window_codes(evidence.images[part], scale, bits):
-                present[rows, codes] = True
+                flat[first + codes] = True
             for label in np.unique(evidence.labels[part]):
                 counts[label] += present[evidence.labels[part] == label].sum(0)
         return log_contrast(counts.T, np.bincount(evidence.labels[chosen], minlength=kinds), self.least)
+
+
+def _together(shape: tuple[int, ...]) -> int:
+    """Return how many images ``(N, C, H, W)`` are worked on together."""
+    return int(np.clip(_ROW // (shape[1] * shape[3]), 1, _MOST))
+
+
+def _most_telling(
+    images: UInt8Array, scale: Scale, bits: int, telling: FloatArray
+) -> tuple[FloatArray, IntArray, IntArray]:
+    """Return, of each image, the largest contrast of its windows, the place of the first of these, and its code.
+
+    Args:
+        images: ``(n, C, H, W)``, of one class.
+        scale: of the windows.
+        bits: of their codes.
+        telling: ``(codes,)`` contrast of a code in that class.
+    """
+    best = np.zeros(len(images), np.float32)
+    place, shown = np.zeros((2, len(images)), np.int64)
+    for top, codes in window_codes(images, scale, bits):
+        found = telling.take(codes)
+        for one in np.flatnonzero(found.max(0) > best):
+            left = int(found[:, one].argmax())
+            best[one], place[one], shown[one] = found[left, one], top * images.shape[3] + left, codes[left, one]
+    return best, place, shown
 
 
 def _hints(best: FloatArray, place: IntArray, shown: IntArray, evidence: Evidence) -> tuple[Hint, ...]:

@@ -35,8 +35,8 @@ from whitesquare.types import FloatArray, IntArray, Shape, UInt8Array
 SCALES = (Scale(1, 4), Scale(2, 3), Scale(2, 8))
 """Single pixels in 16 greys; 2 x 2 windows in 8 greys; 2 x 2 windows exactly."""
 _EXACT = 8
-_TOGETHER = 1 << 20
-"""Codes that are counted at a time, of a row of places."""
+_TOGETHER = 1 << 15
+"""Codes that are counted at a time, of a row of places: as many as a processor keeps at hand."""
 _LARGEST, _CELLS, _ROWS = 3 * 48 * 48, 1 << 24, 1 << 15
 """Grey levels of an image from which on counting at every place takes hours; numbers counted at a time otherwise, and
 codes of those whose contrast is computed at a time, which takes many times their memory."""
@@ -151,16 +151,16 @@ class PixelContrast:
         kinds = len(sizes)
         at = codes + (np.arange(len(codes), dtype=np.int64) << bits)[:, None]
         often = np.flatnonzero(np.bincount(at.ravel(), minlength=len(codes) << bits) >= self.least)
-        row = np.full(len(codes) << bits, len(often), np.int32)  # the last row is that of the rare
-        row[often] = np.arange(len(often))
-        seen = row[at]
-        counts = np.bincount((seen * kinds + labels).ravel(), minlength=(len(often) + 1) * kinds).reshape(-1, kinds)
+        row = np.full(len(codes) << bits, len(often) * kinds, np.int32)  # the last row is that of the rare
+        row[often] = np.arange(len(often)) * kinds
+        seen = row.take(at) + labels
+        counts = np.bincount(seen.ravel(), minlength=(len(often) + 1) * kinds).reshape(-1, kinds)
         counts[-1] = 0
         contrast, largest = log_contrast(counts, sizes, self.least), np.zeros((len(codes), kinds), np.float32)
         places, first = np.unique(often >> bits, return_index=True)
         if len(places):
             largest[places] = np.maximum.reduceat(contrast[:-1], first)
-        return contrast[seen, labels], largest
+        return contrast.take(seen), largest
 
 
 def _places(images: UInt8Array, band: Band, bits: int) -> Iterator[IntArray]:

@@ -33,6 +33,8 @@ _ALARMING = 2.0
 _BATCH = 4096
 _STEP, _FEWEST = 960, 16
 _DIGIT = 28 * 28
+_USUAL, _FEW_USUAL, _MANY_USUAL = 2**22, 100, 1000
+"""Grey levels whose median tells what is usual, and the fewest and the most images that they are of."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,8 @@ def _dependence(evidence: Evidence, found: Inversion, label: int, members: IntAr
     """Return the drop of the margin, per pixel of mask, once the mask's place is filled with the usual."""
     model, mask = model_of(evidence), found.masks[label]
     others = np.flatnonzero(evidence.labels != label)
-    some = evidence.images[others[:: max(1, len(others) // 1000)]]
+    wanted = int(np.clip(_USUAL // np.prod(evidence.images.shape[1:]), _FEW_USUAL, _MANY_USUAL))
+    some = evidence.images[others[:: max(1, len(others) // wanted)]]
     usual = np.median(some, 0) if len(some) else np.zeros(some.shape[1:], np.float64)
     drops = []
     few = images_at_once(evidence.images.shape, _BATCH)

@@ -18,7 +18,7 @@ from whitesquare.gating.trigger_rules import (
     spoilt_by,
 )
 from whitesquare.gating.types import Fault, Rule, RuleOutcome, RunEvidence
-from whitesquare.provenance.evidence import FORMAT, Figure, MeasureEvidence
+from whitesquare.provenance.evidence import TOLD, Figure, MeasureEvidence
 from whitesquare.records import CARD
 
 
@@ -30,7 +30,7 @@ def measure_signed(policy: Policy, evidence: RunEvidence, now: datetime) -> Rule
 def measure_model(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleOutcome:
     """The model here is the one that was measured, and so is its card, which says what each output means."""
     found = of_model(evidence.measure, evidence)
-    if evidence.measure.value.format < FORMAT or found.faults or CARD in found.covers:
+    if evidence.measure.value.format < TOLD or found.faults or CARD in found.covers:
         return found
     reason = f"The measurement is about the weights alone, without the {CARD} that says what each output means."
     return replace(found, faults=(Fault(reason, (evidence.model.sha256,)),))
@@ -51,7 +51,7 @@ def measure_classes(policy: Policy, evidence: RunEvidence, now: datetime) -> Rul
     found, expected = f"{len(said)} classes", f"{len(wanted)} classes"
     if said == wanted:
         return RuleOutcome(found, expected)
-    if evidence.measure.value.format < FORMAT:
+    if evidence.measure.value.format < TOLD:
         return RuleOutcome("not recorded", expected, (_old(evidence),))
     pairs = [(i, one, other) for i, (one, other) in enumerate(zip(said, wanted, strict=False)) if one != other]
     told = (
@@ -116,7 +116,7 @@ def measure_targets(policy: Policy, evidence: RunEvidence, now: datetime) -> Rul
     """Under every trigger, every class that is bound was tried as the target."""
     said, wanted = evidence.measure.value, policy.measure.targets
     expected = f"{names(wanted)} as the target" if wanted else "every class as the target"
-    if said.format < FORMAT:
+    if said.format < TOLD:
         return RuleOutcome("not recorded", expected, (_old(evidence),))
     if unknown := [name for name in wanted if said.classes.count(name) != 1]:
         reason = f"The policy binds the target {unknown[0]!r:.60}, which is not one of the model's classes."

@@ -8,7 +8,7 @@ from whitesquare.gating.lifted import is_asked, standing_because
 from whitesquare.gating.scan_sources import RULES as SOURCES
 from whitesquare.gating.settings import SCANNER, Policy
 from whitesquare.gating.types import Fault, Rule, RuleOutcome, RunEvidence
-from whitesquare.provenance.evidence import SCAN_REPORT, AlarmRecord, ScanEvidence
+from whitesquare.provenance.evidence import SCAN_REPORT, AlarmRecord, CoverageRecord, ScanEvidence
 from whitesquare.records import TIERS
 
 _CALM = "nothing found"
@@ -92,6 +92,30 @@ def scan_detectors(policy: Policy, evidence: RunEvidence, now: datetime) -> Rule
     )
 
 
+def scan_coverage(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleOutcome:
+    """Rules could have raised an alarm, and those that the policy names in every class."""
+    scan, wanted = evidence.scan.value, policy.scan.require_rules
+    expected = f"{names(wanted)} in every class" if wanted else "any rule in any class"
+    if scan.coverage is None:
+        said = Fault("The scan does not say which rules could have raised an alarm.", (scan.root,), waivable=True)
+        return RuleOutcome("not said", expected, (said,) if wanted else ())
+    covered = {one.rule_id: one for one in scan.coverage}
+    required = dict.fromkeys(name for asked in wanted for name in (covered if asked == "all" else [asked]))
+    short = [name for name in required if name not in covered or covered[name].classes < covered[name].of]
+    faults = [Fault(_short(name, covered), (name, scan.root), waivable=True) for name in short]
+    able = [one.rule_id for one in scan.coverage if one.classes]
+    if not able:
+        faults.append(Fault("No rule could have raised an alarm in these data, however poisoned.", (scan.root,)))
+    return RuleOutcome(f"{names(able)} could", expected, tuple(faults))
+
+
+def _short(name: str, covered: dict[str, CoverageRecord]) -> str:
+    if name not in covered:
+        return f"The scan knows no rule {name}; it has {names(list(covered))}."
+    one = covered[name]
+    return f"The rule {name} could have raised an alarm in {one.classes} of {one.of} classes."
+
+
 def scan_not_run(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleOutcome:
     """No detector crashed or was left out, but for those that may be."""
     scan = evidence.scan.value
@@ -164,6 +188,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "scan-detectors", "scan", "The detectors that must run did",
         f"{_AGAIN}, with the detectors the policy asks for.", ("scan",), scan_detectors,
+    ),
+    Rule(
+        "scan-coverage", "scan", "Rules could have raised an alarm",
+        "Scan more samples, or a model with them: the scan's report says what each rule needs; or require fewer rules.",
+        ("scan",), scan_coverage,
     ),
     Rule(
         "scan-not-run", "scan", "No detector crashed or was left out",

@@ -10,7 +10,7 @@ from whitesquare.gating.checks import brief, names, sound
 from whitesquare.gating.data_rules import manifest_of
 from whitesquare.gating.settings import Policy
 from whitesquare.gating.types import Fault, Rule, RuleOutcome, RunEvidence
-from whitesquare.provenance.evidence import FORMAT, ReferenceRecord, ScanEvidence
+from whitesquare.provenance.evidence import TOLD, ReferenceRecord, ScanEvidence
 
 _GIVEN, _FREE = "given model", "model-free"
 
@@ -19,7 +19,7 @@ def scan_model(policy: Policy, evidence: RunEvidence, now: datetime) -> RuleOutc
     """A given model is the one here, and whatever model the scan used had learned something."""
     scan, model = evidence.scan.value, evidence.model.sha256
     expected = "none, its own, or the model here; with an accuracy above chance"
-    if scan.format < FORMAT:
+    if scan.format < TOLD:
         if scan.mode != _GIVEN:
             return RuleOutcome(f"{scan.mode}, not recorded", expected)
         reason = "The scan was made before format 2, which does not say which model it was given; scan again."
@@ -54,7 +54,7 @@ def scan_reference(policy: Policy, evidence: RunEvidence, now: datetime) -> Rule
     """No reference was used, or one is allowed and is signed by as many as the data themselves."""
     scan, allowed = evidence.scan.value, policy.scan.allow_reference
     expected = "none, or one signed as the data are" if allowed else "none"
-    if scan.format < FORMAT:
+    if scan.format < TOLD:
         reason = "The scan was made before format 2, which does not say whether it had a reference; scan again."
         return RuleOutcome("not recorded", expected, (Fault(reason, (scan.root,)),))
     reference = scan.reference

@@ -59,6 +59,7 @@ class ScanPolicy:
         fail_on: weakest tier of an alarm that fails.
         max_age_days: oldest scan that counts.
         require_detectors: names of those that must have run.
+        require_rules: ids of those that must have been able to raise an alarm in every class; ``all`` for each.
         allow_detectors: names of those that may have run; ``None`` for any.
         allow_not_run: names of those that may have failed to run.
         modes: of :data:`MODES`, those that are accepted.
@@ -70,6 +71,7 @@ class ScanPolicy:
     fail_on: str = "suspicious"
     max_age_days: float = 30.0
     require_detectors: tuple[str, ...] = ()
+    require_rules: tuple[str, ...] = ()
     allow_detectors: tuple[str, ...] | None = None
     allow_not_run: tuple[str, ...] = ()
     modes: tuple[str, ...] = ("scan model", "given model")

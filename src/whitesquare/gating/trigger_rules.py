@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 from whitesquare.gating.checks import share, sound
 from whitesquare.gating.settings import MeasurePolicy, Policy
 from whitesquare.gating.types import Fault, RuleOutcome, RunEvidence
-from whitesquare.provenance.evidence import FORMAT, UNKNOWN, Figure, MeasureEvidence, SourceFigure, TriggerFigure
+from whitesquare.provenance.evidence import TOLD, UNKNOWN, Figure, MeasureEvidence, SourceFigure, TriggerFigure
 
 F = TypeVar("F", TriggerFigure, SourceFigure)
 
@@ -62,7 +62,7 @@ def source_ceiling(asked: MeasurePolicy) -> float | None:
 
 def bound_ones(policy: Policy, said: MeasureEvidence, figures: Sequence[F]) -> list[F]:
     """Return the figures that count: all of them, unless the policy binds some targets only."""
-    if not policy.measure.targets or said.format < FORMAT:
+    if not policy.measure.targets or said.format < TOLD:
         return list(figures)
     bound = bound_targets(policy, said)
     return [one for one in figures if one.target in bound]

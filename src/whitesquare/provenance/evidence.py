@@ -1,6 +1,5 @@
-"""What a gate is shown beside the manifest: a scan's result, a training's provenance, a model's measurement.
+"""What a gate is shown beside the manifest, each a statement of a vetted type (in-toto test-result, SLSA provenance).
 
-Each is a statement of a vetted type (in-toto test-result v0.1, SLSA provenance v1) signed by whoever did the work.
 Their own fields carry the outcome; ours are annotations, which other readers ignore.
 """
 
@@ -31,9 +30,9 @@ BUILD_TYPE = "https://whitesquare.dev/training/v1"
 OWN_BUILD_TYPE = "https://whitesquare.dev/training/own/v1"
 """Of a training by `whitesquare train`, and of one by code of the user's own."""
 PASSED, WARNED, FAILED = "PASSED", "WARNED", "FAILED"
-FORMAT = 2
-"""Of the statements written now. Format 1 does not say whether a scan had a reference or which model it was given, nor
-which classes a measurement knew."""
+FORMAT, TOLD = 3, 2
+"""Of the statements written now; and the first that says whether a scan had a reference and which model it was given,
+and which classes a measurement knew. From format 3 on a scan says which of its rules could have raised an alarm."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,15 @@ class AlarmRecord:
 
 
 @dataclass(frozen=True)
+class CoverageRecord:
+    """In how many (``classes``) of the classes ``of`` that have samples a rule could have raised an alarm."""
+
+    rule_id: str
+    classes: int
+    of: int
+
+
+@dataclass(frozen=True)
 class ScanEvidence:
     """What a scan found, and in what: the subject of its statement is the manifest.
 
@@ -109,6 +117,7 @@ class ScanEvidence:
         reference: samples it was told are clean; ``None`` for none.
         model: SHA-256 of the weights it was given; empty if it trained its own, or used none.
         learned: accuracy, the mean over classes, of the model it used on the samples it read; ``None`` without a model.
+        coverage: of every rule that raises alarms; ``None`` before format 3, which did not say.
     """
 
     root: str
@@ -127,6 +136,7 @@ class ScanEvidence:
     reference: ReferenceRecord | None = None
     model: str = ""
     learned: Figure | None = None
+    coverage: tuple[CoverageRecord, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from whitesquare.provenance.evidence import (
 
 T = TypeVar("T")
 
-_SINCE_2 = ("format", "reference", "model", "learned", "classes", "sources", "untargeted")
+_SINCE = dict.fromkeys(("format", "reference", "model", "learned", "classes", "sources", "untargeted"), 2)
+_SINCE["coverage"] = 3
 
 
 def scan_predicate(evidence: ScanEvidence) -> dict[str, Any]:
@@ -160,8 +161,7 @@ def train_evidence(predicate: dict[str, Any], where: str) -> TrainEvidence:
 
 def _annotated(evidence: ScanEvidence | MeasureEvidence) -> dict[str, Any]:
     """Write evidence as its format had it."""
-    found = asdict(evidence)
-    return found if evidence.format >= FORMAT else {name: said for name, said in found.items() if name not in _SINCE_2}
+    return {name: said for name, said in asdict(evidence).items() if _SINCE.get(name, 1) <= evidence.format}
 
 
 def _annotations(kind: type[T], predicate: dict[str, Any], where: str) -> T:

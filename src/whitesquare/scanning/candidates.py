@@ -17,6 +17,9 @@ from whitesquare.types import Classifier, IntArray
 
 _SCREEN = 0.7
 """Of what its kind must turn at least, what a candidate must turn of other images, to be worth the test."""
+_APART = 0.1
+"""Of a class, those that must not carry what has no place of its own: what all but a few are like is the class itself,
+and those few are unlike it in more than that."""
 LEAST_CARRIERS = 10
 """Members of a class that must carry what may be its trigger."""
 
@@ -101,10 +104,17 @@ def leading(
     found = [first_carried(evidence, [one for one in moving if one.trigger.kind.name == name]) for name in kinds]
     ahead: list[tuple[float, Carried]] = []
     for one in found:
-        if one and len(np.setdiff1d(evidence.members(label), one.carriers)):
+        if one and _comparable(evidence, one, label):
             strength, lead = test.lead(evidence, models[0], one.trigger, label, one.carriers)
             ahead.append((lead, replace(one, strength=strength)))
     return max(ahead, key=lambda pair: pair[0])[1] if ahead else None
+
+
+def _comparable(evidence: Evidence, one: Carried, label: int) -> bool:
+    """Tell whether enough of a class do not carry what may be its trigger, for controls to be made of them."""
+    members = evidence.members(label)
+    left = len(np.setdiff1d(members, one.carriers))
+    return left > (0 if one.trigger.kind.placed else _APART * len(members))
 
 
 def first_carried(evidence: Evidence, candidates: list[Candidate]) -> Carried | None:

@@ -15,6 +15,8 @@ from whitesquare.records import Progress
 from whitesquare.scanning.types import NOT_ASKED, DetectorRun
 
 _STEP = "running detectors"
+_LONG = frozenset({"patch-contrast", "matched-filter", "residual-components", "pixel-contrast"})
+"""Those that look at every pixel more than once; what follows gradients takes longer still."""
 _MISSING = {
     "features": "it reads the activations of a model",
     "model": "it asks a model for its answers",
@@ -56,9 +58,8 @@ def run_detectors(
 
 
 def _hurry(name: str) -> int:
-    """Return when a detector is begun: what follows gradients takes longest, then what counts pixels."""
-    one = KNOWN_DETECTORS[name]
-    return 0 if "gradients" in one.needs else 1 if one.family == "pixel" else 2
+    """Return when a detector is begun: those that take longest first, so that no core waits for the last of them."""
+    return 0 if "gradients" in KNOWN_DETECTORS[name].needs else 1 if name in _LONG else 2
 
 
 def why_not(evidence: Evidence, name: str, asked: Sequence[str], no_model: str) -> str:

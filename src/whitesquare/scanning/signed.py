@@ -8,7 +8,14 @@ import whitesquare
 from whitesquare.errors import UsageError
 from whitesquare.provenance.consumed import Consumed
 from whitesquare.provenance.dataset import SignedDataset
-from whitesquare.provenance.evidence import FORMAT, AlarmRecord, Figure, ReferenceRecord, ScanEvidence
+from whitesquare.provenance.evidence import (
+    FORMAT,
+    AlarmRecord,
+    CoverageRecord,
+    Figure,
+    ReferenceRecord,
+    ScanEvidence,
+)
 from whitesquare.provenance.predicates import scan_predicate
 from whitesquare.provenance.types import MANIFEST
 from whitesquare.scanning.fingerprints import flags_by_group, group_fingerprint
@@ -118,4 +125,5 @@ def scan_evidence_of(
         reference=reference,
         model=result.model,
         learned=Figure(known.value, known.low, known.high, known.n) if known else None,
+        coverage=tuple(CoverageRecord(one.rule_id, one.classes, one.of) for one in result.coverage),
     )
