@@ -130,6 +130,16 @@ def test_pixel_contrast_does_not_mind_how_much_of_the_class_is_stamped(share, ch
     assert roc_auc_score(truth, PixelContrast().score(found).scores) > 0.99
 
 
+@pytest.mark.parametrize("shape", [(4, 4), (20, 4), (4, 20), (20, 5), (5, 20)])
+def test_patch_contrast_finds_a_patch_in_images_narrower_than_its_largest_window(shape):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (120, 1, *shape), dtype=np.uint8)
+    labels = np.arange(120) % 3
+    images[labels == 1, :, :4, :4] = rng.integers(0, 2, (4, 4)) * 255
+    suspicion = PatchContrast().score(evidence(images, labels))
+    assert suspicion.class_stats.argmax() == 1
+
+
 def test_patch_contrast_finds_a_patch_that_moves_over_a_dark_ground():
     images, labels = textures()
     images //= 4

@@ -59,7 +59,7 @@ def tiles(shape: tuple[int, ...], size: int) -> Iterator[slice]:
 def window_codes(images: Pixels, scale: Scale, bits: int, columns: slice = EVERY) -> Iterator[tuple[int, CodeArray]]:
     """Yield every row and the codes ``(W', N)`` of the windows that begin there, in ``0 .. 2**bits - 1``.
 
-    A row of a window becomes a code once, for all windows that it is part of. What does not fit is hashed: then a few
+    Images that are smaller than a window have none. A row of a window becomes a code once, for all windows that it is part of. What does not fit is hashed: then a few
     unequal windows share a code. Only the rows of one window are held at a time.
 
     Args:
@@ -72,6 +72,8 @@ def window_codes(images: Pixels, scale: Scale, bits: int, columns: slice = EVERY
     held: deque[NDArray[Any]] = deque(maxlen=size)
     for bottom in range(images.shape[2]):
         row = _samples_last(row_of(images, bottom, columns))
+        if row.shape[1] < size:
+            return
         held.append(row if scale.bits == 0 else _across(row >> np.uint8(8 - scale.bits), scale, bits))
         if len(held) < size:
             continue
