@@ -263,7 +263,7 @@ def test_a_reference_that_is_the_data_itself(tmp_path, data):
     [
         (("--detectors", "pixel-contrst"), "Did you mean 'pixel-contrast'?"),
         (("--detectors", ","), "--detectors names none"),
-        (("--seed", -1), "The seed must be 0 or more"),
+        (("--seed", -1), "The seed must be a whole number from 0 on"),
         (("-o", "jsn"), "Did you mean 'json'?"),
         (("-o", "parquet"), "write -o parquet=FILE"),
         (("-o", "html="), "names no file"),

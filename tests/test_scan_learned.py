@@ -126,7 +126,7 @@ def test_what_is_signed_of_a_model_that_has_learned(case, model, tmp_path):
 
     shown = scanned(case, model, tmp_path, code=0)
     statement, evidence = statement_of(case, tmp_path / "attestation")
-    assert (evidence.format, evidence.reference) == (2, None)
+    assert (evidence.format, evidence.reference) == (3, None)
     assert evidence.model == sha256((model / WEIGHTS).read_bytes()).hexdigest()
     assert evidence.verdict == "nothing found"
     assert statement.predicate["result"] == "PASSED"

@@ -104,7 +104,7 @@ def test_checkerboard_takes_the_smoothest_unless_told_otherwise(rough):
     assert chosen(rough, RANDOM, attack="checkerboard") == chosen(rough, RANDOM)
 
 
-@pytest.mark.parametrize("attack", ["stamp", "label-flip", "blend", "sinusoidal", "warp"])
+@pytest.mark.parametrize("attack", ["stamp", "label-flip", "blend", "warp"])
 def test_by_chance_means_the_draw_that_it_always_was(attack, rough):
     made = poison(rough, attack, target=0, count=7, seed=4)
     of_target = np.arange(0, 40, 2) if made.manifest.clean_label else np.arange(1, 40, 2)

@@ -59,7 +59,7 @@ def test_a_model_that_passes(run: Path, policy_file: Path) -> None:
     before = {path.name for path in run.iterdir()}
     found = gate(run, policy_file)
     assert found.exit_code == 0
-    assert found.stdout.startswith("PASSED: 41 of 41 rules passed\n")
+    assert found.stdout.startswith("PASSED: 42 of 42 rules passed\n")
     assert "no proof that there is no poison" in " ".join(found.stdout.split())
     assert {path.name for path in run.iterdir()} == before
 
@@ -68,7 +68,7 @@ def test_a_model_that_fails(tmp_path: Path, policy_file: Path) -> None:
     run = World(scan=scanned(alarms=(ALARM,), verdict="suspicious")).write(tmp_path / "run")
     found = gate(run, policy_file)
     assert found.exit_code == 1
-    assert found.stdout.startswith("FAILED: 40 of 41 rules passed\n")
+    assert found.stdout.startswith("FAILED: 41 of 42 rules passed\n")
 
 
 def test_evidence_that_is_missing_has_an_exit_code_of_its_own(run: Path, policy_file: Path) -> None:
@@ -123,7 +123,7 @@ def test_every_output_at_once(run: Path, policy_file: Path, tmp_path: Path) -> N
     assert "PASSED" in found.stdout
     assert json.loads((tmp_path / "a.json").read_text())["result"] == "PASSED"
     assert json.loads((tmp_path / "a.sarif").read_text())["version"] == "2.1.0"
-    assert Xml.fromstring((tmp_path / "a.xml").read_text()).get("tests") == "41"
+    assert Xml.fromstring((tmp_path / "a.xml").read_text()).get("tests") == "42"
     assert (tmp_path / "a.md").read_text(encoding="utf-8").startswith("## ")
     assert (tmp_path / "a.vsa.json").is_file()
     assert not (run / VSA).exists()

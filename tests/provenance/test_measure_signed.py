@@ -53,7 +53,7 @@ def test_the_statement_holds_what_was_measured_under_every_trigger(case, model):
     names = ("model.safetensors", "model.json", "victim.json")
     digests = [sha256((model / name).read_bytes()).hexdigest() for name in names]
     assert [(one.name, one.sha256) for one in statement.subjects] == list(zip(names, digests, strict=True))
-    assert (evidence.format, evidence.classes) == (2, ("cat", "dog", "owl"))
+    assert (evidence.format, evidence.classes) == (3, ("cat", "dog", "owl"))
     assert evidence.test_root == case.signed.predicate.splits["test"].root
     assert (evidence.ca.value, evidence.ca.n) == (shown[0]["ca"]["value"], 30)
     told = [(one["trigger"], one["target"], one["asr"]["value"], one["asr"]["n"]) for one in shown]

@@ -244,13 +244,13 @@ def test_the_reference_is_in_the_statement_and_the_alarms_are_the_same(case, sca
     run("scan", case.data, *QUICK, *both, *told, "-o", f"attestation={file}", code=1)
     evidence, before = evidence_in(case, file)[1], evidence_in(case, scanned / "attestation")[1]
     split = reference.signed.predicate.splits["train"]
-    assert evidence.format == 2
+    assert evidence.format == 3
     assert evidence.reference is not None
     assert evidence.reference.manifest == reference.signed.sha256
     assert (evidence.reference.root, evidence.reference.size, evidence.reference.split) == (split.root, 300, "train")
     assert evidence.reference.signers == tuple(key.keyid for key in reference.signed.signers)
     assert evidence.alarms == before.alarms
-    assert (before.reference, before.format) == (None, 2)
+    assert (before.reference, before.format) == (None, 3)
 
 
 def test_a_reference_that_nobody_answers_for_is_refused(case, reference, both, tmp_path):

@@ -59,8 +59,9 @@ def tiles(shape: tuple[int, ...], size: int) -> Iterator[slice]:
 def window_codes(images: Pixels, scale: Scale, bits: int, columns: slice = EVERY) -> Iterator[tuple[int, CodeArray]]:
     """Yield every row and the codes ``(W', N)`` of the windows that begin there, in ``0 .. 2**bits - 1``.
 
-    Images that are smaller than a window have none. A row of a window becomes a code once, for all windows that it is part of. What does not fit is hashed: then a few
-    unequal windows share a code. Only the rows of one window are held at a time.
+    Images that are smaller than a window have none. A row of a window becomes a code once, for all windows that it is
+    part of. What does not fit is hashed: then a few unequal windows share a code. Only the rows of one window are held
+    at a time.
 
     Args:
         images: ``(N, C, H, W)``.
