@@ -67,6 +67,11 @@ def test_the_statement_is_about_the_manifest_and_all_of_its_training_split(case,
     assert (evidence.mode, evidence.seed) == ("model-free", 0)
     assert evidence.detectors == ("pixel-contrast", "patch-contrast")
     assert not evidence.not_run, "nobody asked for the others"
+    told = json.loads((scanned / "json").read_text())["coverage"]
+    assert [(one.rule_id, one.classes, one.of) for one in evidence.coverage] == [
+        (one["rule_id"], one["classes"], one["of"]) for one in told
+    ]
+    assert {one.rule_id for one in evidence.coverage if one.classes} == {"PX01", "PC01"}, "those that ran"
 
 
 def test_the_statement_says_what_the_report_says_and_which_report_it_is(case, scanned):
