@@ -45,12 +45,9 @@ def code_bits(images: Pixels, scale: Scale, classes: int, most: int) -> int:
 def tiles(shape: tuple[int, ...], size: int) -> Iterator[slice]:
     """Yield the columns of images ``(N, C, H, W)`` in parts; windows of ``size`` pixels lie in one part each.
 
-    Few images are one part; of many, as many columns are taken at a time as leaves memory for all of them. Images that
-    are smaller than a window have none.
+    Few images are one part; of many, as many columns are taken at a time as leaves memory for all of them.
     """
-    count, channels, height, width = shape
-    if min(height, width) < size:
-        return
+    count, channels, _, width = shape
     places = max(1, _TILE // max(1, count * channels))
     for left in range(0, width - size + 1, places):
         yield slice(left, min(left + places + size - 1, width))
