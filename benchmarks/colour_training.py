@@ -2,6 +2,7 @@
 
     WHITESQUARE_DATA=out/data make cifar10
     python benchmarks/colour_training.py out/data/cifar10 --epochs 5 12 --seeds 10
+    python benchmarks/colour_training.py out/data/cifar10 --device cuda -o benchmarks/results/colour-training-gpu.json
 
 Each seed trains once for each number of epochs, from a cold model, on all cores: leave the machine alone meanwhile.
 Accuracy is that on the whole test set; ``mirrored`` is the mean of the answers to an image and its mirror image.
@@ -31,8 +32,8 @@ PASSES, ASKED = 20, 500
 def accuracy(model: Model, test: TensorData) -> tuple[float, float]:
     """Return the share of test images that are read rightly: as they are, and with their mirror images."""
     plain = both = 0
-    with torch.inference_mode(), autocast_for(COLOUR.precision):
-        for index in torch.arange(len(test.labels)).split(ASKED):
+    with torch.inference_mode(), autocast_for(COLOUR.precision, test.images.device.type):
+        for index in torch.arange(len(test.labels), device=test.images.device).split(ASKED):
             images, labels = test.batch(index)
             logits = model.network(images).float()
             mirrored = model.network(images.flip(3)).float()
@@ -43,16 +44,16 @@ def accuracy(model: Model, test: TensorData) -> tuple[float, float]:
 
 def bound(model: Model, data: TensorData, recipe: Recipe) -> float:
     """Return the seconds that the passes of a training take, and nothing else."""
-    images, labels = data.batch(torch.arange(recipe.batch_size))
+    images, labels = data.batch(torch.arange(recipe.batch_size, device=data.images.device))
     network = model.network.train()
     start = 0.0
     for number in range(PASSES + 2):
         if number == 2:
-            start = time.perf_counter()
-        with autocast_for(recipe.precision):
+            start = _now(images.device)
+        with autocast_for(recipe.precision, images.device.type):
             loss = F.cross_entropy(network(images).float(), labels)
         loss.backward()
-    each = (time.perf_counter() - start) / PASSES
+    each = (_now(images.device) - start) / PASSES
     return each * recipe.epochs * -(-len(data.labels) // recipe.batch_size)
 
 
@@ -62,9 +63,10 @@ def main() -> None:
     parser.add_argument("data", help="folder of CIFAR-10")
     parser.add_argument("--epochs", type=int, nargs="+", default=[5, 12])
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     asked = parser.parse_args()
     dataset, held_back = open_dataset(asked.data), open_dataset(asked.data, split="test")
-    data, test = to_tensors(dataset), to_tensors(held_back)
+    data, test = to_tensors(dataset, asked.device), to_tensors(held_back, asked.device)
     found: dict[int, dict[str, list[float]]] = {
         epochs: {name: [] for name in ("seconds", "accuracy", "mirrored", "bound")} for epochs in asked.epochs
     }
@@ -73,9 +75,9 @@ def main() -> None:
             recipe = replace(COLOUR, epochs=epochs)
             card = make_card(data, recipe, dataset.classes, seed=seed)
             values["bound"].append(bound(train_tensors(few(data), replace(recipe, epochs=1), card), data, recipe))
-            start = time.perf_counter()
+            start = _now(data.images.device)
             model = train_tensors(data, recipe, card)
-            values["seconds"].append(time.perf_counter() - start)
+            values["seconds"].append(_now(data.images.device) - start)
             plain, mirrored = accuracy(model, test)
             values["accuracy"].append(100 * plain)
             values["mirrored"].append(100 * mirrored)
@@ -91,13 +93,20 @@ def main() -> None:
                 "first_seed": FIRST_SEED,
                 "epochs": rows,
             }
-            write_result(asked.output, record, precision=effective_precision(COLOUR.precision))
+            write_result(asked.output, record, precision=effective_precision(COLOUR.precision, asked.device))
 
 
 def few(data: TensorData) -> TensorData:
     """Return a thousand of the samples: what a network is warmed up on."""
     some = torch.from_numpy(np.linspace(0, len(data.labels) - 1, 1000).astype(np.int64))
     return TensorData(data.images[some], data.labels[some])
+
+
+def _now(device: torch.device) -> float:
+    """Return the time once the device has done what it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 if __name__ == "__main__":

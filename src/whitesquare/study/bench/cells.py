@@ -92,14 +92,16 @@ def make_cells(
                     "remove one of them."
                 )
             found[key] = cell, where
-            # A trigger that is yet to be learned cannot be tried on a clean victim.
-            if not cell.scan and not isinstance(parse_trigger(cell.trigger), NoTrigger):
+            if not cell.scan:
                 untouched = _baseline(cell)
                 clean.setdefault(untouched.key, untouched)
     return (*(clean.values() if plan.baseline else ()), *(cell for cell, _ in found.values()))
 
 
 def _baseline(cell: Cell) -> Cell:
+    """Return the same victim trained on clean data; a trigger that is yet to be learned is asked of it as well."""
+    if isinstance(parse_trigger(cell.trigger), NoTrigger):
+        return replace(cell, twin=True)
     return replace(cell, attack=BASELINE, parameters={}, count=0, attack_seed=0)
 
 

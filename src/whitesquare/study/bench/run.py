@@ -209,7 +209,7 @@ def _measure(
         TrainJob(
             cell,
             _classes(bench, cell),
-            poison.digest_after,
+            clean[cell.data] if cell.twin else poison.digest_after,
             poison.trigger,
             poison.training_trigger,
             bench.cache.folder,
@@ -226,7 +226,8 @@ def _measure(
             if outcome.value is None:
                 _fail(bench, cell, outcome.failure or "It gave no result.", failures)
             else:
-                _keep(bench, cell, poisons[outcome.index], outcome.value, records, failures)
+                poison = poisons[outcome.index] if cell.poisoned else None
+                _keep(bench, cell, poison, outcome.value, records, failures)
             bench.on_progress("cells", done, total)
 
 

@@ -23,7 +23,7 @@ from whitesquare._base.folders import claim_folder
 from whitesquare._base.schema import decode, encode
 from whitesquare.errors import UsageError, WhitesquareError
 from whitesquare.records import Estimate
-from whitesquare.study.bench.types import BenchResult, Cell, Failure, Record, ScanRecord
+from whitesquare.study.bench.types import BASELINE, BenchResult, Cell, Failure, Record, ScanRecord
 
 RESULTS = "results.json"
 TABLE = "results.parquet"
@@ -131,6 +131,7 @@ def flat(record: Record | ScanRecord) -> dict[str, object]:
     cell = record.cell
     row: dict[str, object] = {"key": cell.key, "parameters": json.dumps(cell.parameters, sort_keys=True)}
     row |= {name: vars(cell)[name] for name in ("data", "digest", "attack", "trigger", "target", "count")}
+    row |= {"attack": BASELINE, "count": 0} if cell.twin else {}
     row |= {"attack_seed": cell.attack_seed, "victim": cell.victim, "victim_seed": cell.victim_seed}
     row |= {f"recipe.{item.name}": getattr(cell.recipe, item.name) for item in fields(cell.recipe)}
     if isinstance(record, ScanRecord):

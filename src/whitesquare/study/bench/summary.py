@@ -87,10 +87,10 @@ def _lines(cells: Sequence[Cell], records: Sequence[Record]) -> tuple[Line, ...]
     interval over both would claim more than it knows.
     """
     by_key = {record.cell.key: record for record in records}
-    groups: dict[tuple[str, str, str, int], list[Record]] = {}
+    groups: dict[tuple[str, str, bool, str, int], list[Record]] = {}
     for cell in cells:
         if cell.key in by_key:
-            setting = (cell.poison_key, str(cell.parameters.get(OPACITY)), cell.victim, cell.attack_seed)
+            setting = (cell.poison_key, str(cell.parameters.get(OPACITY)), cell.twin, cell.victim, cell.attack_seed)
             groups.setdefault(setting, []).append(by_key[cell.key])
     names = _settings(cells)
     return tuple(_line(group, names) for group in groups.values())
@@ -116,14 +116,15 @@ def _own_trigger(cell: Cell) -> bool:
 
 def _line(group: Sequence[Record], names: dict[tuple[str, str], str]) -> Line:
     cell = group[0].cell
+    setting = names[cell.poison_key, str(cell.parameters.get(OPACITY))]
     return Line(
-        setting=names[cell.poison_key, str(cell.parameters.get(OPACITY))],
+        setting=f"clean, trigger of {setting}" if cell.twin else setting,
         data=cell.data,
-        attack=cell.attack,
-        parameters=cell.parameters,
+        attack=BASELINE if cell.twin else cell.attack,
+        parameters={} if cell.twin else cell.parameters,
         trigger=cell.trigger,
         target=cell.target,
-        count=cell.count,
+        count=0 if cell.twin else cell.count,
         attack_seed=cell.attack_seed,
         victim=cell.victim,
         poison=group[0].poison,

@@ -37,6 +37,8 @@ class Cell:
         victim_seed: of the victim.
         scan: how the data are scanned; ``None`` trains the victim instead.
         device: where models are trained and asked: ``cpu`` or ``cuda:n``.
+        twin: whether the victim is trained on clean data and asked with the trigger that the attack learns: what the
+            poisons add is seen beside it.
     """
 
     data: str
@@ -52,12 +54,19 @@ class Cell:
     victim_seed: int
     scan: ScanTask | None = None
     device: str = "cpu"
+    twin: bool = False
+
+    @property
+    def poisoned(self) -> bool:
+        """Tell whether poisons lie in the data that are trained on or scanned."""
+        return self.count > 0 and not self.twin
 
     @property
     def key(self) -> str:
         """Digest of everything the result depends on, besides the code: the name of the cell's file."""
         # The processor is not named: cells that were finished before there were devices are what they are.
         unsaid = ("data", "victim", *(() if self.scan else ("scan",)), *(("device",) if self.device == "cpu" else ()))
+        unsaid += () if self.twin else ("twin",)
         values = asdict(self) | {"parameters": self._asked, "recipe": self._trained}
         if self.scan and not self.scan.model_free:  # nor is it said that models are asked, for the same reason
             del values["scan"]["model_free"]
@@ -84,6 +93,8 @@ class Cell:
     def label(self) -> str:
         """What a person calls it, in errors and progress."""
         poisons = "clean" if self.attack == BASELINE else f"{self.attack}, {self.count} poisons"
+        if self.twin:
+            poisons = f"clean, asked with what {self.attack} learns"
         changed = "".join(
             f", {name} {self.parameters[name]}" for name in ("epsilon", OPACITY) if name in self.parameters
         )

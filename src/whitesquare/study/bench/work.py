@@ -126,12 +126,12 @@ def train_cell(job: TrainJob, shared: Shared) -> Trained:
         torch.from_numpy(np.array(shared[data_name(cell.digest, "train.labels")])),
     )
     data = TensorData(data.images.to(cell.device), data.labels.to(cell.device))
-    if cell.count:
+    if cell.poisoned:
         positions, content, labels = (
             shared[poison_name(cell.poison_key, part)] for part in ("positions", "content", "labels")
         )
         data = overlaid(data, positions, parse_trigger(job.training_trigger)(content), labels)
-    kept = Cache(None if cell.count else job.cache)
+    kept = Cache(None if cell.poisoned else job.cache)
     model = trained(
         data, cell.recipe, job.classes, kept, seed=cell.victim_seed, digest=job.trained_on, source=cell.data
     )
