@@ -25,10 +25,10 @@ FAMILIES = DOCS.parent / "benchmarks" / "results" / "families.json"
 SECOND = DOCS.parent / "benchmarks" / "results" / "second-dataset.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 DETECTORS = DOCS.parent / "benchmarks" / "results" / "detectors.json"
-NATURAL = [
-    DOCS.parent / "benchmarks" / "results" / f"{name}.json"
-    for name in ("natural", "natural-scans", "selection", "clean")
-]
+NATURAL = (
+    *("natural", "lift", "selection", "natural-scans", "natural-scans-earlier", "clean"),
+    *("colour-training", "colour-training-gpu"),
+)
 TABLES = {
     "gate": gating,
     "provenance": signing,
@@ -225,7 +225,7 @@ def main(arguments: list[str]) -> None:
     tables["second"] = second(json.loads(SECOND.read_text()))
     scans = detector_tables(json.loads(DETECTORS.read_text()))
     tables |= {f"detectors-{name}": content for name, content in scans.items()}
-    natural = natural_tables(*(json.loads(path.read_text()) for path in NATURAL))
+    natural = natural_tables({name: json.loads((DETECTORS.parent / f"{name}.json").read_text()) for name in NATURAL})
     tables |= {f"natural-{name}": content for name, content in natural.items()}
     for name, write in TABLES.items():
         tables[name] = write(json.loads((DETECTORS.parent / f"{name}.json").read_text()))

@@ -1,4 +1,4 @@
-"""The tables of docs/natural.md from natural, natural-scans, selection and clean.json of benchmarks/results."""
+"""The tables of docs/natural.md from what benchmarks/results holds of natural images."""
 
 from collections.abc import Callable
 from statistics import mean
@@ -10,19 +10,61 @@ Line = dict[str, Any]
 _SETTING = ("attack", "count", "select", "trigger")
 
 
-def natural_tables(
-    victims: dict[str, Any], scans: dict[str, Any], selection: dict[str, Any], clean: dict[str, Any]
-) -> dict[str, str]:
-    """Return the tables by the name of their place in the page; kinds that were scanned once more are told once."""
-    again = {_kind(line) for line in scans["scans"]}
-    earlier = {**victims, "scans": [line for line in victims["scans"] if _kind(line) not in again]}
+def natural_tables(found: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return the tables by the name of their place in the page, from results by their names."""
     return {
-        "victims": victims_table(victims),
-        "selection": selection_table(selection),
-        "scans": scans_table(scans),
-        "earlier": scans_table(earlier),
-        "clean": clean_table(clean),
+        "training": training_table(found["colour-training"], found["colour-training-gpu"]),
+        "victims": victims_table(found["natural"]),
+        "lift": lift_table(found["lift"]),
+        "selection": selection_table(found["selection"]),
+        "scans": scans_table(found["natural-scans"]),
+        "earlier": scans_table(found["natural-scans-earlier"]),
+        "cleansed": cleansed_table(found["natural-scans"]),
+        "clean": clean_table(found["clean"]),
     }
+
+
+def training_table(*results: dict[str, Any]) -> str:
+    """Return one row per machine and number of epochs: accuracy, and what it took."""
+    rows = header(
+        "machine", "epochs", "accuracy on the test set, %", "mirrored as well, %", "seconds", "of its bound", "n"
+    )
+    for result in results:
+        where = result["machine"].get("accelerator") or f"{result['machine']['cores']} cores"
+        for epochs, one in result["epochs"].items():
+            told = [_range(one[name]) for name in ("accuracy", "mirrored")]
+            # Beside others' work, as on the GPU, times mean nothing.
+            took = ["-", "-"] if "accelerator" in result["machine"] else _took(one)
+            rows.append(f"| {' | '.join((where, epochs, *told, *took, str(one['accuracy']['n'])))} |")
+    return "\n".join([*rows, "", " ".join(made_on(result) for result in results)])
+
+
+def lift_table(result: dict[str, Any]) -> str:
+    """Return one row per architecture: a learned pattern on victims that saw poisons, and on others that did not."""
+    rows = header("victim", "with poisons, %", "trained on clean data, %", "lift", "least with poisons, %", "n")
+    for name in (*_victims(result), None):
+        of = [line for line in result["lines"] if name in (line["victim"], None)]
+        poisoned, clean = ([line["asr"] for line in of if bool(line["count"]) is which] for which in (True, False))
+        means = [mean(asr["mean"] for asr in some) for some in (poisoned, clean)]
+        told = (name or "all", *(_percent([value]) for value in (*means, means[0] - means[1])))
+        told += (_percent([min(asr["worst"] for asr in poisoned)]), str(sum(asr["n"] for asr in poisoned)))
+        rows.append(f"| {' | '.join(told)} |")
+    return "\n".join([*rows, "", made_on(result)])
+
+
+def cleansed_table(result: dict[str, Any]) -> str:
+    """Return one row per attack and target that was trained on again: success and accuracy, by what was removed."""
+    ways = ("as it is", "cleansed", "oracle", "clean model")
+    rows = header("attack", "poisons", "target", *(f"{way}: success, accuracy" for way in ways), "n")
+    for line in result["scans"]:
+        if (figures := line["figures"]).get("cleansed.asr"):
+            told = [
+                f"{_percent([figures[f'{way}.asr']['mean']])}, {_percent([figures[f'{way}.ca']['mean']])}"
+                for way in ways
+            ]
+            about = (f"`{line['attack']}`", line["count"], line["target"], *told, figures["cleansed.asr"]["n"])
+            rows.append(f"| {' | '.join(map(str, about))} |")
+    return "\n".join([*rows, "", made_on(result)])
 
 
 def victims_table(result: dict[str, Any]) -> str:
@@ -127,10 +169,6 @@ def _grouped(lines: list[Line], key: Callable[[Line], Any]) -> dict[Any, list[Li
     return groups
 
 
-def _kind(line: Line) -> tuple[Any, ...]:
-    return line["attack"], line["count"]
-
-
 def _victims(result: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(line["victim"] for line in result["lines"]))
 
@@ -171,3 +209,12 @@ def _mean(lines: list[Line]) -> float:
 
 def _percent(values: list[float]) -> str:
     return f"{100 * mean(values):.1f}" if values else "-"
+
+
+def _range(found: dict[str, Any]) -> str:
+    """Write the median, and the extremes where there are several values."""
+    return f"{found['median']:.1f}" + (f" ({found['low']:.1f} to {found['high']:.1f})" if found["n"] > 1 else "")
+
+
+def _took(found: dict[str, Any]) -> list[str]:
+    return [f"{found['seconds']['median']:.0f}", f"{found['over_bound']['median']:.2f}"]

@@ -21,16 +21,19 @@ from tests.test_imports import imported
 from whitesquare._base.cache import Cache, default_cache
 from whitesquare._base.schema import decode
 from whitesquare.attacks import ATTACKS
-from whitesquare.data import from_arrays, write_dataset
+from whitesquare.data import from_arrays, open_dataset, write_dataset
 from whitesquare.errors import DataError, UsageError, WhitesquareError
 from whitesquare.executor import make_executor
+from whitesquare.learning.measure import measure, prepare
 from whitesquare.learning.recipes import FIRST_SURROGATE_SEED, VICTIMS
+from whitesquare.learning.train import train
 from whitesquare.study.bench.cells import make_cells, open_source
 from whitesquare.study.bench.plan import parse_plan, read_plan
 from whitesquare.study.bench.run import count_cells, run_bench
 from whitesquare.study.bench.store import DECIDING, RESULTS, TABLE
 from whitesquare.study.bench.summary import setting_of
 from whitesquare.study.bench.types import BASELINE, BenchResult
+from whitesquare.triggers import parse_trigger
 
 PRECISION = dict.fromkeys(("auto", "float32", "bfloat16"), "float32")
 GRID = '[[grid]]\nattack = "stamp"\ncount = 5\n'
@@ -420,6 +423,25 @@ def test_a_cell_that_fails_is_told_and_the_rest_goes_on(data, tmp_path):
     assert "diverged" in (tmp_path / "out" / "report.html").read_text()
     plan.write_text(plan.read_text().replace("1e30", "0.01"))
     assert run(plan, tmp_path / "out").failures == ()
+
+
+def test_a_learned_trigger_is_asked_of_victims_that_saw_no_poison_too(data, tmp_path):
+    own = "steps = 3, samples = 60, surrogates = 1, surrogate_epochs = 1"
+    text = f"[[grid]]\nattack = 'narcissus'\ncount = 40\ntarget = 2\nparameters = {{ {own} }}\ndata = '{data}'\n"
+    text += "victim_seeds = 2\nvictim = 'quick'\n[victims.quick]\nepochs = 4\nbatch_size = 20\n"
+    (tmp_path / "plan.toml").write_text(text)
+    clean, poisoned = run(tmp_path / "plan.toml", tmp_path / "out").lines
+    assert (clean.attack, clean.count, clean.parameters, clean.poison) == (BASELINE, 0, {}, None)
+    assert (poisoned.attack, poisoned.count) == ("narcissus", 40)
+    assert clean.setting == f"clean, trigger of {poisoned.setting}"
+
+    dataset, recipe = open_dataset(data), read_plan(tmp_path / "plan.toml").families["quick"]
+    learned = parse_trigger(poisoned.poison.trigger)
+    test = prepare(open_dataset(data, "test"), learned, 2)
+    asked = [measure(train(dataset, recipe, seed=seed), test).asr.value for seed in (1, 2)]
+    assert clean.asr.mean == pytest.approx(np.mean(asked))
+    rows = duckdb.read_parquet(str(tmp_path / "out" / TABLE)).select("attack, count").fetchall()
+    assert sorted(rows) == [("narcissus", 40)] * 2 + [("none", 0)] * 2
 
 
 def test_a_poison_that_fails_takes_only_its_own_cells(data, tmp_path, monkeypatch):
