@@ -11,7 +11,7 @@ Published: about 97-100 % on CIFAR-10 with 0.05 % of the training set. Ours, MNI
 default victim: 3,000 poisons 82.0 and 91.3 %, 600 poisons 52.7 and 57.4 % (n = 2 victims each, clean accuracy
 98.7-99.0 %); a clean victim obeys the same pattern in 15.0 % (n = 1). Why lower: the digits' dark background hides the
 negative half of a pattern, and the victims are nearly perfect without it.
-CIFAR-10, strength 16/255, 500 poisons (docs/natural.md): 95.0 % over three architectures, 85.0 % without poison (n = 18).
+CIFAR-10, strength 16/255, 500 poisons (docs/natural.md): 95.0 % over three architectures, 85.0 % unpoisoned (n = 18).
 Cost: ``surrogates`` trainings and ``steps`` gradients of ``samples`` images; nothing per poison.
 Failure modes: no budget makes it invisible in use, where it is amplified. And it is an adversarial perturbation
 before it is a backdoor: a victim that never saw poison obeys it in part, so compare with a victim trained on clean

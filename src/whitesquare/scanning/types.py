@@ -250,15 +250,16 @@ class ScanResult:
     def verdict(self) -> str:
         """The strongest tier among the alarms, ``nothing found``, or ``not checked`` if that would say too much.
 
-        Ranks alone are never a finding; a scan in which nothing ran, or of what was left of a class, has found out
-        nothing. One whose model has learned nothing is ``not decided``, alarms or not.
+        Ranks alone are never a finding; a scan in which nothing ran or no rule could have raised an alarm, or of what was
+        left of a class, has found out nothing. One whose model has learned nothing is ``not decided``, alarms or not.
         """
         thinned = any(row.thinned for row in self.classes)
         if self.undecided:
             return NOT_DECIDED
         if self.alarms:
             return self.alarm_tiers[0]
-        return NOTHING_FOUND if any(not run.reason for run in self.runs) and not thinned else NOT_CHECKED
+        checked = any(not run.reason for run in self.runs) and not thinned and not self.mute
+        return NOTHING_FOUND if checked else NOT_CHECKED
 
     @property
     def mute(self) -> bool:
