@@ -1,21 +1,26 @@
 """What is attested and holds no images, or no samples, is told where it is signed."""
 
+import io
+import tarfile
+
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.data.forms import write_tar
+from tests.data.tables import write_parquet
 from whitesquare.cli import app
 from whitesquare.cli.exits import PASS
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
 
 
-def _signed(tmp_path, data):
+def _signed(tmp_path, data, *more):
     made = CliRunner().invoke(app, ["keygen", "-o", str(tmp_path / "key"), "--no-password", "--role", "data"])
     assert made.exit_code == PASS, made.output
     done = CliRunner().invoke(
-        app, ["attest", str(data), "--key", str(tmp_path / "key.pem"), "-o", str(tmp_path / "out")]
+        app, ["attest", str(data), "--key", str(tmp_path / "key.pem"), "-o", str(tmp_path / "out"), *map(str, more)]
     )
     assert done.exit_code == PASS, done.output
     return " ".join((done.stdout + done.stderr).split())
@@ -52,6 +57,49 @@ def test_damaged_images_are_counted(tmp_path, side):
     for name in ("cut.png", "cut.jpg"):
         (folder / name).write_bytes((folder / name).read_bytes()[:-30])
     assert "traits 3 are damaged, so that not every program reads them" in _signed(tmp_path, tmp_path / "data")
+
+
+@pytest.mark.parametrize("shards", [False, True])
+@pytest.mark.parametrize("form", ["tar", "parquet"])
+def test_damaged_images_are_counted_in_tables_and_tar_files_too(form, shards, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (9, 9), np.uint8)
+    images = [_encoded(noise, kind) for kind in ("PNG", "PNG", "JPEG", "JPEG")]
+    images[1] = images[1][:-30]
+    images[2] = images[2][:-30]
+    if form == "tar":
+        members = [
+            (f"{i}.{kind}", one) for i, both in enumerate(images) for kind, one in (("png", both), ("cls", b"0"))
+        ]
+        write_tar(tmp_path / "data" / "train-0.tar", members, tarfile.USTAR_FORMAT)
+    else:
+        rows = [({"bytes": one, "path": f"{i}.png"}, i % 2) for i, one in enumerate(images)]
+        write_parquet(tmp_path / "data" / "train.parquet", rows, names=("cat", "dog"))
+    more = ("--resume", tmp_path / "kept") if shards else ()
+    assert "traits 2 are damaged, so that not every program reads them" in _signed(tmp_path, tmp_path / "data", *more)
+    if shards:  # what was kept says so as well
+        (tmp_path / "again").mkdir()
+        assert "traits 2 are damaged" in _signed(tmp_path / "again", tmp_path / "data", *more)
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_what_follows_the_end_of_a_jpeg_file_damages_nothing(filled, tmp_path):
+    """Phones put a film behind a photograph."""
+    (tmp_path / "data" / "cat").mkdir(parents=True)
+    whole = _encoded(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8), "JPEG")
+    if filled:  # bytes that fill stand before a marker
+        at = whole.index(b"\xff\xdb")
+        whole = whole[:at] + bytes([255, 255]) + whole[at:]
+    film = bytes(3 * 2**20)
+    (tmp_path / "data" / "cat" / "moving.jpg").write_bytes(whole + film)
+    (tmp_path / "data" / "cat" / "cut.jpg").write_bytes(whole[:-9] + film)
+    (tmp_path / "data" / "cat" / "early.jpg").write_bytes(whole[:9] + film)
+    assert "traits 2 are damaged" in _signed(tmp_path, tmp_path / "data")
+
+
+def _encoded(pixels, kind):
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, format=kind)
+    return out.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -156,13 +156,7 @@ def test_junit_is_whole(name: str) -> None:
     suite = Xml.fromstring(scan_junit(found))
     cases = suite.findall("testcase")
     short = sum(one.classes < one.of for one in found.coverage)
-    told = (
-        len(found.classes)
-        + len(found.not_run)
-        + short
-        + bool(found.skipped)
-        + (found.verdict == NOT_CHECKED)
-    )
+    told = len(found.classes) + len(found.not_run) + short + bool(found.skipped) + (found.verdict == NOT_CHECKED)
     assert suite.get("tests") == str(len(cases)) == str(told)
     for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         assert suite.get(attribute) == str(len(suite.findall(f"testcase/{tag}")))

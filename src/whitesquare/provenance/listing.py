@@ -127,9 +127,10 @@ def make_manifest(
             for note in (*told_of(splits), signed_of(content)):
                 on_note(note)
             if shards is not None:
-                tally.take_rows(shards.rows(splits, pixels=pixels))
+                tally.take_rows(shards.rows(splits, pixels=pixels, traits=tally.traits))
             else:
-                tally.take_rows(sample_rows(splits, pixels=pixels, on_progress=on_progress))
+                rows = sample_rows(splits, pixels=pixels, traits=tally.traits, on_progress=on_progress)
+                tally.take_rows(rows)
         else:
             how = _Hashing(expected, signed, workers, shards, on_progress, pixels)
             container = _take_named(data, tally, how)

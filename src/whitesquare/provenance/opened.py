@@ -1,5 +1,6 @@
 """Data sets that come as objects, a user's own among them: every sample by the content that it gives."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from heapq import merge
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from whitesquare.data.forms import opened_splits
 from whitesquare.data.names import Data, check_names
 from whitesquare.data.sources.objects.splits import splits_in
+from whitesquare.data.traits.told import traits_in
 from whitesquare.errors import DataError, UsageError, require_extra
 from whitesquare.provenance.container_rows import SampleRow
 from whitesquare.provenance.merkle import leaf_of
@@ -112,9 +114,9 @@ def _by_name(split: str, ids: Sequence[str]) -> Iterator[tuple[str, str, int]]:
 
 
 def sample_rows(
-    splits: Mapping[str, "ImageDataset"], *, pixels: bool, on_progress: Progress = silent
+    splits: Mapping[str, "ImageDataset"], *, pixels: bool, traits: Counter[str], on_progress: Progress = silent
 ) -> Iterator[SampleRow]:
-    """Yield the samples in the order of the manifest, the content of each read once."""
+    """Yield the samples in the order of the manifest, the content of each read once; what files say is counted."""
     from whitesquare.types import Encoded
 
     total = sum(len(dataset.ids) for dataset in splits.values())
@@ -124,6 +126,8 @@ def sample_rows(
         dataset = splits[split]
         name, label, content = dataset.ids[i], dataset.classes[int(dataset.labels[i])], dataset.content(i)
         digest = sha256(content).digest()
+        if isinstance(dataset, Encoded):
+            traits.update(traits_in(content))
         seen = b""
         if pixels:
             image = dataset.decode(i, content) if isinstance(dataset, Encoded) else dataset.images(slice(i, i + 1))[0]

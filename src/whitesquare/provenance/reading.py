@@ -9,8 +9,8 @@ from stat import S_ISREG
 from typing import Protocol
 
 from whitesquare.data.layouts import MAX_IMAGE_BYTES, is_image
-from whitesquare.data.traits import EMPTY, POINTER, is_pointer, look
-from whitesquare.data.traits.damage import DAMAGED, is_damaged, is_plain_damaged
+from whitesquare.data.traits.damage import DAMAGED, is_plain_damaged
+from whitesquare.data.traits.told import traits_told
 from whitesquare.provenance.walk import open_folder
 
 SMALL, MOVED = 2**20, 2**26
@@ -165,12 +165,7 @@ class Reader:
                 return bytes(head[offset : offset + count])
             return os.pread(opened, count, offset) if offset < size else b""
 
-        told = [*found.names()] if (found := look(head, read)) else []
-        if not size or is_pointer(head):
-            told = [POINTER if size else EMPTY]
-        elif is_damaged(size, read):
-            told.append(DAMAGED)
-        for trait in told:
+        for trait in traits_told(size, head, read):
             self._note(trait)
 
 

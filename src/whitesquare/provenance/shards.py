@@ -9,6 +9,7 @@ that is made here does not.
 import json
 import os
 from array import array
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from whitesquare._base.hashing import digest_of
 from whitesquare._base.kept_folder import working_folder
 from whitesquare._base.machine import making_digest
 from whitesquare.data.forms import opened_splits
+from whitesquare.data.traits.told import traits_in
 from whitesquare.errors import UsageError
 from whitesquare.provenance.container_rows import SampleRow
 from whitesquare.provenance.hashing import Hashed, Piece, hash_files
@@ -114,7 +116,7 @@ class HashingShards:
             for task, path in zip(some, done, strict=True):
                 yield task, _hashed(path, pixels=pixels)
 
-    def rows(self, splits: Mapping[str, "ImageDataset"], *, pixels: bool) -> Iterator[SampleRow]:
+    def rows(self, splits: Mapping[str, "ImageDataset"], *, pixels: bool, traits: Counter[str]) -> Iterator[SampleRow]:
         """Yield samples in the order of the manifest; see :func:`whitesquare.provenance.opened.sample_rows`.
 
         What no worker can read by itself is hashed here.
@@ -128,10 +130,10 @@ class HashingShards:
 
         here = {split: dataset for split, dataset in splits.items() if not in_files(dataset)}
         there = {split: dataset for split, dataset in splits.items() if in_files(dataset)}
-        parts = [self._of_split(split, dataset, pixels=pixels) for split, dataset in there.items()]
-        return merge(*parts, *([sample_rows(here, pixels=pixels)] if here else []))
+        parts = [self._of_split(split, dataset, pixels, traits) for split, dataset in there.items()]
+        return merge(*parts, *([sample_rows(here, pixels=pixels, traits=traits)] if here else []))
 
-    def _of_split(self, split: str, dataset: "ImageDataset", *, pixels: bool) -> Iterator[SampleRow]:
+    def _of_split(self, split: str, dataset: "ImageDataset", pixels: bool, traits: Counter[str]) -> Iterator[SampleRow]:
         from whitesquare.data.kept import read_kept
         from whitesquare.data.listing import check_unchanged, shards_in
 
@@ -144,6 +146,7 @@ class HashingShards:
                 if name in kept.layout:
                     whole += kept.array(name).tobytes()
             sizes.frombytes(kept.array("sizes").tobytes())
+            traits.update(kept.said["traits"])
         check_unchanged(dataset)  # whose ids and labels were read here, and its content by workers
         ids, labels = dataset.ids, dataset.labels.tolist()
         # Texts are in the order of their UTF-8 bytes: no name of a sample holds half of a pair.
@@ -231,7 +234,7 @@ def hash_shard(task: ToHashShard, shared: object) -> Path:
     from whitesquare.data.listing import opened
 
     shard = opened(task.listing)
-    digests, leaves, seen, sizes = bytearray(), bytearray(), bytearray(), array("q")
+    digests, leaves, seen, sizes, traits = bytearray(), bytearray(), bytearray(), array("q"), Counter[str]()
     with unchanged(lambda: shard.stamp(strictly=True), f"Samples of {shard.paths[0]}") as stamp:
         path = _named(task.folder, task.listing.name, task.split, repr(task.pixels), *task.classes, stamp)
         if kept_whole(path) is not None:
@@ -242,12 +245,13 @@ def hash_shard(task: ToHashShard, shared: object) -> Path:
             digests += digest
             leaves += leaf_of(name, task.classes[label], task.split, len(content), digest)
             sizes.append(len(content))
+            traits.update(traits_in(content))
             if task.pixels:
                 image = shard.pixels(i, content)
                 seen += digest_of_pixels(tuple(map(int, image.shape)), image.tobytes())
     blobs = {"digests": digests, "leaves": leaves} | ({"pixels": seen} if task.pixels else {})
     arrays: dict[str, Any] = {name: np.frombuffer(blob, np.uint8) for name, blob in blobs.items()}
-    write_kept(path, arrays | {"sizes": np.array(sizes, np.int64)}, {})
+    write_kept(path, arrays | {"sizes": np.array(sizes, np.int64)}, {"traits": traits})
     return path
 
 

@@ -250,16 +250,15 @@ class ScanResult:
     def verdict(self) -> str:
         """The strongest tier among the alarms, ``nothing found``, or ``not checked`` if that would say too much.
 
-        Ranks alone are never a finding; a scan in which nothing ran or no rule could have raised an alarm, or of what was
-        left of a class, has found out nothing. One whose model has learned nothing is ``not decided``, alarms or not.
+        Ranks alone are never a finding. A scan that could not have found anything, or read too little of a class, has found
+        out nothing; one whose model has learned nothing is ``not decided``, alarms or not.
         """
-        thinned = any(row.thinned for row in self.classes)
         if self.undecided:
             return NOT_DECIDED
         if self.alarms:
             return self.alarm_tiers[0]
-        checked = any(not run.reason for run in self.runs) and not thinned and not self.mute
-        return NOTHING_FOUND if checked else NOT_CHECKED
+        idle = self.mute or all(run.reason for run in self.runs)
+        return NOT_CHECKED if idle or any(row.thinned for row in self.classes) else NOTHING_FOUND
 
     @property
     def mute(self) -> bool:

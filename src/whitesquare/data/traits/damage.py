@@ -11,6 +11,7 @@ DAMAGED = "damaged"
 _PIECE, _END = 2**20, 2**16
 _SUM = 4
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_MARK, _SCAN = 0xFF, 0xDA
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PLAIN_SUM = slice(-16, -12)
 """Where the checksum of the pixels stands in a PNG file with one part of them and its end behind it."""
@@ -27,7 +28,29 @@ def is_damaged(size: int, read: Read) -> bool:
     """
     if read(0, len(_PNG)) == _PNG:
         return any(sum_of != said for _, sum_of, said in png_sums(read))
-    return read(0, len(_JPEG)) == _JPEG and _JPEG_END not in read(max(0, size - _END), min(size, _END))
+    if read(0, len(_JPEG)) != _JPEG or _JPEG_END in read(max(0, size - _END), min(size, _END)):
+        return False
+    return _is_cut_off(read)
+
+
+def _is_cut_off(read: Read) -> bool:
+    """Tell whether no end follows the pixels of a JPEG file, however much else follows them, such as a film."""
+    offset = len(_JPEG)
+    for _ in range(MAX_PARTS):
+        head = read(offset, 4)
+        if len(head) < 4 or head[0] != _MARK:
+            return True
+        if head[1] == _MARK:  # a byte that fills
+            offset += 1
+            continue
+        offset += 2 + int.from_bytes(head[2:], "big")
+        if head[1] == _SCAN:
+            break
+    while len(part := read(offset, _PIECE)) > 1:
+        if _JPEG_END in part:
+            return False
+        offset += len(part) - 1
+    return True
 
 
 def png_sums(read: Read) -> Iterator[tuple[str, bytes, bytes]]:
