@@ -250,7 +250,7 @@ class ScanResult:
     def verdict(self) -> str:
         """The strongest tier among the alarms, ``nothing found``, or ``not checked`` if that would say too much.
 
-        Ranks alone are never a finding. A scan that could not have found anything, or read too little of a class, has found
+        Ranks are never a finding. A scan that could not have found anything, or read too little of a class, has found
         out nothing; one whose model has learned nothing is ``not decided``, alarms or not.
         """
         if self.undecided:
