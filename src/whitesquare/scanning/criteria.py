@@ -16,6 +16,7 @@ _HEAVIEST = 8
 """Degrees of freedom at most: how heavy the tails of class statistics are cannot be read off a hundred classes."""
 _ONE_CLASS = 0.01
 _LEAST_SPREAD, _ALIKE = 0.01, 0.1
+_SMALLER = 0.5
 _ENOUGH = 3
 """Other classes by whose spread one can be measured."""
 
@@ -81,18 +82,22 @@ def loud_criteria(
     evidence: Evidence, suspicions: dict[str, Suspicion], label: int, one_class: float = _ONE_CLASS
 ) -> list[tuple[Criterion, float]]:
     """Return the criteria by which a class stands out, with its statistics; see :func:`stands_out`."""
-    classes, members = len(np.unique(evidence.labels)), len(evidence.members(label))
+    sizes = np.bincount(evidence.labels, minlength=len(evidence.classes))
+    classes, members = np.count_nonzero(sizes), sizes[label]
     able = [c for c in CRITERIA if classes >= c.classes and members >= c.samples and c.rule_id in suspicions]
     values = [(c, suspicions[c.rule_id].class_stats) for c in able]
-    return [(c, float(found[label])) for c, found in values if stands_out(c, found, label, one_class)]
+    return [(c, float(found[label])) for c, found in values if stands_out(c, found, sizes, label, one_class)]
 
 
-def stands_out(criterion: Criterion, statistics: FloatArray, label: int, one_class: float = _ONE_CLASS) -> bool:
+def stands_out(
+    criterion: Criterion, statistics: FloatArray, sizes: IntArray, label: int, one_class: float = _ONE_CLASS
+) -> bool:
     """Tell whether a class lies beyond the others by a statistic, and by enough to be worth a word.
 
     Args:
         criterion: which.
         statistics: ``(K,)``, one per class.
+        sizes: ``(K,)`` samples of each class.
         label: the class.
         one_class: share of classes that may lie as far out, where the bound found on digits is reached.
     """
@@ -101,7 +106,7 @@ def stands_out(criterion: Criterion, statistics: FloatArray, label: int, one_cla
     excess = float(statistics[label]) - (float(np.median(others)) if len(others) else 0.0)
     if not excess >= criterion.above:
         return False
-    if class_p(statistics, label) * (len(others) + 1) * len(CRITERIA) <= ALPHA:
+    if class_p(comparable(criterion, statistics, sizes, label), label) * (len(others) + 1) * len(CRITERIA) <= ALPHA:
         return True
     return float(statistics[label]) + excess >= criterion.alarm and (
         len(others) < _ENOUGH or class_p(statistics, label, without=1) <= one_class
@@ -122,7 +127,17 @@ def reachable(criterion: Criterion, suspicion: Suspicion, sizes: IntArray, label
         return most >= criterion.hint
     poisoned = suspicion.class_stats.copy()
     poisoned[label] = most
-    return stands_out(criterion, poisoned, label)
+    return stands_out(criterion, poisoned, sizes, label)
+
+
+def comparable(criterion: Criterion, statistics: FloatArray, sizes: IntArray, label: int) -> FloatArray:
+    """Return the statistics by which a class is measured: of what a number of samples carry, none of a smaller class.
+
+    A detail that fifteen of a hundred and twenty samples share is usual, and one that fifteen of twenty share is not.
+    """
+    if criterion.ceiling is None:
+        return statistics
+    return np.where(sizes < _SMALLER * sizes[label], np.nan, statistics)
 
 
 def class_p(statistics: FloatArray, label: int, without: int = 0) -> float:

@@ -72,8 +72,9 @@ def _marked(column: Column, result: ScanResult) -> set[int]:
     values = np.array([np.nan if f.number(one) is None else one for one in found], np.float32)
     if len(result.classes) < rule.classes:
         return set()
-    able = [i for i, row in enumerate(result.classes) if row.size >= rule.samples]
-    return {i for i in able if stands_out(rule, values, i)}
+    sizes = np.array([row.size for row in result.classes])
+    able = np.flatnonzero(sizes >= rule.samples).tolist()
+    return {i for i in able if stands_out(rule, values, sizes, i)}
 
 
 def classes(result: ScanResult) -> list[ClassLine]:
