@@ -20,6 +20,7 @@ def natural_tables(found: dict[str, dict[str, Any]]) -> dict[str, str]:
         "scans": scans_table(found["natural-scans"]),
         "earlier": scans_table(found["natural-scans-earlier"]),
         "cleansed": cleansed_table(found["natural-scans"]),
+        "eyes": eyes_table(found["eyes"]),
         "clean": clean_table(found["clean"]),
     }
 
@@ -118,6 +119,28 @@ def scans_table(result: dict[str, Any]) -> str:
     return "\n".join([*rows, "", made_on(result)])
 
 
+def eyes_table(result: dict[str, Any]) -> str:
+    """Return one row per attack, trigger and amount: what is seen of it without a model."""
+    names = [name for name in _FIGURES if name != "fused.auroc"]
+    rows = header(
+        *("attack", "poisons", "n", "right class", "AUROC, least", "TPR at 0.1 %", "in the first 50"),
+        *("poisons flagged, %", "least", "clean flagged, %", "other classes"),
+    )
+    groups = _grouped(result["scans"], lambda line: (line["attack"], _trigger(line), line["count"]))
+    for (attack, trigger, count), lines in sorted(groups.items()):
+        means = [_percent([value for line in lines if (value := _figure(line, name)) is not None]) for name in names]
+        least = [_least(lines, name) for name in ("fused.auroc", "flagged.elimination")]
+        right = f"{sum(_figure(line, 'right_class') or 0 for line in lines):.0f}" if count else "-"
+        told = (
+            f"`{attack}`" + f", `{trigger}`" * bool(trigger),
+            str(count),
+            str(sum(len(line["seeds"]) for line in lines)),
+        )
+        told += (right, least[0], *means[:3], least[1], means[3], str(sum(len(line["false"]) for line in lines)))
+        rows.append(f"| {' | '.join(told)} |")
+    return "\n".join([*rows, "", made_on(result)])
+
+
 def clean_table(result: dict[str, Any]) -> str:
     """Return one row per data set and way of scanning: how many scans of clean data alarmed, and what they said."""
     rows = header("data", "scans", "n", "alarmed", "of these with a harmless cause named", "confirmed")
@@ -157,6 +180,17 @@ _TOLD = ("right_class", "confirmed")
 _FIGURES = ("fused.auroc", "fused.tpr_01", "fused.top_50", "flagged.elimination", "flagged.sacrifice")
 
 
+def _trigger(line: Line) -> str:
+    """Return the trigger where the plan has several for the attack, without what it has by itself."""
+    named = [part for part in line["setting"].partition(", model-free")[0].split() if part.startswith("trigger=")]
+    return _short(named[0].removeprefix("trigger=")) if named else ""
+
+
+def _least(lines: list[Line], name: str) -> str:
+    found = [value for line in lines if (value := _figure(line, name)) is not None]
+    return f"{100 * min(found):.1f}" if found else "-"
+
+
 def _figure(line: Line, name: str) -> float | None:
     found = line["figures"].get(name)
     return found["mean"] if found else None
@@ -187,7 +221,8 @@ def _by_victim(lines: list[Line], names: list[str]) -> list[str]:
 def _short(trigger: str) -> str:
     """Leave out of a trigger what it has by itself."""
     kind, _, settings = trigger.partition(":")
-    usual = ("margin=1", "x=0", "y=0", "cell=1", "opacity=1.0", "corner=br")
+    usual = ("margin=1", "x=0", "y=0", "opacity=1.0", "corner=br", "seed=0", "value=255")
+    usual += ("cell=0",) if kind == "random-patch" else ("cell=1",)
     return f"{kind}:{','.join(one for one in settings.split(',') if one not in usual)}"
 
 

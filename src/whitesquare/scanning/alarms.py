@@ -29,6 +29,8 @@ _FAR = 0.5
 for the candidates of all others."""
 _NEAR = 0.25
 """What only a closer look shows must turn so many more: it is taken where something stands out, which selects, too."""
+_WIDER = 2
+"""A faint pattern that so many times as many samples carry as a patch is what was planted."""
 _FAINT_SHARE, _RANKED_SHARE = 1e-4, 1e-3
 """Of the samples of other classes, those that may score as high as a carrier of a faint pattern, or of a residual."""
 
@@ -219,12 +221,17 @@ def _all_carriers(evidence: Evidence, noticed: _Noticed, best: Carried, scores: 
 def _clearest(evidence: Evidence, noticed: _Noticed) -> Carried | None:
     """Return, where nothing is proven, what says best who carries it: a patch; of several of its kind, the tested one.
 
+    A faint pattern that many more carry comes first: where it makes bright images white, a patch is made of that.
+
     Carriers are believed only where the data themselves stand out, not where a model was asked.
     """
     seen = {criterion.rule_id for criterion, _ in noticed.loud if not criterion.asks_model}
     believed = [one for one in noticed.candidates if one.rule_id in seen]
     ordered = sorted(believed, key=lambda one: one.trigger.kind.vague)
     found = first_carried(evidence, ordered)
+    if found and found.rule_id != FAINT_RULE:
+        faint = first_carried(evidence, [one for one in ordered if one.rule_id == FAINT_RULE])
+        found = faint if faint and len(faint.carriers) >= _WIDER * len(found.carriers) else found
     tried = noticed.moving if noticed.moving and noticed.moving.rule_id in seen else None
     return tried if found and tried and tried.trigger.kind == found.trigger.kind else found
 
