@@ -122,11 +122,12 @@ def sample_rows(
     total = sum(len(dataset.ids) for dataset in splits.values())
     # Texts are in the order of their UTF-8 bytes: no name of a sample holds half of a pair.
     parts = [_by_name(split, dataset.ids) for split, dataset in splits.items()]
+    files = {split for split, dataset in splits.items() if isinstance(dataset, Encoded)}  # slow to ask of every sample
     for done, (_, split, i) in enumerate(merge(*parts), 1):
         dataset = splits[split]
         name, label, content = dataset.ids[i], dataset.classes[int(dataset.labels[i])], dataset.content(i)
         digest = sha256(content).digest()
-        if isinstance(dataset, Encoded):
+        if split in files:
             traits.update(traits_in(content))
         seen = b""
         if pixels:

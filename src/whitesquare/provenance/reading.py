@@ -9,7 +9,7 @@ from stat import S_ISREG
 from typing import Protocol
 
 from whitesquare.data.layouts import MAX_IMAGE_BYTES, is_image
-from whitesquare.data.traits.damage import DAMAGED, is_plain_damaged
+from whitesquare.data.traits.damage import DAMAGED, is_plain, is_plain_damaged
 from whitesquare.data.traits.told import traits_told
 from whitesquare.provenance.walk import open_folder
 
@@ -21,9 +21,6 @@ NOTHING = bytes(32)
 
 _BUFFER = 2**18
 """Bytes read at a time; most images fit."""
-_PNG = 0x89
-_NO_ALPHA = (0, 2, 3)
-"""Colour types of PNG: grey, RGB, palette."""
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -108,13 +105,7 @@ class Reader:
             if (done := os.readv(opened, self._buffers)) != size:
                 return size, self._hash(opened, size, done), NOTHING
             digest = sha256(buffer[:size]).digest()
-            # The most common file by far, told at once: PNG with one chunk of pixels, nothing before or after it.
-            plain = (
-                bytes(buffer[37:41]) == b"IDAT"
-                and size == 57 + int.from_bytes(buffer[33:37], "big")
-                and buffer[0] == _PNG
-            )
-            if piece.split and not (plain and buffer[25] in _NO_ALPHA):
+            if piece.split and not is_plain(buffer, size):
                 self._note_traits(opened, size, buffer[:size])
             elif piece.split and is_plain_damaged(buffer[:size]):
                 self._note(DAMAGED)

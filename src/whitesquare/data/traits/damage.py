@@ -13,6 +13,7 @@ _SUM = 4
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MARK, _SCAN = 0xFF, 0xDA
 _PNG = b"\x89PNG\r\n\x1a\n"
+_NO_ALPHA = (0, 2)
 _PLAIN_SUM = slice(-16, -12)
 """Where the checksum of the pixels stands in a PNG file with one part of them and its end behind it."""
 
@@ -72,6 +73,16 @@ def png_sums(read: Read) -> Iterator[tuple[str, bytes, bytes]]:
         offset += 12 + size
 
 
+def is_plain(content: memoryview | bytes, size: int) -> bool:
+    """Tell the most common file by far at once: PNG of grey or RGB, one part of pixels, nothing before or after it."""
+    return (
+        bytes(content[37:41]) == b"IDAT"
+        and size == 57 + int.from_bytes(content[33:37], "big")
+        and content[0] == _PNG[0]
+        and content[25] in _NO_ALPHA
+    )
+
+
 def is_plain_damaged(content: memoryview) -> bool:
-    """Tell of a PNG file with one part of pixels between its header and its end whether their checksum is another."""
+    """Tell of a plain PNG file whether the checksum of its pixels is another."""
     return zlib.crc32(content[37:-16]) != int.from_bytes(content[_PLAIN_SUM], "big")

@@ -1,7 +1,7 @@
 """What is counted of the files of images where they are attested, wherever they lie."""
 
 from whitesquare.data.traits import EMPTY, POINTER, is_pointer, look
-from whitesquare.data.traits.damage import DAMAGED, is_damaged
+from whitesquare.data.traits.damage import DAMAGED, is_damaged, is_plain, is_plain_damaged
 from whitesquare.data.traits.found import Read
 
 
@@ -21,4 +21,6 @@ def traits_told(size: int, head: memoryview | bytes, read: Read) -> list[str]:
 
 def traits_in(content: bytes) -> list[str]:
     """Return the traits of an image file whose bytes are at hand."""
+    if is_plain(content, len(content)):
+        return [DAMAGED] if is_plain_damaged(memoryview(content)) else []
     return traits_told(len(content), content, lambda offset, count: content[offset : offset + count])
