@@ -30,9 +30,10 @@ def imbalanced(digits, large, seed):
     return from_arrays(images[at], labels[at], classes=classes, layout="NCHW")
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [4, 5, 10, 14, 20, 21, 24, 26, 34, 35])
 def test_the_largest_class_of_clean_digits_is_not_alarmed(digits, seed):
-    assert run_scan(imbalanced(digits, seed, seed), SETTINGS).result.alarms == ()
+    """The ten of forty sets in which it was, when every class was measured by all others."""
+    assert run_scan(imbalanced(digits, seed % 10, seed), SETTINGS).result.alarms == ()
 
 
 @pytest.mark.parametrize("seed", [0, 3, 7])
@@ -41,6 +42,7 @@ def test_a_mark_on_half_of_the_largest_class_is_alarmed(digits, seed):
     poisoned = poison(imbalanced(digits, seed, seed), attack, target=seed, count=60, seed=seed).dataset
     scan = run_scan(poisoned, SETTINGS).result
     assert {alarm.label for alarm in scan.alarms} == {seed}
+    assert scan.alarms[0].p_value < 0.05
     flagged = {flag.id for flag in scan.flagged if flag.tier == "suspicious"}
     assert flagged <= {poisoned.ids[i] for i in poisoned.positions}
     assert len(flagged) >= 45

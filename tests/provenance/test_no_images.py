@@ -2,16 +2,20 @@
 
 import io
 import tarfile
+from collections import Counter
 
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import whitesquare as ws
 from tests.data.forms import write_tar
 from tests.data.tables import write_parquet
 from whitesquare.cli import app
 from whitesquare.cli.exits import PASS
+from whitesquare.data import Part
+from whitesquare.provenance.opened import sample_rows
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
 
@@ -54,9 +58,12 @@ def test_damaged_images_are_counted(tmp_path, side):
     content = bytearray((folder / "changed.png").read_bytes())
     content[content.rindex(b"IEND") - 9] ^= 1
     (folder / "changed.png").write_bytes(content)
-    for name in ("cut.png", "cut.jpg"):
+    small = Image.Exif()
+    small[0x9286] = _encoded(noise[:5, :5], "JPEG")  # a picture of itself has an end of its own
+    Image.fromarray(noise).save(folder / "cut-within.jpg", exif=small)
+    for name in ("cut.png", "cut.jpg", "cut-within.jpg"):
         (folder / name).write_bytes((folder / name).read_bytes()[:-30])
-    assert "traits 3 are damaged, so that not every program reads them" in _signed(tmp_path, tmp_path / "data")
+    assert "traits 4 are damaged, so that not every program reads them" in _signed(tmp_path, tmp_path / "data")
 
 
 @pytest.mark.parametrize("shards", [False, True])
@@ -81,19 +88,30 @@ def test_damaged_images_are_counted_in_tables_and_tar_files_too(form, shards, tm
         assert "traits 2 are damaged" in _signed(tmp_path / "again", tmp_path / "data", *more)
 
 
-@pytest.mark.parametrize("filled", [False, True])
-def test_what_follows_the_end_of_a_jpeg_file_damages_nothing(filled, tmp_path):
+@pytest.mark.parametrize("between", [b"", b"\xff\xff", bytes(2)])
+def test_what_follows_the_end_of_a_jpeg_file_damages_nothing(between, tmp_path):
     """Phones put a film behind a photograph."""
     (tmp_path / "data" / "cat").mkdir(parents=True)
     whole = _encoded(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8), "JPEG")
-    if filled:  # bytes that fill stand before a marker
-        at = whole.index(b"\xff\xdb")
-        whole = whole[:at] + bytes([255, 255]) + whole[at:]
+    at = whole.index(b"\xff\xdb")
+    whole = whole[:at] + between + whole[at:]
     film = bytes(3 * 2**20)
     (tmp_path / "data" / "cat" / "moving.jpg").write_bytes(whole + film)
     (tmp_path / "data" / "cat" / "cut.jpg").write_bytes(whole[:-9] + film)
     (tmp_path / "data" / "cat" / "early.jpg").write_bytes(whole[:9] + film)
     assert "traits 2 are damaged" in _signed(tmp_path, tmp_path / "data")
+
+
+def test_damaged_images_are_counted_in_a_part_of_a_data_set(tmp_path):
+    (tmp_path / "data" / "cat").mkdir(parents=True)
+    (tmp_path / "data" / "dog").mkdir()
+    whole = _encoded(np.zeros((9, 9), np.uint8), "JPEG")
+    for i in range(6):
+        (tmp_path / "data" / ("cat", "dog")[i % 2] / f"{i}.jpg").write_bytes(whole[: -30 if i % 3 == 0 else None])
+    part = Part(ws.open_dataset(tmp_path / "data"), np.array([0, 1, 2]))
+    traits = Counter()
+    list(sample_rows({"train": part}, pixels=False, traits=traits))
+    assert traits == {"damaged": 1}
 
 
 def _encoded(pixels, kind):

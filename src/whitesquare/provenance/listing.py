@@ -126,11 +126,11 @@ def make_manifest(
             classes, content = tuple(next(iter(splits.values())).classes), content_of(splits)
             for note in (*told_of(splits), signed_of(content)):
                 on_note(note)
+            traits = tally.traits if content.kind == FILES else None
             if shards is not None:
-                tally.take_rows(shards.rows(splits, pixels=pixels, traits=tally.traits))
+                tally.take_rows(shards.rows(splits, pixels=pixels, traits=traits))
             else:
-                rows = sample_rows(splits, pixels=pixels, traits=tally.traits, on_progress=on_progress)
-                tally.take_rows(rows)
+                tally.take_rows(sample_rows(splits, pixels=pixels, traits=traits, on_progress=on_progress))
         else:
             how = _Hashing(expected, signed, workers, shards, on_progress, pixels)
             container = _take_named(data, tally, how)
@@ -140,8 +140,8 @@ def make_manifest(
     with path.open("rb") as file:
         digest, size = file_digest(file, "sha256").hexdigest(), file.seek(0, os.SEEK_END)
     tree = Tree(TREE, LEAF, tally.tree.size, tally.tree.root().hex())
-    traits = dict(sorted(tally.traits.items()))
-    return Listing(tree, tally.splits(classes), classes, content, digest, size, tally.refused, traits)
+    found = dict(sorted(tally.traits.items()))
+    return Listing(tree, tally.splits(classes), classes, content, digest, size, tally.refused, found)
 
 
 @dataclass(frozen=True)

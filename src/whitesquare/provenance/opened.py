@@ -114,20 +114,26 @@ def _by_name(split: str, ids: Sequence[str]) -> Iterator[tuple[str, str, int]]:
 
 
 def sample_rows(
-    splits: Mapping[str, "ImageDataset"], *, pixels: bool, traits: Counter[str], on_progress: Progress = silent
+    splits: Mapping[str, "ImageDataset"], *, pixels: bool, traits: Counter[str] | None, on_progress: Progress = silent
 ) -> Iterator[SampleRow]:
-    """Yield the samples in the order of the manifest, the content of each read once; what files say is counted."""
+    """Yield the samples in the order of the manifest, the content of each read once.
+
+    Args:
+        splits: the data sets.
+        pixels: digest the pixels, too.
+        traits: counts what files say beside their pixels; ``None`` where the content is pixels.
+        on_progress: told how many are hashed.
+    """
     from whitesquare.types import Encoded
 
     total = sum(len(dataset.ids) for dataset in splits.values())
     # Texts are in the order of their UTF-8 bytes: no name of a sample holds half of a pair.
     parts = [_by_name(split, dataset.ids) for split, dataset in splits.items()]
-    files = {split for split, dataset in splits.items() if isinstance(dataset, Encoded)}  # slow to ask of every sample
     for done, (_, split, i) in enumerate(merge(*parts), 1):
         dataset = splits[split]
         name, label, content = dataset.ids[i], dataset.classes[int(dataset.labels[i])], dataset.content(i)
         digest = sha256(content).digest()
-        if split in files:
+        if traits is not None:
             traits.update(traits_in(content))
         seen = b""
         if pixels:

@@ -116,7 +116,9 @@ class HashingShards:
             for task, path in zip(some, done, strict=True):
                 yield task, _hashed(path, pixels=pixels)
 
-    def rows(self, splits: Mapping[str, "ImageDataset"], *, pixels: bool, traits: Counter[str]) -> Iterator[SampleRow]:
+    def rows(
+        self, splits: Mapping[str, "ImageDataset"], *, pixels: bool, traits: Counter[str] | None
+    ) -> Iterator[SampleRow]:
         """Yield samples in the order of the manifest; see :func:`whitesquare.provenance.opened.sample_rows`.
 
         What no worker can read by itself is hashed here.
@@ -133,7 +135,9 @@ class HashingShards:
         parts = [self._of_split(split, dataset, pixels, traits) for split, dataset in there.items()]
         return merge(*parts, *([sample_rows(here, pixels=pixels, traits=traits)] if here else []))
 
-    def _of_split(self, split: str, dataset: "ImageDataset", pixels: bool, traits: Counter[str]) -> Iterator[SampleRow]:
+    def _of_split(
+        self, split: str, dataset: "ImageDataset", pixels: bool, traits: Counter[str] | None
+    ) -> Iterator[SampleRow]:
         from whitesquare.data.kept import read_kept
         from whitesquare.data.listing import check_unchanged, shards_in
 
@@ -146,7 +150,8 @@ class HashingShards:
                 if name in kept.layout:
                     whole += kept.array(name).tobytes()
             sizes.frombytes(kept.array("sizes").tobytes())
-            traits.update(kept.said["traits"])
+            if traits is not None:
+                traits.update(kept.said["traits"])
         check_unchanged(dataset)  # whose ids and labels were read here, and its content by workers
         ids, labels = dataset.ids, dataset.labels.tolist()
         # Texts are in the order of their UTF-8 bytes: no name of a sample holds half of a pair.

@@ -11,7 +11,7 @@ from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.scanning.benign import benign_causes
 from whitesquare.scanning.candidates import LEAST_CARRIERS, Candidate, Carried, candidates_of, first_carried, leading
 from whitesquare.scanning.closeup import Closer, Sight
-from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, class_p, comparable, loud_criteria
+from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, alarm_p, loud_criteria
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
 from whitesquare.scanning.running import one_thread_each
@@ -261,7 +261,7 @@ def _p_value(
         adjusted = min(1.0, best.test.p_value * tested)
         return adjusted, f"transplant test, exact, adjusted for {tested} tested candidate{'s' * (tested > 1)}"
     sizes = np.bincount(evidence.labels, minlength=len(evidence.classes))
-    values = [class_p(comparable(c, suspicions[c.rule_id].class_stats, sizes, label), label) for c, _ in loud]
+    values = [alarm_p(c, suspicions[c.rule_id].class_stats, sizes, label) for c, _ in loud]
     counted = len(np.unique(evidence.labels)) * len(CRITERIA)
     return min(1.0, min(values) * counted), "class statistic against the other classes, approximate"
 

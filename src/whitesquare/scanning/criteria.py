@@ -17,6 +17,7 @@ _HEAVIEST = 8
 _ONE_CLASS = 0.01
 _LEAST_SPREAD, _ALIKE = 0.01, 0.1
 _SMALLER = 0.5
+"""Of the size of a class: in one that is smaller, as many carriers are more than twice the share."""
 _ENOUGH = 3
 """Other classes by whose spread one can be measured."""
 
@@ -138,6 +139,14 @@ def comparable(criterion: Criterion, statistics: FloatArray, sizes: IntArray, la
     if criterion.ceiling is None:
         return statistics
     return np.where(sizes < _SMALLER * sizes[label], np.nan, statistics)
+
+
+def alarm_p(criterion: Criterion, statistics: FloatArray, sizes: IntArray, label: int) -> float:
+    """Return the tail of a class that stands out: among classes of its size, or, where these are too few, among all."""
+    alike = comparable(criterion, statistics, sizes, label)
+    if np.isfinite(np.delete(alike, label)).sum() >= _ENOUGH:
+        return class_p(alike, label)
+    return class_p(statistics, label, without=1)
 
 
 def class_p(statistics: FloatArray, label: int, without: int = 0) -> float:

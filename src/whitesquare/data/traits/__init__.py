@@ -5,7 +5,7 @@ without Pillow, so that what is attested and what is decoded are told the same; 
 """
 
 from whitesquare.data.traits.exif import exif_orientations, xmp_orientations
-from whitesquare.data.traits.found import EMPTY, MAX_PARTS, NAMES, POINTER, Read, Traits
+from whitesquare.data.traits.found import EMPTY, MAX_PARTS, NAMES, NO_ALPHA, POINTER, Read, Traits
 from whitesquare.data.traits.gif import look_at_gif
 from whitesquare.data.traits.others import look_at_bmp, look_at_jpeg, look_at_tiff, look_at_webp
 from whitesquare.data.traits.png import MAX_PROFILE, look_at_png
@@ -25,8 +25,6 @@ __all__ = [
 ]
 
 _POINTER = b"version https://git-lfs"
-_NO_ALPHA = (0, 2)
-"""Colour types of PNG of which nothing but the pixels need be looked at: grey and RGB."""
 
 
 def look(head: memoryview | bytes, read: Read) -> Traits | None:
@@ -42,7 +40,7 @@ def look(head: memoryview | bytes, read: Read) -> Traits | None:
     start = bytes(head[:41])
     if start[:4] == b"\x89PNG":
         # The fast path: nothing before or after the pixels.
-        if start[37:] == b"IDAT" and start[25] in _NO_ALPHA and start[26:29] == bytes(3):
+        if start[37:] == b"IDAT" and start[25] in NO_ALPHA and start[26:29] == bytes(3):
             end = 49 + int.from_bytes(start[33:37], "big")
             if bytes(head[end : end + 4]) == b"IEND":
                 return None

@@ -3,17 +3,16 @@
 import zlib
 from collections.abc import Iterator
 
-from whitesquare.data.traits.found import MAX_PARTS, Read
+from whitesquare.data.traits.found import MAX_PARTS, NO_ALPHA, Read
 
 DAMAGED = "damaged"
 """What is told of images of which a part is missing, or another one than was written."""
 
-_PIECE, _END = 2**20, 2**16
+_PIECE = 2**20
 _SUM = 4
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MARK, _SCAN = 0xFF, 0xDA
 _PNG = b"\x89PNG\r\n\x1a\n"
-_NO_ALPHA = (0, 2)
 _PLAIN_SUM = slice(-16, -12)
 """Where the checksum of the pixels stands in a PNG file with one part of them and its end behind it."""
 
@@ -29,9 +28,8 @@ def is_damaged(size: int, read: Read) -> bool:
     """
     if read(0, len(_PNG)) == _PNG:
         return any(sum_of != said for _, sum_of, said in png_sums(read))
-    if read(0, len(_JPEG)) != _JPEG or _JPEG_END in read(max(0, size - _END), min(size, _END)):
-        return False
-    return _is_cut_off(read)
+    end = len(_JPEG_END)
+    return read(0, len(_JPEG)) == _JPEG and read(max(0, size - end), end) != _JPEG_END and _is_cut_off(read)
 
 
 def _is_cut_off(read: Read) -> bool:
@@ -39,9 +37,9 @@ def _is_cut_off(read: Read) -> bool:
     offset = len(_JPEG)
     for _ in range(MAX_PARTS):
         head = read(offset, 4)
-        if len(head) < 4 or head[0] != _MARK:
+        if len(head) < 4:
             return True
-        if head[1] == _MARK:  # a byte that fills
+        if head[0] != _MARK or head[1] == _MARK:  # a byte that fills, or that readers pass over
             offset += 1
             continue
         offset += 2 + int.from_bytes(head[2:], "big")
@@ -79,7 +77,7 @@ def is_plain(content: memoryview | bytes, size: int) -> bool:
         bytes(content[37:41]) == b"IDAT"
         and size == 57 + int.from_bytes(content[33:37], "big")
         and content[0] == _PNG[0]
-        and content[25] in _NO_ALPHA
+        and content[25] in NO_ALPHA
     )
 
 

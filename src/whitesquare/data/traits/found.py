@@ -13,6 +13,8 @@ POINTER, EMPTY = "pointer", "empty"
 """What is told of files that are called as images are and hold none: what Git LFS leaves in their place, or nothing."""
 MAX_PARTS = 65_536
 """Chunks or segments that are looked through; no sound file of 64 million pixels has more."""
+NO_ALPHA = (0, 2)
+"""Colour types of PNG of which nothing but the pixels need be looked at: grey and RGB."""
 MOST = 2**20
 """Bytes of a tag that are read, or that a compressed text may become."""
 
