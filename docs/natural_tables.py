@@ -21,7 +21,7 @@ def natural_tables(found: dict[str, dict[str, Any]]) -> dict[str, str]:
         "earlier": scans_table(found["natural-scans-earlier"]),
         "cleansed": cleansed_table(found["natural-scans"]),
         "eyes": eyes_table(found["eyes"]),
-        "clean": clean_table(found["clean"]),
+        "clean": clean_table(found["clean"], found["clean-photographs"]),
     }
 
 
@@ -141,18 +141,20 @@ def eyes_table(result: dict[str, Any]) -> str:
     return "\n".join([*rows, "", made_on(result)])
 
 
-def clean_table(result: dict[str, Any]) -> str:
+def clean_table(*results: dict[str, Any]) -> str:
     """Return one row per data set and way of scanning: how many scans of clean data alarmed, and what they said."""
     rows = header("data", "scans", "n", "alarmed", "of these with a harmless cause named", "confirmed")
-    groups = _grouped(result["scans"], lambda line: (_way(line), line["data"].rpartition("/")[2]))
-    for (way, data), lines in sorted(groups.items()):
+    lines = [line for result in results for line in result["scans"]]
+    groups = _grouped(lines, lambda line: (_way(line), line["data"].rpartition("/")[2]))
+    for (way, data), group in sorted(groups.items()):
         alarmed, unnamed, confirmed = (
-            round(sum(line["figures"][name]["mean"] * line["figures"][name]["n"] for line in lines))
+            round(sum(line["figures"][name]["mean"] * line["figures"][name]["n"] for line in group))
             for name in ("false_alarm", "false_unnamed", "false_confirmed")
         )
-        n = sum(len(line["seeds"]) for line in lines)
+        n = sum(len(line["seeds"]) for line in group)
         rows.append(f"| {data} | {way} | {n} | {alarmed} | {alarmed - unnamed} | {confirmed} |")
-    return "\n".join([*rows, "", f"{made_on(result)} {result['finished']} of {result['cells']} scans."])
+    made = [f"{made_on(result)} {result['finished']} of {result['cells']} scans." for result in results]
+    return "\n".join([*rows, "", " ".join(made)])
 
 
 def patches_table(result: dict[str, Any]) -> str:

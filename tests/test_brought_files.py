@@ -93,7 +93,7 @@ def test_the_shell_takes_both_and_says_what_the_library_says(folder, ordered, tm
     np.save(tmp_path / "f.npy", features)
     table = written(tmp_path, ".csv", "pred_probs", probabilities, dataset.classes, dataset)
     how = ("--detectors", ",".join(ASKED.detectors), "-o", f"parquet={tmp_path / 'scores.parquet'}")
-    run("scan", folder, "--features", tmp_path / "f.npy", "--pred-probs", table, *how)
+    run("scan", folder, "--features", tmp_path / "f.npy", "--pred-probs", table, *how, code=3)
     plain = scan(str(folder), ASKED, pred_probs=probabilities, features=features).scan.scores
     for name in ASKED.detectors:
         asked = f"SELECT \"{name}\" FROM '{tmp_path / 'scores.parquet'}'"
@@ -112,7 +112,7 @@ def test_shards_take_the_files_as_well(folder, ordered, tmp_path):
     np.save(tmp_path / "f.npy", features)
     told = tmp_path / "scan.json"
     names = ("--detectors", "spectral-signatures,noise-residual", "-o", f"json={told}")
-    run("scan", folder, "--features", tmp_path / "f.npy", "--workers", 1, *names)
+    run("scan", folder, "--features", tmp_path / "f.npy", "--workers", 1, *names, code=3)
     ran = {one["name"]: one for one in json.loads(told.read_text())["detectors"]}
     assert ran["spectral-signatures"]["reason"] == ""
     run("scan", folder, "--features", tmp_path / "f.npy", "--model", tmp_path, "--workers", 1, code=2)

@@ -73,7 +73,7 @@ def test_no_matplotlibrc_of_the_folder_has_a_say(hostile: Path, data: Path) -> N
     page = hostile.parent / "scan.html"
     options = ("--model-free", "--detectors", "pixel-contrast", "-o", f"html={page}")
     done = start(hostile, CONSOLE, "scan", data, *options)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr  # so few images
     assert "matplotlibrc" not in done.stderr
     assert page.exists()
     assert not (hostile.parent / "marker").exists()

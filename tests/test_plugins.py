@@ -400,7 +400,7 @@ def test_a_data_set_that_only_a_source_of_another_package_knows(installed, tmp_p
     asked = ("--attack", "stamp", "--target", 1, "--count", 3, "--format", "npz")
     whitesquare("poison", data, *asked, "-o", tmp_path / "run", path=installed)
     assert load_npz(tmp_path / "run" / "test.npz").images(slice(None)).shape == (20, 3, 32, 32)
-    found = json.loads(whitesquare("scan", data, "--model-free", "-o", "json", path=installed).stdout)
+    found = json.loads(whitesquare("scan", data, "--model-free", "-o", "json", path=installed, code=3).stdout)
     assert found["size"] == 60
     alone = whitesquare("scan", data, "--model-free", path=ROOT, code=2)
     assert "no class folder with images" in alone.stderr

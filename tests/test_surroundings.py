@@ -160,8 +160,6 @@ def test_a_scan_with_models_is_the_same_whatever_was_set():
 def test_what_is_returned_is_said_in_a_line():
     data = ws.open_dataset((SOME.images, SOME.labels))
     found = ws.scan(data, ScanSettings(model_free=True, detectors=("pixel-contrast",)))
-    assert repr(found).startswith(
-        "<Scanned: nothing found, 40 samples in 10 classes of arrays, alarms: none, flagged: "
-    )
+    assert repr(found).startswith("<Scanned: not checked, 40 samples in 10 classes of arrays, alarms: none, flagged: ")
     made = ws.poison(data, "stamp", target=0, count=2, seed=0)
     assert max(len(repr(one)) for one in (data, made.dataset, found)) < 400

@@ -200,7 +200,7 @@ def test_the_whole_line_on_nested_folders(tmp_path):
     run(*poisoned)
     assert len(open_dataset(tmp_path / "poisoned").ids) == 60
     assert len(list((tmp_path / "poisoned" / "train").rglob("*.png"))) == 60
-    run("scan", data, "--model-free", "--fail-on", "confirmed", "-o", f"json={tmp_path / 'own.json'}")
+    run("scan", data, "--model-free", "--fail-on", "confirmed", "-o", f"json={tmp_path / 'own.json'}", code=3)
     scanned = json.loads((tmp_path / "own.json").read_text())
     assert (scanned["size"], scanned["skipped"]) == (60, {})
     removed = "cat/site0/images/0.png"
