@@ -39,7 +39,7 @@ PRECISION = dict.fromkeys(("auto", "float32", "bfloat16"), "float32")
 GRID = '[[grid]]\nattack = "stamp"\ncount = 5\n'
 
 
-def small_plan(data, path, seeds=2, epochs=20):
+def small_plan(data, path, seeds=2, epochs=40):
     """Two attacks, two rates, and the baseline on a quick victim."""
     path.write_text(
         f"""title = "Small"

@@ -373,5 +373,5 @@ def test_without_pytorch_only_a_model_free_scan_runs(tmp_path, data, monkeypatch
     out = tmp_path / "scan.json"
     asked = ["scan", str(data), "--model-free", "-o", f"json={out}"]
     done = subprocess.run([sys.executable, "-c", NO_TORCH.format(asked)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr  # so few images
     assert not any(one["crashed"] for one in json.loads(out.read_text())["detectors"])
