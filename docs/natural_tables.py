@@ -111,7 +111,7 @@ def scans_table(result: dict[str, Any]) -> str:
         *("poisons flagged, %", "clean flagged, %", "other classes"),
     )
     for (attack, count), lines in sorted(groups.items()):
-        of = [_percent([value for line in lines if (value := _figure(line, name)) is not None]) for name in _FIGURES]
+        of = [_percent(_known(lines, name)) for name in _FIGURES]
         told = [f"{sum(_figure(line, name) or 0 for line in lines):.0f}" if count else "-" for name in _TOLD]
         false = sum(len(line["false"]) for line in lines)
         seeds = str(sum(len(line["seeds"]) for line in lines))
@@ -128,7 +128,7 @@ def eyes_table(result: dict[str, Any]) -> str:
     )
     groups = _grouped(result["scans"], lambda line: (line["attack"], _trigger(line), line["count"]))
     for (attack, trigger, count), lines in sorted(groups.items()):
-        means = [_percent([value for line in lines if (value := _figure(line, name)) is not None]) for name in names]
+        means = [_percent(_known(lines, name)) for name in names]
         least = [_least(lines, name) for name in ("fused.auroc", "flagged.elimination")]
         right = f"{sum(_figure(line, 'right_class') or 0 for line in lines):.0f}" if count else "-"
         told = (
@@ -189,8 +189,12 @@ def _trigger(line: Line) -> str:
 
 
 def _least(lines: list[Line], name: str) -> str:
-    found = [value for line in lines if (value := _figure(line, name)) is not None]
+    found = _known(lines, name)
     return f"{100 * min(found):.1f}" if found else "-"
+
+
+def _known(lines: list[Line], name: str) -> list[float]:
+    return [value for line in lines if (value := _figure(line, name)) is not None]
 
 
 def _figure(line: Line, name: str) -> float | None:
