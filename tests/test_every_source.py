@@ -1,5 +1,6 @@
 """Every source goes the whole way: the same pictures give the same answers in every form."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -102,10 +103,14 @@ def test_the_scan_is_that_of_class_folders(sources, scanned, one):
 @pytest.mark.parametrize("one", FORMS, ids=str)
 def test_it_is_cleansed(sources, scanned, one, tmp_path):
     _, path = scanned(one)
-    flagged = {each.id for each in read_scan(path).flagged if each.tier == "suspicious"}
+    flagged = {each.id for each in read_scan(path).flagged}
     before = open_dataset(sources[one])
-    kept = [i for i, name in enumerate(before.ids) if name not in flagged]
-    after = open_dataset(cleanse(sources[one], path, tmp_path / "out", tier="suspicious").copy)
+    done = cleanse(sources[one], path, tmp_path / "out", tier="review", top=len(flagged) - 1)
+    removed = {each["id"] for each in json.loads((tmp_path / "out" / "removed.json").read_text())["removed"]}
+    assert removed < flagged
+    assert len(removed) == len(flagged) - 1
+    kept = [i for i, name in enumerate(before.ids) if name not in removed]
+    after = open_dataset(done.copy)
     assert after.classes == before.classes
     assert np.array_equal(after.labels, before.labels[kept])
     assert np.array_equal(after.images(slice(None)), before.images(np.array(kept)))
