@@ -26,7 +26,7 @@ SECOND = DOCS.parent / "benchmarks" / "results" / "second-dataset.json"
 ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 DETECTORS = DOCS.parent / "benchmarks" / "results" / "detectors.json"
 NATURAL = (
-    *("natural", "lift", "selection", "natural-scans", "natural-scans-earlier", "eyes", "clean", "clean-photographs"),
+    *("natural", "lift", "selection", "natural-scans", "eyes", "clean", "clean-models", "clean-photographs"),
     *("colour-training", "colour-training-gpu"),
 )
 TABLES = {

@@ -18,10 +18,9 @@ def natural_tables(found: dict[str, dict[str, Any]]) -> dict[str, str]:
         "lift": lift_table(found["lift"]),
         "selection": selection_table(found["selection"]),
         "scans": scans_table(found["natural-scans"]),
-        "earlier": scans_table(found["natural-scans-earlier"]),
         "cleansed": cleansed_table(found["natural-scans"]),
         "eyes": eyes_table(found["eyes"]),
-        "clean": clean_table(found["clean"], found["clean-photographs"]),
+        "clean": clean_table(*(found[name] for name in ("clean", "clean-models", "clean-photographs"))),
     }
 
 

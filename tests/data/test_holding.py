@@ -324,3 +324,19 @@ def test_large_images_are_decoded_side_by_side_in_their_order_and_the_first_faul
         Image.fromarray(images[number, 0, :side]).save(tmp_path / "a" / f"{number:02d}.png")
     with pytest.raises(DataError, match=r"04\.png is 180x170"):
         held(load_image_folder(tmp_path))
+
+
+def test_single_images_from_all_over_the_file_take_little_memory():
+    """A row of one image brings its neighbours in the file with it."""
+    images = kept(noise(3000, (3, 64, 256)), CacheSize(2**29, "for a test"))
+    images[:1]
+    before, most = mapped(), 0
+    for position in np.random.default_rng(0).permutation(3000)[:40]:
+        images[position : position + 1]
+        most = max(most, mapped() - before)
+    assert most < 80 * 2**20
+
+
+def mapped():
+    """Return the bytes of files that are in the memory of this process."""
+    return 1024 * int(Path("/proc/self/status").read_text().partition("RssFile:")[2].split()[0])

@@ -30,6 +30,8 @@ _AGAIN = 2**28
 """Bytes of images without a place in the file whose rows are kept once they were decoded for one of them."""
 _MAPPED = 2**26
 """Bytes of the file that are in the memory of the process at a time; the system keeps more while it can."""
+_AROUND = 2**16
+"""Bytes that the system maps where one is read: a row of one image brings its neighbours with it."""
 _DIGEST = 16
 
 
@@ -134,7 +136,7 @@ class StoredPixels:
         # What follows one another is copied as it lies.
         straight = last - first == len(wanted) and bool((np.diff(wanted) == 1).all())
         index: Index = slice(first, last) if straight else wanted
-        size = (last - first) * self.shape[1] * self.shape[3]
+        size = max(_AROUND, (last - first) * self.shape[1] * self.shape[3])
         for part in _steps(self.shape[2], _MAPPED // size):
             found[:, :, part] = self._rows[part][:, index].transpose(1, 2, 0, 3)
             self._forget((part.stop - part.start) * size)
