@@ -10,6 +10,7 @@ from whitesquare.detectors.component_analysis import ComponentAnalysis
 from whitesquare.detectors.contract import require_detector
 from whitesquare.detectors.deep_knn import DeepNeighbours
 from whitesquare.detectors.gradient_coherence import GradientCoherence
+from whitesquare.detectors.grain_components import GrainComponents
 from whitesquare.detectors.gram_density import GramDensity
 from whitesquare.detectors.label_issues import ConfidentLearning
 from whitesquare.detectors.latent_components import LatentComponents
@@ -50,6 +51,7 @@ _ALL: tuple[Detector, ...] = (
     GradientCoherence(),
     LatentComponents(),
     MatchedFilter(),
+    GrainComponents(),
     ActivationGradients(),
     ParameterScaling(),
     LayerLikelihood(),

@@ -11,7 +11,7 @@ from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.scanning.benign import benign_causes
 from whitesquare.scanning.candidates import LEAST_CARRIERS, Candidate, Carried, candidates_of, first_carried, leading
 from whitesquare.scanning.closeup import Closer, Sight
-from whitesquare.scanning.criteria import ALPHA, CRITERIA, FAINT_RULE, Criterion, alarm_p, loud_criteria
+from whitesquare.scanning.criteria import ALPHA, BY_RANK, CRITERIA, FAINT_RULES, Criterion, alarm_p, loud_criteria
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
 from whitesquare.scanning.running import one_thread_each
@@ -173,9 +173,7 @@ def _decide(
     best = moving if proven else _clearest(evidence, noticed)
     rule = best.rule_id if best else loud[0][0].rule_id
     carriers = (
-        _all_carriers(evidence, noticed, best, suspicions[rule].scores)
-        if best
-        else _carriers_by_rank(evidence, suspicions, noticed)
+        _all_carriers(evidence, suspicions, noticed, best) if best else _carriers_by_rank(evidence, suspicions, noticed)
     )
     scores = None if proven else suspicions[rule].scores
     causes = benign_causes(evidence, best.trigger if best else None, label, carriers, scores)
@@ -207,15 +205,17 @@ def _decide(
     return Raised(alarm, carriers, best.trigger if best else None, sight)
 
 
-def _all_carriers(evidence: Evidence, noticed: _Noticed, best: Carried, scores: FloatArray) -> IntArray:
-    """Return who carries what was found; where carriers share no pixels, the detector that found it may know more."""
+def _all_carriers(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: _Noticed, best: Carried) -> IntArray:
+    """Return who carries what was found; where carriers share no pixels, the detectors that see it may know more."""
     if best.exact or noticed.sight.windows is not None:
         return best.carriers  # beyond the place where they are alike, others of the class are so by nature
     if best.trigger.kind.by_pixels:
         return all_carriers(evidence, noticed.label, best.carriers)
-    if best.rule_id != FAINT_RULE:
+    if best.rule_id not in FAINT_RULES:
         return best.carriers
-    return np.union1d(best.carriers, _beyond_others(evidence, scores, noticed.label, _FAINT_SHARE))
+    rules = {best.rule_id, *(criterion.rule_id for criterion, _ in noticed.loud)}.intersection(FAINT_RULES)
+    beyond = [_beyond_others(evidence, suspicions[rule].scores, noticed.label, _FAINT_SHARE) for rule in rules]
+    return np.unique(np.concatenate([best.carriers, *beyond]))
 
 
 def _clearest(evidence: Evidence, noticed: _Noticed) -> Carried | None:
@@ -229,8 +229,8 @@ def _clearest(evidence: Evidence, noticed: _Noticed) -> Carried | None:
     believed = [one for one in noticed.candidates if one.rule_id in seen]
     ordered = sorted(believed, key=lambda one: one.trigger.kind.vague)
     found = first_carried(evidence, ordered)
-    if found and found.rule_id != FAINT_RULE:
-        faint = first_carried(evidence, [one for one in ordered if one.rule_id == FAINT_RULE])
+    if found and found.rule_id not in FAINT_RULES:
+        faint = first_carried(evidence, [one for one in ordered if one.rule_id in FAINT_RULES])
         found = faint if faint and len(faint.carriers) >= _WIDER * len(found.carriers) else found
     tried = noticed.moving if noticed.moving and noticed.moving.rule_id in seen else None
     return tried if found and tried and tried.trigger.kind == found.trigger.kind else found
@@ -268,7 +268,7 @@ def _p_value(
 
 def _carriers_by_rank(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: _Noticed) -> IntArray:
     """Return the members beyond all but one in a thousand samples of the other classes, where residuals alarmed."""
-    for rule in [criterion.rule_id for criterion, _ in noticed.loud if criterion.rule_id in ("RC01", "NR01")]:
+    for rule in [criterion.rule_id for criterion, _ in noticed.loud if criterion.rule_id in BY_RANK]:
         scores = suspicions[rule].scores
         if np.isfinite(scores[evidence.labels != noticed.label]).any():
             return _beyond_others(evidence, scores, noticed.label, _RANKED_SHARE)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from whitesquare.detectors.types import Evidence, Hint, Suspicion
-from whitesquare.scanning.criteria import CRITERIA, FAINT_RULE
+from whitesquare.scanning.criteria import CRITERIA, FAINT_RULES
 from whitesquare.scanning.marks.faint import rebuilt
 from whitesquare.scanning.marks.reconstruct import carriers_of_mask, reconstruct
 from whitesquare.scanning.marks.types import FoundTrigger
@@ -65,7 +65,7 @@ def candidates_of(
             filled = hint if len(hint.carriers) or hint.mask is None else carriers_of_mask(evidence, hint)
             if len(filled.carriers) < LEAST_CARRIERS:
                 continue
-            faint = criterion.rule_id == FAINT_RULE
+            faint = criterion.rule_id in FAINT_RULES
             whole = rebuilt(evidence, filled.carriers) if faint else reconstruct(evidence, filled)
             if whole is not None:
                 trigger = pruned(evidence, models[0], whole, label) if models else whole

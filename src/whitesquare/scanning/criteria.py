@@ -55,8 +55,10 @@ class Criterion:
     asks_model: bool = False
 
 
-FAINT_RULE = "MF01"
-"""The detector whose hints are of faint patterns over the whole image."""
+FAINT_RULES = ("MF01", "GC01")
+"""The detectors whose hints are of faint patterns over the whole image."""
+BY_RANK = ("GC01", "RC01", "NR01")
+"""The detectors whose highest ranks are the carriers where no trigger can be rebuilt, the most telling first."""
 CRITERIA = (
     Criterion(
         "PX01", 3.0, 2.0, 10.0, "pixels recur at one place in this class and nearly nowhere else", ceiling=ceiling
@@ -67,6 +69,7 @@ CRITERIA = (
     Criterion(
         "MF01", 0.0, 8.0, np.inf, "some images of this class share a faint pattern, and the others do not", 4, 100
     ),
+    Criterion("GC01", 4.0, 5.0, np.inf, "some images of this class have a grain that the others do not have", 4, 100),
     Criterion(
         "TI01",
         2.0,
