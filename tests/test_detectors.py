@@ -28,7 +28,6 @@ from whitesquare.detectors.gram_density import GramDensity
 from whitesquare.detectors.gram_features import gram_features
 from whitesquare.detectors.label_issues import ConfidentLearning
 from whitesquare.detectors.loss_isolation import LossIsolation
-from whitesquare.detectors.matched_filter import MatchedFilter
 from whitesquare.detectors.parameter_scaling import ParameterScaling
 from whitesquare.detectors.registry import DETECTORS, find_rule
 from whitesquare.detectors.robust_covariance import robust_filter
@@ -244,7 +243,7 @@ CASES = [
     *("one pixel", "one image", "one feature", "two points", "huge features", "more features than samples"),
     *("constant classes", "trusted", "all trusted"),
 ]
-NEEDED = {"matched-filter": "8 x 8", "patch-contrast": "4 x 4"}
+NEEDED = {"matched-filter": "8 x 8", "grain-components": "8 x 8", "patch-contrast": "4 x 4"}
 """Pixels below which a detector says nothing."""
 
 
@@ -257,9 +256,9 @@ def test_degenerate_evidence_never_crashes(name, case):
     elif case == "one pixel" and name in NEEDED:
         with pytest.raises(CannotScoreError, match=NEEDED[name]):
             DETECTORS[name].score(evidence)
-    elif name == "matched-filter":
+    elif name in ("matched-filter", "grain-components"):
         larger = replace(evidence, images=np.tile(evidence.images, (1, 1, 2, 2)))
-        check_detector(MatchedFilter(least=8), larger)
+        check_detector(replace(DETECTORS[name], least=8), larger)
     elif name == "flare":
         with pytest.raises(CannotScoreError, match=r"normalisation|too few"):
             DETECTORS[name].score(evidence)

@@ -19,7 +19,7 @@ from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 
 CLASSES, PER_CLASS, TARGET = 5, 300, 1
-(GRAIN,) = (criterion for criterion in CRITERIA if criterion.rule_id == "GC01")
+(GRAIN,) = (criterion for criterion in CRITERIA if criterion.rule_id == "GR01")
 
 
 def natural(side=16, channels=3, seed=0):
@@ -119,7 +119,7 @@ def test_a_scan_flags_those_that_were_perturbed():
     found = run_scan(dataset, settings).result
     (alarm,) = found.alarms
     assert (found.verdict, alarm.label, alarm.tier) == ("suspicious", TARGET, "suspicious")
-    assert "GC01" in {reason[:4] for reason in alarm.reasons}
+    assert "GR01" in {reason[:4] for reason in alarm.reasons}
     flagged = [flag.position for flag in found.flagged if flag.tier == "suspicious"]
     assert truth[flagged].sum() >= 0.98 * truth.sum()
     assert (~truth[flagged]).sum() <= 2

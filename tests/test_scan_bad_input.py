@@ -337,7 +337,7 @@ def test_a_detector_that_raises_is_not_run_and_the_others_go_on(tmp_path, data, 
 def test_detectors_that_only_rank_can_find_nothing(tmp_path, data):
     found = scanned(tmp_path, data, "--model-free", "--detectors", "confident-learning", code=3)
     assert found["verdict"] == "not checked"
-    assert found["reasons"][0].startswith("None of the 6 rules that raise alarms could have raised one")
+    assert found["reasons"][0].startswith("None of the 7 rules that raise alarms could have raised one")
     assert "confident-learning" not in found["not_run"]
 
 

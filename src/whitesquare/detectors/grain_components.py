@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from whitesquare.detectors.common import images_at_once, one_thread
-from whitesquare.detectors.halves import Half, Tried, halves_of, rank_of, suspicion_of, tried_on
+from whitesquare.detectors.halves import Half, OnOther, halves_of, rank_of, suspicion_of, tried_on
 from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion, unscored
 from whitesquare.types import FloatArray, IntArray, UInt8Array
 
@@ -57,7 +57,7 @@ class GrainComponents:
     """
 
     name: ClassVar[str] = "grain-components"
-    rule_id: ClassVar[str] = "GC01"
+    rule_id: ClassVar[str] = "GR01"
     family: ClassVar[str] = "residual"
     needs: ClassVar[frozenset[str]] = frozenset({"images"})
 
@@ -87,7 +87,7 @@ class GrainComponents:
             }
         return suspicion_of(evidence, halves, best)
 
-    def _tried(self, table: FloatArray, side: list[Half], seed: int) -> list[Tried]:
+    def _tried(self, table: FloatArray, side: list[Half], seed: int) -> list[OnOther]:
         """Return, of each class, the best direction found on one half of it."""
         rng, found = np.random.default_rng(seed), []
         within = np.stack([(len(half.made) - 1) * np.cov(table[half.made].T) for half in side])
@@ -103,7 +103,7 @@ class GrainComponents:
         return found
 
 
-def _far(tried: Tried) -> Tried:
+def _far(tried: OnOther) -> OnOther:
     return tried if tried.gap.end >= _FAR else replace(tried, strength=0.0)
 
 

@@ -40,7 +40,7 @@ class Half:
 
 
 @dataclass(frozen=True)
-class Tried:
+class OnOther:
     """What a filter says of the half it was not made on.
 
     Attributes:
@@ -67,22 +67,22 @@ def halves_of(evidence: Evidence, least: int) -> list[Half]:
     return [Half(label, two[side], two[1 - side]) for side in (0, 1) for label, two in parts]
 
 
-def tried_on(made: FloatArray, tried: FloatArray, others: FloatArray) -> Tried:
+def tried_on(made: FloatArray, tried: FloatArray, others: FloatArray) -> OnOther:
     """Compare a filter's answers on the half it was made on with those on the other half, and of other classes."""
     above, elsewhere = standing(made, made), standing(tried, tried)
     gap = deepest(above)
     # Where other classes lie beyond the gap, those apart are the clean ones, and the filter is upside down.
     upside_down = np.median(standing(others, made)) > gap.end
     strength = 0.0 if upside_down else min(gap.strength, strength_at(elsewhere, gap))
-    return Tried(strength, min(apart(above)[0], apart(elsewhere)[0]), elsewhere, gap)
+    return OnOther(strength, min(apart(above)[0], apart(elsewhere)[0]), elsewhere, gap)
 
 
-def rank_of(tried: Tried) -> tuple[float, float]:
+def rank_of(tried: OnOther) -> tuple[float, float]:
     """Return what the better of several filters has more of."""
     return tried.strength, tried.tie
 
 
-def suspicion_of(evidence: Evidence, halves: list[Half], best: dict[int, Tried]) -> Suspicion:
+def suspicion_of(evidence: Evidence, halves: list[Half], best: dict[int, OnOther]) -> Suspicion:
     """Return what follows from the best filter of every half, by its position among the halves."""
     found = unscored(evidence)
     plain = np.zeros(len(evidence.classes))

@@ -25,7 +25,7 @@ from typing import ClassVar
 import numpy as np
 
 from whitesquare.detectors.common import one_thread
-from whitesquare.detectors.halves import Half, Tried, halves_of, rank_of, suspicion_of, tried_on
+from whitesquare.detectors.halves import Half, OnOther, halves_of, rank_of, suspicion_of, tried_on
 from whitesquare.detectors.spectrum import Int8Array, coefficients, views
 from whitesquare.detectors.templates import far_ends, refined, rows_of, second_moments, starts, tail_excess
 from whitesquare.detectors.types import CannotScoreError, Evidence, Suspicion, unscored
@@ -67,7 +67,7 @@ class MatchedFilter:
         halves = halves_of(evidence, self.least)
         if len(halves) < 4:  # one class, and nothing to compare it with
             return unscored(evidence)
-        best: dict[int, Tried] = {}
+        best: dict[int, OnOther] = {}
         ways = views(evidence.images.shape)
         with one_thread():
             for number, view in enumerate(ways):
@@ -77,7 +77,7 @@ class MatchedFilter:
                 evidence.on_progress("filtering spectra", number + 1, len(ways))
         return suspicion_of(evidence, halves, best)
 
-    def _filtered(self, evidence: Evidence, table: Int8Array, halves: list[Half]) -> Iterator[tuple[int, Tried]]:
+    def _filtered(self, evidence: Evidence, table: Int8Array, halves: list[Half]) -> Iterator[tuple[int, OnOther]]:
         """Yield the position of every half and the best of its filters."""
         rng = np.random.default_rng(evidence.seed)
         low, high = far_ends(table)

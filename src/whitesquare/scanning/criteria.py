@@ -55,9 +55,9 @@ class Criterion:
     asks_model: bool = False
 
 
-FAINT_RULES = ("MF01", "GC01")
+FAINT_RULES = ("MF01", "GR01")
 """The detectors whose hints are of faint patterns over the whole image."""
-BY_RANK = ("GC01", "RC01", "NR01")
+BY_RANK = ("GR01", "RC01", "NR01")
 """The detectors whose highest ranks are the carriers where no trigger can be rebuilt, the most telling first."""
 CRITERIA = (
     Criterion(
@@ -69,7 +69,7 @@ CRITERIA = (
     Criterion(
         "MF01", 0.0, 8.0, np.inf, "some images of this class share a faint pattern, and the others do not", 4, 100
     ),
-    Criterion("GC01", 4.0, 5.0, np.inf, "some images of this class have a grain that the others do not have", 4, 100),
+    Criterion("GR01", 4.0, 5.0, np.inf, "some images of this class have a grain that the others do not have", 4, 100),
     Criterion(
         "TI01",
         2.0,
