@@ -174,7 +174,8 @@ def patches_table(result: dict[str, Any]) -> str:
 def _way(line: Line) -> str:
     """Say what was scanned, and how."""
     kind, _, way = line["setting"].partition(", ")
-    return f"{'subsets' if kind == 'clean set' else 'hard negatives'}, {way or 'with models'}"
+    what = {"clean set": "subsets", "clean": "as they are"}.get(kind, "hard negatives")
+    return f"{what}, {way or 'with models'}"
 
 
 _TOLD = ("right_class", "confirmed")

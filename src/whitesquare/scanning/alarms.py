@@ -171,14 +171,18 @@ def _decide(
     """Put together what is known of a class that stands out."""
     label, loud, moving = noticed.label, noticed.loud, noticed.moving
     best = moving if proven else _clearest(evidence, noticed)
-    rule = best.rule_id if best else loud[0][0].rule_id
+    rule = best.rule_id if best else _loudest(noticed)
     carriers = (
-        _all_carriers(evidence, suspicions, noticed, best) if best else _carriers_by_rank(evidence, suspicions, noticed)
+        _all_carriers(evidence, suspicions, noticed, best)
+        if best
+        else _carriers_by_rank(evidence, suspicions, rule, label)
     )
     scores = None if proven else suspicions[rule].scores
     causes = benign_causes(evidence, best.trigger if best else None, label, carriers, scores)
     if best and evidence.model is not None and moving is None:
         causes = (*causes, "no model follows it: a mark of one source, or poison that did not take")
+    if best is None and rule in BY_RANK:
+        causes = (*causes, "a part of the class has another grain: another camera, scanner or compression, or noise")
     reasons = [
         f"{c.rule_id}: {c.says} ({told_statistic(c, suspicions[c.rule_id].class_stats, label)})" for c, _ in loud
     ]
@@ -266,12 +270,16 @@ def _p_value(
     return min(1.0, min(values) * counted), "class statistic against the other classes, approximate"
 
 
-def _carriers_by_rank(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: _Noticed) -> IntArray:
+def _loudest(noticed: _Noticed) -> str:
+    """Return the rule that speaks for a class where no trigger can be rebuilt: one that tells carriers comes first."""
+    loud = [criterion.rule_id for criterion, _ in noticed.loud]
+    return next((rule for rule in BY_RANK if rule in loud), loud[0])
+
+
+def _carriers_by_rank(evidence: Evidence, suspicions: dict[str, Suspicion], rule: str, label: int) -> IntArray:
     """Return the members beyond all but one in a thousand samples of the other classes, where residuals alarmed."""
-    for rule in [criterion.rule_id for criterion, _ in noticed.loud if criterion.rule_id in BY_RANK]:
-        scores = suspicions[rule].scores
-        if np.isfinite(scores[evidence.labels != noticed.label]).any():
-            return _beyond_others(evidence, scores, noticed.label, _RANKED_SHARE)
+    if rule in BY_RANK and np.isfinite(suspicions[rule].scores[evidence.labels != label]).any():
+        return _beyond_others(evidence, suspicions[rule].scores, label, _RANKED_SHARE)
     return np.empty(0, np.int64)
 
 
