@@ -46,6 +46,8 @@ _RIDGE, _TINY = 0.02, 1e-9
 _NEAR, _FAR = 4.5, 6.0
 """Deviations from where on a group begins to count, and counts in full: of the digits 2 three in a hundred lie at three
 to four by nature."""
+_LEAST = 0.25
+"""By so much of its strength a near one is chosen: it alarms nobody, and ranks those in it."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,14 @@ class GrainComponents:
             some = rng.permutation(others)[:_OTHERS]
             groups = (half.made, half.tried, some)
             answers = zip(*((table[rows] @ filters).T for rows in groups), strict=True)
-            best = max((tried_on(*three) for three in answers), key=lambda one: (_counted(one), *rank_of(one)))
+            best = max((tried_on(*three) for three in answers), key=lambda one: (_counted(one, _LEAST), *rank_of(one)))
             found.append(replace(best, strength=_counted(best)))
         return found
 
 
-def _counted(tried: OnOther) -> float:
-    """Return the strength of a gap, less of it the nearer it is to the bulk."""
-    return tried.strength * float(np.clip((tried.gap.end - _NEAR) / (_FAR - _NEAR), 0, 1))
+def _counted(tried: OnOther, least: float = 0.0) -> float:
+    """Return the strength of a gap, less of it the nearer it is to the bulk, but that share of it at least."""
+    return tried.strength * float(np.clip((tried.gap.end - _NEAR) / (_FAR - _NEAR), least, 1))
 
 
 def _directions(own: NDArray[np.float64], others: NDArray[np.float64], count: int) -> FloatArray:
