@@ -23,7 +23,14 @@ from whitesquare.scanning.sharded.steps import scan_in_shards
 from whitesquare.scanning.types import Scan
 from whitesquare.types import ImageDataset
 
-_DETECTORS = ("pixel-contrast", "patch-contrast", "noise-residual", "residual-components", "matched-filter")
+_DETECTORS = (
+    "pixel-contrast",
+    "patch-contrast",
+    "noise-residual",
+    "residual-components",
+    "matched-filter",
+    "grain-components",
+)
 _SHARE, _SEED, _PATCH = 0.01, 1, 3
 _TARGETS = {"mnist": 0, "cifar10": 3}
 

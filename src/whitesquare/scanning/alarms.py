@@ -31,6 +31,7 @@ _NEAR = 0.25
 """What only a closer look shows must turn so many more: it is taken where something stands out, which selects, too."""
 _WIDER = 2
 """A faint pattern that so many times as many samples carry as a patch is what was planted."""
+_GRAIN_RULES = ("GR01", "NR01")
 _FAINT_SHARE, _RANKED_SHARE = 1e-4, 1e-3
 """Of the samples of other classes, those that may score as high as a carrier of a faint pattern, or of a residual."""
 
@@ -181,7 +182,7 @@ def _decide(
     causes = benign_causes(evidence, best.trigger if best else None, label, carriers, scores)
     if best and evidence.model is not None and moving is None:
         causes = (*causes, "no model follows it: a mark of one source, or poison that did not take")
-    if best is None and rule in BY_RANK:
+    if not proven and rule in _GRAIN_RULES:
         causes = (*causes, "a part of the class has another grain: another camera, scanner or compression, or noise")
     reasons = [
         f"{c.rule_id}: {c.says} ({told_statistic(c, suspicions[c.rule_id].class_stats, label)})" for c, _ in loud

@@ -69,7 +69,7 @@ CRITERIA = (
     Criterion(
         "MF01", 0.0, 8.0, np.inf, "some images of this class share a faint pattern, and the others do not", 4, 100
     ),
-    Criterion("GR01", 4.0, 5.0, np.inf, "some images of this class have a grain that the others do not have", 4, 100),
+    Criterion("GR01", 4.0, 5.0, 30.0, "some images of this class have a grain that the others do not have", 4, 100),
     Criterion(
         "TI01",
         2.0,
