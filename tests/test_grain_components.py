@@ -51,10 +51,11 @@ def sizes(labels):
     return np.bincount(labels)
 
 
-@pytest.mark.parametrize("share", [0.2, 0.4])
-@pytest.mark.parametrize(("side", "channels"), [(16, 3), (24, 1), (90, 3)])
+@pytest.mark.parametrize(
+    ("side", "channels", "share"), [(16, 3, 0.2), (16, 3, 0.4), (24, 1, 0.2), (24, 1, 0.4), (90, 3, 0.4)]
+)
 def test_images_that_were_perturbed_each_in_its_own_way_are_ranked_and_make_their_class_stand_out(
-    share, side, channels
+    side, channels, share
 ):
     images, labels = natural(side, channels)
     chosen, truth = some_of(labels, share)
@@ -158,6 +159,25 @@ def test_the_numbers_are_those_that_are_counted_by_hand(seed, shape, spread):
     image = np.random.default_rng(seed).integers(0, spread + 1, shape).astype(np.uint8)
     (found,) = grain_of(image[None])
     np.testing.assert_allclose(np.sort(found.reshape(3, -1)), np.sort(counted(image)), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 100, 100), (1, 100, 20), (3, 20, 200)])
+def test_nothing_is_counted_across_the_edges_of_windows(shape):
+    """A ramp has no grain, wherever windows lie."""
+    ramp = np.broadcast_to(((np.arange(shape[2]) + 2 * np.arange(shape[1])[:, None]) // 4).astype(np.uint8), shape)
+    (found,) = grain_of(ramp[None])
+    assert (found > 1e-6).sum() == 3
+
+
+def test_two_poisoned_classes_are_both_seen():
+    images, labels = natural()
+    for label in (1, 3):
+        chosen = np.flatnonzero(labels == label)[:90]
+        images[chosen] = perturbed(images[chosen], seed=label)
+    found = GrainComponents().score(evidence(images, labels))
+    assert [stands_out(GRAIN, found.class_stats, sizes(labels), label) for label in range(CLASSES)] == [
+        label in (1, 3) for label in range(CLASSES)
+    ]
 
 
 @given(st.integers(0, 2**32 - 1))
