@@ -121,6 +121,8 @@ def test_a_scan_flags_those_that_were_perturbed():
     (alarm,) = found.alarms
     assert (found.verdict, alarm.label, alarm.tier) == ("suspicious", TARGET, "suspicious")
     assert "GR01" in {reason[:4] for reason in alarm.reasons}
+    assert alarm.rule_id == "GR01"
+    assert "another camera" in alarm.benign[-1]
     flagged = [flag.position for flag in found.flagged if flag.tier == "suspicious"]
     assert truth[flagged].sum() >= 0.98 * truth.sum()
     assert (~truth[flagged]).sum() <= 2

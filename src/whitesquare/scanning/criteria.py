@@ -57,7 +57,7 @@ class Criterion:
 
 FAINT_RULES = ("MF01", "GR01")
 """The detectors whose hints are of faint patterns over the whole image."""
-BY_RANK = ("GR01", "RC01", "NR01")
+BY_RANK = ("GR01", "NR01", "RC01")
 """The detectors whose highest ranks are the carriers where no trigger can be rebuilt, the most telling first."""
 CRITERIA = (
     Criterion(
