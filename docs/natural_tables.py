@@ -20,6 +20,8 @@ def natural_tables(found: dict[str, dict[str, Any]]) -> dict[str, str]:
         "scans": scans_table(found["natural-scans"]),
         "cleansed": cleansed_table(found["natural-scans"]),
         "eyes": eyes_table(found["eyes"]),
+        "eyes-grain": eyes_table(found["eyes-grain"]),
+        "clean-grain": clean_table(found["clean-grain"]),
         "clean": clean_table(*(found[name] for name in ("clean", "clean-models", "clean-photographs"))),
     }
 
