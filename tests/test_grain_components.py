@@ -14,7 +14,7 @@ from whitesquare.data.cache_size import CacheSize
 from whitesquare.data.stored import StoredPixels
 from whitesquare.detectors.grain_components import GrainComponents, grain_of
 from whitesquare.detectors.types import CannotScoreError, Evidence
-from whitesquare.scanning.criteria import CRITERIA, stands_out
+from whitesquare.scanning.criteria import CRITERIA, beyond_others, stands_out
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 
@@ -126,6 +126,14 @@ def test_a_scan_flags_those_that_were_perturbed():
     flagged = [flag.position for flag in found.flagged if flag.tier == "suspicious"]
     assert truth[flagged].sum() >= 0.98 * truth.sum()
     assert (~truth[flagged]).sum() <= 2
+
+
+def test_who_stands_out_is_beyond_all_but_a_share_of_the_others():
+    scores = np.concatenate([[5.0, 99.5, np.nan, 101.0], np.arange(101)]).astype(np.float32)
+    own = np.arange(len(scores)) < 4
+    np.testing.assert_array_equal(beyond_others(scores, own, 0.01), [1, 3])
+    np.testing.assert_array_equal(beyond_others(scores, own, 1e-4), [3])
+    assert not len(beyond_others(np.where(own, scores, np.nan), own, 0.01)), "nobody to compare with"
 
 
 def counted(image):

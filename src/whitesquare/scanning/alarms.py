@@ -11,14 +11,25 @@ from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.scanning.benign import benign_causes
 from whitesquare.scanning.candidates import LEAST_CARRIERS, Candidate, Carried, candidates_of, first_carried, leading
 from whitesquare.scanning.closeup import Closer, Sight
-from whitesquare.scanning.criteria import ALPHA, BY_RANK, CRITERIA, FAINT_RULES, Criterion, alarm_p, loud_criteria
+from whitesquare.scanning.criteria import (
+    ALPHA,
+    BY_RANK,
+    CRITERIA,
+    FAINT_RULES,
+    FAINT_SHARE,
+    RANKED_SHARE,
+    Criterion,
+    alarm_p,
+    beyond_others,
+    loud_criteria,
+)
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
 from whitesquare.scanning.running import one_thread_each
 from whitesquare.scanning.told import CLOSE_UP, told_failure, told_proof, told_statistic, told_unproven
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.types import Alarm, Transplant
-from whitesquare.types import Classifier, FloatArray, IntArray
+from whitesquare.types import Classifier, IntArray
 
 _CLEAR = 0.10
 """Share of images of other classes that a trigger must turn beyond the worst control."""
@@ -32,8 +43,6 @@ _NEAR = 0.25
 _WIDER = 2
 """A faint pattern that so many times as many samples carry as a patch is what was planted."""
 _GRAIN_RULES = ("GR01", "NR01")
-_FAINT_SHARE, _RANKED_SHARE = 1e-4, 1e-3
-"""Of the samples of other classes, those that may score as high as a carrier of a faint pattern, or of a residual."""
 
 
 def thresholds(test: TransplantTest) -> dict[str, float]:
@@ -219,7 +228,8 @@ def _all_carriers(evidence: Evidence, suspicions: dict[str, Suspicion], noticed:
     if best.rule_id not in FAINT_RULES:
         return best.carriers
     rules = {best.rule_id, *(criterion.rule_id for criterion, _ in noticed.loud)}.intersection(FAINT_RULES)
-    beyond = [_beyond_others(evidence, suspicions[rule].scores, noticed.label, _FAINT_SHARE) for rule in rules]
+    own = evidence.labels == noticed.label
+    beyond = [beyond_others(suspicions[rule].scores, own, FAINT_SHARE) for rule in rules]
     return np.unique(np.concatenate([best.carriers, *beyond]))
 
 
@@ -278,14 +288,7 @@ def _loudest(noticed: _Noticed) -> str:
 
 
 def _carriers_by_rank(evidence: Evidence, suspicions: dict[str, Suspicion], rule: str, label: int) -> IntArray:
-    """Return the members beyond all but one in a thousand samples of the other classes, where residuals alarmed."""
-    if rule in BY_RANK and np.isfinite(suspicions[rule].scores[evidence.labels != label]).any():
-        return _beyond_others(evidence, suspicions[rule].scores, label, _RANKED_SHARE)
-    return np.empty(0, np.int64)
-
-
-def _beyond_others(evidence: Evidence, scores: FloatArray, label: int, rare: float) -> IntArray:
-    """Return the members of a class that score above all but that share of the samples of the other classes."""
-    members, others = evidence.members(label), evidence.labels != label
-    beyond: IntArray = members[scores[members] > np.nanquantile(scores[others], 1 - rare)]
-    return beyond
+    """Return the members that stand out by the ranks of a rule that tells carriers."""
+    if rule not in BY_RANK:
+        return np.empty(0, np.int64)
+    return beyond_others(suspicions[rule].scores, evidence.labels == label, RANKED_SHARE)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from whitesquare.detectors.contrast import ceiling
-from whitesquare.detectors.types import Evidence, Suspicion
+from whitesquare.detectors.types import BoolArray, Evidence, Suspicion
 from whitesquare.types import FloatArray, IntArray
 
 ALPHA = 0.01
@@ -59,6 +59,8 @@ FAINT_RULES = ("MF01", "GR01")
 """The detectors whose hints are of faint patterns over the whole image."""
 BY_RANK = ("GR01", "NR01", "RC01")
 """The detectors whose highest ranks are the carriers where no trigger can be rebuilt, the most telling first."""
+FAINT_SHARE, RANKED_SHARE = 1e-4, 1e-3
+"""Of the samples of other classes, those that may score as high as a carrier of a faint pattern, or of a residual."""
 CRITERIA = (
     Criterion(
         "PX01", 3.0, 2.0, 10.0, "pixels recur at one place in this class and nearly nowhere else", ceiling=ceiling
@@ -115,6 +117,17 @@ def stands_out(
     return float(statistics[label]) + excess >= criterion.alarm and (
         len(others) < _ENOUGH or class_p(statistics, label, without=1) <= one_class
     )
+
+
+def beyond_others(scores: FloatArray, own: BoolArray, rare: float) -> IntArray:
+    """Return the positions of those of a class ``own`` ``(N,)`` that score above all but that share of the others.
+
+    Nobody, where no other was scored.
+    """
+    if not np.isfinite(scores[~own]).any():
+        return np.empty(0, np.int64)
+    beyond: IntArray = np.flatnonzero(own & (scores > np.nanquantile(scores[~own], 1 - rare)))
+    return beyond
 
 
 def reachable(criterion: Criterion, suspicion: Suspicion, sizes: IntArray, label: int, *, asked: bool) -> bool:

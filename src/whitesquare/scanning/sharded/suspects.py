@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from whitesquare.data.kept import kept_whole, read_kept, write_kept
-from whitesquare.detectors.types import BoolArray, Evidence, Hint, Suspicion
+from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.executor.types import Shared
 from whitesquare.scanning.alarms import Raised
-from whitesquare.scanning.criteria import BY_RANK, CRITERIA, FAINT_RULES
+from whitesquare.scanning.criteria import BY_RANK, CRITERIA, FAINT_RULES, FAINT_SHARE, RANKED_SHARE, beyond_others
 from whitesquare.scanning.marks.roaming import RoamingKind
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
@@ -25,9 +25,6 @@ _FETCHED = 256
 """Suspects of a class that are fetched for one hint, besides those of the group."""
 _LOOKED = 5_000
 """Samples that are looked through at a time for who else carries what was found."""
-_RARE, _SELDOM = 0.001, 0.0001
-"""Of the samples of other classes, those that may score as high as a carrier: where no trigger tells, and where one
-does."""
 
 
 @dataclass(frozen=True)
@@ -192,20 +189,12 @@ def carriers_of(
         hinted: whom that detector hints at in all groups, where it looks at groups.
     """
     trigger, label, rule = one.trigger, one.alarm.label, one.alarm.rule_id
-    more = [read_kept(path).array("positions") for path in others]
-    own = samples.labels == label
-    if np.isfinite(scores[~own]).any():
-        if trigger is None and rule in BY_RANK:
-            return _beyond(scores, own, _RARE)
-        if trigger is not None and rule in FAINT_RULES:
-            more.append(_beyond(scores, own, _SELDOM))
+    more, own = [read_kept(path).array("positions") for path in others], samples.labels == label
+    if trigger is None and rule in BY_RANK and np.isfinite(scores[~own]).any():
+        return beyond_others(scores, own, RANKED_SHARE)
+    if trigger is not None and rule in FAINT_RULES:
+        more.append(beyond_others(scores, own, FAINT_SHARE))
     if hinted is not None and trigger is not None and isinstance(trigger.kind, RoamingKind):
         # A mark that is nothing rare is not looked for, and carried by those alone that were hinted at.
         more += [] if trigger.kind.bound(found.evidence, trigger, label) is not None else [hinted]
     return np.unique(np.concatenate([found.positions[one.carriers], *more])).astype(np.int64)
-
-
-def _beyond(scores: FloatArray, own: BoolArray, rare: float) -> IntArray:
-    """Return the positions of those of a class that score above all but that share of the others."""
-    found: IntArray = np.flatnonzero(own & (scores > np.nanquantile(scores[~own], 1 - rare)))
-    return found
