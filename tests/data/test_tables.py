@@ -1,7 +1,9 @@
 """Lists and Parquet files: the same pictures in each form are the same data set, and what is not clear is refused."""
 
+import multiprocessing
 import pickle
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -385,3 +387,29 @@ def test_metadata_and_packing_are_those_of_the_file(tmp_path):
         db.execute(f"COPY (FROM '{tmp_path}/plain.parquet') TO '{path}' (COMPRESSION zstd, {said})")
     write_rows(path, copy, b"\1\0")
     assert told(copy) == ([("ZSTD",)], {b"pandas": b"columns", b"mine": b"it's"})
+
+
+def read_again(opened, found):
+    found.put([opened.content(i) == opened.content(i) != b"" for i in range(len(opened.ids))])
+
+
+def test_a_forked_worker_reads_on_with_a_database_of_its_own(tmp_path):
+    opened = unsized(open_dataset(_hub_rows(tmp_path, [(IMAGE, 0), (IMAGE, 1)])))
+    assert opened.content(0)
+    opened.held.rows = None
+    forked = multiprocessing.get_context("fork")
+    found = forked.Queue()
+    worker = forked.Process(target=read_again, args=(opened, found))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads, from Python 3.12 on
+        worker.start()
+    assert found.get(timeout=60) == [True, True]
+    worker.join(60)
+    assert worker.exitcode == 0
+    assert opened.content(1)
+
+
+def test_nothing_of_a_file_is_held_once_it_was_read(tmp_path):
+    with parquet(tmp_path) as db:
+        held = db.execute("SELECT current_setting('enable_external_file_cache')").fetchone()
+    assert held == (False,)

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import re
 from array import array
 from collections.abc import Iterator
@@ -20,6 +21,14 @@ NULLS = frozenset({"", "nan", "null", "<na>", "#n/a"})
 
 _FEW = 3
 _ROWS = 16_384
+_SETTINGS: "dict[str, str | bool | int | float | list[str]]" = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "enable_external_file_cache": False,
+}
+"""No extension is fetched or loaded for a file of others, and nothing of a file is held once it was read."""
+_databases: "dict[int, DuckDBPyConnection]" = {}
+"""By process: one that was forked has the database of its parent without the threads, so it must not even end it."""
 _FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
 
 
@@ -28,9 +37,23 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def connected() -> "DuckDBPyConnection":
+    """Connect to this process's database in memory: to make one takes longer than most of what is asked of it.
+
+    Raises:
+        duckdb.Error: it cannot be made.
+    """
+    import duckdb
+
+    process = os.getpid()
+    if process not in _databases:
+        _databases.setdefault(process, duckdb.connect(config=_SETTINGS))
+    return _databases[process].cursor()
+
+
 @contextmanager
 def parquet(path: Path) -> Iterator["DuckDBPyConnection"]:
-    """Connect to a database in memory that fetches and loads no extension for a file of others.
+    """Connect to a database that reads a Parquet file.
 
     Raises:
         DataError: what is asked of it fails.
@@ -38,12 +61,8 @@ def parquet(path: Path) -> Iterator["DuckDBPyConnection"]:
     """
     import duckdb
 
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
     try:
-        with duckdb.connect(config=settings) as connection:
+        with connected() as connection:
             yield connection
     except duckdb.OutOfMemoryException as error:
         raise no_memory(path, error) from error

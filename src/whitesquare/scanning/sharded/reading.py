@@ -22,6 +22,7 @@ from whitesquare.data.fits import Frame
 from whitesquare.data.holding import UNLIKE
 from whitesquare.data.kept import ArrayFile, kept_whole, read_kept, write_kept
 from whitesquare.data.listing import Opened, opened
+from whitesquare.data.rows import connected
 from whitesquare.detectors.mergeable import Summarised
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.errors import ChangedError, DataError, UnfinishedError
@@ -192,8 +193,7 @@ def _write_index(path: Path, shard: Opened, sizes: Any, digests: UInt8Array) -> 
         "digest": np.array([row.tobytes().hex() if row.any() else "" for row in digests], object),
     }
     try:
-        with whole_file(path) as part, duckdb.connect() as connection:
-            connection.execute("SET threads = 1")
+        with whole_file(path) as part, connected() as connection:
             connection.register("chunk", chunk)
             target = str(part).replace("'", "''")
             connection.execute(f"COPY chunk TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
