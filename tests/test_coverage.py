@@ -19,8 +19,8 @@ from whitesquare.errors import UsageError
 from whitesquare.report.common.formats import plain
 from whitesquare.report.scan.text import headline
 from whitesquare.report.scan.text import skipped as told_skipped
-from whitesquare.scanning.coverage import chosen_rules, coverage, lacking
-from whitesquare.scanning.criteria import CRITERIA, reachable, stands_out
+from whitesquare.scanning.coverage import chosen_rules, coverage, lacking, reachable
+from whitesquare.scanning.criteria import CRITERIA, stands_out
 from whitesquare.scanning.run import run_scan
 from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import Coverage

@@ -35,15 +35,17 @@ def log_contrast(counts: IntArray, sizes: IntArray, least: int) -> FloatArray:
     return np.where(enough, np.log(np.maximum(ratio, 1.0)), 0).astype(np.float32)
 
 
-def ceiling(sizes: IntArray, label: int) -> float:
-    """Return the largest contrast that a class can have: every sample of it shows a code that no other sample shows.
+def ceiling(sizes: IntArray, label: int, carriers: int | None = None) -> float:
+    """Return the largest contrast that a class can have: so many of it show a code that no other sample shows.
 
     Args:
         sizes: ``(K,)`` samples of each class.
         label: the class.
+        carriers: of its samples; ``None`` for all.
     """
     own = int(sizes[label])
-    lowest = max(own - _CERTAINTY * own**0.5, 0) / max(own, 1)
+    shown = own if carriers is None else carriers
+    lowest = max(shown - _CERTAINTY * shown**0.5, 0) / max(own, 1)
     return float(np.log(max(lowest * (int(sizes.sum()) - own + 1), 1.0)))
 
 

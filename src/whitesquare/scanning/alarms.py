@@ -9,7 +9,7 @@ from whitesquare._base.crew import Crew
 from whitesquare._base.machine import usable_cores
 from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.scanning.benign import benign_causes
-from whitesquare.scanning.candidates import LEAST_CARRIERS, Candidate, Carried, candidates_of, first_carried, leading
+from whitesquare.scanning.candidates import LEAST_CARRIERS, Carried, first_carried
 from whitesquare.scanning.closeup import Closer, Sight
 from whitesquare.scanning.criteria import (
     ALPHA,
@@ -18,15 +18,22 @@ from whitesquare.scanning.criteria import (
     FAINT_RULES,
     FAINT_SHARE,
     RANKED_SHARE,
-    Criterion,
     alarm_p,
     beyond_others,
-    loud_criteria,
 )
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
+from whitesquare.scanning.noticed import Noticed, closer_looks, notice
 from whitesquare.scanning.running import one_thread_each
-from whitesquare.scanning.told import CLOSE_UP, told_failure, told_proof, told_statistic, told_unproven
+from whitesquare.scanning.told import (
+    CLOSE_UP,
+    told_failure,
+    told_natural,
+    told_proof,
+    told_statistic,
+    told_strewn,
+    told_unproven,
+)
 from whitesquare.scanning.transplant import TransplantTest
 from whitesquare.scanning.types import Alarm, Transplant
 from whitesquare.types import Classifier, IntArray
@@ -67,22 +74,6 @@ class Raised:
     sight: Sight | None = None
 
 
-@dataclass(frozen=True)
-class _Noticed:
-    """A class: by what it stands out, what may be its trigger, which of these moves a model most, and how it sees."""
-
-    label: int
-    loud: list[tuple[Criterion, float]]
-    candidates: list[Candidate]
-    moving: Carried | None
-    sight: Sight
-
-    @property
-    def seen(self) -> bool:
-        """Whether the data stand out, and not only what a model says of them."""
-        return not all(criterion.asks_model for criterion, _ in self.loud)
-
-
 def raise_alarms(
     evidence: Evidence,
     suspicions: dict[str, Suspicion],
@@ -102,9 +93,9 @@ def raise_alarms(
     whole = Sight(evidence, models)
     with Crew(usable_cores(), one_thread_each) as crew:
         noticed = list(
-            crew.map(lambda label: _notice(whole, suspicions, test, label), np.unique(evidence.labels).tolist())
+            crew.map(lambda label: notice(whole, suspicions, test, label), np.unique(evidence.labels).tolist())
         )
-    close = _closer_looks(closer, evidence, noticed, test)
+    close = closer_looks(closer, evidence, noticed, test)
     # Every class pays for every test, whichever came first.
     tested = max(1, sum(each.moving is not None for each in (*noticed, *close.values())))
     test = replace(test, controls=max(test.controls, round(tested / _PROVEN)))
@@ -117,39 +108,20 @@ def raise_alarms(
         if proven or each.seen:
             raised.append(_decide(evidence, suspicions, each, tested, proven=proven))
         elif each.loud:
-            tried = each.moving.test if each.moving else None
-            criterion = each.loud[0][0]
-            statistic = told_statistic(criterion, suspicions[criterion.rule_id].class_stats, each.label)
-            notes.append(told_unproven(evidence.classes[each.label], criterion, statistic, tried))
+            notes.append(_told(evidence, suspicions, each))
     return tuple(sorted(raised, key=lambda one: (one.alarm.tier != "confirmed", one.alarm.p_value))), tuple(notes)
 
 
-def _notice(sight: Sight, suspicions: dict[str, Suspicion], test: TransplantTest, label: int) -> _Noticed:
-    """Reconstruct what may be triggers of a class, and find the one that moves a model most."""
-    evidence, models = sight.evidence, sight.models
-    loud = loud_criteria(evidence, suspicions, label)
-    # What no model can be asked about is worth the trouble only where the class stands out by itself.
-    candidates = candidates_of(evidence, suspicions, models, label) if models or loud else []
-    return _Noticed(label, loud, candidates, leading(evidence, models, candidates, test, label), sight)
+def _told(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: Noticed) -> str:
+    """Say why a class that stands out is not accused: what it shows is its own, or only a model sets it apart."""
+    name, criterion = evidence.classes[noticed.label], (noticed.accused or noticed.loud)[0][0]
+    statistic = told_statistic(criterion, suspicions[criterion.rule_id].class_stats, noticed.label)
+    if criterion.rule_id in noticed.natural:
+        return told_natural(name, criterion, statistic, noticed.natural[criterion.rule_id])
+    return told_unproven(name, criterion, statistic, noticed.moving.test if noticed.moving else None)
 
 
-def _closer_looks(
-    closer: Closer | None, evidence: Evidence, noticed: Sequence[_Noticed], test: TransplantTest
-) -> dict[int, _Noticed]:
-    """Look closer at the small candidates of all classes; of each class, return what moves a model then."""
-    sight = closer.look(evidence, [one for each in noticed for one in each.candidates]) if closer else None
-    if sight is None:
-        return {}
-    near = {
-        each.label: replace(each, candidates=sight.of(each.candidates, each.label), sight=sight) for each in noticed
-    }
-    return {
-        label: replace(each, moving=leading(sight.evidence, sight.models, each.candidates, test, label))
-        for label, each in near.items()
-    }
-
-
-def _tried(noticed: _Noticed, test: TransplantTest, tested: int) -> tuple[_Noticed, bool]:
+def _tried(noticed: Noticed, test: TransplantTest, tested: int) -> tuple[Noticed, bool]:
     """Test what moves a model most, and tell whether it is proven by that model and all others."""
     moving, sight, label = noticed.moving, noticed.sight, noticed.label
     if moving is None:
@@ -173,13 +145,14 @@ def _tried(noticed: _Noticed, test: TransplantTest, tested: int) -> tuple[_Notic
 def _decide(
     evidence: Evidence,
     suspicions: dict[str, Suspicion],
-    noticed: _Noticed,
+    noticed: Noticed,
     tested: int,
     *,
     proven: bool,
 ) -> Raised:
     """Put together what is known of a class that stands out."""
-    label, loud, moving = noticed.label, noticed.loud, noticed.moving
+    label, moving = noticed.label, noticed.moving
+    loud = noticed.loud if proven else noticed.accused
     best = moving if proven else _clearest(evidence, noticed)
     rule = best.rule_id if best else _loudest(noticed)
     carriers = (
@@ -187,8 +160,10 @@ def _decide(
         if best
         else _carriers_by_rank(evidence, suspicions, rule, label)
     )
-    scores = None if proven else suspicions[rule].scores
-    causes = benign_causes(evidence, best.trigger if best else None, label, carriers, scores)
+    strewn = noticed.strewn.get(rule)
+    scores = None if proven or strewn else suspicions[rule].scores
+    grouped = not proven and noticed.natural.get(rule) is not None
+    causes = benign_causes(evidence, best.trigger if best else None, label, carriers, scores, grouped=grouped)
     if best and evidence.model is not None and moving is None:
         causes = (*causes, "no model follows it: a mark of one source, or poison that did not take")
     if not proven and rule in _GRAIN_RULES:
@@ -200,7 +175,9 @@ def _decide(
         reasons = [told_proof(best.test), *reasons] if proven else [*reasons, told_failure(best.test)]
     if proven and noticed.sight.windows:
         reasons.insert(1, CLOSE_UP)
-    p_value, method = _p_value(evidence, suspicions, best, label, loud, tested, proven=proven)
+    if strewn:
+        reasons.append(told_strewn(strewn))
+    p_value, method = _p_value(evidence, suspicions, best, noticed, tested, proven=proven)
     carriers = carriers[~evidence.trusted[carriers]]
     alarm = Alarm(
         label=label,
@@ -219,7 +196,7 @@ def _decide(
     return Raised(alarm, carriers, best.trigger if best else None, sight)
 
 
-def _all_carriers(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: _Noticed, best: Carried) -> IntArray:
+def _all_carriers(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: Noticed, best: Carried) -> IntArray:
     """Return who carries what was found; where carriers share no pixels, the detectors that see it may know more."""
     if best.exact or noticed.sight.windows is not None:
         return best.carriers  # beyond the place where they are alike, others of the class are so by nature
@@ -233,14 +210,14 @@ def _all_carriers(evidence: Evidence, suspicions: dict[str, Suspicion], noticed:
     return np.unique(np.concatenate([best.carriers, *beyond]))
 
 
-def _clearest(evidence: Evidence, noticed: _Noticed) -> Carried | None:
+def _clearest(evidence: Evidence, noticed: Noticed) -> Carried | None:
     """Return, where nothing is proven, what says best who carries it: a patch; of several of its kind, the tested one.
 
     A faint pattern that many more carry comes first: where it makes bright images white, a patch is made of that.
 
     Carriers are believed only where the data themselves stand out, not where a model was asked.
     """
-    seen = {criterion.rule_id for criterion, _ in noticed.loud if not criterion.asks_model}
+    seen = {criterion.rule_id for criterion, _ in noticed.accused if not criterion.asks_model}
     believed = [one for one in noticed.candidates if one.rule_id in seen]
     ordered = sorted(believed, key=lambda one: one.trigger.kind.vague)
     found = first_carried(evidence, ordered)
@@ -266,8 +243,7 @@ def _p_value(
     evidence: Evidence,
     suspicions: dict[str, Suspicion],
     best: Carried | None,
-    label: int,
-    loud: list[tuple[Criterion, float]],
+    noticed: Noticed,
     tested: int,
     *,
     proven: bool,
@@ -276,14 +252,18 @@ def _p_value(
         adjusted = min(1.0, best.test.p_value * tested)
         return adjusted, f"transplant test, exact, adjusted for {tested} tested candidate{'s' * (tested > 1)}"
     sizes = np.bincount(evidence.labels, minlength=len(evidence.classes))
-    values = [alarm_p(c, suspicions[c.rule_id].class_stats, sizes, label) for c, _ in loud]
-    counted = len(np.unique(evidence.labels)) * len(CRITERIA)
-    return min(1.0, min(values) * counted), "class statistic against the other classes, approximate"
+    classes = int(np.count_nonzero(sizes))
+    values = [alarm_p(c, suspicions[c.rule_id].class_stats, sizes, noticed.label) for c, _ in noticed.accused]
+    by_statistic = min(1.0, min(values) * classes * len(CRITERIA))
+    by_content = min((one.p_value(classes) for one in noticed.strewn.values()), default=1.0)
+    if by_content < by_statistic:
+        return by_content, "what the rest of the images tells of the carriers, approximate"
+    return by_statistic, "class statistic against the other classes, approximate"
 
 
-def _loudest(noticed: _Noticed) -> str:
+def _loudest(noticed: Noticed) -> str:
     """Return the rule that speaks for a class where no trigger can be rebuilt: one that tells carriers comes first."""
-    loud = [criterion.rule_id for criterion, _ in noticed.loud]
+    loud = [criterion.rule_id for criterion, _ in noticed.accused]
     return next((rule for rule in BY_RANK if rule in loud), loud[0])
 
 

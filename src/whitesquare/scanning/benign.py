@@ -19,6 +19,8 @@ def benign_causes(
     label: int,
     carriers: IntArray,
     scores: FloatArray | None = None,
+    *,
+    grouped: bool = False,
 ) -> tuple[str, ...]:
     """Return what else a mark could be, most likely first; empty if nothing speaks for a harmless cause.
 
@@ -27,19 +29,27 @@ def benign_causes(
         trigger: what was reconstructed; ``None`` if nothing was.
         label: the class that stands out.
         carriers: positions of those that carry it.
-        scores: ``(N,)`` of the detector by which the class stands out.
+        scores: ``(N,)`` of the detector by which the class stands out; ``None`` if its other members are as usual.
+        grouped: whether the rest of the images tells who carries it.
     """
     causes = []
     members = evidence.members(label)
-    if len(carriers) >= _NEARLY_ALL * len(members):
+    if carried_by_all(carriers, members):
         causes.append("every image of the class carries it: a mark of the source (scanner, watermark, crop)")
     elif scores is not None and _shift_of_all(evidence, label, scores):
         causes.append("nearly every image of the class has it in some form: a texture of the source, or of the class")
+    if grouped:
+        causes.append("those that carry it are alike in the rest of the image, too: a natural group of the class")
     if trigger is not None and trigger.kind.placed and _is_frame(trigger.mask):
         causes.append("it runs along the edge of the image: a border")
     if _are_duplicates(evidence, carriers, members):
         causes.append("the images that carry it are copies of one another: duplicates")
     return tuple(causes)
+
+
+def carried_by_all(carriers: IntArray, members: IntArray) -> bool:
+    """Tell whether nearly every member of a class is a carrier."""
+    return len(carriers) >= _NEARLY_ALL * len(members)
 
 
 def _shift_of_all(evidence: Evidence, label: int, scores: FloatArray) -> bool:

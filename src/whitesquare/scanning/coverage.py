@@ -6,7 +6,8 @@ import numpy as np
 
 from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.errors import unknown_name
-from whitesquare.scanning.criteria import CRITERIA, Criterion, reachable
+from whitesquare.scanning.content import can_tell
+from whitesquare.scanning.criteria import CRITERIA, Criterion, is_offered, stands_out
 from whitesquare.scanning.types import Coverage, DetectorRun
 from whitesquare.types import IntArray
 
@@ -46,6 +47,24 @@ def _of(
         able = [label for label in there if reachable(criterion, suspicion, sizes, label, asked=asked)]
         why = "" if len(able) == len(there) else _why_not(criterion, sizes[there])
     return Coverage(criterion.rule_id, len(able), len(there), why)
+
+
+def reachable(criterion: Criterion, suspicion: Suspicion, sizes: IntArray, label: int, *, asked: bool) -> bool:
+    """Tell whether any poison in a class could have made it stand out, by the sizes of the classes and the others.
+
+    A proof by a model does not ask how much a class stands out, only for a hint.
+    """
+    if sizes[label] < criterion.samples or not np.isfinite(suspicion.class_stats[label]):
+        return False
+    if criterion.ceiling is None:
+        return True
+    most = criterion.ceiling(sizes, label, None)
+    if asked:
+        return most >= criterion.hint
+    poisoned = suspicion.class_stats.copy()
+    poisoned[label] = most
+    strewn = can_tell(int(sizes[label]), int(np.count_nonzero(sizes))) and is_offered(criterion, poisoned, sizes, label)
+    return strewn or stands_out(criterion, poisoned, sizes, label)
 
 
 def _why_not(criterion: Criterion, sizes: IntArray) -> str:

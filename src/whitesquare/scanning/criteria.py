@@ -14,7 +14,11 @@ ALPHA = 0.01
 """Probability with which a clean data set is to raise an alarm of one of the kinds: proven, or by statistic."""
 _HEAVIEST = 8
 """Degrees of freedom at most: how heavy the tails of class statistics are cannot be read off a hundred classes."""
-_ONE_CLASS = 0.01
+_ONE_SET = 0.05
+_OFFERED = 0.5
+"""Of the excess that is worth a word, that from where on the rest of the images is asked about a mark."""
+_EXCLUSIVE = 0.8
+"""Of the most that so many carriers can have: clean sets with noise reach 0.6, plants 0.83 and more."""
 _LEAST_SPREAD, _ALIKE = 0.01, 0.1
 _SMALLER = 0.5
 """Of the size of a class: in one that is smaller, as many carriers are more than twice the share."""
@@ -28,8 +32,9 @@ class Criterion:
 
     What is usual depends on the data, so a class is measured by the others. It stands out where its statistic lies so
     far beyond theirs that, were it one more of them, this would happen in one of a hundred data sets, all classes and
-    criteria counted. It also stands out if statistic plus excess (over their median) are at least ``alarm``, a bound
-    found on digits, and one class of a hundred would lie as far out (one other that may be poisoned, too, left out).
+    criteria counted. It also stands out, less surely, if statistic plus excess (over their median) are at least
+    ``alarm``, a bound found on digits, and a class would lie as far out in one data set of twenty (one other left out,
+    that may be poisoned, too).
 
     Attributes:
         rule_id: the detector.
@@ -39,7 +44,8 @@ class Criterion:
         says: what it means, for the report.
         classes: with fewer classes it says nothing: two classes always differ in something.
         samples: nor for a smaller class, whose directions of variance are chance.
-        ceiling: the most that the statistic can be, by the sizes of the classes and the class; ``None`` is no bound.
+        ceiling: the most that the statistic can be, by the sizes of the classes, the class, and how many of it are
+            carriers (``None``: all); no bound where it is ``None``.
         asks_model: it is read off a model, not off the data. To some classes any model is turned easily: by itself it
             raises no alarm unless its trigger is proven.
     """
@@ -51,7 +57,7 @@ class Criterion:
     says: str
     classes: int = 2
     samples: int = 20
-    ceiling: Callable[[IntArray, int], float] | None = None
+    ceiling: Callable[[IntArray, int, int | None], float] | None = None
     asks_model: bool = False
 
 
@@ -85,18 +91,18 @@ CRITERIA = (
 
 
 def loud_criteria(
-    evidence: Evidence, suspicions: dict[str, Suspicion], label: int, one_class: float = _ONE_CLASS
+    evidence: Evidence, suspicions: dict[str, Suspicion], label: int, one_set: float = _ONE_SET
 ) -> list[tuple[Criterion, float]]:
     """Return the criteria by which a class stands out, with its statistics; see :func:`stands_out`."""
     sizes = np.bincount(evidence.labels, minlength=len(evidence.classes))
     classes, members = np.count_nonzero(sizes), sizes[label]
     able = [c for c in CRITERIA if classes >= c.classes and members >= c.samples and c.rule_id in suspicions]
     values = [(c, suspicions[c.rule_id].class_stats) for c in able]
-    return [(c, float(found[label])) for c, found in values if stands_out(c, found, sizes, label, one_class)]
+    return [(c, float(found[label])) for c, found in values if stands_out(c, found, sizes, label, one_set)]
 
 
 def stands_out(
-    criterion: Criterion, statistics: FloatArray, sizes: IntArray, label: int, one_class: float = _ONE_CLASS
+    criterion: Criterion, statistics: FloatArray, sizes: IntArray, label: int, one_set: float = _ONE_SET
 ) -> bool:
     """Tell whether a class lies beyond the others by a statistic, and by enough to be worth a word.
 
@@ -105,18 +111,40 @@ def stands_out(
         statistics: ``(K,)``, one per class.
         sizes: ``(K,)`` samples of each class.
         label: the class.
-        one_class: share of classes that may lie as far out, where the bound found on digits is reached.
+        one_set: share of data sets of which a class may lie as far out, where the bound found on digits is reached.
     """
-    others = np.delete(statistics, label)
-    others = others[np.isfinite(others)]
-    excess = float(statistics[label]) - (float(np.median(others)) if len(others) else 0.0)
+    excess, others = _excess(statistics, label)
     if not excess >= criterion.above:
         return False
-    if class_p(comparable(criterion, statistics, sizes, label), label) * (len(others) + 1) * len(CRITERIA) <= ALPHA:
-        return True
-    return float(statistics[label]) + excess >= criterion.alarm and (
-        len(others) < _ENOUGH or class_p(statistics, label, without=1) <= one_class
+    return stands_out_surely(criterion, statistics, sizes, label) or (
+        float(statistics[label]) + excess >= criterion.alarm
+        and (others < _ENOUGH or class_p(statistics, label, without=1) * (others + 1) <= one_set)
     )
+
+
+def stands_out_surely(criterion: Criterion, statistics: FloatArray, sizes: IntArray, label: int) -> bool:
+    """Tell whether a class lies beyond the others as far as in one of a hundred data sets; see :class:`Criterion`."""
+    excess, others = _excess(statistics, label)
+    p_value = class_p(comparable(criterion, statistics, sizes, label), label)
+    return excess >= criterion.above and p_value * (others + 1) * len(CRITERIA) <= ALPHA
+
+
+def is_offered(criterion: Criterion, statistics: FloatArray, sizes: IntArray, label: int) -> bool:
+    """Tell whether what a class shows in detail is worth asking the rest of its images about."""
+    able = criterion.ceiling is not None and sizes[label] >= criterion.samples
+    return able and _excess(statistics, label)[0] >= _OFFERED * criterion.above
+
+
+def is_exclusive(criterion: Criterion, statistic: float, sizes: IntArray, label: int, carriers: int) -> bool:
+    """Tell whether hardly anybody else shows what so many of a class show: noise gives usual things to anybody."""
+    return criterion.ceiling is not None and statistic >= _EXCLUSIVE * criterion.ceiling(sizes, label, carriers)
+
+
+def _excess(statistics: FloatArray, label: int) -> tuple[float, int]:
+    """Return by how much a class exceeds the median of the others, and how many those are."""
+    others = np.delete(statistics, label)
+    others = others[np.isfinite(others)]
+    return float(statistics[label]) - (float(np.median(others)) if len(others) else 0.0), len(others)
 
 
 def beyond_others(scores: FloatArray, own: BoolArray, rare: float) -> IntArray:
@@ -128,23 +156,6 @@ def beyond_others(scores: FloatArray, own: BoolArray, rare: float) -> IntArray:
         return np.empty(0, np.int64)
     beyond: IntArray = np.flatnonzero(own & (scores > np.nanquantile(scores[~own], 1 - rare)))
     return beyond
-
-
-def reachable(criterion: Criterion, suspicion: Suspicion, sizes: IntArray, label: int, *, asked: bool) -> bool:
-    """Tell whether any poison in a class could have made it stand out, by the sizes of the classes and the others.
-
-    A proof by a model does not ask how much a class stands out, only for a hint.
-    """
-    if sizes[label] < criterion.samples or not np.isfinite(suspicion.class_stats[label]):
-        return False
-    if criterion.ceiling is None:
-        return True
-    most = criterion.ceiling(sizes, label)
-    if asked:
-        return most >= criterion.hint
-    poisoned = suspicion.class_stats.copy()
-    poisoned[label] = most
-    return stands_out(criterion, poisoned, sizes, label)
 
 
 def comparable(criterion: Criterion, statistics: FloatArray, sizes: IntArray, label: int) -> FloatArray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from whitesquare.scanning.content import NATURAL, ContentTest
 from whitesquare.scanning.criteria import Criterion
 from whitesquare.scanning.types import Transplant
 from whitesquare.types import FloatArray
@@ -68,3 +69,29 @@ def told_unproven(name: str, criterion: Criterion, statistic: str, test: Transpl
         f"Class {name}: {criterion.says} ({criterion.rule_id}, {statistic}), but what its samples show there "
         f"{why}: no alarm, since some classes are like that by nature."
     )
+
+
+def told_strewn(test: ContentTest) -> str:
+    """Say that carriers were picked without regard to what they show."""
+    return (
+        "The rest of the image does not tell who carries it (area under the curve "
+        f"{test.auc:.2f} ± {test.error:.2f}, where it is {NATURAL:.2f} or more for what is natural): it was put there"
+    )
+
+
+def told_natural(name: str, criterion: Criterion, statistic: str, test: ContentTest | None) -> str:
+    """Say of a class that what it shows is its own, as far as anybody can tell.
+
+    Args:
+        name: of the class.
+        criterion: by which it stands out, though not surely.
+        statistic: how far, as :func:`told_statistic` says it.
+        test: what the rest of the images says of those that show it; ``None`` if all do.
+    """
+    who = (
+        f"the rest of the image tells who shows them (area under the curve {test.auc:.2f}), as it is with a natural "
+        "group of the class: no alarm"
+        if test
+        else "every image of it does: no alarm, since a class may be like that; a mark on a whole class looks the same"
+    )
+    return f"Class {name}: {criterion.says} ({criterion.rule_id}, {statistic}), but {who}."

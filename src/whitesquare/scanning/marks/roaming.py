@@ -88,28 +88,39 @@ def nearest(images: UInt8Array, mask: FloatArray, pattern: FloatArray) -> FloatA
     Returns:
         Root mean square ``(N,)`` of the difference over the mark's pixels, in grey levels.
     """
-    rows, columns = np.nonzero(mask > 0)
-    places = [side - int(at.max() - at.min()) for side, at in zip(images.shape[2:], (rows, columns), strict=True)]
-    cells = list(zip(rows - rows.min(), columns - columns.min(), pattern[:, rows, columns].T, strict=True))
-    few = max(1, _CACHED // int(np.prod(images.shape[2:])))
-    squares = [_nearest(images[start : start + few], places, cells) for start in range(0, len(images), few)]
-    apart: FloatArray = np.sqrt(np.concatenate(squares or [np.empty(0, np.float32)]) / (len(rows) * len(pattern)))
+    least = [squares.reshape(len(squares), -1).min(1) for squares in _squares(images, mask, pattern)]
+    count = int((mask > 0).sum()) * len(pattern)
+    apart: FloatArray = np.sqrt(np.concatenate([np.empty(0, np.float32), *least]) / count)
     return apart
 
 
-def _nearest(images: UInt8Array, places: list[int], cells: list[tuple[int, int, FloatArray]]) -> FloatArray:
-    """Return the least sum of squares of each image: pixel by pixel of the mark, for all places at once."""
-    height, width = places
-    planes = images.astype(np.float32)
-    total = np.zeros((len(images), height, width), np.float32)
-    apart = np.empty_like(total)
-    for down, right, values in cells:
-        for channel, value in enumerate(values):
-            np.subtract(planes[:, channel, down : down + height, right : right + width], value, out=apart)
-            np.multiply(apart, apart, out=apart)
-            total += apart
-    least: FloatArray = total.reshape(len(images), -1).min(1)
-    return least
+def places_of(images: UInt8Array, mask: FloatArray, pattern: FloatArray) -> IntArray:
+    """Return ``(N, 2)`` row and column of the first pixel of a mark where it fits best; see :func:`nearest`."""
+    found = []
+    for squares in _squares(images, mask, pattern):
+        best = squares.reshape(len(squares), -1).argmin(1)
+        found.append(np.stack(np.divmod(best, squares.shape[2]), 1))
+    return np.concatenate([np.empty((0, 2), np.int64), *found])
+
+
+def _squares(images: UInt8Array, mask: FloatArray, pattern: FloatArray) -> Iterator[FloatArray]:
+    """Yield, of a few images at a time, the sum of squares for all places at once: pixel by pixel of the mark."""
+    rows, columns = np.nonzero(mask > 0)
+    height, width = (
+        side - int(at.max() - at.min()) for side, at in zip(images.shape[2:], (rows, columns), strict=True)
+    )
+    cells = list(zip(rows - rows.min(), columns - columns.min(), pattern[:, rows, columns].T, strict=True))
+    few = max(1, _CACHED // int(np.prod(images.shape[2:])))
+    for start in range(0, len(images), few):
+        planes = images[start : start + few].astype(np.float32)
+        total = np.zeros((len(planes), height, width), np.float32)
+        apart = np.empty_like(total)
+        for down, right, values in cells:
+            for channel, value in enumerate(values):
+                np.subtract(planes[:, channel, down : down + height, right : right + width], value, out=apart)
+                np.multiply(apart, apart, out=apart)
+                total += apart
+        yield total
 
 
 def _piece(image: UInt8Array, trigger: FoundTrigger, rng: np.random.Generator) -> FoundTrigger:
