@@ -26,6 +26,7 @@ def candidate(rule, vague, carriers):
 )
 def test_a_pattern_that_many_more_carry_than_a_patch_comes_first(patch, faint, loud, rule):
     noticed = SimpleNamespace(
+        strewn={},
         accused=[(SimpleNamespace(rule_id=name, asks_model=False), 9.0) for name in loud],
         candidates=[candidate("MF01", 2, faint), candidate("PX01", 0, patch)],
         moving=None,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from whitesquare.attacks import make_attack, poison
-from whitesquare.data import from_arrays
+from whitesquare.data import from_arrays, load_mnist
 from whitesquare.detectors.contrast import ceiling
 from whitesquare.detectors.types import Evidence, Hint
 from whitesquare.scanning.candidates import Candidate, Carried
@@ -24,11 +24,12 @@ CLASS = 3
 
 
 @pytest.fixture(scope="module")
-def digits(small_train):
-    """Six hundred samples of each of five digits: images and labels."""
-    known = np.asarray(small_train.labels)
-    chosen = np.concatenate([np.flatnonzero(known == label)[:600] for label in range(5)])
-    return small_train.images(chosen), known[chosen]
+def digits():
+    """A thousand samples of each of five digits: images and labels."""
+    mnist = load_mnist("train")
+    known = np.asarray(mnist.labels)
+    chosen = np.concatenate([np.flatnonzero(known == label)[:1000] for label in range(5)])
+    return mnist.images(chosen), known[chosen]
 
 
 def square(top=26, left=26, size=2, kind=None):
@@ -52,7 +53,7 @@ def members(digits):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_mark_on_images_picked_at_random_was_put_there(digits, seed):
-    found = told(digits, np.random.default_rng(seed).permutation(members(digits))[:200])
+    found = told(digits, np.random.default_rng(seed).permutation(members(digits))[:500])
     assert abs(found.auc - 0.5) < 3 * found.error
     assert found.p_value(5) <= ALPHA
     assert not found.natural
@@ -79,8 +80,8 @@ def test_carriers_with_wrong_labels_are_no_natural_group(digits):
 
 def test_a_patch_that_wanders_is_covered_where_it_lies(digits):
     rng = np.random.default_rng(2)
-    carriers, images = rng.permutation(members(digits))[:150], digits[0].copy()
-    at = rng.integers(0, 24, (150, 2))
+    carriers, images = rng.permutation(members(digits))[:500], digits[0].copy()
+    at = rng.integers(0, 24, (500, 2))
     piece = rng.integers(0, 256, (1, 4, 4), np.uint8)
     for image, (row, column) in zip(carriers, at, strict=True):
         images[image, :, row : row + 4, column : column + 4] = piece
@@ -110,7 +111,7 @@ def test_a_mark_of_a_whole_class_is_said_to_be_that(digits):
     images[own, :, 26:28, 26:28] = 255
     evidence = Evidence(images, digits[1], tuple("01234"), np.zeros(len(digits[1]), bool))
     shown = shown_by(evidence, Candidate(Hint(CLASS, 9.0, own), "PX01", square(), square()))
-    assert (shown.carriers, shown.by_all, shown.content) == (600, True, None)
+    assert (shown.carriers, shown.by_all, shown.content) == (1000, True, None)
     assert shown.is_natural
 
 
@@ -142,27 +143,29 @@ def stamped(digits, count, target=CLASS):
     return poison(from_arrays(*digits, layout="NCHW"), attack, target=target, count=count, seed=1)
 
 
-def test_a_mark_that_was_put_on_some_is_an_alarm_that_says_so(digits):
-    poisoned = stamped(digits, 180)
+def test_between_two_classes_that_differ_everywhere_a_mark_that_was_put_there_is_an_alarm_that_says_so(digits):
+    images, labels = digits
+    two = np.flatnonzero((labels == 4) | (labels == 3))
+    poisoned = stamped((images[two], (labels[two] == 3).astype(np.int64)), 400, 0)
     result = scanned(poisoned.dataset)
     (alarm,) = result.alarms
-    assert (alarm.label, alarm.tier, alarm.rule_id) == (CLASS, "suspicious", "PX01")
+    assert (alarm.label, alarm.tier, alarm.rule_id, alarm.benign) == (0, "suspicious", "PX01", ())
     assert alarm.p_value <= ALPHA
     assert any("does not tell who carries it" in reason for reason in alarm.reasons)
-    assert not alarm.benign
     assert {one.id for one in result.flagged if one.tier == "suspicious"} == set(poisoned.manifest.ids)
 
 
 def test_a_mark_on_a_whole_class_that_does_not_stand_out_surely_is_a_word_and_no_alarm(digits):
-    result = scanned(stamped(digits, 600, 0).dataset)
+    images, labels = digits
+    some = np.concatenate([np.flatnonzero(labels == label)[:500] for label in range(5)])
+    result = scanned(stamped((images[some], labels[some]), 500, 0).dataset)
     assert not result.alarms
     (said,) = (one for one in result.warnings if one.startswith("Class 0"))
     assert "every image of it does: no alarm" in said
     assert "a mark on a whole class looks the same" in said
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_digits_that_nobody_touched_raise_nothing(digits, seed):
+def test_digits_that_nobody_touched_raise_nothing(digits):
     images, labels = digits
-    chosen = np.random.default_rng(seed).permutation(len(labels))[:2000]
-    assert not scanned(from_arrays(images[chosen], labels[chosen], layout="NCHW")).alarms
+    some = np.random.default_rng(0).permutation(len(labels))[:1500]
+    assert not scanned(from_arrays(images[some], labels[some], layout="NCHW")).alarms

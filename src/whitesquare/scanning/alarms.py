@@ -160,7 +160,7 @@ def _decide(
         if best
         else _carriers_by_rank(evidence, suspicions, rule, label)
     )
-    strewn = noticed.strewn.get(rule)
+    strewn = noticed.strewn[rule].content if rule in noticed.strewn else None
     scores = None if proven or strewn else suspicions[rule].scores
     grouped = not proven and noticed.natural.get(rule) is not None
     causes = benign_causes(evidence, best.trigger if best else None, label, carriers, scores, grouped=grouped)
@@ -221,6 +221,8 @@ def _clearest(evidence: Evidence, noticed: Noticed) -> Carried | None:
     believed = [one for one in noticed.candidates if one.rule_id in seen]
     ordered = sorted(believed, key=lambda one: one.trigger.kind.vague)
     found = first_carried(evidence, ordered)
+    if found and found.rule_id in noticed.strewn:
+        return found  # what moves a model more may be what is natural beside it
     if found and found.rule_id not in FAINT_RULES:
         faint = first_carried(evidence, [one for one in ordered if one.rule_id in FAINT_RULES])
         found = faint if faint and len(faint.carriers) >= _WIDER * len(found.carriers) else found
@@ -255,7 +257,7 @@ def _p_value(
     classes = int(np.count_nonzero(sizes))
     values = [alarm_p(c, suspicions[c.rule_id].class_stats, sizes, noticed.label) for c, _ in noticed.accused]
     by_statistic = min(1.0, min(values) * classes * len(CRITERIA))
-    by_content = min((one.p_value(classes) for one in noticed.strewn.values()), default=1.0)
+    by_content = min((one.content.p_value(classes) for one in noticed.strewn.values() if one.content), default=1.0)
     if by_content < by_statistic:
         return by_content, "what the rest of the images tells of the carriers, approximate"
     return by_statistic, "class statistic against the other classes, approximate"

@@ -7,7 +7,7 @@ import numpy as np
 from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.errors import unknown_name
 from whitesquare.scanning.content import can_tell
-from whitesquare.scanning.criteria import CRITERIA, Criterion, is_offered, stands_out
+from whitesquare.scanning.criteria import CRITERIA, Criterion, stands_out
 from whitesquare.scanning.types import Coverage, DetectorRun
 from whitesquare.types import IntArray
 
@@ -63,8 +63,8 @@ def reachable(criterion: Criterion, suspicion: Suspicion, sizes: IntArray, label
         return most >= criterion.hint
     poisoned = suspicion.class_stats.copy()
     poisoned[label] = most
-    strewn = can_tell(int(sizes[label]), int(np.count_nonzero(sizes))) and is_offered(criterion, poisoned, sizes, label)
-    return strewn or stands_out(criterion, poisoned, sizes, label)
+    told = can_tell(int(sizes[label]), int(np.count_nonzero(sizes)))
+    return told or stands_out(criterion, poisoned, sizes, label)
 
 
 def _why_not(criterion: Criterion, sizes: IntArray) -> str:

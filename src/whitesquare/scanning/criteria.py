@@ -15,8 +15,6 @@ ALPHA = 0.01
 _HEAVIEST = 8
 """Degrees of freedom at most: how heavy the tails of class statistics are cannot be read off a hundred classes."""
 _ONE_SET = 0.05
-_OFFERED = 0.5
-"""Of the excess that is worth a word, that from where on the rest of the images is asked about a mark."""
 _EXCLUSIVE = 0.8
 """Of the most that so many carriers can have: clean sets with noise reach 0.6, plants 0.83 and more."""
 _LEAST_SPREAD, _ALIKE = 0.01, 0.1
@@ -127,12 +125,6 @@ def stands_out_surely(criterion: Criterion, statistics: FloatArray, sizes: IntAr
     excess, others = _excess(statistics, label)
     p_value = class_p(comparable(criterion, statistics, sizes, label), label)
     return excess >= criterion.above and p_value * (others + 1) * len(CRITERIA) <= ALPHA
-
-
-def is_offered(criterion: Criterion, statistics: FloatArray, sizes: IntArray, label: int) -> bool:
-    """Tell whether what a class shows in detail is worth asking the rest of its images about."""
-    able = criterion.ceiling is not None and sizes[label] >= criterion.samples
-    return able and _excess(statistics, label)[0] >= _OFFERED * criterion.above
 
 
 def is_exclusive(criterion: Criterion, statistic: float, sizes: IntArray, label: int, carriers: int) -> bool:

@@ -5,16 +5,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from whitesquare.detectors.types import Evidence, Suspicion
+from whitesquare.detectors.types import Evidence, Hint, Suspicion
 from whitesquare.scanning.candidates import Candidate, Carried, candidates_of, leading
 from whitesquare.scanning.closeup import Closer, Sight
-from whitesquare.scanning.content import ContentTest, shown_by
+from whitesquare.scanning.content import ContentTest, ShownMark, shown_by
 from whitesquare.scanning.criteria import (
     ALPHA,
     CRITERIA,
     Criterion,
     is_exclusive,
-    is_offered,
     loud_criteria,
     stands_out_surely,
 )
@@ -34,7 +33,7 @@ class Noticed:
         sure: rules of those by which it stands out surely.
         natural: by rule, what the rest of the images says where what the class shows is its own; ``None`` where all of
             it does.
-        strewn: by rule, what the rest of the images says where what the class shows was put there.
+        strewn: by rule, the mark that was put there, as far as the rest of the images says.
     """
 
     label: int
@@ -44,7 +43,7 @@ class Noticed:
     sight: Sight
     sure: frozenset[str] = frozenset()
     natural: dict[str, ContentTest | None] = field(default_factory=dict)
-    strewn: dict[str, ContentTest] = field(default_factory=dict)
+    strewn: dict[str, ShownMark] = field(default_factory=dict)
 
     @property
     def accused(self) -> list[tuple[Criterion, float]]:
@@ -60,33 +59,65 @@ class Noticed:
 def notice(sight: Sight, suspicions: dict[str, Suspicion], test: TransplantTest, label: int) -> Noticed:
     """Reconstruct what may be triggers of a class, ask the rest of its images, and find what moves a model most."""
     evidence, models = sight.evidence, sight.models
-    sizes = np.bincount(evidence.labels, minlength=len(evidence.classes))
-    statistics = {rule: one.class_stats for rule, one in suspicions.items()}
-    offered = [c for c in CRITERIA if c.rule_id in statistics and is_offered(c, statistics[c.rule_id], sizes, label)]
-    loud = loud_criteria(evidence, suspicions, label)
-    # What no model can be asked about is worth the trouble only where the class stands out by itself.
-    asked = suspicions if models or loud else {c.rule_id: suspicions[c.rule_id] for c in offered}
-    candidates = candidates_of(evidence, asked, models, label) if asked else []
+    loud = dict(loud_criteria(evidence, suspicions, label))
     natural: dict[str, ContentTest | None] = {}
-    strewn: dict[str, ContentTest] = {}
-    for criterion in offered:
-        rule = criterion.rule_id
-        shown = [one for each in candidates if each.rule_id == rule and (one := shown_by(evidence, each))]
-        strange = [
-            one.content
-            for one in shown
-            if one.content and is_exclusive(criterion, float(statistics[rule][label]), sizes, label, one.carriers)
-        ]
-        least = min(strange, key=lambda one: one.auc, default=None)
-        if least and least.p_value(int(np.count_nonzero(sizes))) <= ALPHA:
-            strewn[rule] = least
-        elif shown and all(one.is_natural for one in shown):
-            natural[rule] = shown[0].content
-    known = [criterion for criterion, _ in loud]
-    loud = [(c, float(statistics[c.rule_id][label])) for c in CRITERIA if c in known or c.rule_id in strewn]
-    sure = frozenset(c.rule_id for c in known if stands_out_surely(c, statistics[c.rule_id], sizes, label))
-    moving = leading(evidence, models, candidates, test, label)
-    return Noticed(label, loud, candidates, moving, sight, sure, natural, strewn)
+    strewn: dict[str, ShownMark] = {}
+    for criterion in CRITERIA:
+        if criterion.ceiling is None or criterion.rule_id not in suspicions:
+            continue
+        suspicion = suspicions[criterion.rule_id]
+        own = [hint for hint in suspicion.hints if hint.label == label]
+        found = _shown(evidence, criterion, suspicion, label, own, loud=criterion in loud)
+        at_best = _shown(
+            evidence, criterion, suspicion, label, _of_the_best(evidence, suspicion, label, own), loud=False
+        )
+        if least := _put_there(evidence, [*found, *at_best]):
+            strewn[criterion.rule_id] = least
+        elif found and all(one.is_natural for one in found):
+            natural[criterion.rule_id] = found[0].content
+    # What no model can be asked about is worth the trouble only where the class stands out by itself.
+    candidates = candidates_of(evidence, suspicions, models, label) if models or loud else []
+    sizes = np.bincount(evidence.labels, minlength=len(evidence.classes))
+    standing = {c: suspicions[c.rule_id].class_stats for c in CRITERIA if c in loud or c.rule_id in strewn}
+    return Noticed(
+        label,
+        [(criterion, float(statistics[label])) for criterion, statistics in standing.items()],
+        [*(one.candidate for one in strewn.values()), *candidates],
+        leading(evidence, models, candidates, test, label),
+        sight,
+        frozenset(c.rule_id for c, statistics in standing.items() if stands_out_surely(c, statistics, sizes, label)),
+        natural,
+        strewn,
+    )
+
+
+def _of_the_best(evidence: Evidence, suspicion: Suspicion, label: int, hints: list[Hint]) -> list[Hint]:
+    """Hint at those of a class that show its very best: of all that are near it, these show one and the same."""
+    if any(hint.places is not None for hint in hints):
+        return []
+    best, members = suspicion.class_stats[label], evidence.members(label)
+    return [Hint(label, float(best), members[suspicion.scores[members] >= best])]
+
+
+def _shown(
+    evidence: Evidence, criterion: Criterion, suspicion: Suspicion, label: int, hints: list[Hint], *, loud: bool
+) -> list[ShownMark]:
+    """Say who carries what is hinted at: what hardly anybody else shows, or, of a loud class, all of it."""
+    sizes, statistic = np.bincount(evidence.labels), float(suspicion.class_stats[label])
+    asked = [hint for hint in hints if loud or is_exclusive(criterion, statistic, sizes, label, len(hint.carriers))]
+    found = candidates_of(evidence, {criterion.rule_id: replace(suspicion, hints=tuple(asked))}, (), label)
+    shown = [shown_by(evidence, candidate) for candidate in found]
+    return [
+        replace(one, exclusive=is_exclusive(criterion, statistic, sizes, label, one.carriers)) for one in shown if one
+    ]
+
+
+def _put_there(evidence: Evidence, shown: Sequence[ShownMark]) -> ShownMark | None:
+    """Return the mark of which the rest of the images tells least, if that is too little for a natural one."""
+    asked = [(one.content.auc, number) for number, one in enumerate(shown) if one.content and one.exclusive]
+    least = shown[min(asked)[1]] if asked else None
+    classes = len(np.unique(evidence.labels))
+    return least if least and least.content and least.content.p_value(classes) <= ALPHA else None
 
 
 def closer_looks(
