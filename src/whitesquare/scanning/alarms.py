@@ -11,6 +11,7 @@ from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.scanning.benign import benign_causes
 from whitesquare.scanning.candidates import LEAST_CARRIERS, Carried, first_carried
 from whitesquare.scanning.closeup import Closer, Sight
+from whitesquare.scanning.content import NATURAL
 from whitesquare.scanning.criteria import (
     ALPHA,
     BY_RANK,
@@ -18,8 +19,10 @@ from whitesquare.scanning.criteria import (
     FAINT_RULES,
     FAINT_SHARE,
     RANKED_SHARE,
+    Criterion,
     alarm_p,
     beyond_others,
+    stands_out,
 )
 from whitesquare.scanning.marks.types import FoundTrigger
 from whitesquare.scanning.members import all_carriers
@@ -27,6 +30,7 @@ from whitesquare.scanning.noticed import Noticed, closer_looks, notice
 from whitesquare.scanning.running import one_thread_each
 from whitesquare.scanning.told import (
     CLOSE_UP,
+    told_exclusive,
     told_failure,
     told_natural,
     told_proof,
@@ -56,6 +60,7 @@ def thresholds(test: TransplantTest) -> dict[str, float]:
     """Return the bounds by which a class is alarmed and proven, by name: what a scan is held to, for its report."""
     return {
         "chance that clean data raise an alarm of one kind, at most": ALPHA,
+        "area under the curve by which the rest of an image tells who has what is natural, at least": NATURAL,
         "samples that a rebuilt trigger must be carried by, at least": LEAST_CARRIERS,
         "images turned beyond the worst control, at least": _CLEAR,
         "the same, of what only a closer look shows, at least": _NEAR,
@@ -168,9 +173,7 @@ def _decide(
         causes = (*causes, "no model follows it: a mark of one source, or poison that did not take")
     if not proven and rule in _GRAIN_RULES:
         causes = (*causes, "a part of the class has another grain: another camera, scanner or compression, or noise")
-    reasons = [
-        f"{c.rule_id}: {c.says} ({told_statistic(c, suspicions[c.rule_id].class_stats, label)})" for c, _ in loud
-    ]
+    reasons = [_reason(evidence, suspicions, c, label) for c, _ in loud]
     if best and best.test:
         reasons = [told_proof(best.test), *reasons] if proven else [*reasons, told_failure(best.test)]
     if proven and noticed.sight.windows:
@@ -194,6 +197,15 @@ def _decide(
     )
     sight = noticed.sight if noticed.sight.windows else None
     return Raised(alarm, carriers, best.trigger if best else None, sight)
+
+
+def _reason(evidence: Evidence, suspicions: dict[str, Suspicion], criterion: Criterion, label: int) -> str:
+    """Say by what a class stands out, and how far, or that it does not, where it is accused all the same."""
+    statistics = suspicions[criterion.rule_id].class_stats
+    sizes = np.bincount(evidence.labels, minlength=len(evidence.classes))
+    far = stands_out(criterion, statistics, sizes, label)
+    how = told_statistic(criterion, statistics, label) if far else told_exclusive(statistics, label)
+    return f"{criterion.rule_id}: {criterion.says} ({how})"
 
 
 def _all_carriers(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: Noticed, best: Carried) -> IntArray:

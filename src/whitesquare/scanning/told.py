@@ -32,6 +32,13 @@ def told_statistic(criterion: Criterion, statistics: FloatArray, label: int) -> 
     return f"{value}; the median of the other classes is {middle:.3g}, and the least that counts {least:.3g}"
 
 
+def told_exclusive(statistics: FloatArray, label: int) -> str:
+    """Say how much a class shows that hardly anybody else does, where others differ as much by nature."""
+    others = np.delete(statistics, label)
+    most = float(np.nanmax(others, initial=0.0))
+    return f"statistic {float(statistics[label]):.3g}; other classes reach {most:.3g} by what is their own"
+
+
 def told_proof(test: Transplant) -> str:
     """Say what a trigger does, and what its controls do."""
     rate, how = test.flip_rate, _STRENGTHS.get(test.strength, test.strength)
