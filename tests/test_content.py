@@ -6,6 +6,7 @@ import pytest
 from whitesquare.attacks import make_attack, poison
 from whitesquare.data import from_arrays, load_mnist
 from whitesquare.detectors.contrast import ceiling
+from whitesquare.detectors.patch_contrast import PatchContrast
 from whitesquare.detectors.types import Evidence, Hint
 from whitesquare.scanning.candidates import Candidate, Carried
 from whitesquare.scanning.content import NATURAL, can_tell, content_test, shown_by
@@ -124,6 +125,13 @@ def test_what_others_show_as_well_is_not_exclusive():
     assert ceiling(sizes, CLASS, 600) == ceiling(sizes, CLASS)
 
 
+def test_the_patch_rule_counts_some_of_a_class_and_its_ceiling_is_that_of_these():
+    patches = next(criterion for criterion in CRITERIA if criterion.rule_id == "PC01")
+    large, counted = np.full(10, 6000), np.full(10, PatchContrast.sample)
+    assert patches.ceiling(large, 0, 3000) == ceiling(counted, 0, PatchContrast.sample // 2)
+    assert patches.ceiling(large, 0, None) == ceiling(counted, 0)
+
+
 def test_small_classes_cannot_be_told():
     able = [size for size in range(0, 1000, 10) if can_tell(size, 10)]
     assert able
@@ -153,6 +161,16 @@ def test_between_two_classes_that_differ_everywhere_a_mark_that_was_put_there_is
     assert alarm.p_value <= ALPHA
     assert any("does not tell who carries it" in reason for reason in alarm.reasons)
     assert {one.id for one in result.flagged if one.tier == "suspicious"} == set(poisoned.manifest.ids)
+
+
+@pytest.mark.parametrize("pair", [(0, 1), (2, 3)])
+def test_a_mark_in_the_corner_is_not_acquitted_by_what_is_left_uncovered_of_it(digits, pair):
+    images, labels = digits
+    two = np.flatnonzero(np.isin(labels, pair))
+    poisoned = stamped((images[two], (labels[two] == pair[1]).astype(np.int64)), 400, 0)
+    (alarm,) = scanned(poisoned.dataset).alarms
+    assert alarm.label == 0
+    assert 360 <= alarm.carriers <= 410
 
 
 def test_a_mark_on_a_whole_class_that_does_not_stand_out_surely_is_a_word_and_no_alarm(digits):

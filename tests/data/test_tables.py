@@ -409,7 +409,11 @@ def test_a_forked_worker_reads_on_with_a_database_of_its_own(tmp_path):
     assert opened.content(1)
 
 
-def test_nothing_of_a_file_is_held_once_it_was_read(tmp_path):
+def test_nothing_of_a_file_is_held_and_no_copy_changes_how_others_are_read(tmp_path):
+    settings = "SELECT current_setting('threads'), current_setting('disabled_optimizers')"
     with parquet(tmp_path) as db:
-        held = db.execute("SELECT current_setting('enable_external_file_cache')").fetchone()
-    assert held == (False,)
+        before = db.execute(settings).fetchall()
+        assert db.execute("SELECT current_setting('enable_external_file_cache')").fetchall() == [(False,)]
+    unsized(open_dataset(_hub_rows(tmp_path, [(IMAGE, 0), (IMAGE, 1)]))).rewrite(tmp_path / "out", np.array([0]))
+    with parquet(tmp_path) as db:
+        assert db.execute(settings).fetchall() == before

@@ -97,7 +97,7 @@ def _record(row: list[str], written: str) -> str:
 
 
 def _copy_parquet(path: Path, target: Path, keep: bytes, changed: Changed | None) -> None:
-    with parquet(path) as db:
+    with parquet(path, alone=True) as db:
         groups = db.execute("SELECT max(row_group_num_rows) FROM parquet_metadata(?)", [exactly(path)]).fetchall()
         options = _as_packed(db, path)
         if said := ", ".join(f"{quoted(key)}: {_text(value)}" for key, value in _metadata(db, path).items()):

@@ -24,9 +24,10 @@ _ROWS = 16_384
 _SETTINGS: "dict[str, str | bool | int | float | list[str]]" = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
-    "enable_external_file_cache": False,
 }
-"""No extension is fetched or loaded for a file of others, and nothing of a file is held once it was read."""
+"""No extension is fetched or loaded for a file of others."""
+_CACHE = "enable_external_file_cache"
+"""What DuckDB has, if it is young enough, to hold what it read of a file."""
 _databases: "dict[int, DuckDBPyConnection]" = {}
 """By process: one that was forked has the database of its parent without the threads, so it must not even end it."""
 _FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
@@ -40,20 +41,33 @@ def quoted(name: str) -> str:
 def connected() -> "DuckDBPyConnection":
     """Connect to this process's database in memory: to make one takes longer than most of what is asked of it.
 
+    Its settings are everybody's: who changes one needs :func:`parquet` ``alone``.
+
     Raises:
         duckdb.Error: it cannot be made.
     """
-    import duckdb
-
     process = os.getpid()
     if process not in _databases:
-        _databases.setdefault(process, duckdb.connect(config=_SETTINGS))
+        _databases.setdefault(process, _made())
     return _databases[process].cursor()
 
 
+def _made() -> "DuckDBPyConnection":
+    import duckdb
+
+    database = duckdb.connect(config=_SETTINGS)
+    if database.execute("SELECT 1 FROM duckdb_settings() WHERE name = ?", [_CACHE]).fetchall():
+        database.execute(f"SET {_CACHE} = false")
+    return database
+
+
 @contextmanager
-def parquet(path: Path) -> Iterator["DuckDBPyConnection"]:
+def parquet(path: Path, *, alone: bool = False) -> Iterator["DuckDBPyConnection"]:
     """Connect to a database that reads a Parquet file.
+
+    Args:
+        path: its name, for the errors.
+        alone: to one of its own, whose settings may be changed.
 
     Raises:
         DataError: what is asked of it fails.
@@ -62,7 +76,7 @@ def parquet(path: Path) -> Iterator["DuckDBPyConnection"]:
     import duckdb
 
     try:
-        with connected() as connection:
+        with _made() if alone else connected() as connection:
             yield connection
     except duckdb.OutOfMemoryException as error:
         raise no_memory(path, error) from error

@@ -11,7 +11,7 @@ from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.scanning.benign import benign_causes
 from whitesquare.scanning.candidates import LEAST_CARRIERS, Carried, first_carried
 from whitesquare.scanning.closeup import Closer, Sight
-from whitesquare.scanning.content import NATURAL
+from whitesquare.scanning.content import NATURAL, ContentTest
 from whitesquare.scanning.criteria import (
     ALPHA,
     BY_RANK,
@@ -85,6 +85,7 @@ def raise_alarms(
     models: Sequence[Classifier],
     test: TransplantTest,
     closer: Closer | None = None,
+    sizes: IntArray | None = None,
 ) -> tuple[tuple[Raised, ...], tuple[str, ...]]:
     """Return the classes that stand out, the strongest tier first, and a word on those that only a model sets apart.
 
@@ -94,11 +95,13 @@ def raise_alarms(
         models: the first finds, the others must agree; none in a model-free scan.
         test: settings of the transplant test.
         closer: who looks at what the models see averaged down; ``None`` where they see everything.
+        sizes: ``(K,)`` samples of each class that the statistics are of; ``None`` for those of the evidence.
     """
     whole = Sight(evidence, models)
+    sizes = np.bincount(evidence.labels, minlength=len(evidence.classes)) if sizes is None else sizes
     with Crew(usable_cores(), one_thread_each) as crew:
         noticed = list(
-            crew.map(lambda label: notice(whole, suspicions, test, label), np.unique(evidence.labels).tolist())
+            crew.map(lambda label: notice(whole, suspicions, test, label, sizes), np.unique(evidence.labels).tolist())
         )
     close = closer_looks(closer, evidence, noticed, test)
     # Every class pays for every test, whichever came first.
@@ -113,17 +116,21 @@ def raise_alarms(
         if proven or each.seen:
             raised.append(_decide(evidence, suspicions, each, tested, proven=proven))
         elif each.loud:
-            notes.append(_told(evidence, suspicions, each))
+            notes.extend(_told(evidence, suspicions, each))
     return tuple(sorted(raised, key=lambda one: (one.alarm.tier != "confirmed", one.alarm.p_value))), tuple(notes)
 
 
-def _told(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: Noticed) -> str:
+def _told(evidence: Evidence, suspicions: dict[str, Suspicion], noticed: Noticed) -> list[str]:
     """Say why a class that stands out is not accused: what it shows is its own, or only a model sets it apart."""
-    name, criterion = evidence.classes[noticed.label], (noticed.accused or noticed.loud)[0][0]
-    statistic = told_statistic(criterion, suspicions[criterion.rule_id].class_stats, noticed.label)
-    if criterion.rule_id in noticed.natural:
-        return told_natural(name, criterion, statistic, noticed.natural[criterion.rule_id])
-    return told_unproven(name, criterion, statistic, noticed.moving.test if noticed.moving else None)
+    name, said = evidence.classes[noticed.label], []
+    for criterion, _ in noticed.loud:
+        statistic = told_statistic(criterion, suspicions[criterion.rule_id].class_stats, noticed.label)
+        if criterion.asks_model:
+            tried = noticed.moving.test if noticed.moving else None
+            said.append(told_unproven(name, criterion, statistic, tried))
+        else:
+            said.append(told_natural(name, criterion, statistic, noticed.natural[criterion.rule_id]))
+    return said
 
 
 def _tried(noticed: Noticed, test: TransplantTest, tested: int) -> tuple[Noticed, bool]:
@@ -165,7 +172,7 @@ def _decide(
         if best
         else _carriers_by_rank(evidence, suspicions, rule, label)
     )
-    strewn = noticed.strewn[rule].content if rule in noticed.strewn else None
+    strewn = noticed.strewn[rule].content if not proven and rule in noticed.strewn else None
     scores = None if proven or strewn else suspicions[rule].scores
     grouped = not proven and noticed.natural.get(rule) is not None
     causes = benign_causes(evidence, best.trigger if best else None, label, carriers, scores, grouped=grouped)
@@ -180,7 +187,7 @@ def _decide(
         reasons.insert(1, CLOSE_UP)
     if strewn:
         reasons.append(told_strewn(strewn))
-    p_value, method = _p_value(evidence, suspicions, best, noticed, tested, proven=proven)
+    p_value, method = _p_value(evidence, suspicions, best, noticed, strewn, tested, proven=proven)
     carriers = carriers[~evidence.trusted[carriers]]
     alarm = Alarm(
         label=label,
@@ -258,6 +265,7 @@ def _p_value(
     suspicions: dict[str, Suspicion],
     best: Carried | None,
     noticed: Noticed,
+    strewn: ContentTest | None,
     tested: int,
     *,
     proven: bool,
@@ -269,9 +277,8 @@ def _p_value(
     classes = int(np.count_nonzero(sizes))
     values = [alarm_p(c, suspicions[c.rule_id].class_stats, sizes, noticed.label) for c, _ in noticed.accused]
     by_statistic = min(1.0, min(values) * classes * len(CRITERIA))
-    by_content = min((one.content.p_value(classes) for one in noticed.strewn.values() if one.content), default=1.0)
-    if by_content < by_statistic:
-        return by_content, "what the rest of the images tells of the carriers, approximate"
+    if strewn and strewn.p_value(classes) < by_statistic:
+        return strewn.p_value(classes), "what the rest of the images tells of the carriers, approximate"
     return by_statistic, "class statistic against the other classes, approximate"
 
 

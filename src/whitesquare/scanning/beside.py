@@ -17,6 +17,7 @@ from whitesquare.scanning.criteria import loud_criteria
 from whitesquare.scanning.findings import scored
 from whitesquare.scanning.fusion import fuse
 from whitesquare.scanning.gather import GIVEN, Gathered, gather_beside
+from whitesquare.scanning.noticed import ask_content
 from whitesquare.scanning.reference import Reference
 from whitesquare.scanning.running import run_detectors
 from whitesquare.scanning.settings import ScanSettings
@@ -122,10 +123,11 @@ def _unlike(
     """
     known = set(alarmed)
     rules = {KNOWN_DETECTORS[name].rule_id: suspicion for name, suspicion in suspicions.items()}
-    said = []
+    said, sizes = [], np.bincount(both.labels, minlength=len(both.classes))
     for label in (int(one) for one in np.unique(both.labels[both.trusted])):
         loud = [] if label in known else [c for c, _ in loud_criteria(both, rules, label, _DOUBTED) if not c.asks_model]
-        if loud:
+        natural = ask_content(both, rules, label, sizes, loud)[0] if loud else {}
+        if loud := [criterion for criterion in loud if criterion.rule_id not in natural]:
             where = f"Class {both.classes[label]} stands out only once the reference is added"
             said.append(f"{where} ({loud[0].rule_id}: {loud[0].says}).")
     usual = fused[~both.trusted & ~np.isin(both.labels, list(known))]

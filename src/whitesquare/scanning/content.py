@@ -22,14 +22,14 @@ from whitesquare.detectors.types import BoolArray, Evidence
 from whitesquare.scanning.benign import carried_by_all
 from whitesquare.scanning.candidates import Candidate, Carried, first_carried
 from whitesquare.scanning.criteria import ALPHA
-from whitesquare.scanning.marks.roaming import places_of
+from whitesquare.scanning.marks.roaming import RoamingKind, places_of
 from whitesquare.scanning.marks.types import some
 from whitesquare.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-_CELLS, _MOST, _FEWEST = 8, 500, 20
+_CELLS, _MOST, FEWEST = 8, 500, 20
 _TOGETHER = 64
 _BESIDE = 2
 """Pixels around a mark that are covered with it: what lies next to a natural one is part of it."""
@@ -38,10 +38,10 @@ _COVERED = 0.25
 _TELLING = 0.7
 """How well the rest of the image must tell the class from others (area under the curve), to be asked about carriers."""
 NATURAL = 0.65
-"""How well it tells (0.5 is chance) who has what is natural and nobody else has, where it is told well enough to be
-sure: mostly 0.75 to 1 in clean digits and clothes, 0.63 +- 0.04 at least."""
-_TRIED = 3
-"""Marks of a class that are asked about: what one rule finds near its best and at it, and what the other finds."""
+"""How well it tells (0.5 is chance) who has what is natural and nobody else has, at least: in clean digits and clothes
+it is mostly 0.7 to 1, and less by chance alone."""
+_TRIED = 4
+"""Marks of a class that are asked about: what PX01 finds near its best, at it, and at a place; what PC01 finds."""
 _WIDER = 1.5
 """Of the textbook's standard error, that of the mean over two halves, each of which was tried on what the other made:
 1.3 to 1.5 on digits and photographs, carriers drawn at random."""
@@ -84,14 +84,12 @@ class ShownMark:
         carriers: how many of the class show it.
         by_all: whether these are all of it.
         content: what the rest of the images says of them.
-        exclusive: whether hardly anybody else shows it.
     """
 
     candidate: Candidate
     carriers: int
     by_all: bool
     content: ContentTest | None
-    exclusive: bool = False
 
     @property
     def is_natural(self) -> bool:
@@ -122,12 +120,12 @@ def content_test(evidence: Evidence, carried: Carried, label: int) -> ContentTes
     members = evidence.members(label)
     groups = (carried.carriers, np.setdiff1d(members, carried.carriers), np.flatnonzero(evidence.labels != label))
     asked = [some(positions, evidence.seed, _MOST) for positions in groups]
-    if min(map(len, asked)) < _FEWEST:
+    if min(map(len, asked)) < FEWEST:
         return None
-    seen = _seen(evidence, carried, asked)
+    seen = _seen(evidence, carried, asked, label)
     if seen is None:
         return None
-    carriers, rest, others = seen
+    carriers, rest, others = _filled(seen)
     foreigners = _classifier(others[::2], rest[::2])
     if _area(foreigners, others[1::2], rest[1::2]) < _TELLING:
         return None
@@ -140,7 +138,7 @@ def content_test(evidence: Evidence, carried: Carried, label: int) -> ContentTes
 def can_tell(size: int, classes: int) -> bool:
     """Tell whether marks on some of a class of that size can be told from natural ones: half of it is told best."""
     half = min(size // 2, _MOST)
-    return half >= _FEWEST and _chance(0.5, _error(half, half), classes) <= ALPHA
+    return half >= FEWEST and _chance(0.5, _error(half, half), classes) <= ALPHA
 
 
 def _error(these: int, those: int) -> float:
@@ -152,21 +150,21 @@ def _chance(auc: float, error: float, classes: int) -> float:
     return min(1.0, float(stats.norm.cdf((auc - NATURAL) / error)) * tried)
 
 
-def _seen(evidence: Evidence, carried: Carried, asked: list[IntArray]) -> list[FloatArray] | None:
+def _seen(evidence: Evidence, carried: Carried, asked: list[IntArray], label: int) -> list[FloatArray] | None:
     """Return the thumbnails of each group, without what lies at the mark; ``None`` if too little is left."""
     trigger = carried.trigger
-    if trigger.kind.placed:
-        covered = maximum_filter(trigger.mask > 0, 2 * _BESIDE + 1)[None]
-        if covered.mean() > _COVERED:
-            return None
-        return [_thumbnails(evidence, positions, covered) for positions in asked]
     top, left, bottom, right = trigger.box
     size = bottom - top, right - left
+    if not isinstance(trigger.kind, RoamingKind):
+        covered = maximum_filter(trigger.mask > 0, 2 * _BESIDE + 1)[None]
+        return [_thumbnails(evidence, who, covered) for who in asked] if covered.mean() <= _COVERED else None
+    if np.prod([length + 2 * _BESIDE for length in size]) > _COVERED * trigger.mask.size:
+        return None
+    if trigger.kind.bound(evidence, trigger, label) is None:
+        return None  # it is nothing rare, so that nobody knows where it lies
     own = np.concatenate(
         [places_of(part, trigger.mask, trigger.pattern) for _, part in parts_of(evidence.images, asked[0], _TOGETHER)]
     )
-    if np.prod([length + 2 * _BESIDE for length in size]) > _COVERED * trigger.mask.size:
-        return None
     rng = np.random.default_rng(evidence.seed)
     # What does not carry it is covered where carriers are: where nothing is, nothing is told.
     places = [own, *(rng.choice(own, len(positions)) for positions in asked[1:])]
@@ -188,15 +186,20 @@ def _boxes(places: IntArray, size: tuple[int, int], shape: tuple[int, ...]) -> B
 
 
 def _thumbnails(evidence: Evidence, positions: IntArray, covered: BoolArray) -> FloatArray:
-    """Return mean and deviation of the brightness in each cell ``(N, D)`` of what is not covered."""
+    """Return mean and deviation of the brightness in each cell ``(N, D)``; NaN where all of it is covered."""
     found = []
     for part, images in parts_of(evidence.images, positions, _TOGETHER):
         shown = ~(covered if len(covered) == 1 else covered[part])
         found.append(_cells(images.mean(1, dtype=np.float32), shown))
-    cells = np.concatenate(found)
+    return np.concatenate(found)
+
+
+def _filled(groups: list[FloatArray]) -> list[FloatArray]:
+    """Put what is usual among all groups where nothing is shown: of one group it would tell which that is."""
+    cells = np.concatenate(groups)
     known = np.isfinite(cells)
-    usual = np.where(known, cells, 0).sum(0) / np.maximum(known.sum(0), 1)
-    return np.where(known, cells, usual).astype(np.float32)
+    usual = (np.where(known, cells, 0).sum(0) / np.maximum(known.sum(0), 1)).astype(np.float32)
+    return [np.where(np.isfinite(group), group, usual) for group in groups]
 
 
 def _cells(grey: FloatArray, shown: BoolArray) -> FloatArray:

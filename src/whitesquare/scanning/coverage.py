@@ -6,7 +6,7 @@ import numpy as np
 
 from whitesquare.detectors.types import Evidence, Suspicion
 from whitesquare.errors import unknown_name
-from whitesquare.scanning.content import can_tell
+from whitesquare.scanning.content import FEWEST, can_tell
 from whitesquare.scanning.criteria import CRITERIA, Criterion, stands_out
 from whitesquare.scanning.types import Coverage, DetectorRun
 from whitesquare.types import IntArray
@@ -63,7 +63,8 @@ def reachable(criterion: Criterion, suspicion: Suspicion, sizes: IntArray, label
         return most >= criterion.hint
     poisoned = suspicion.class_stats.copy()
     poisoned[label] = most
-    told = can_tell(int(sizes[label]), int(np.count_nonzero(sizes)))
+    others = int(sizes.sum() - sizes[label])
+    told = most >= criterion.hint and others >= FEWEST and can_tell(int(sizes[label]), int(np.count_nonzero(sizes)))
     return told or stands_out(criterion, poisoned, sizes, label)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 
 from whitesquare.detectors.contrast import ceiling
+from whitesquare.detectors.patch_contrast import PatchContrast
 from whitesquare.detectors.types import BoolArray, Evidence, Suspicion
 from whitesquare.types import FloatArray, IntArray
 
@@ -59,6 +60,12 @@ class Criterion:
     asks_model: bool = False
 
 
+def _of_sampled(sizes: IntArray, label: int, carriers: int | None) -> float:
+    """Return the ceiling of the patch rule, which counts some of each class."""
+    counted = np.minimum(sizes, PatchContrast.sample)
+    return ceiling(counted, label, carriers and round(carriers * counted[label] / sizes[label]))
+
+
 FAINT_RULES = ("MF01", "GR01")
 """The detectors whose hints are of faint patterns over the whole image."""
 BY_RANK = ("GR01", "NR01", "RC01")
@@ -69,7 +76,7 @@ CRITERIA = (
     Criterion(
         "PX01", 3.0, 2.0, 10.0, "pixels recur at one place in this class and nearly nowhere else", ceiling=ceiling
     ),
-    Criterion("PC01", 1.0, 1.0, 7.0, "a patch recurs, at various places, in this class only", ceiling=ceiling),
+    Criterion("PC01", 1.0, 1.0, 7.0, "a patch recurs, at various places, in this class only", ceiling=_of_sampled),
     Criterion("NR01", 0.05, 0.35, 0.75, "images of this class have a grain that other classes do not have", 4, 1000),
     Criterion("RC01", 4.0, 1.5, 11.0, "images of this class share a pattern beneath their content", 4, 1000),
     Criterion(

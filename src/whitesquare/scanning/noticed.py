@@ -18,6 +18,7 @@ from whitesquare.scanning.criteria import (
     stands_out_surely,
 )
 from whitesquare.scanning.transplant import TransplantTest
+from whitesquare.types import IntArray
 
 
 @dataclass(frozen=True)
@@ -56,68 +57,92 @@ class Noticed:
         return not all(criterion.asks_model for criterion, _ in self.accused)
 
 
-def notice(sight: Sight, suspicions: dict[str, Suspicion], test: TransplantTest, label: int) -> Noticed:
-    """Reconstruct what may be triggers of a class, ask the rest of its images, and find what moves a model most."""
+def notice(
+    sight: Sight, suspicions: dict[str, Suspicion], test: TransplantTest, label: int, sizes: IntArray
+) -> Noticed:
+    """Reconstruct what may be triggers of a class, ask the rest of its images, and find what moves a model most.
+
+    Args:
+        sight: what is looked at.
+        suspicions: by rule id.
+        test: settings of the transplant test.
+        label: the class.
+        sizes: ``(K,)`` samples of each class that the statistics are of: in shards, of more than is looked at.
+    """
     evidence, models = sight.evidence, sight.models
-    loud = dict(loud_criteria(evidence, suspicions, label))
-    natural: dict[str, ContentTest | None] = {}
-    strewn: dict[str, ShownMark] = {}
-    for criterion in CRITERIA:
-        if criterion.ceiling is None or criterion.rule_id not in suspicions:
-            continue
-        suspicion = suspicions[criterion.rule_id]
-        own = [hint for hint in suspicion.hints if hint.label == label]
-        found = _shown(evidence, criterion, suspicion, label, own, loud=criterion in loud)
-        at_best = _shown(
-            evidence, criterion, suspicion, label, _of_the_best(evidence, suspicion, label, own), loud=False
-        )
-        if least := _put_there(evidence, [*found, *at_best]):
-            strewn[criterion.rule_id] = least
-        elif found and all(one.is_natural for one in found):
-            natural[criterion.rule_id] = found[0].content
+    loud = [criterion for criterion, _ in loud_criteria(evidence, suspicions, label)]
+    natural, strewn = ask_content(evidence, suspicions, label, sizes, loud)
     # What no model can be asked about is worth the trouble only where the class stands out by itself.
-    candidates = candidates_of(evidence, suspicions, models, label) if models or loud else []
-    sizes = np.bincount(evidence.labels, minlength=len(evidence.classes))
+    hinted = candidates_of(evidence, suspicions, models, label) if models or loud else []
+    candidates = [*(one.candidate for one in strewn.values()), *hinted]
     standing = {c: suspicions[c.rule_id].class_stats for c in CRITERIA if c in loud or c.rule_id in strewn}
+    looked_at = np.bincount(evidence.labels, minlength=len(evidence.classes))
     return Noticed(
         label,
         [(criterion, float(statistics[label])) for criterion, statistics in standing.items()],
-        [*(one.candidate for one in strewn.values()), *candidates],
+        candidates,
         leading(evidence, models, candidates, test, label),
         sight,
-        frozenset(c.rule_id for c, statistics in standing.items() if stands_out_surely(c, statistics, sizes, label)),
+        frozenset(c.rule_id for c, found in standing.items() if stands_out_surely(c, found, looked_at, label)),
         natural,
         strewn,
     )
 
 
+def ask_content(
+    evidence: Evidence, suspicions: dict[str, Suspicion], label: int, sizes: IntArray, loud: Sequence[Criterion]
+) -> tuple[dict[str, ContentTest | None], dict[str, ShownMark]]:
+    """Return, by rule, what a class shows in detail and is its own, and what was put there; see :class:`Noticed`.
+
+    Args:
+        evidence: what is looked at.
+        suspicions: by rule id.
+        label: the class.
+        sizes: ``(K,)`` samples of each class that the statistics are of.
+        loud: criteria of which all is asked about that was hinted at, and not only what hardly anybody else shows.
+    """
+    natural: dict[str, ContentTest | None] = {}
+    strewn: dict[str, ShownMark] = {}
+    for criterion in CRITERIA:
+        suspicion = suspicions.get(criterion.rule_id)
+        if criterion.ceiling is None or suspicion is None:
+            continue
+        own = [hint for hint in suspicion.hints if hint.label == label]
+        asked = [hint for hint in own if criterion in loud or _is_rare(criterion, hint, sizes)]
+        best = [hint for hint in _of_the_best(evidence, suspicion, label, own) if _is_rare(criterion, hint, sizes)]
+        hinted = {criterion.rule_id: replace(suspicion, hints=(*asked, *best))}
+        found = [shown_by(evidence, candidate) for candidate in candidates_of(evidence, hinted, (), label)]
+        shown = [one for one in found if one]
+        if least := _put_there(evidence, criterion, shown, sizes):
+            strewn[criterion.rule_id] = least
+        elif shown and all(one.is_natural for one in shown):
+            natural[criterion.rule_id] = shown[0].content
+    return natural, strewn
+
+
+def _is_rare(criterion: Criterion, hint: Hint, sizes: IntArray) -> bool:
+    return is_exclusive(criterion, hint.strength, sizes, hint.label, len(hint.carriers))
+
+
 def _of_the_best(evidence: Evidence, suspicion: Suspicion, label: int, hints: list[Hint]) -> list[Hint]:
     """Hint at those of a class that show its very best: of all that are near it, these show one and the same."""
-    if any(hint.places is not None for hint in hints):
+    if any(hint.places is not None or hint.mask is not None for hint in hints):
         return []
     best, members = suspicion.class_stats[label], evidence.members(label)
     return [Hint(label, float(best), members[suspicion.scores[members] >= best])]
 
 
-def _shown(
-    evidence: Evidence, criterion: Criterion, suspicion: Suspicion, label: int, hints: list[Hint], *, loud: bool
-) -> list[ShownMark]:
-    """Say who carries what is hinted at: what hardly anybody else shows, or, of a loud class, all of it."""
-    sizes, statistic = np.bincount(evidence.labels), float(suspicion.class_stats[label])
-    asked = [hint for hint in hints if loud or is_exclusive(criterion, statistic, sizes, label, len(hint.carriers))]
-    found = candidates_of(evidence, {criterion.rule_id: replace(suspicion, hints=tuple(asked))}, (), label)
-    shown = [shown_by(evidence, candidate) for candidate in found]
-    return [
-        replace(one, exclusive=is_exclusive(criterion, statistic, sizes, label, one.carriers)) for one in shown if one
-    ]
-
-
-def _put_there(evidence: Evidence, shown: Sequence[ShownMark]) -> ShownMark | None:
-    """Return the mark of which the rest of the images tells least, if that is too little for a natural one."""
-    asked = [(one.content.auc, number) for number, one in enumerate(shown) if one.content and one.exclusive]
-    least = shown[min(asked)[1]] if asked else None
-    classes = len(np.unique(evidence.labels))
-    return least if least and least.content and least.content.p_value(classes) <= ALPHA else None
+def _put_there(
+    evidence: Evidence, criterion: Criterion, shown: Sequence[ShownMark], sizes: IntArray
+) -> ShownMark | None:
+    """Return the mark that is least likely natural, of those that hardly anybody else shows, if that is enough."""
+    classes, asked = len(np.unique(evidence.labels)), []
+    for number, one in enumerate(shown):
+        hint = one.candidate.hint
+        if one.content and is_exclusive(criterion, hint.strength, sizes, hint.label, one.carriers):
+            asked.append((one.content.p_value(classes), number))
+    chance, number = min(asked, default=(1.0, 0))
+    return shown[number] if chance <= ALPHA else None
 
 
 def closer_looks(

@@ -129,13 +129,11 @@ def _roaming(images: UInt8Array, places: IntArray) -> FoundTrigger | None:
     """Align the carriers on their places and keep the pixels on which they agree."""
     height, width = images.shape[2:]
     side = min(_WINDOW, height, width)
+    inside = np.minimum(places, [height - side, width - side])
+    # Where none lies wholly inside, all are moved as far from the edge: those at one place stay aligned.
+    kept = (inside == places).all(1) if (inside == places).all(1).any() else np.ones(len(places), np.bool_)
     crops = np.stack(
-        [
-            image[:, r : r + side, c : c + side]
-            for image, (r, c) in zip(images, places, strict=True)
-            if r + side <= height and c + side <= width
-        ]
-        or [images[0][:, :side, :side]]
+        [image[:, r : r + side, c : c + side] for image, (r, c) in zip(images[kept], inside[kept], strict=True)]
     )
     typical = np.median(crops, 0).astype(np.float32)
     agree = _agreement(crops, typical)

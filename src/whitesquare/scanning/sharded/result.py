@@ -57,8 +57,7 @@ def conclude(
     samples, gathered = read.samples, known.gathered
     rules = {KNOWN_DETECTORS[name].rule_id: one for name, one in known.suspicions.items()}
     found = inspected(samples, gathered.evidence, rules, folder)
-    with one_torch_thread():
-        inside, notes = raise_alarms(found.evidence, found.suspicions, gathered.models, settings.test)
+    inside, notes = _raised_in(found, gathered, settings)
     raised = _everywhere(found, inside, known, read, folder, engine)
     clock.lap("alarms")
     beside = _beside(samples, known, found, inside, settings, folder, engine, clock)
@@ -152,6 +151,13 @@ def _learned(known: Known, samples: StoredSamples) -> Estimate | None:
     if known.answers is None:
         return known.gathered.learned
     return accuracy_of(known.answers, samples.labels, len(samples.classes))
+
+
+def _raised_in(
+    found: Inspected, gathered: Gathered, settings: ScanSettings
+) -> tuple[tuple[Raised, ...], tuple[str, ...]]:
+    with one_torch_thread():
+        return raise_alarms(found.evidence, found.suspicions, gathered.models, settings.test, sizes=found.sizes)
 
 
 def _everywhere(

@@ -36,12 +36,14 @@ class Inspected:
         evidence: of them.
         suspicions: what the detectors say of them, by rule.
         path: file that holds their images, for workers.
+        sizes: ``(K,)`` samples of each class, of the whole data set.
     """
 
     positions: IntArray
     evidence: Evidence
     suspicions: dict[str, Suspicion]
     path: Path
+    sizes: IntArray
 
 
 def inspected(samples: StoredSamples, group: Evidence, suspicions: dict[str, Suspicion], folder: Path) -> Inspected:
@@ -79,7 +81,7 @@ def inspected(samples: StoredSamples, group: Evidence, suspicions: dict[str, Sus
     path = named(folder, "suspects", samples.digest, positions.tobytes())
     if kept_whole(path) is None:
         write_kept(path, {"images": images, "labels": labels, "positions": positions}, {})
-    return Inspected(positions, evidence, at, path)
+    return Inspected(positions, evidence, at, path, np.bincount(samples.labels, minlength=len(samples.classes)))
 
 
 def _fewer(found: Suspicion, group: IntArray, most: int, rule: str) -> list[Hint]:
