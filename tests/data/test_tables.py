@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from whitesquare.data import has_test, notes, open_dataset
+from whitesquare.data.database import parquet
 from whitesquare.data.row_writing import write_rows
-from whitesquare.data.rows import columns_of, count_rows, parquet
+from whitesquare.data.rows import columns_of, count_rows
 from whitesquare.data.sized import unsized
 from whitesquare.data.specs import moved
 from whitesquare.errors import ChangedError, DataError, UsageError

@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whitesquare.data.rows import exactly, parquet, quoted
+from whitesquare.data.database import exactly, parquet, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

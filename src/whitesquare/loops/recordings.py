@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from whitesquare._base.files import whole_file
-from whitesquare.data.rows import exactly, no_memory
+from whitesquare.data.database import exactly, no_memory
 from whitesquare.errors import ChangedError, DataError, UsageError
 
 if TYPE_CHECKING:

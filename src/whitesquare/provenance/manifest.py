@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TextIO
 
 from whitesquare._base.files import whole_file
-from whitesquare.data.rows import no_memory
+from whitesquare.data.database import no_memory
 from whitesquare.errors import DataError, VerificationError
 from whitesquare.provenance.types import Item
 

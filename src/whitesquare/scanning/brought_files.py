@@ -8,7 +8,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from whitesquare.data.rows import columns_of, exactly, parquet, quoted
+from whitesquare.data.database import exactly, parquet, quoted
+from whitesquare.data.rows import columns_of
 from whitesquare.errors import DataError, UsageError
 from whitesquare.types import FloatArray, ImageDataset
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from whitesquare._base.machine import usable_cores
-from whitesquare.data.rows import exactly
+from whitesquare.data.database import exactly
 from whitesquare.detectors.types import BoolArray
 from whitesquare.errors import DataError
 from whitesquare.loops.losses import stored

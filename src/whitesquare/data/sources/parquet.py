@@ -12,11 +12,11 @@ from itertools import accumulate
 from pathlib import Path
 
 from whitesquare.data.copying import as_bytes
+from whitesquare.data.database import exactly, parquet, quoted
 from whitesquare.data.decode import header_shape
 from whitesquare.data.layouts import MAX_IMAGE_BYTES
 from whitesquare.data.names import check_names
 from whitesquare.data.numbered import gaps_in
-from whitesquare.data.rows import exactly, parquet, quoted
 from whitesquare.data.sources.folder import ImageFolder
 from whitesquare.data.sources.lists import read_labels
 from whitesquare.data.states import FileState, changed, check_state, state_of

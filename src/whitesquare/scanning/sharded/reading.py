@@ -17,12 +17,12 @@ from whitesquare._base.files import whole_file
 from whitesquare._base.hashing import digest_of
 from whitesquare._base.machine import code_beside, making_digest
 from whitesquare.data.batches import describe
+from whitesquare.data.database import connected
 from whitesquare.data.decode import header_shape
 from whitesquare.data.fits import Frame
 from whitesquare.data.holding import UNLIKE
 from whitesquare.data.kept import ArrayFile, kept_whole, read_kept, write_kept
 from whitesquare.data.listing import Opened, opened
-from whitesquare.data.rows import connected
 from whitesquare.detectors.mergeable import Summarised
 from whitesquare.detectors.registry import KNOWN_DETECTORS
 from whitesquare.errors import ChangedError, DataError, UnfinishedError
