@@ -24,7 +24,7 @@ from whitesquare.scanning.settings import ScanSettings
 from whitesquare.scanning.types import DetectorRun
 from whitesquare.types import FloatArray
 
-_DOUBTED = 0.3
+_DOUBTED = 0.03
 """A reference is no yardstick sooner than data are accused: see :func:`whitesquare.scanning.criteria.stands_out`."""
 _TOP, _EXPECTED = 0.01, 0.015
 """Trusted samples among the highest hundredth of the data: somewhat more than a hundredth of them is usual."""

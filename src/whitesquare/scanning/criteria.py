@@ -15,7 +15,7 @@ ALPHA = 0.01
 """Probability with which a clean data set is to raise an alarm of one of the kinds: proven, or by statistic."""
 _HEAVIEST = 8
 """Degrees of freedom at most: how heavy the tails of class statistics are cannot be read off a hundred classes."""
-_ONE_SET = 0.05
+_ONE_CLASS = 0.01
 _EXCLUSIVE = 0.8
 """Of the most that so many carriers can have: clean sets with noise reach 0.6, plants 0.83 and more."""
 _LEAST_SPREAD, _ALIKE = 0.01, 0.1
@@ -32,8 +32,8 @@ class Criterion:
     What is usual depends on the data, so a class is measured by the others. It stands out where its statistic lies so
     far beyond theirs that, were it one more of them, this would happen in one of a hundred data sets, all classes and
     criteria counted. It also stands out, less surely, if statistic plus excess (over their median) are at least
-    ``alarm``, a bound found on digits, and a class would lie as far out in one data set of twenty (one other left out,
-    that may be poisoned, too).
+    ``alarm``, a bound found on digits, and one class of a hundred would lie as far out (one other that may be poisoned,
+    too, left out).
 
     Attributes:
         rule_id: the detector.
@@ -96,18 +96,18 @@ CRITERIA = (
 
 
 def loud_criteria(
-    evidence: Evidence, suspicions: dict[str, Suspicion], label: int, one_set: float = _ONE_SET
+    evidence: Evidence, suspicions: dict[str, Suspicion], label: int, one_class: float = _ONE_CLASS
 ) -> list[tuple[Criterion, float]]:
     """Return the criteria by which a class stands out, with its statistics; see :func:`stands_out`."""
     sizes = np.bincount(evidence.labels, minlength=len(evidence.classes))
     classes, members = np.count_nonzero(sizes), sizes[label]
     able = [c for c in CRITERIA if classes >= c.classes and members >= c.samples and c.rule_id in suspicions]
     values = [(c, suspicions[c.rule_id].class_stats) for c in able]
-    return [(c, float(found[label])) for c, found in values if stands_out(c, found, sizes, label, one_set)]
+    return [(c, float(found[label])) for c, found in values if stands_out(c, found, sizes, label, one_class)]
 
 
 def stands_out(
-    criterion: Criterion, statistics: FloatArray, sizes: IntArray, label: int, one_set: float = _ONE_SET
+    criterion: Criterion, statistics: FloatArray, sizes: IntArray, label: int, one_class: float = _ONE_CLASS
 ) -> bool:
     """Tell whether a class lies beyond the others by a statistic, and by enough to be worth a word.
 
@@ -116,14 +116,14 @@ def stands_out(
         statistics: ``(K,)``, one per class.
         sizes: ``(K,)`` samples of each class.
         label: the class.
-        one_set: share of data sets of which a class may lie as far out, where the bound found on digits is reached.
+        one_class: share of classes that may lie as far out, where the bound found on digits is reached.
     """
     excess, others = _excess(statistics, label)
     if not excess >= criterion.above:
         return False
     return stands_out_surely(criterion, statistics, sizes, label) or (
         float(statistics[label]) + excess >= criterion.alarm
-        and (others < _ENOUGH or class_p(statistics, label, without=1) * (others + 1) <= one_set)
+        and (others < _ENOUGH or class_p(statistics, label, without=1) <= one_class)
     )
 
 
