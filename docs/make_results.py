@@ -27,7 +27,7 @@ ART = DOCS.parent / "benchmarks" / "results" / "art.json"
 DETECTORS = DOCS.parent / "benchmarks" / "results" / "detectors.json"
 NATURAL = (
     *("natural", "lift", "selection", "natural-scans", "eyes", "clean", "clean-models", "clean-photographs"),
-    *("eyes-grain", "clean-grain"),
+    *("eyes-grain", "clean-content"),
     *("colour-training", "colour-training-gpu"),
 )
 TABLES = {

@@ -21,7 +21,7 @@ def natural_tables(found: dict[str, dict[str, Any]]) -> dict[str, str]:
         "cleansed": cleansed_table(found["natural-scans"]),
         "eyes": eyes_table(found["eyes"]),
         "eyes-grain": eyes_table(found["eyes-grain"]),
-        "clean-grain": clean_table(found["clean-grain"]),
+        "clean-content": clean_table(found["clean-content"]),
         "clean": clean_table(*(found[name] for name in ("clean", "clean-models", "clean-photographs"))),
     }
 
