@@ -33,7 +33,7 @@ class Criterion:
     far beyond theirs that, were it one more of them, this would happen in one of a hundred data sets, all classes and
     criteria counted. It also stands out, less surely, if statistic plus excess (over their median) are at least
     ``alarm``, a bound found on digits, and one class of a hundred would lie as far out (one other that may be poisoned,
-    too, left out).
+    too, left out). What it shows in detail is asked about besides: see :mod:`whitesquare.scanning.content`.
 
     Attributes:
         rule_id: the detector.
