@@ -42,7 +42,7 @@ def square(top=26, left=26, size=2, kind=None):
 def told(digits, carriers, trigger=None, images=None):
     found, labels = digits
     images = found.copy() if images is None else images
-    if images is not None and trigger is None:
+    if trigger is None:
         images[carriers, :, 26:28, 26:28] = 255
     evidence = Evidence(images, labels, tuple("01234"), np.zeros(len(labels), bool))
     return content_test(evidence, Carried("PX01", trigger or square(), np.sort(carriers)), CLASS)

@@ -44,7 +44,7 @@ _TRIED = 4
 """Marks of a class that are asked about: what PX01 finds near its best, at it, and at a place; what PC01 finds."""
 _WIDER = 1.5
 """Of the textbook's standard error, that of the mean over two halves, each of which was tried on what the other made:
-1.3 to 1.5 on digits and photographs, carriers drawn at random."""
+1.3 to 1.5 on digits, carriers drawn at random."""
 _SURE = 2.0
 """Standard errors beyond that bound, from where on something is called natural."""
 _FOREIGN = 0.8
